@@ -1,0 +1,242 @@
+//! Files, their versions, uploads and where copies are.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use xylem_model::{
+    ContentId, DistributionServerId, FileId, FileKind, FileName, Sha256, Timestamp, UploadId,
+};
+use xylem_trust::Envelope;
+
+/// A site or a category: a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Named {
+    /// Its name, unique without regard to case.
+    pub name: String,
+}
+
+/// `POST /v1/uploads`: what is about to be sent.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeclareUpload {
+    /// What kind of file.
+    #[schema(value_type = String, example = "package")]
+    pub kind: FileKind,
+    /// The name to publish it under. Checked by the server, hence a plain text here.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// BLAKE3 of the bytes; our own clients always declare it.
+    #[schema(value_type = Option<String>)]
+    pub blake3: Option<ContentId>,
+    /// SHA-256 of the bytes; our own clients always declare it.
+    #[schema(value_type = Option<String>)]
+    pub sha256: Option<Sha256>,
+    /// Whether a file of this name with other content may be replaced by a next version.
+    #[serde(default)]
+    pub replace: bool,
+    /// Category by name.
+    pub category: Option<String>,
+    /// Owner site by name.
+    pub site: Option<String>,
+}
+
+/// Where an upload stands. `GET /v1/uploads/{id}` gives it for 30 days.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Upload {
+    /// The upload.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: UploadId,
+    /// Where it stands.
+    pub state: UploadState,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// The name.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Where to send the bytes, while `state` is `declared`.
+    pub ingest: Option<IngestAddress>,
+    /// What came of it.
+    pub version: Option<FileVersion>,
+}
+
+/// The stages of an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UploadState {
+    /// The same content is there already under this name: nothing needs to be sent.
+    AlreadyThere,
+    /// Given up by the uploader.
+    Cancelled,
+    /// Signed and recorded; the ingest server is about to publish.
+    Committed,
+    /// Announced; bytes are awaited.
+    Declared,
+    /// Not finished in time.
+    Expired,
+    /// Refused; `reason` says why. Nothing was kept.
+    Failed,
+    /// There for everybody.
+    Published,
+}
+
+/// Where the bytes of an upload go.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct IngestAddress {
+    /// Base URL of the ingest server.
+    pub url: String,
+    /// The ticket to present: `Authorization: Xylem-Ticket TEXT`.
+    pub ticket: String,
+}
+
+/// A file in the catalogue.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct File {
+    /// Its id, kept across versions and names.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: FileId,
+    /// What kind of file.
+    #[schema(value_type = String)]
+    pub kind: FileKind,
+    /// The published name.
+    #[schema(value_type = String)]
+    pub name: FileName,
+    /// Category by name.
+    pub category: Option<String>,
+    /// Owner site by name.
+    pub site: Option<String>,
+    /// When it was deleted; it can be restored for 30 days.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub deleted_at: Option<Timestamp>,
+    /// The version that is served.
+    pub current: FileVersion,
+    /// On how many distribution servers the current version is present, verified.
+    pub copies: u64,
+    /// How many should have it.
+    pub wanted_copies: u64,
+}
+
+/// One version of a file.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct FileVersion {
+    /// The file.
+    #[schema(value_type = String, format = Uuid)]
+    pub file: FileId,
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: FileName,
+    /// 1, 2, …
+    pub version: u64,
+    /// BLAKE3.
+    #[schema(value_type = String)]
+    pub content: ContentId,
+    /// SHA-256.
+    #[schema(value_type = String)]
+    pub sha256: Sha256,
+    /// Size in bytes.
+    pub size: u64,
+    /// `declared` or `computed-by-ingest`.
+    pub digest_source: String,
+    /// When it was committed.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// What the inspection of the file found.
+    #[schema(value_type = Object)]
+    pub inspection: serde_json::Value,
+}
+
+/// `GET /v1/files`: a page, in the order of names.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct FilePage {
+    /// The files.
+    pub items: Vec<File>,
+    /// Pass as `after` to get the next page.
+    pub next: Option<String>,
+}
+
+/// `GET /v1/files/{kind}/{name}`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct FileDetail {
+    /// The file.
+    pub file: File,
+    /// All its versions, newest first.
+    pub versions: Vec<FileVersion>,
+}
+
+/// Where one file is.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Placement {
+    /// The file.
+    #[schema(value_type = String)]
+    pub name: FileName,
+    /// The version asked about.
+    pub version: u64,
+    /// On how many servers it is present.
+    pub present: u64,
+    /// On how many it should be.
+    pub wanted: u64,
+    /// One row for each server that should hold it.
+    pub servers: Vec<ServerPlacement>,
+}
+
+/// What one server says of one file.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ServerPlacement {
+    /// The server's name.
+    pub server: String,
+    /// Where it stands.
+    pub state: PlacementState,
+    /// Bytes it has.
+    pub bytes: u64,
+    /// When it was verified there.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub verified_at: Option<Timestamp>,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// When it is tried again.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_try: Option<Timestamp>,
+}
+
+/// The states of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlacementState {
+    /// The last try failed; `reason` and `next_try` say more.
+    Failed,
+    /// Whole, verified, served.
+    Present,
+    /// Next in line on that server.
+    Queued,
+    /// Bytes are coming in.
+    Transferring,
+    /// All bytes are there and are being checked.
+    Verifying,
+    /// The server is to hold it and has not said anything yet.
+    Wanted,
+}
+
+/// Where a file can be fetched, best first.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Sources {
+    /// The signed descriptor.
+    #[schema(value_type = Object)]
+    pub descriptor: Envelope,
+    /// The candidates.
+    pub candidates: Vec<Candidate>,
+}
+
+/// One place to fetch from.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Candidate {
+    /// The distribution server.
+    #[schema(value_type = String, format = Uuid)]
+    pub server: DistributionServerId,
+    /// Its name, for reports.
+    pub name: String,
+    /// The URL of the content.
+    pub url: String,
+    /// The ticket to present.
+    pub ticket: String,
+}

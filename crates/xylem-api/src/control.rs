@@ -1,0 +1,130 @@
+//! The control link: distribution server to management server, outbound only.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use xylem_model::{ContentId, DistributionServerId, FileId, Stamp, Timestamp};
+use xylem_trust::Envelope;
+
+use crate::catalogue::PlacementState;
+
+/// `GET /v1/control/state`: everything a distribution server must know, but the descriptors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ControlState {
+    /// The signed trust document in force.
+    #[schema(value_type = Object)]
+    pub trust: Envelope,
+    /// The signed head of this server's set.
+    #[schema(value_type = Object)]
+    pub head: Envelope,
+    /// Which peers may fetch from this server, signed.
+    #[schema(value_type = Object)]
+    pub grants: Envelope,
+    /// Who is not to be believed any more, signed.
+    #[schema(value_type = Object)]
+    pub revocations: Envelope,
+    /// Where to fetch from, best first; empty for the root.
+    pub parents: Vec<PeerAddress>,
+    /// Whether this server is the root.
+    pub is_root: bool,
+    /// Whether new files enter here.
+    pub is_principal: bool,
+    /// Whether something unwanted may be removed: not while a restore is unconfirmed.
+    pub may_remove: bool,
+}
+
+/// Where a peer is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeerAddress {
+    /// Who it is; its certificate must say so.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: DistributionServerId,
+    /// Its name, for reports.
+    pub name: String,
+    /// Its base URL.
+    pub url: String,
+}
+
+/// `GET /v1/control/descriptors?epoch=…&since=…`: what changed after a stamp.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DescriptorPage {
+    /// Whether this is the whole set from its beginning and not a change to an earlier one: so
+    /// after another epoch began, or when `since` was 0.
+    pub full: bool,
+    /// New descriptors, signed, in the order of their generations.
+    #[schema(value_type = Vec<Object>)]
+    pub descriptors: Vec<Envelope>,
+    /// Versions to forget.
+    pub removed: Vec<RemovedVersion>,
+    /// Pass as `since` for the next page; none at the end.
+    pub next: Option<u64>,
+    /// The state this page brings the reader to, once `next` is none.
+    #[schema(value_type = Object)]
+    pub stamp: Stamp,
+}
+
+/// A version that is no longer wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RemovedVersion {
+    /// The file.
+    #[schema(value_type = String, format = Uuid)]
+    pub file: FileId,
+    /// The version; every lower one too.
+    pub version: u64,
+}
+
+/// `POST /v1/control/report`: batched.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerReport {
+    /// Version of the program.
+    pub program_version: String,
+    /// The state of the catalogue this server has applied in full.
+    #[schema(value_type = Object)]
+    pub applied: Stamp,
+    /// Bytes still free for content.
+    pub free_bytes: u64,
+    /// Bytes of content held.
+    pub used_bytes: u64,
+    /// Whether `copies` names all there is; else it names what changed.
+    pub full: bool,
+    /// Copies.
+    pub copies: Vec<CopyReport>,
+    /// Descriptors of content this server holds that its set does not name: what a management
+    /// server restored from an old backup may have forgotten.
+    #[schema(value_type = Vec<Object>)]
+    pub unlisted: Vec<Envelope>,
+}
+
+/// What a server says of one content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CopyReport {
+    /// The content.
+    #[schema(value_type = String)]
+    pub content: ContentId,
+    /// Where it stands.
+    pub state: PlacementState,
+    /// Bytes it has.
+    pub bytes: u64,
+    /// When it was verified.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub verified_at: Option<Timestamp>,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// When it is tried again.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_try: Option<Timestamp>,
+    /// How long fetching and verifying took, in milliseconds.
+    pub took_ms: Option<u64>,
+    /// The server it came from.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub source: Option<DistributionServerId>,
+}
+
+/// One server-sent event of `GET /v1/control/events`, event name `state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StateChanged {
+    /// The newest state of the catalogue.
+    #[schema(value_type = Object)]
+    pub stamp: Stamp,
+}

@@ -1,0 +1,53 @@
+//! Sending bytes to an ingest server, and what it says about them.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use xylem_model::{ContentId, Sha256};
+use xylem_trust::Envelope;
+
+/// The scheme of the `Authorization` header that carries a ticket.
+pub const TICKET_SCHEME: &str = "Xylem-Ticket";
+
+/// Answer of `GET` and `PUT /v1/ingest/{upload}`: how much has arrived.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+pub struct IngestProgress {
+    /// Bytes staged so far; the next part starts here.
+    pub offset: u64,
+    /// Bytes expected in all.
+    pub size: u64,
+    /// Whether it is published already.
+    pub published: bool,
+}
+
+/// `POST /v1/control/uploads/{id}/ingested`: what the ingest server found.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ingested {
+    /// Size in bytes.
+    pub size: u64,
+    /// BLAKE3 of what arrived.
+    #[schema(value_type = String)]
+    pub blake3: ContentId,
+    /// SHA-256 of what arrived.
+    #[schema(value_type = String)]
+    pub sha256: Sha256,
+    /// What the inspection found.
+    #[schema(value_type = Object)]
+    pub inspection: serde_json::Value,
+}
+
+/// `POST /v1/control/uploads/{id}/refused`: the ingest server will not have it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefusedUpload {
+    /// The reason, for the uploader.
+    pub reason: String,
+}
+
+/// The management server's answer to [`Ingested`]: the upload is committed.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Committed {
+    /// The signed descriptor under which to publish.
+    #[schema(value_type = Object)]
+    pub descriptor: Envelope,
+}

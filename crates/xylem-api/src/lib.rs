@@ -1,0 +1,22 @@
+//! Wire types of the HTTP API, version 1.
+//!
+//! Plain data: what travels between the programs and their callers, with its OpenAPI schema.
+//! Routes are listed, with who may call them, in `docs/design/api.md`. Wire types are not model
+//! types: where both have the same shape the conversion still happens at the border, but checked
+//! newtypes of `xylem-model` (names, ids, digests, times) appear here directly, because their
+//! text form is their definition.
+
+pub mod agent;
+pub mod catalogue;
+pub mod control;
+pub mod enrollment;
+pub mod error;
+pub mod ingest;
+pub mod server;
+pub mod tree;
+
+/// The prefix of every route of this version.
+pub const PREFIX: &str = "/v1";
+
+/// Most rows a page of any list holds.
+pub const MAX_PAGE: u64 = 500;

@@ -1,0 +1,66 @@
+//! Distribution servers as the administrator sees them.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use xylem_model::{DistributionServerId, Stamp, Timestamp};
+
+/// A distribution server.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DistributionServer {
+    /// Its id.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: DistributionServerId,
+    /// Display name.
+    pub name: String,
+    /// Its site.
+    pub site: Option<String>,
+    /// Where it is reached.
+    pub public_url: String,
+    /// Its parent's name; none for the root.
+    pub parent: Option<String>,
+    /// Steps from the root.
+    pub depth: u64,
+    /// Whether it is the root.
+    pub is_root: bool,
+    /// Whether new files enter here.
+    pub is_principal: bool,
+    /// When it was enrolled.
+    #[schema(value_type = String, format = DateTime)]
+    pub enrolled_at: Timestamp,
+    /// When it last reported.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_seen: Option<Timestamp>,
+    /// Version of its program.
+    pub program_version: Option<String>,
+    /// Bytes still free for content.
+    pub free_bytes: Option<u64>,
+    /// Bytes of content held.
+    pub used_bytes: Option<u64>,
+    /// The state of the catalogue it has applied in full.
+    #[schema(value_type = Option<Object>)]
+    pub applied: Option<Stamp>,
+    /// Files present, of those wanted.
+    pub files_present: u64,
+    /// Files it should hold.
+    pub files_wanted: u64,
+}
+
+/// `PATCH /v1/distribution-servers/{name}`: what is left out stays.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeDistributionServer {
+    /// New display name.
+    pub name: Option<String>,
+    /// New public URL.
+    pub public_url: Option<String>,
+    /// New site by name; an empty text takes it out of its site.
+    pub site: Option<String>,
+}
+
+/// `PUT /v1/distribution-servers/{name}/parent`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetParent {
+    /// The parent's name.
+    pub parent: String,
+}

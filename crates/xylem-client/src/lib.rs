@@ -1,0 +1,1 @@
+//! Typed clients of the management server and of distribution servers.

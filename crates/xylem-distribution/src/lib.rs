@@ -1,0 +1,1 @@
+//! Distribution server: enroll, sync, ingest, serve.

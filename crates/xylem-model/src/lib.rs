@@ -1,0 +1,29 @@
+//! Nouns and rules of Xylem.
+//!
+//! Everything here is pure: no disk, no network, no clock, no database. A value of one of these
+//! types has been checked once, at the border where it was made, and is never checked again: a
+//! [`FileName`] cannot hold a forbidden character, a [`ContentId`] is always 32 bytes, a [`Tree`]
+//! has no cycle.
+
+mod digest;
+mod file_name;
+mod generation;
+mod ids;
+mod kind;
+mod party;
+mod size;
+mod time;
+mod tree;
+
+pub use digest::{ContentId, DigestError, Digests, Sha256};
+pub use file_name::{FileName, FileNameError, MAX_FILE_NAME_BYTES};
+pub use generation::{Epoch, Generation, Stamp};
+pub use ids::{
+    CategoryId, ComputerId, DistributionServerId, FileId, InvitationId, OrderId, SiteId, TokenId,
+    UploadId,
+};
+pub use kind::{FileKind, UnknownKind};
+pub use party::{Party, PartyError};
+pub use size::ByteSize;
+pub use time::{Timestamp, TimestampError};
+pub use tree::{MAX_DEPTH, Tree, TreeError};

@@ -1,0 +1,285 @@
+//! The dozen file operations of a repository.
+//!
+//! They are plain blocking calls, so that code which stages, verifies and publishes reads as one
+//! story. [`Disk::run`] takes such a story off the async threads; in simulation it runs in place,
+//! because a simulated disk belongs to the simulated host's thread.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One entry of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name, where that is Unicode; other names are not ours and are left out of listings.
+    pub name: String,
+    /// Whether it is a folder.
+    pub is_dir: bool,
+}
+
+/// An open file.
+pub trait FsFile: Send + Sync {
+    /// Reads at an offset; fewer bytes than asked for only at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes all bytes at an offset.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Returns once all written bytes survive a power cut.
+    fn sync(&self) -> io::Result<()>;
+    /// The length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Cuts or extends the file.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// The operating system's file, to be handed to another process; simulated files have none.
+    fn os_file(&self) -> Option<io::Result<File>>;
+    /// Whether it holds no bytes.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+}
+
+/// File operations on one machine.
+pub trait Fs: Send + Sync + std::fmt::Debug {
+    /// Makes a folder and those above it.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Makes a file for reading and writing; fails where one exists.
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
+    /// Makes a file that only its owner may read or write (mode 0600): for keys and tokens.
+    fn create_private(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
+    /// Opens a file for reading.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
+    /// Opens an existing file for reading and writing.
+    fn open_write(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
+    /// Moves a file over whatever has the new name, in one step.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Returns once the names in a folder survive a power cut.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// The entries of a folder, in no order.
+    fn list(&self, path: &Path) -> io::Result<Vec<Entry>>;
+    /// Whether there is something of that name.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+    /// Bytes that can still be written below a folder.
+    fn free_space(&self, path: &Path) -> io::Result<u64>;
+}
+
+/// A machine's file system, and how to wait for it from async code.
+#[derive(Debug, Clone)]
+pub struct Disk {
+    fs: Arc<dyn Fs>,
+    in_place: bool,
+}
+
+impl Disk {
+    /// The real file system, reached from blocking threads.
+    pub fn real() -> Self {
+        Self { fs: Arc::new(RealFs), in_place: false }
+    }
+
+    /// A file system whose calls run on the thread that asks: for simulation.
+    pub fn in_place(fs: Arc<dyn Fs>) -> Self {
+        Self { fs, in_place: true }
+    }
+
+    /// The file operations, for code that already runs on a blocking thread.
+    pub fn fs(&self) -> &dyn Fs {
+        &*self.fs
+    }
+
+    /// Runs blocking work on the file system without holding up other tasks.
+    ///
+    /// The work runs to its end even when the caller stops waiting for it.
+    pub async fn run<T, F>(&self, work: F) -> T
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Fs) -> T + Send + 'static,
+    {
+        if self.in_place {
+            return work(&*self.fs);
+        }
+        let fs = Arc::clone(&self.fs);
+        match tokio::task::spawn_blocking(move || work(&*fs)).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Only a runtime that is being shut down cancels blocking work; then nobody
+                // is left to read a result.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+}
+
+/// Reads a small file whole; refuses one of more than `limit` bytes.
+pub fn read_bounded(fs: &dyn Fs, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = fs.open(path)?;
+    let len = file.len()?;
+    if len > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{} holds {len} bytes; at most {limit} are expected there", path.display()),
+        ));
+    }
+    let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, filled as u64)? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+/// Replaces a small file so that after a power cut either the old or the new one is there, whole:
+/// write beside it, sync, rename, sync the folder.
+pub fn replace_file(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(fs, path, bytes, |staged| fs.create_new(staged))
+}
+
+/// Like [`replace_file`], for a file that only its owner may read.
+pub fn replace_private_file(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(fs, path, bytes, |staged| fs.create_private(staged))
+}
+
+fn replace_with(
+    fs: &dyn Fs,
+    path: &Path,
+    bytes: &[u8],
+    create: impl FnOnce(&Path) -> io::Result<Box<dyn FsFile>>,
+) -> io::Result<()> {
+    let mut staged = path.as_os_str().to_owned();
+    staged.push(".new");
+    let staged = PathBuf::from(staged);
+    if fs.exists(&staged)? {
+        fs.remove_file(&staged)?;
+    }
+    let file = create(&staged)?;
+    file.write_all_at(bytes, 0)?;
+    file.sync()?;
+    drop(file);
+    fs.rename(&staged, path)?;
+    match path.parent() {
+        Some(folder) => fs.sync_dir(folder),
+        None => Ok(()),
+    }
+}
+
+/// The operating system's file system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealFs;
+
+impl Fs for RealFs {
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        Ok(Box::new(OpenOptions::new().read(true).write(true).create_new(true).open(path)?))
+    }
+
+    fn create_private(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        let mut options = OpenOptions::new();
+        Ok(Box::new(options.read(true).write(true).create_new(true).mode(0o600).open(path)?))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
+    fn open_write(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        Ok(Box::new(OpenOptions::new().read(true).write(true).open(path)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(path)? {
+            let entry = entry?;
+            if let Ok(name) = entry.file_name().into_string() {
+                entries.push(Entry { name, is_dir: entry.file_type()?.is_dir() });
+            }
+        }
+        Ok(entries)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        path.try_exists()
+    }
+
+    fn free_space(&self, path: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+impl FsFile for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self, buffer, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        FileExt::write_all_at(self, bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_all()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        File::set_len(self, len)
+    }
+
+    fn os_file(&self) -> Option<io::Result<File>> {
+        Some(self.try_clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaced_files_hold_the_new_bytes_and_leave_nothing_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("head.json");
+        for bytes in [&b"old"[..], b"new and longer"] {
+            replace_file(&RealFs, &path, bytes).unwrap();
+            assert_eq!(read_bounded(&RealFs, &path, 100).unwrap(), bytes);
+        }
+        assert_eq!(RealFs.list(folder.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn files_over_the_limit_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("big");
+        std::fs::write(&path, [0; 11]).unwrap();
+        let error = read_bounded(&RealFs, &path, 10).unwrap_err().to_string();
+        assert!(error.contains("big") && error.contains("11"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn work_on_the_disk_gives_its_result_back() {
+        let exists = Disk::real().run(|fs| fs.exists(Path::new("/"))).await.unwrap();
+        assert!(exists);
+    }
+}

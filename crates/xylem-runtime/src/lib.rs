@@ -1,0 +1,24 @@
+//! The seams between Xylem and the machine it runs on.
+//!
+//! All logic that decides something reaches the outside through four small traits, [`Clock`],
+//! [`Net`], [`Fs`] and [`Rng`], bundled as an [`Environment`]. The real ones are tokio's and
+//! std's; in simulation they are turmoil's, and the same code runs through crashes, partitions
+//! and torn writes. Sleeping is tokio's own, which a simulation already controls.
+//!
+//! Beside them: [`Backoff`] (full jitter), [`Shutdown`] (drain and stop).
+
+mod backoff;
+mod clock;
+mod environment;
+mod fs;
+mod net;
+mod rng;
+mod shutdown;
+
+pub use backoff::Backoff;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use environment::Environment;
+pub use fs::{Disk, Entry, Fs, FsFile, RealFs, read_bounded, replace_file, replace_private_file};
+pub use net::{Listener, Net, RealNet, Stream};
+pub use rng::{Rng, SystemRng, random_array};
+pub use shutdown::Shutdown;

@@ -1,0 +1,62 @@
+//! Listening and connecting.
+
+use std::io;
+use std::net::SocketAddr;
+
+use async_trait::async_trait;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A connection: bytes both ways.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Opens TCP connections and ports.
+#[async_trait]
+pub trait Net: Send + Sync + std::fmt::Debug {
+    /// Opens a port; port 0 lets the system choose.
+    async fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn Listener>>;
+
+    /// Connects to a host name or address. Has no time limit of its own: the caller sets one.
+    async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn Stream>>;
+}
+
+/// An open port.
+#[async_trait]
+pub trait Listener: Send + Sync {
+    /// Waits for the next connection and says where it comes from.
+    async fn accept(&self) -> io::Result<(Box<dyn Stream>, SocketAddr)>;
+
+    /// The address it listens on, with the port the system chose.
+    fn local_address(&self) -> io::Result<SocketAddr>;
+}
+
+/// The machine's network.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealNet;
+
+#[async_trait]
+impl Net for RealNet {
+    async fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn Listener>> {
+        Ok(Box::new(tokio::net::TcpListener::bind(address).await?))
+    }
+
+    async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn Stream>> {
+        let stream = tokio::net::TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(Box::new(stream))
+    }
+}
+
+#[async_trait]
+impl Listener for tokio::net::TcpListener {
+    async fn accept(&self) -> io::Result<(Box<dyn Stream>, SocketAddr)> {
+        let (stream, peer) = tokio::net::TcpListener::accept(self).await?;
+        stream.set_nodelay(true)?;
+        Ok((Box::new(stream), peer))
+    }
+
+    fn local_address(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+}

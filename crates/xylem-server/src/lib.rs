@@ -1,0 +1,1 @@
+//! Management server: API, enrollment, catalogue, orders.

@@ -1,0 +1,1 @@
+//! The main program: roles and the administrator's command line.

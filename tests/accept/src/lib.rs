@@ -1,0 +1,1 @@
+//! Long and large acceptance runs.

@@ -1,0 +1,1 @@
+//! The real code on a simulated network, disk and clock.
