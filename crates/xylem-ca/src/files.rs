@@ -1,0 +1,173 @@
+//! The authority on disk.
+//!
+//! | File | Holds | Mode |
+//! |---|---|---|
+//! | `root.key` | the root's key and certificate; may be kept elsewhere | 0600 |
+//! | `root.pem` | the root's certificate | as the folder allows |
+//! | `intermediate.pem` | the intermediate's key and certificate | 0600 |
+//!
+//! A key and its certificate share a file, because they must change together: a power cut in the
+//! renewal of an intermediate leaves the old pair or the new one. For the root it means that
+//! `root.key` alone is enough to bring everything back. Nothing here overwrites a root.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use x509_parser::prelude::{FromDer, X509Certificate};
+use xylem_model::Timestamp;
+use xylem_pki::{FileError, KeyPair, pem};
+use xylem_runtime::{Fs, Rng, read_bounded, replace_file, replace_private_file};
+
+use crate::authority::{Signer, sign_intermediate};
+use crate::{Authority, CaError};
+
+/// Bytes of a file of the authority.
+pub const MAX_CA_FILE_BYTES: u64 = 64 * 1024;
+
+const ROOT_KEY: &str = "root.key";
+const ROOT: &str = "root.pem";
+const INTERMEDIATE: &str = "intermediate.pem";
+
+impl Authority {
+    /// Loads the authority of a folder, or makes and saves a new one where there is none. Takes up
+    /// after a power cut in an earlier first start, and makes a new intermediate where that is
+    /// missing and the root's key is there.
+    ///
+    /// # Errors
+    /// When a file is damaged or cannot be read or written; when the root's key is needed and away.
+    pub fn open(
+        fs: &dyn Fs,
+        folder: &Path,
+        organization: &str,
+        now: Timestamp,
+        rng: Arc<dyn Rng>,
+    ) -> Result<Self, CaError> {
+        let there = |name: &str| {
+            let path = folder.join(name);
+            fs.exists(&path).map_err(|source| FileError::reading(&path, source))
+        };
+        let (key, root, intermediate) = (there(ROOT_KEY)?, there(ROOT)?, there(INTERMEDIATE)?);
+        let authority = match (key || root, intermediate) {
+            (false, false) => Self::create(organization, now, rng)?,
+            (true, false) => {
+                let root = load_root(fs, folder)?;
+                let intermediate = sign_intermediate(&root, now, &*rng)?;
+                Self::from_parts(root, intermediate, rng)
+            }
+            (_, true) => Self::load(fs, folder, rng)?,
+        };
+        if !(root && intermediate) {
+            authority.save(fs, folder)?;
+        }
+        Ok(authority)
+    }
+
+    /// Loads the authority of a folder. Works without the root's key.
+    ///
+    /// # Errors
+    /// When a file is missing, damaged, cannot be read, or does not belong to the others.
+    pub fn load(fs: &dyn Fs, folder: &Path, rng: Arc<dyn Rng>) -> Result<Self, CaError> {
+        let root = load_root(fs, folder)?;
+        let path = folder.join(INTERMEDIATE);
+        let bytes = read(fs, &path)?;
+        let intermediate = Signer::read(certificate(&path, &bytes)?, ())
+            .ok_or_else(|| damaged(&path, "it holds no certificate of an authority"))?;
+        let key = matching_key(&path, &bytes, &intermediate.certificate)?;
+        check_signed_by(&path, &intermediate.certificate, &root.certificate)?;
+        let Signer { certificate, validity, organization, key: () } = intermediate;
+        let intermediate = Signer { certificate, validity, organization, key };
+        Ok(Self::from_parts(root, intermediate, rng))
+    }
+
+    /// Saves the authority, each file whole or not at all. The root's key is written where this
+    /// authority holds it and the folder does not.
+    ///
+    /// # Errors
+    /// [`CaError::OtherAuthority`] when the folder holds one already; when a file cannot be written.
+    pub fn save(&self, fs: &dyn Fs, folder: &Path) -> Result<(), CaError> {
+        let written = |path: &Path, result: std::io::Result<()>| {
+            result.map_err(|source| CaError::File(FileError::writing(path, source)))
+        };
+        match load_root(fs, folder) {
+            Ok(there) if there.certificate == self.root.certificate => {}
+            Ok(_) => return Err(CaError::OtherAuthority { folder: folder.to_owned() }),
+            Err(CaError::File(FileError::Missing { .. })) => {}
+            Err(error) => return Err(error),
+        }
+        written(folder, fs.create_dir_all(folder))?;
+        if let Some(key) = &self.root.key {
+            let path = folder.join(ROOT_KEY);
+            let there = fs.exists(&path).map_err(|source| FileError::reading(&path, source))?;
+            if !there {
+                let text = key.to_pem() + &self.root_pem();
+                written(&path, replace_private_file(fs, &path, text.as_bytes()))?;
+            }
+        }
+        let path = folder.join(ROOT);
+        written(&path, replace_file(fs, &path, self.root_pem().as_bytes()))?;
+        let path = folder.join(INTERMEDIATE);
+        let chain = pem::encode_certificates([&self.intermediate.certificate]);
+        let text = self.intermediate.key.to_pem() + &chain;
+        written(&path, replace_private_file(fs, &path, text.as_bytes()))
+    }
+}
+
+/// Reads the root from `root.key` where that is, else its certificate alone from `root.pem`.
+fn load_root(fs: &dyn Fs, folder: &Path) -> Result<Signer<Option<KeyPair>>, CaError> {
+    let (key_path, path) = (folder.join(ROOT_KEY), folder.join(ROOT));
+    let not_an_authority = |path| damaged(path, "it holds no certificate of an authority");
+    let public = match read(fs, &path) {
+        Ok(bytes) => Some(certificate(&path, &bytes)?),
+        Err(FileError::Missing { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    match (read(fs, &key_path), public) {
+        (Ok(bytes), public) => {
+            let root = certificate(&key_path, &bytes)?;
+            let key = matching_key(&key_path, &bytes, &root)?;
+            if public.is_some_and(|public| public != root) {
+                return Err(damaged(&path, "it is another root than the one in root.key"));
+            }
+            Signer::read(root, Some(key)).ok_or_else(|| not_an_authority(&key_path))
+        }
+        (Err(FileError::Missing { .. }), Some(public)) => {
+            Signer::read(public, None).ok_or_else(|| not_an_authority(&path))
+        }
+        (Err(FileError::Missing { .. }), None) => Err(FileError::Missing { path }.into()),
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+fn read(fs: &dyn Fs, path: &Path) -> Result<Vec<u8>, FileError> {
+    read_bounded(fs, path, MAX_CA_FILE_BYTES).map_err(|source| FileError::reading(path, source))
+}
+
+fn certificate(path: &Path, bytes: &[u8]) -> Result<CertificateDer<'static>, CaError> {
+    let found = pem::certificates(bytes, 1).map_err(|error| damaged(path, &error.to_string()))?;
+    found.into_iter().next().ok_or_else(|| damaged(path, "it holds no certificate"))
+}
+
+/// The private key in a file, which must be the certificate's.
+fn matching_key(path: &Path, bytes: &[u8], certificate: &[u8]) -> Result<KeyPair, CaError> {
+    let key = KeyPair::from_pem(bytes).map_err(|error| damaged(path, &error.to_string()))?;
+    let (_, parsed) = X509Certificate::from_der(certificate)
+        .map_err(|_| damaged(path, "its certificate is damaged"))?;
+    if parsed.public_key().raw != key.public_key_der() {
+        return Err(damaged(path, "its key does not belong to its certificate"));
+    }
+    Ok(key)
+}
+
+fn check_signed_by(path: &Path, certificate: &[u8], signer: &[u8]) -> Result<(), CaError> {
+    let signed = X509Certificate::from_der(certificate).is_ok_and(|(_, certificate)| {
+        X509Certificate::from_der(signer).is_ok_and(|(_, signer)| {
+            certificate.verify_signature(Some(signer.public_key())).is_ok()
+        })
+    });
+    if signed { Ok(()) } else { Err(damaged(path, "it was not signed by the root in root.pem")) }
+}
+
+fn damaged(path: &Path, reason: &str) -> CaError {
+    CaError::Damaged { path: path.to_owned(), reason: reason.to_owned() }
+}
