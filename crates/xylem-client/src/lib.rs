@@ -1,1 +1,33 @@
-//! Typed clients of the management server and of distribution servers.
+//! The only sanctioned way for one program to call another.
+//!
+//! * [`Transport`]: HTTPS over the [`Net`](xylem_runtime::Net) seam, with connections kept and
+//!   every wait bounded.
+//! * [`AdminClient`]: what the command line and scripts call, with an API token.
+//! * [`ControlClient`]: distribution server to management server.
+//! * [`AgentClient`]: computer to management server.
+//! * [`ContentClient`]: anybody to a distribution server: contents by range, uploads.
+//! * [`enroll`](mod@enroll): joining, by CA file or pinned fingerprint; renewal.
+//!
+//! A client never guesses: an answer of 400 and above becomes [`ClientError::Answer`] with the
+//! other side's own words.
+
+mod admin;
+mod agent;
+mod base_url;
+mod body;
+mod content;
+mod control;
+pub mod enroll;
+mod error;
+mod events;
+mod transport;
+
+pub use admin::{AdminClient, NamedKind};
+pub use agent::AgentClient;
+pub use base_url::{BaseUrl, BaseUrlError};
+pub use body::{BodyReader, RequestBody, empty_body, full_body};
+pub use content::{ContentAnswer, ContentAuth, ContentClient};
+pub use control::ControlClient;
+pub use error::ClientError;
+pub use events::EventStream;
+pub use transport::{Deadlines, Transport};

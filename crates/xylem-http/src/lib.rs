@@ -1,1 +1,27 @@
-//! Listeners, TLS, limits, error envelope.
+//! What every program that answers HTTP shares.
+//!
+//! * [`HttpServer`]: the accept loop. TLS handshakes run in their own tasks, because one stalled
+//!   peer must not hold up the port; headers have a time limit; connections are counted, in all
+//!   and by address; shutting down lets answers in flight finish.
+//! * [`Peer`]: who is on the other side, put into every request.
+//! * [`ApiError`]: handlers return it; [`ApiError::into_response`] is the one place where errors
+//!   become answers.
+//! * [`ApiJson`]: request bodies with a limit and an error a person can read.
+//! * [`ByteRange`]: the `Range` header (RFC 9110 section 14).
+//!
+//! Not here: what is served, and to whom. Programs decide that.
+
+mod error;
+mod limits;
+mod peer;
+mod range;
+mod request_id;
+mod server;
+mod turnstile;
+
+pub use error::{ApiError, ApiJson, MAX_JSON_BODY_BYTES};
+pub use limits::Limits;
+pub use peer::Peer;
+pub use range::{ByteRange, RangeError, parse_range};
+pub use request_id::{RequestId, current_request_id};
+pub use server::{HttpServer, ListenError};

@@ -1,0 +1,85 @@
+//! Request and response bodies.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::{BaseUrl, ClientError};
+
+/// A request body of any kind.
+pub type RequestBody = BoxBody<Bytes, io::Error>;
+
+/// No body.
+pub fn empty_body() -> RequestBody {
+    Empty::new().map_err(|never| match never {}).boxed()
+}
+
+/// A body held in memory.
+pub fn full_body(bytes: impl Into<Bytes>) -> RequestBody {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+}
+
+/// Reads a response body piece by piece, each within a time limit.
+pub struct BodyReader {
+    body: Incoming,
+    server: BaseUrl,
+    stall: Duration,
+}
+
+impl BodyReader {
+    pub(crate) const fn new(body: Incoming, server: BaseUrl, stall: Duration) -> Self {
+        Self { body, server, stall }
+    }
+
+    /// The next piece; none at the end. Fails when nothing comes for the stall limit, and when
+    /// the connection ends before the length that was announced.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            let frame =
+                timeout(self.stall, self.body.frame()).await.map_err(|_| ClientError::Timeout {
+                    server: self.server.clone(),
+                    doing: "sending more of its answer",
+                    limit: self.stall,
+                })?;
+            match frame {
+                None => return Ok(None),
+                Some(Ok(frame)) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        return Ok(Some(bytes));
+                    }
+                }
+                Some(Err(error)) => {
+                    return Err(ClientError::Broken {
+                        server: self.server.clone(),
+                        doing: "reading its answer",
+                        source: error.into(),
+                    });
+                }
+            }
+        }
+    }
+
+    pub(crate) fn protocol(&self, reason: &impl ToString) -> ClientError {
+        ClientError::Protocol { server: self.server.clone(), reason: reason.to_string() }
+    }
+
+    /// Reads the rest, at most `limit` bytes.
+    pub async fn collect(mut self, limit: usize) -> Result<Bytes, ClientError> {
+        let mut all = BytesMut::new();
+        while let Some(piece) = self.next().await? {
+            if all.len() + piece.len() > limit {
+                return Err(ClientError::Protocol {
+                    server: self.server,
+                    reason: format!("it is longer than {limit} bytes"),
+                });
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
+    }
+}

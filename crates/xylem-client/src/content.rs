@@ -1,0 +1,148 @@
+//! Anybody to a distribution server.
+
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use xylem_api::ingest::{IngestProgress, TICKET_SCHEME};
+use xylem_model::{ContentId, UploadId};
+
+use crate::{BaseUrl, BodyReader, ClientError, RequestBody, Transport, empty_body};
+
+/// How a caller proves that it may read: by the certificate of its connection, or by a ticket.
+#[derive(Debug, Clone)]
+pub enum ContentAuth {
+    /// The transport's certificate.
+    Certificate,
+    /// A ticket, in the form that fits into a header.
+    Ticket(String),
+}
+
+/// What a distribution server answers for a content.
+pub struct ContentAnswer {
+    /// Where in the content the body begins.
+    pub offset: u64,
+    /// Size of the whole content, in bytes.
+    pub size: u64,
+    /// The bytes from `offset` to the end.
+    pub body: BodyReader,
+}
+
+/// Fetches from distribution servers and sends uploads to them.
+#[derive(Clone)]
+pub struct ContentClient {
+    transport: Transport,
+}
+
+impl ContentClient {
+    /// A client whose transport decides whom it believes and who it is.
+    pub const fn new(transport: Transport) -> Self {
+        Self { transport }
+    }
+
+    /// Asks for a content from an offset on. `If-Range` with the content id makes sure that a
+    /// part belongs to this content and to no other.
+    pub async fn fetch(
+        &self,
+        server: &BaseUrl,
+        path: &str,
+        content: &ContentId,
+        offset: u64,
+        auth: &ContentAuth,
+    ) -> Result<ContentAnswer, ClientError> {
+        let mut request = authorised(Request::builder().uri(path), auth);
+        if offset > 0 {
+            request = request
+                .header(header::RANGE, format!("bytes={offset}-"))
+                .header(header::IF_RANGE, format!("\"{content}\""));
+        }
+        let request = request.body(empty_body()).map_err(|e| protocol(server, &e))?;
+        let answer = self.transport.send(server, request).await?;
+        let (offset, size) = match answer.status() {
+            StatusCode::OK => (0, length(answer.headers())),
+            StatusCode::PARTIAL_CONTENT => {
+                let (start, size) = content_range(answer.headers())
+                    .ok_or_else(|| protocol(server, &"it lacks a usable Content-Range"))?;
+                if start != offset {
+                    return Err(protocol(server, &"it begins elsewhere than was asked"));
+                }
+                (start, Some(size))
+            }
+            status => return Err(protocol(server, &format!("status {status}"))),
+        };
+        let size = size.ok_or_else(|| protocol(server, &"it lacks a Content-Length"))?;
+        Ok(ContentAnswer { offset, size, body: answer.into_body() })
+    }
+
+    /// How much of an upload has arrived.
+    pub async fn ingest_progress(
+        &self,
+        server: &BaseUrl,
+        upload: UploadId,
+        ticket: &str,
+    ) -> Result<IngestProgress, ClientError> {
+        let path = format!("/v1/ingest/{upload}");
+        let request = authorised(Request::builder().uri(path), &ContentAuth::Ticket(ticket.into()));
+        self.transport.json(server, request, None::<&()>).await
+    }
+
+    /// Sends a part of an upload, `length` bytes from `offset` on.
+    pub async fn ingest(
+        &self,
+        server: &BaseUrl,
+        upload: UploadId,
+        ticket: &str,
+        offset: u64,
+        length: u64,
+        body: RequestBody,
+    ) -> Result<IngestProgress, ClientError> {
+        let path = format!("/v1/ingest/{upload}?offset={offset}");
+        let request = Request::builder()
+            .method(Method::PUT)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .header(header::CONTENT_LENGTH, length);
+        let request = authorised(request, &ContentAuth::Ticket(ticket.into()))
+            .body(body)
+            .map_err(|e| protocol(server, &e))?;
+        let answer = self.transport.send(server, request).await?;
+        let bytes = answer.into_body().collect(64 << 10).await?;
+        serde_json::from_slice(&bytes).map_err(|e| protocol(server, &e))
+    }
+
+    /// Asks to verify, commit and publish what was sent. Returns once it is published; asking
+    /// again is harmless.
+    pub async fn complete(
+        &self,
+        server: &BaseUrl,
+        upload: UploadId,
+        ticket: &str,
+    ) -> Result<IngestProgress, ClientError> {
+        let path = format!("/v1/ingest/{upload}/complete");
+        let request = Request::builder().method(Method::POST).uri(path);
+        let request = authorised(request, &ContentAuth::Ticket(ticket.into()));
+        self.transport.json(server, request, None::<&()>).await
+    }
+}
+
+fn authorised(request: http::request::Builder, auth: &ContentAuth) -> http::request::Builder {
+    match auth {
+        ContentAuth::Certificate => request,
+        ContentAuth::Ticket(ticket) => {
+            request.header(header::AUTHORIZATION, format!("{TICKET_SCHEME} {ticket}"))
+        }
+    }
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// `bytes START-END/SIZE` (RFC 9110 section 14.4).
+fn content_range(headers: &HeaderMap) -> Option<(u64, u64)> {
+    let text = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
+    let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (start, _) = range.split_once('-')?;
+    Some((start.parse().ok()?, size.parse().ok()?))
+}
+
+fn protocol(server: &BaseUrl, reason: &impl ToString) -> ClientError {
+    ClientError::Protocol { server: server.clone(), reason: reason.to_string() }
+}

@@ -1,0 +1,97 @@
+//! Distribution server to management server.
+
+use http::{Method, Request};
+use xylem_api::control::{ControlState, DescriptorPage, ServerReport};
+use xylem_api::ingest::{Committed, Ingested, RefusedUpload};
+use xylem_model::{Epoch, Generation, UploadId};
+
+use crate::{BaseUrl, ClientError, EventStream, Transport, empty_body};
+
+/// The control link. Its transport shows the distribution server's certificate.
+#[derive(Clone)]
+pub struct ControlClient {
+    transport: Transport,
+    server: BaseUrl,
+}
+
+impl ControlClient {
+    /// A link to this management server.
+    pub const fn new(transport: Transport, server: BaseUrl) -> Self {
+        Self { transport, server }
+    }
+
+    /// The management server's address.
+    pub const fn server(&self) -> &BaseUrl {
+        &self.server
+    }
+
+    /// The transport, for closing kept connections after a renewal.
+    pub const fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// What this server must know, but the descriptors.
+    pub async fn state(&self) -> Result<ControlState, ClientError> {
+        self.get("/v1/control/state").await
+    }
+
+    /// Descriptors that changed after a generation of an epoch.
+    pub async fn descriptors(
+        &self,
+        epoch: Epoch,
+        since: Generation,
+    ) -> Result<DescriptorPage, ClientError> {
+        let path = format!("/v1/control/descriptors?epoch={}&since={}", epoch.0, since.0);
+        self.get(&path).await
+    }
+
+    /// Opens the stream of [`StateChanged`](xylem_api::control::StateChanged).
+    pub async fn events(&self) -> Result<EventStream, ClientError> {
+        let request = Request::builder()
+            .uri("/v1/control/events")
+            .body(empty_body())
+            .map_err(|e| self.protocol(&e))?;
+        Ok(EventStream::new(self.transport.send(&self.server, request).await?.into_body()))
+    }
+
+    /// Reports copies, rates and failures.
+    pub async fn report(&self, report: &ServerReport) -> Result<(), ClientError> {
+        self.post("/v1/control/report", report).await
+    }
+
+    /// Reports what arrived for an upload; the answer is the signed descriptor.
+    pub async fn ingested(
+        &self,
+        upload: UploadId,
+        found: &Ingested,
+    ) -> Result<Committed, ClientError> {
+        self.post(&format!("/v1/control/uploads/{upload}/ingested"), found).await
+    }
+
+    /// Reports that an upload was turned down.
+    pub async fn refused(&self, upload: UploadId, why: &RefusedUpload) -> Result<(), ClientError> {
+        self.post(&format!("/v1/control/uploads/{upload}/refused"), why).await
+    }
+
+    /// Reports that an upload is published.
+    pub async fn published(&self, upload: UploadId) -> Result<(), ClientError> {
+        self.post(&format!("/v1/control/uploads/{upload}/published"), &()).await
+    }
+
+    async fn get<A: serde::de::DeserializeOwned>(&self, path: &str) -> Result<A, ClientError> {
+        self.transport.json(&self.server, Request::builder().uri(path), None::<&()>).await
+    }
+
+    async fn post<B: serde::Serialize, A: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<A, ClientError> {
+        let request = Request::builder().method(Method::POST).uri(path);
+        self.transport.json(&self.server, request, Some(body)).await
+    }
+
+    fn protocol(&self, reason: &impl ToString) -> ClientError {
+        ClientError::Protocol { server: self.server.clone(), reason: reason.to_string() }
+    }
+}

@@ -1,0 +1,293 @@
+//! HTTPS/1.1 over the Net seam.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{HeaderValue, Method, Request, Response, header};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use xylem_api::error::{ErrorBody, ErrorCode};
+use xylem_pki::{PeerCertificate, explain_tls_error, server_name};
+use xylem_runtime::Environment;
+
+use crate::{BaseUrl, BodyReader, ClientError, RequestBody, empty_body, full_body};
+
+/// Largest JSON answer that is read, in bytes.
+const MAX_JSON_BYTES: usize = 64 << 20;
+
+/// Largest error answer that is read, in bytes.
+const MAX_ERROR_BYTES: usize = 64 << 10;
+
+/// Idle connections kept for each server.
+const MAX_IDLE: usize = 8;
+
+/// How long each part of a call may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// TCP connection and TLS handshake together.
+    pub connect: Duration,
+    /// From the end of the request to the head of the answer.
+    pub answer: Duration,
+    /// Between two pieces of the answer.
+    pub stall: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            answer: Duration::from_secs(30),
+            stall: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Sends requests; keeps connections for the next ones. Cheap to clone.
+#[derive(Clone)]
+pub struct Transport {
+    inner: Arc<Inner>,
+    deadlines: Deadlines,
+}
+
+struct Inner {
+    environment: Environment,
+    tls: Arc<ClientConfig>,
+    idle: Mutex<HashMap<BaseUrl, Vec<SendRequest<RequestBody>>>>,
+}
+
+impl Transport {
+    /// A transport with these TLS settings, which decide whom it believes and who it is.
+    pub fn new(environment: Environment, tls: Arc<ClientConfig>) -> Self {
+        let inner = Inner { environment, tls, idle: Mutex::default() };
+        Self { inner: Arc::new(inner), deadlines: Deadlines::default() }
+    }
+
+    /// The same transport with other time limits.
+    pub fn with_deadlines(&self, deadlines: Deadlines) -> Self {
+        Self { inner: Arc::clone(&self.inner), deadlines }
+    }
+
+    /// The machine it runs on.
+    pub fn environment(&self) -> &Environment {
+        &self.inner.environment
+    }
+
+    /// Closes idle connections, so that the next call shows a renewed certificate.
+    pub fn forget_connections(&self) {
+        self.idle().clear();
+    }
+
+    /// Sends a request and waits for the head of the answer. An answer of 400 and above is
+    /// [`ClientError::Answer`].
+    ///
+    /// A kept connection may turn out to be closed. A request that was not sent at all then goes
+    /// out on a fresh one; so does one that only reads.
+    pub async fn send(
+        &self,
+        server: &BaseUrl,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<BodyReader>, ClientError> {
+        let authority = HeaderValue::try_from(server.authority())
+            .map_err(|e| ClientError::Protocol { server: server.clone(), reason: e.to_string() })?;
+        request.headers_mut().insert(header::HOST, authority);
+
+        if let Some(mut kept) = self.take_idle(server) {
+            let again = copy_of_read(&request);
+            match self.exchange(server, &mut kept, request).await {
+                Ok(answer) => return self.finish(server, kept, answer).await,
+                Err((_, Some(unsent))) => request = unsent,
+                Err((ClientError::Broken { .. }, None)) if let Some(again) = again => {
+                    request = again;
+                }
+                Err((error, None)) => return Err(error),
+            }
+        }
+        let mut fresh = self.connect(server).await?;
+        let answer =
+            self.exchange(server, &mut fresh, request).await.map_err(|(error, _)| error)?;
+        self.finish(server, fresh, answer).await
+    }
+
+    /// Sends JSON, or nothing, and reads JSON.
+    pub async fn json<A: DeserializeOwned>(
+        &self,
+        server: &BaseUrl,
+        mut request: http::request::Builder,
+        body: Option<&impl Serialize>,
+    ) -> Result<A, ClientError> {
+        let bytes = match body {
+            None => None,
+            Some(body) => Some(
+                serde_json::to_vec(body).map_err(|e| ClientError::Source(io::Error::other(e)))?,
+            ),
+        };
+        let body = match bytes {
+            None => empty_body(),
+            Some(bytes) => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                full_body(bytes)
+            }
+        };
+        let protocol = |reason: String| ClientError::Protocol { server: server.clone(), reason };
+        let request = request.body(body).map_err(|e| protocol(e.to_string()))?;
+        let answer = self.send(server, request).await?;
+        let mut bytes = answer.into_body().collect(MAX_JSON_BYTES).await?;
+        if bytes.is_empty() {
+            // 204 No Content reads as null, which `()` accepts.
+            bytes = bytes::Bytes::from_static(b"null");
+        }
+        serde_json::from_slice(&bytes).map_err(|e| protocol(e.to_string()))
+    }
+
+    /// Opens a connection and says who is on the other side, without sending a request.
+    pub async fn peer(&self, server: &BaseUrl) -> Result<Option<PeerCertificate>, ClientError> {
+        let stream = self.handshake(server).await?;
+        Ok(stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(|chain| PeerCertificate::from_chain(chain).ok()))
+    }
+
+    /// Sends a request; gives it back where nothing of it was sent.
+    async fn exchange(
+        &self,
+        server: &BaseUrl,
+        connection: &mut SendRequest<RequestBody>,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, (ClientError, Option<Request<RequestBody>>)> {
+        let limit = self.deadlines.answer;
+        match timeout(limit, connection.try_send_request(request)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(mut error)) => {
+                let unsent = error.take_message();
+                Err((self.broken(server, "sending a request", error.into_error()), unsent))
+            }
+            Err(_) => Err((
+                ClientError::Timeout { server: server.clone(), doing: "an answer", limit },
+                None,
+            )),
+        }
+    }
+
+    /// In TLS 1.3 a server turns down a certificate only after the handshake, so the first
+    /// request may fail for a reason that belongs to TLS.
+    fn broken(&self, server: &BaseUrl, doing: &'static str, error: hyper::Error) -> ClientError {
+        match explain_tls_error(&error, self.inner.environment.clock.now()) {
+            Some(explanation) => ClientError::Tls { server: server.clone(), explanation },
+            None => ClientError::Broken { server: server.clone(), doing, source: error.into() },
+        }
+    }
+
+    async fn finish(
+        &self,
+        server: &BaseUrl,
+        connection: SendRequest<RequestBody>,
+        answer: Response<Incoming>,
+    ) -> Result<Response<BodyReader>, ClientError> {
+        {
+            let mut idle = self.idle();
+            let kept = idle.entry(server.clone()).or_default();
+            kept.retain(|connection| !connection.is_closed());
+            if kept.len() < MAX_IDLE {
+                kept.push(connection);
+            }
+        }
+        let stall = self.deadlines.stall;
+        let answer = answer.map(|body| BodyReader::new(body, server.clone(), stall));
+        if answer.status().as_u16() < 400 { Ok(answer) } else { Err(refusal(server, answer).await) }
+    }
+
+    /// A connection whose last answer was read to its end: only such a one is ready.
+    fn take_idle(&self, server: &BaseUrl) -> Option<SendRequest<RequestBody>> {
+        let mut idle = self.idle();
+        let kept = idle.get_mut(server)?;
+        kept.retain(|connection| !connection.is_closed());
+        let at = kept.iter().position(SendRequest::is_ready)?;
+        Some(kept.swap_remove(at))
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, HashMap<BaseUrl, Vec<SendRequest<RequestBody>>>> {
+        self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn connect(&self, server: &BaseUrl) -> Result<SendRequest<RequestBody>, ClientError> {
+        let stream = self.handshake(server).await?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.broken(server, "opening it", error))?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended early");
+            }
+        });
+        Ok(sender)
+    }
+
+    async fn handshake(
+        &self,
+        server: &BaseUrl,
+    ) -> Result<tokio_rustls::client::TlsStream<Box<dyn xylem_runtime::Stream>>, ClientError> {
+        let tls_error = |explanation| ClientError::Tls { server: server.clone(), explanation };
+        let name = server_name(server.host()).map_err(|e| tls_error(e.to_string()))?;
+        let opening = async {
+            let tcp = self
+                .inner
+                .environment
+                .net
+                .connect(server.host(), server.port())
+                .await
+                .map_err(|source| ClientError::Connect { server: server.clone(), source })?;
+            let connector = TlsConnector::from(Arc::clone(&self.inner.tls));
+            connector.connect(name, tcp).await.map_err(|source| {
+                match explain_tls_error(&source, self.inner.environment.clock.now()) {
+                    Some(explanation) => tls_error(explanation),
+                    None => ClientError::Connect { server: server.clone(), source },
+                }
+            })
+        };
+        let limit = self.deadlines.connect;
+        timeout(limit, opening).await.unwrap_or_else(|_| {
+            Err(ClientError::Timeout { server: server.clone(), doing: "connecting", limit })
+        })
+    }
+}
+
+/// A second copy of a request that only reads; none of any other.
+fn copy_of_read(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return None;
+    }
+    let mut copy = Request::new(empty_body());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
+}
+
+async fn refusal(server: &BaseUrl, answer: Response<BodyReader>) -> ClientError {
+    let status = answer.status();
+    let retry_after = answer
+        .headers()
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .map(Duration::from_secs);
+    let body = match answer.into_body().collect(MAX_ERROR_BYTES).await {
+        Ok(bytes) => serde_json::from_slice(&bytes).ok(),
+        Err(error) => return error,
+    };
+    let body = body.unwrap_or_else(|| ErrorBody {
+        code: if status.is_server_error() { ErrorCode::Internal } else { ErrorCode::BadRequest },
+        message: format!("{server} answered {status}"),
+        request_id: String::new(),
+    });
+    ClientError::Answer { status: status.as_u16(), body, retry_after }
+}

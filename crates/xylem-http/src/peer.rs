@@ -1,0 +1,37 @@
+//! Who is on the other side of a connection.
+
+use std::net::SocketAddr;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use xylem_model::Party;
+use xylem_pki::PeerCertificate;
+
+use crate::ApiError;
+
+/// The other side of the connection a request came by.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Where it connects from.
+    pub address: SocketAddr,
+    /// The certificate it proved to hold, when it showed one. A name, not a right: whether it
+    /// still counts is looked up for each request.
+    pub certificate: Option<PeerCertificate>,
+}
+
+impl Peer {
+    /// The party its certificate names.
+    pub fn party(&self) -> Option<Party> {
+        self.certificate.as_ref().map(|certificate| certificate.party)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
+            ApiError::internal("finding out who is asking", "no peer in the request")
+        })
+    }
+}

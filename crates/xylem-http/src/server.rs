@@ -1,0 +1,200 @@
+//! The accept loop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
+use http::{HeaderName, HeaderValue, Request};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+use xylem_pki::PeerCertificate;
+use xylem_runtime::{Environment, Listener, Shutdown, Stream};
+
+use crate::error::MAX_JSON_BODY_BYTES;
+use crate::request_id::RequestId;
+use crate::turnstile::{Place, Turnstile};
+use crate::{Limits, Peer};
+
+/// Names the request in its answer.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How long to rest when the system refuses a connection, e.g. for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A port that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {advice}")]
+pub struct ListenError {
+    address: SocketAddr,
+    advice: &'static str,
+    #[source]
+    source: io::Error,
+}
+
+/// An open port with TLS.
+pub struct HttpServer {
+    listener: Box<dyn Listener>,
+    tls: TlsAcceptor,
+    limits: Limits,
+}
+
+impl HttpServer {
+    /// Opens the port.
+    pub async fn listen(
+        environment: &Environment,
+        address: SocketAddr,
+        tls: Arc<ServerConfig>,
+        limits: Limits,
+    ) -> Result<Self, ListenError> {
+        let listener = environment.net.listen(address).await.map_err(|source| {
+            let advice = match source.kind() {
+                io::ErrorKind::AddrInUse => {
+                    "another program uses this port: stop it, or give another port with --listen"
+                }
+                io::ErrorKind::PermissionDenied => {
+                    "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE: give a \
+                     higher port with --listen"
+                }
+                io::ErrorKind::AddrNotAvailable => {
+                    "this machine does not have that address: check --listen"
+                }
+                _ => "the system refused",
+            };
+            ListenError { address, advice, source }
+        })?;
+        Ok(Self { listener, tls: TlsAcceptor::from(tls), limits })
+    }
+
+    /// The address it listens on, with the port the system chose.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_address()
+    }
+
+    /// Answers requests until shutdown begins; then lets answers in flight finish, for at most
+    /// [`Limits::drain`].
+    pub async fn serve(self, router: Router, shutdown: Shutdown) {
+        let router = router.layer(DefaultBodyLimit::max(MAX_JSON_BODY_BYTES));
+        let turnstile = Turnstile::new(&self.limits);
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = shutdown.begun() => break,
+            };
+            while connections.try_join_next().is_some() {}
+            match accepted {
+                Ok((stream, address)) => {
+                    // Without a place the stream is dropped here, which closes it.
+                    if let Some(place) = turnstile.enter(address.ip()) {
+                        let connection = Connection {
+                            address,
+                            tls: self.tls.clone(),
+                            limits: self.limits.clone(),
+                            router: router.clone(),
+                            shutdown: shutdown.clone(),
+                            _place: place,
+                        };
+                        connections.spawn(connection.run(stream));
+                    } else {
+                        tracing::warn!(peer.addr = %address, "connection limit reached");
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the system refuses new connections");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(self.listener);
+        let drained =
+            timeout(self.limits.drain, async { while connections.join_next().await.is_some() {} });
+        if drained.await.is_err() {
+            tracing::warn!(
+                left = connections.len(),
+                "connections cut at the end of the drain time"
+            );
+        }
+    }
+}
+
+struct Connection {
+    address: SocketAddr,
+    tls: TlsAcceptor,
+    limits: Limits,
+    router: Router,
+    shutdown: Shutdown,
+    _place: Place,
+}
+
+impl Connection {
+    async fn run(self, stream: Box<dyn Stream>) {
+        let handshake = timeout(self.limits.handshake, self.tls.accept(stream)).await;
+        let stream = match handshake {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::debug!(peer.addr = %self.address, %error, "TLS handshake failed");
+                return;
+            }
+            Err(_) => {
+                tracing::debug!(peer.addr = %self.address, "TLS handshake took too long");
+                return;
+            }
+        };
+        let certificate = match stream.get_ref().1.peer_certificates() {
+            None => None,
+            Some(chain) => match PeerCertificate::from_chain(chain) {
+                Ok(certificate) => Some(certificate),
+                Err(error) => {
+                    tracing::debug!(peer.addr = %self.address, %error, "certificate names nobody");
+                    None
+                }
+            },
+        };
+        let peer = Peer { address: self.address, certificate };
+        let router = self.router;
+        let service = service_fn(move |request| answer(router.clone(), peer.clone(), request));
+        let mut connection = std::pin::pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(self.limits.header)
+                .max_buf_size(self.limits.header_bytes)
+                .serve_connection(TokioIo::new(stream), service)
+        );
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.shutdown.begun() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(peer.addr = %self.address, %error, "connection ended early");
+        }
+    }
+}
+
+async fn answer(
+    router: Router,
+    peer: Peer,
+    request: Request<Incoming>,
+) -> Result<http::Response<Body>, std::convert::Infallible> {
+    let id = RequestId::next();
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(peer);
+    let mut response = id.scope(router.oneshot(request)).await?;
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    Ok(response)
+}
