@@ -1,0 +1,15 @@
+//! What the readers accept and refuse, and that what the writer makes is genuine.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the report"
+)]
+
+mod accepted;
+mod corrupted;
+mod raw;
+mod refused;
+mod written;
