@@ -1,2 +1,78 @@
-//! Automation.
-fn main() {}
+//! The project's own automation: one short menu, the same words on a desk and in CI.
+//!
+//! `cargo xtask help` prints the menu. Each command is one file; what they share is [`cargo`]
+//! (building and starting programs) and [`failure`] (how a command ends). Dependencies stay at
+//! serde and serde_json, so that the first `cargo xtask` on a fresh machine answers within
+//! seconds.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is what this program is for"
+)]
+
+mod accept;
+mod cargo;
+mod debian;
+mod demo;
+mod failure;
+mod layers;
+mod lint;
+mod openapi;
+mod sim;
+mod tally;
+mod test;
+
+use std::process::ExitCode;
+
+use failure::{Failure, Outcome};
+
+const MENU: &str = "\
+usage: cargo xtask COMMAND
+
+  test                          all that CI runs: layers, tests, 100 simulated seeds
+  demo [FILE…] [--keep]         the whole system on this machine, from nothing
+  accept NAME [--fixtures DIR]  one of the long or large acceptance runs
+                                (the folder may also come from XYLEM_FIXTURES)
+  sim --seeds N [OPTION…]       the real code on a simulated network, disk and clock
+  lint                          formatting and clippy, warnings refused
+  check-layers                  which crate may lean on which, and on what from outside
+  openapi [--check]             writes openapi/xylem-v1.json, or compares it with the code
+  help                          this text
+
+exit codes: 0 done, 1 failed, 2 wrong usage; `demo` ends as the demo does";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(arguments: &[String]) -> Outcome {
+    let Some((command, rest)) = arguments.split_first() else {
+        return Err(Failure::usage("no command given"));
+    };
+    match command.as_str() {
+        "test" => none(rest).and_then(|()| test::run()),
+        "demo" => demo::run(rest),
+        "accept" => accept::run(rest),
+        "sim" => sim::run(rest),
+        "lint" => none(rest).and_then(|()| lint::run()),
+        "check-layers" => none(rest).and_then(|()| layers::run()),
+        "openapi" => openapi::run(rest),
+        "help" | "--help" | "-h" => {
+            println!("{MENU}");
+            Ok(())
+        }
+        other => Err(Failure::usage(format!("no such command: {other}"))),
+    }
+}
+
+/// For commands that take no arguments: says so instead of ignoring what was typed.
+fn none(arguments: &[String]) -> Outcome {
+    match arguments.first() {
+        None => Ok(()),
+        Some(extra) => Err(Failure::usage(format!("unexpected argument: {extra}"))),
+    }
+}

@@ -1,0 +1,91 @@
+//! `cargo xtask accept NAME`: one of the long or large acceptance runs.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::cargo;
+use crate::failure::{Attempting, Failure, Outcome, passed_on};
+
+/// Names the folder of fixtures when `--fixtures` does not.
+const FIXTURES_VARIABLE: &str = "XYLEM_FIXTURES";
+
+/// Builds the programs and `xylem-accept` (`tests/accept`), and runs it.
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    let request =
+        Request::parse(arguments, std::env::var_os(FIXTURES_VARIABLE).map(PathBuf::from))?;
+    if !request.fixtures.is_dir() {
+        return Err(Failure::failed(format!(
+            "no folder of fixtures at {}; say where it is with --fixtures DIR or {FIXTURES_VARIABLE}",
+            request.fixtures.display()
+        )));
+    }
+    let programs = cargo::build(&["xylem", "xylem-agent", "xylem-accept"])?;
+    let status = Command::new(programs.path("xylem-accept")?)
+        .arg(&request.name)
+        .arg("--fixtures")
+        .arg(&request.fixtures)
+        .status()
+        .attempting("start the acceptance run")?;
+    passed_on(status)
+}
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Request {
+    name: String,
+    fixtures: PathBuf,
+}
+
+impl Request {
+    fn parse(arguments: &[String], from_environment: Option<PathBuf>) -> Outcome<Self> {
+        let mut name = None;
+        let mut fixtures = None;
+        let mut words = arguments.iter();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--fixtures" => fixtures = words.next().map(PathBuf::from),
+                option if option.starts_with('-') => {
+                    return Err(Failure::usage(format!("accept has no option {option}")));
+                }
+                _ if name.is_some() => {
+                    return Err(Failure::usage(format!("accept takes one name, not also {word}")));
+                }
+                _ => name = Some(word.clone()),
+            }
+        }
+        let name = name.ok_or_else(|| Failure::usage("accept needs the NAME of a run"))?;
+        let fixtures = fixtures.or(from_environment).ok_or_else(|| {
+            Failure::usage(format!(
+                "accept needs a folder of fixtures: --fixtures DIR, or set {FIXTURES_VARIABLE}"
+            ))
+        })?;
+        Ok(Self { name, fixtures })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str, from_environment: Option<&str>) -> Outcome<Request> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Request::parse(&words, from_environment.map(PathBuf::from))
+    }
+
+    #[test]
+    fn the_option_wins_over_the_environment() {
+        let request = parse("packages --fixtures here", Some("there")).unwrap();
+        assert_eq!(request, Request { name: "packages".into(), fixtures: "here".into() });
+        let request = parse("packages", Some("there")).unwrap();
+        assert_eq!(request.fixtures, PathBuf::from("there"));
+    }
+
+    #[test]
+    fn a_missing_name_or_folder_is_wrong_usage() {
+        for (line, folder) in
+            [("", Some("there")), ("packages", None), ("one two", Some("t")), ("--all", Some("t"))]
+        {
+            assert!(matches!(parse(line, folder), Err(Failure::Usage(_))), "{line}");
+        }
+    }
+}

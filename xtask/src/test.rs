@@ -1,0 +1,97 @@
+//! `cargo xtask test`: everything at small sizes, as CI runs it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{ChildStdout, Stdio};
+
+use crate::cargo;
+use crate::debian;
+use crate::failure::{Attempting, Failure, Outcome};
+use crate::layers;
+use crate::openapi;
+use crate::sim;
+use crate::tally::Tally;
+
+/// How many simulated seeds every submission runs.
+const SEEDS: &str = "100";
+
+/// Stops at the first step that fails. Once tests have run, their sum is the last line printed.
+pub(crate) fn run() -> Outcome {
+    step("Debian packages");
+    debian::require(debian::FOR_TESTS)?;
+    step("layers");
+    layers::run()?;
+    step("programs");
+    // The end-to-end tests start the real programs, which `cargo test` alone would not build.
+    cargo::build(&["xylem", "xylem-agent"])?;
+    step("API document");
+    openapi::check()?;
+    step("tests");
+    let (tally, tests) = cargo_test()?;
+    let all = tests.and_then(|()| {
+        step("simulation");
+        sim::run(&["--seeds".to_owned(), SEEDS.to_owned()])
+    });
+    println!();
+    println!("{tally}");
+    all
+}
+
+fn step(name: &str) {
+    println!("== {name}");
+}
+
+/// Runs every test of the workspace, showing the output as it comes.
+fn cargo_test() -> Outcome<(Tally, Outcome)> {
+    let mut child = cargo::cargo()
+        .args(["test", "--workspace", "--tests", "--no-fail-fast"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .attempting("start `cargo test`")?;
+    let tally = match child.stdout.take() {
+        Some(output) => show_and_count(output)?,
+        None => Tally::default(),
+    };
+    let status = child.wait().attempting("wait for `cargo test`")?;
+    Ok((tally, judge(tally, status.success())))
+}
+
+fn show_and_count(output: ChildStdout) -> Outcome<Tally> {
+    let mut tally = Tally::default();
+    let mut terminal = std::io::stdout().lock();
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line.attempting("read the output of `cargo test`")?;
+        tally.line(&String::from_utf8_lossy(&line));
+        terminal.write_all(&line).attempting("print")?;
+        terminal.write_all(b"\n").attempting("print")?;
+    }
+    Ok(tally)
+}
+
+/// The exit code decides; the count only explains. A test program that dies prints no summary.
+fn judge(tally: Tally, success: bool) -> Outcome {
+    match (success, tally.failed) {
+        (true, 0) if tally.passed > 0 => Ok(()),
+        (true, 0) => Err(Failure::failed("no test ran at all")),
+        (false, 0) => Err(Failure::failed(
+            "a test program did not build, or died before it could report; see above",
+        )),
+        (_, failed) => Err(Failure::failed(format!("{failed} tests failed; see above"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_program_that_dies_without_a_summary_fails_the_run() {
+        let tally = Tally { passed: 40, ..Tally::default() };
+        assert!(judge(tally, true).is_ok());
+        assert!(judge(tally, false).is_err());
+    }
+
+    #[test]
+    fn a_run_without_any_test_is_not_a_success() {
+        assert!(judge(Tally::default(), true).is_err());
+    }
+}
