@@ -1,0 +1,250 @@
+//! Reading content, checked.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use xylem_model::ContentId;
+use xylem_runtime::FsFile;
+
+use crate::error::{BlobError, Doing};
+use crate::layout::StageKey;
+use crate::path::{Fault, ProvedPath, read_full};
+use crate::repository::{Repository, VerifyOnRead};
+use crate::tree::{GROUP_BYTES, groups_of};
+
+/// Bytes read, and hashed in one run, at a time: large enough for the hash to use the whole width
+/// of the processor, small enough to stay in its cache until the bytes are encrypted.
+pub const FRAME_BYTES: u64 = 256 * 1024;
+/// Groups of a frame: a power of two, so that a frame is a node of the tree.
+pub(crate) const FRAME_GROUPS: u64 = FRAME_BYTES / GROUP_BYTES;
+
+/// One open piece of content. Several may be open at once; each keeps the content from being
+/// [removed](Repository::remove).
+pub struct BlobReader {
+    repository: Repository,
+    id: ContentId,
+    size: u64,
+    source: Source,
+    data: Box<dyn FsFile>,
+    outboard: Option<Box<dyn FsFile>>,
+    path: ProvedPath,
+    verify: VerifyOnRead,
+}
+
+enum Source {
+    /// Published; holds the lease.
+    Published { _lease: Arc<()> },
+    /// Still arriving; proved up to here.
+    Staged { verified: Arc<AtomicU64> },
+}
+
+impl BlobReader {
+    pub(crate) fn published(
+        repository: &Repository,
+        id: &ContentId,
+        verify: VerifyOnRead,
+    ) -> Result<Self, BlobError> {
+        let state = repository.state();
+        let entry = state.index.get(id).ok_or(BlobError::NotFound { id: *id })?;
+        let (size, lease) = (entry.size, Arc::clone(&entry.lease));
+        drop(state);
+        let (fs, path) = (repository.fs(), repository.layout().blob(id));
+        let data = match fs.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Somebody else removed it. What is not here must not be reported as held.
+                tracing::error!(package.digest = %id, "content has vanished from the disk");
+                repository.state().index.remove(id);
+                return Err(BlobError::NotFound { id: *id });
+            }
+            file => file.doing("open", &path)?,
+        };
+        let source = Source::Published { _lease: lease };
+        let mut reader = Self::new(repository, id, size, source, data, verify);
+        if groups_of(size) > 1 {
+            let path = repository.layout().tree(id);
+            reader.outboard = match fs.open(&path) {
+                // Whoever reads finds the content unproved, and withdraws it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                file => Some(file.doing("open", &path)?),
+            };
+        }
+        Ok(reader)
+    }
+
+    pub(crate) fn staged(
+        repository: &Repository,
+        key: &StageKey,
+        id: &ContentId,
+        size: u64,
+        verified: Arc<AtomicU64>,
+    ) -> Result<Self, BlobError> {
+        let (fs, layout) = (repository.fs(), repository.layout());
+        let (part, tree) = (layout.part(key), layout.part_tree(key));
+        let data = fs.open(&part).doing("open", &part)?;
+        let source = Source::Staged { verified };
+        let verify = repository.options().verify_on_read;
+        let mut reader = Self::new(repository, id, size, source, data, verify);
+        if groups_of(size) > 1 {
+            reader.outboard = Some(fs.open(&tree).doing("open", &tree)?);
+        }
+        Ok(reader)
+    }
+
+    fn new(
+        repository: &Repository,
+        id: &ContentId,
+        size: u64,
+        source: Source,
+        data: Box<dyn FsFile>,
+        verify: VerifyOnRead,
+    ) -> Self {
+        let path = ProvedPath::new(id, size);
+        let repository = repository.clone();
+        Self { repository, id: *id, size, source, data, outboard: None, path, verify }
+    }
+
+    /// The content's id.
+    pub fn id(&self) -> ContentId {
+        self.id
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// How many bytes from the front can be read: all, except of a file that still arrives.
+    pub fn available(&self) -> u64 {
+        match &self.source {
+            Source::Published { .. } => self.size,
+            Source::Staged { verified } => verified.load(Ordering::Acquire),
+        }
+    }
+
+    /// The operating system's file, to be handed to another process; simulated files have none.
+    pub fn os_file(&self) -> Option<io::Result<File>> {
+        self.data.os_file()
+    }
+
+    /// Reads bytes of `range`, beginning with its first, into the caller's buffer, and returns
+    /// where in the buffer they are. It reads whole groups, at most up to the next multiple of
+    /// [`FRAME_BYTES`], so a range takes several calls; an empty answer means that nothing of it
+    /// is (yet) [available](Self::available).
+    ///
+    /// The buffer should hold [`FRAME_BYTES`] and must hold [`GROUP_BYTES`].
+    ///
+    /// # Errors
+    /// [`BlobError::Corrupt`] where the content is damaged; it has then been withdrawn. Failures of
+    /// the disk. No byte of the buffer may then be used.
+    pub fn read_frame(
+        &mut self,
+        range: Range<u64>,
+        buffer: &mut [u8],
+    ) -> Result<Range<usize>, BlobError> {
+        self.follow_publish()?;
+        let end = range.end.min(self.available());
+        if range.start >= end {
+            return Ok(0..0);
+        }
+        let fits = buffer.len() as u64 / GROUP_BYTES;
+        if fits == 0 {
+            return Err(BlobError::SmallBuffer { len: buffer.len(), least: GROUP_BYTES });
+        }
+        let first = range.start / GROUP_BYTES;
+        let frame_end = (first / FRAME_GROUPS + 1) * FRAME_GROUPS;
+        let last = end.div_ceil(GROUP_BYTES).min(first + fits).min(frame_end);
+        let start = first * GROUP_BYTES;
+        let len = ((last * GROUP_BYTES).min(self.size) - start) as usize;
+        let bytes = buffer.get_mut(..len).unwrap_or_default();
+        self.read_groups(first..last, bytes)?;
+        Ok((range.start - start) as usize..len.min((end - start) as usize))
+    }
+
+    /// Reads up to `at_most` bytes from `offset`, as many as one frame gives; see
+    /// [`read_frame`](Self::read_frame), which needs no new buffer every time.
+    ///
+    /// # Errors
+    /// As `read_frame`.
+    pub fn read(&mut self, offset: u64, at_most: u64) -> Result<Bytes, BlobError> {
+        let end = offset.saturating_add(at_most);
+        let groups = end.min(self.size).saturating_sub(offset).div_ceil(GROUP_BYTES) + 1;
+        let mut buffer = vec![0; (groups.min(FRAME_GROUPS) * GROUP_BYTES) as usize];
+        let filled = self.read_frame(offset..end, &mut buffer)?;
+        Ok(Bytes::from(buffer).slice(filled))
+    }
+
+    /// Checks all of the file.
+    pub(crate) fn check_whole(&mut self) -> Result<(), BlobError> {
+        let mut buffer = vec![0; FRAME_BYTES.min(self.size) as usize];
+        let groups = groups_of(self.size);
+        for first in (0..groups).step_by(FRAME_GROUPS as usize) {
+            let last = groups.min(first + FRAME_GROUPS);
+            let len = (last * GROUP_BYTES).min(self.size) - first * GROUP_BYTES;
+            let bytes = buffer.get_mut(..len as usize).unwrap_or_default();
+            self.read_groups(first..last, bytes)?;
+        }
+        Ok(())
+    }
+
+    fn read_groups(&mut self, groups: Range<u64>, into: &mut [u8]) -> Result<(), BlobError> {
+        let fault = match self.try_read_groups(groups.clone(), into) {
+            Err(Fault::Wrong { .. }) => {
+                // Bytes may go wrong on their way from a sound disk. Once more tells.
+                self.path.clear();
+                self.try_read_groups(groups, into)
+            }
+            result => result,
+        };
+        match fault {
+            Ok(()) => Ok(()),
+            Err(Fault::Wrong { offset }) => Err(self.condemn(offset)),
+            Err(Fault::Io(error)) => {
+                let path = self.repository.layout().blob(&self.id);
+                Err(error).doing("read", &path)
+            }
+        }
+    }
+
+    fn try_read_groups(&mut self, groups: Range<u64>, into: &mut [u8]) -> Result<(), Fault> {
+        let offset = groups.start * GROUP_BYTES;
+        let read = read_full(&*self.data, into, offset).map_err(Fault::Io)?;
+        if read < into.len() {
+            return Err(Fault::Wrong { offset: offset + read as u64 });
+        }
+        match self.verify {
+            VerifyOnRead::Always => self.path.check(groups, into, self.outboard.as_deref()),
+            VerifyOnRead::ScrubOnly => Ok(()),
+        }
+    }
+
+    fn condemn(&self, offset: u64) -> BlobError {
+        let id = self.id;
+        tracing::error!(package.digest = %id, offset, "content is damaged; it is withdrawn");
+        if matches!(self.source, Source::Published { .. })
+            && let Err(error) = self.repository.withdraw(&id)
+        {
+            tracing::error!(package.digest = %id, %error, "content could not be quarantined");
+        }
+        BlobError::Corrupt { id, offset }
+    }
+
+    /// Moves over to the published file once there is one: from then on this reader holds a lease
+    /// like any other, and a simulated file, which is found by its name, is still found.
+    fn follow_publish(&mut self) -> Result<(), BlobError> {
+        if matches!(self.source, Source::Staged { .. }) && self.repository.contains(&self.id) {
+            *self = Self::published(&self.repository, &self.id, self.verify)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for BlobReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BlobReader({}: {} of {})", self.id, self.available(), self.size)
+    }
+}

@@ -1,0 +1,229 @@
+//! Opening: make the folders, read the format, and find out what is there.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+
+use xylem_model::ContentId;
+use xylem_runtime::{Fs, FsFile, read_bounded, replace_file};
+
+use crate::builder::TreeBuilder;
+use crate::error::{BlobError, Doing};
+use crate::layout::{
+    FORMAT_NAME, FORMAT_NUMBER, Layout, MAX_FORMAT_BYTES, parse_content_name, shard_of,
+};
+use crate::path::read_full;
+use crate::reader::FRAME_BYTES;
+use crate::repository::Entry;
+use crate::tree::{PREFIX_BYTES, groups_of, outboard_len};
+use crate::withdraw::{move_to_quarantine, sync_quarantine};
+
+/// Makes the folders and checks the format.
+pub(crate) fn prepare(fs: &dyn Fs, layout: &Layout) -> Result<(), BlobError> {
+    let folder = layout.folder();
+    make_folder(fs, layout)?;
+    let format = layout.format();
+    let expected = format!("{FORMAT_NAME}{FORMAT_NUMBER}");
+    if fs.exists(&format).doing("look for", &format)? {
+        let text = read_bounded(fs, &format, MAX_FORMAT_BYTES).doing("read", &format)?;
+        let text = String::from_utf8_lossy(&text);
+        let found: String = text.lines().next().unwrap_or("").chars().take(80).collect();
+        if found != expected {
+            let number = found.strip_prefix(FORMAT_NAME).and_then(|number| number.parse().ok());
+            return Err(match number {
+                Some(FORMAT_NUMBER..=u32::MAX) => {
+                    BlobError::NewerFormat { path: format, found, expected }
+                }
+                _ => BlobError::UnknownFormat { path: format, found, expected },
+            });
+        }
+    } else {
+        replace_file(fs, &format, format!("{expected}\n").as_bytes()).doing("write", &format)?;
+    }
+    for folder in [layout.staged(), layout.content(), layout.quarantine()] {
+        fs.create_dir_all(&folder).doing("make the folder", &folder)?;
+    }
+    fs.sync_dir(folder).doing("sync the folder", folder)
+}
+
+/// Makes the repository's own folder and makes its name durable, each time: the process that made
+/// it may have died before it did so.
+fn make_folder(fs: &dyn Fs, layout: &Layout) -> Result<(), BlobError> {
+    let folder = layout.folder();
+    let mut names = vec![folder];
+    for above in folder.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+        if fs.exists(above).doing("look for", above)? {
+            break;
+        }
+        names.push(above);
+    }
+    fs.create_dir_all(folder).doing("make the folder", folder)?;
+    for name in names {
+        let Some(parent) = name.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
+            continue;
+        };
+        match fs.sync_dir(parent) {
+            // A folder that may not be read was not made here, nor can it be synced from here.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced.doing("sync the folder", parent)?,
+        }
+    }
+    Ok(())
+}
+
+/// What [`scan`] found.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) index: HashMap<ContentId, Entry>,
+    pub(crate) shards: HashSet<u8>,
+}
+
+/// Lists all content, after mending what an interrupted publish or a damaged disk left behind.
+pub(crate) fn scan(fs: &dyn Fs, layout: &Layout) -> Result<Found, BlobError> {
+    let mut found = Found::default();
+    let content = layout.content();
+    for entry in fs.list(&content).doing("list", &content)? {
+        let mut shard = [0];
+        if entry.is_dir && hex::decode_to_slice(&entry.name, &mut shard).is_ok() {
+            let [shard] = shard;
+            if layout.shard(shard) == content.join(&entry.name) {
+                found.shards.insert(shard);
+            }
+        }
+    }
+    // A name seen here may be one whose publisher died before it was durable. What is listed is
+    // reported as held, so it must first be made so.
+    fs.sync_dir(&content).doing("sync the folder", &content)?;
+    for shard in found.shards.clone() {
+        scan_shard(fs, layout, shard, &mut found.index)?;
+    }
+    Ok(found)
+}
+
+fn scan_shard(
+    fs: &dyn Fs,
+    layout: &Layout,
+    shard: u8,
+    index: &mut HashMap<ContentId, Entry>,
+) -> Result<(), BlobError> {
+    let folder = layout.shard(shard);
+    fs.sync_dir(&folder).doing("sync the folder", &folder)?;
+    let names: HashSet<String> = fs
+        .list(&folder)
+        .doing("list", &folder)?
+        .into_iter()
+        .filter(|entry| !entry.is_dir)
+        .map(|entry| entry.name)
+        .collect();
+    for name in &names {
+        let (stem, extension) = name.split_once('.').unwrap_or((name, ""));
+        match (parse_content_name(stem).filter(|id| shard_of(id) == shard), extension) {
+            (Some(id), "") => {
+                if let Some(size) = sound_size(fs, layout, &id)? {
+                    index.insert(id, Entry::new(size));
+                }
+            }
+            (Some(_), "tree") if names.contains(stem) => {}
+            (Some(_), "tree" | "tree.new") => {
+                let path = folder.join(name);
+                fs.remove_file(&path).doing("remove", &path)?;
+            }
+            _ => tracing::warn!(file.name = %name, "ignoring a foreign file in the repository"),
+        }
+    }
+    Ok(())
+}
+
+/// The size of a content file, once it has a sound outboard; none if it went to quarantine.
+fn sound_size(fs: &dyn Fs, layout: &Layout, id: &ContentId) -> Result<Option<u64>, BlobError> {
+    let path = layout.blob(id);
+    let file = fs.open(&path).doing("open", &path)?;
+    let size = file.len().doing("measure", &path)?;
+    if groups_of(size) == 1 {
+        // It has no outboard, and hashing it costs no more than looking for one would.
+        if prove(&*file, id, size).doing("read", &path)?.is_some() {
+            return Ok(Some(size));
+        }
+    } else if has_outboard(fs, layout, id, size)? || rebuild(fs, layout, id, &*file, size)? {
+        return Ok(Some(size));
+    }
+    drop(file);
+    tracing::error!(package.digest = %id, "content is damaged; it is moved to quarantine");
+    move_to_quarantine(fs, layout, id)?;
+    sync_quarantine(fs, layout, id)?;
+    Ok(None)
+}
+
+/// Whether there is an outboard of the right length and size. Its nodes are checked when used.
+fn has_outboard(
+    fs: &dyn Fs,
+    layout: &Layout,
+    id: &ContentId,
+    size: u64,
+) -> Result<bool, BlobError> {
+    let path = layout.tree(id);
+    let file = match fs.open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file.doing("open", &path)?,
+    };
+    let mut prefix = [0; PREFIX_BYTES as usize];
+    let read = read_full(&*file, &mut prefix, 0).doing("read", &path)?;
+    let len = file.len().doing("measure", &path)?;
+    Ok(read == prefix.len() && prefix == size.to_le_bytes() && len == outboard_len(size))
+}
+
+/// Hashes a file and, if it is what its name says, writes its outboard.
+fn rebuild(
+    fs: &dyn Fs,
+    layout: &Layout,
+    id: &ContentId,
+    file: &dyn FsFile,
+    size: u64,
+) -> Result<bool, BlobError> {
+    tracing::warn!(package.digest = %id, "content has no sound outboard; it is hashed anew");
+    let path = layout.tree(id);
+    let staged = path.with_extension("tree.new");
+    if fs.exists(&staged).doing("look for", &staged)? {
+        fs.remove_file(&staged).doing("remove", &staged)?;
+    }
+    let Some(mut tree) = prove(file, id, size).doing("read", &layout.blob(id))? else {
+        return Ok(false);
+    };
+    let write = |error| BlobError::writing(fs, "write", &staged, outboard_len(size), error);
+    let outboard = fs.create_new(&staged).map_err(write)?;
+    tree.write_pending(&*outboard).map_err(write)?;
+    outboard.sync().map_err(write)?;
+    drop(outboard);
+    fs.rename(&staged, &path).doing("rename", &staged)?;
+    let folder = layout.shard(shard_of(id));
+    fs.sync_dir(&folder).doing("sync the folder", &folder)?;
+    Ok(true)
+}
+
+/// The tree of a file, still to be written, if the file has this id. Content is not condemned on a
+/// single reading, which a passing fault may have spoilt.
+fn prove(file: &dyn FsFile, id: &ContentId, size: u64) -> io::Result<Option<TreeBuilder>> {
+    for _ in 0..2 {
+        let mut tree = TreeBuilder::new(size);
+        feed(file, size, |bytes| tree.update(bytes))?;
+        if tree.finish() == *id.as_bytes() {
+            return Ok(Some(tree));
+        }
+    }
+    Ok(None)
+}
+
+/// Reads a file's first `size` bytes in frames.
+pub(crate) fn feed(file: &dyn FsFile, size: u64, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut buffer = vec![0; FRAME_BYTES.min(size) as usize];
+    let mut offset = 0;
+    while offset < size {
+        let want = FRAME_BYTES.min(size - offset) as usize;
+        let frame = buffer.get_mut(..want).unwrap_or_default();
+        if read_full(file, frame, offset)? < want {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        take(frame);
+        offset += want as u64;
+    }
+    Ok(())
+}

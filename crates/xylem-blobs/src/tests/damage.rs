@@ -1,0 +1,138 @@
+//! Bits that change on the disk.
+
+use super::{Sample, open, open_with, read_all, store};
+use crate::test_fs::{Dice, Plan, TestFs};
+use crate::{BlobError, GROUP_BYTES, VerifyOnRead};
+
+const SIZE: usize = 40 * 16_384 + 7;
+
+fn stored() -> (TestFs, Sample) {
+    let (fs, sample) = (TestFs::new(), Sample::new(5, SIZE));
+    store(&open(&fs).unwrap(), &sample).unwrap();
+    (fs, sample)
+}
+
+fn offsets(len: usize) -> Vec<usize> {
+    let mut dice = Dice(6);
+    let borders = [0, 1023, 1024, 16_383, 16_384, 262_143, 262_144, SIZE - 8, SIZE - 1];
+    let mut offsets: Vec<_> = borders.into_iter().filter(|at| *at < len).collect();
+    offsets.extend((0..40).map(|_| dice.below(len as u64) as usize));
+    offsets
+}
+
+#[test]
+fn a_flipped_bit_of_content_is_never_served_and_withdraws_it() {
+    let (made, sample) = stored();
+    for offset in offsets(SIZE) {
+        let fs = made.copy();
+        let repository = open(&fs).unwrap();
+        fs.flip(&sample.path(), offset, 1 << (offset % 8));
+        let (bytes, result) = read_all(&repository, &sample.id);
+        assert!(matches!(result, Err(BlobError::Corrupt { .. })), "flip at {offset}: {result:?}");
+        assert!(bytes.len() <= offset && sample.bytes.starts_with(&bytes), "flip at {offset}");
+        assert!(!repository.contains(&sample.id));
+        assert_eq!(repository.quarantined().unwrap(), [sample.id]);
+        assert!(!open(&fs).unwrap().contains(&sample.id), "nor is it there after a restart");
+
+        store(&repository, &sample).unwrap();
+        assert_eq!(read_all(&repository, &sample.id).0, sample.bytes, "it can be fetched again");
+    }
+}
+
+#[test]
+fn without_verification_the_flipped_bit_is_served_until_a_scrub_finds_it() {
+    let (made, sample) = stored();
+    for offset in offsets(SIZE) {
+        let fs = made.copy();
+        let repository = open_with(&fs, VerifyOnRead::ScrubOnly).unwrap();
+        fs.flip(&sample.path(), offset, 0x80);
+        let (bytes, result) = read_all(&repository, &sample.id);
+        assert!(result.is_ok());
+        assert_eq!(bytes[offset], sample.bytes[offset] ^ 0x80);
+        let scrubbed = repository.verify(&sample.id);
+        assert!(matches!(scrubbed, Err(BlobError::Corrupt { .. })), "{scrubbed:?}");
+        assert!(!repository.contains(&sample.id));
+    }
+}
+
+#[test]
+fn a_flipped_bit_of_the_outboard_lets_no_wrong_byte_through() {
+    let (made, sample) = stored();
+    let len = made.contents(&sample.tree_path()).unwrap().len();
+    let mut caught_by_reading = 0;
+    for offset in 0..len {
+        let fs = made.copy();
+        let repository = open(&fs).unwrap();
+        fs.flip(&sample.tree_path(), offset, 1 << (offset % 8));
+        // Group by group, so that all nodes are needed.
+        let mut reader = repository.open_blob(&sample.id).unwrap();
+        let mut buffer = vec![0; GROUP_BYTES as usize];
+        let mut at = 0;
+        let result = loop {
+            match reader.read_frame(at..u64::MAX, &mut buffer) {
+                Ok(frame) if frame.is_empty() => break Ok(()),
+                Ok(frame) => {
+                    assert!(sample.bytes[at as usize..].starts_with(&buffer[frame.clone()]));
+                    at += frame.len() as u64;
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        drop(reader);
+        if result.is_err() {
+            caught_by_reading += 1;
+        } else {
+            // Only the size at its head is not needed for reading.
+            assert!(offset < 8, "flip at {offset} was not noticed");
+            assert!(matches!(repository.tree(&sample.id), Err(BlobError::Corrupt { .. })));
+        }
+        assert_eq!(repository.quarantined().unwrap(), [sample.id]);
+    }
+    assert_eq!(caught_by_reading, len - 8);
+}
+
+#[test]
+fn a_scrub_finds_every_flipped_bit_of_the_outboard() {
+    let (made, sample) = stored();
+    let len = made.contents(&sample.tree_path()).unwrap().len();
+    for offset in 0..len {
+        let fs = made.copy();
+        let repository = open(&fs).unwrap();
+        fs.flip(&sample.tree_path(), offset, 2);
+        let result = repository.verify(&sample.id);
+        assert!(matches!(result, Err(BlobError::Corrupt { .. })), "flip at {offset}: {result:?}");
+    }
+}
+
+#[test]
+fn truncated_and_vanished_files_are_withdrawn() {
+    let (made, sample) = stored();
+    for len in [0, 16_384, SIZE - 1] {
+        let fs = made.copy();
+        let repository = open(&fs).unwrap();
+        fs.overwrite(&sample.path(), &sample.bytes[..len]);
+        let (bytes, result) = read_all(&repository, &sample.id);
+        assert!(matches!(result, Err(BlobError::Corrupt { .. })), "{result:?}");
+        assert!(sample.bytes.starts_with(&bytes));
+        let fs = made.copy();
+        fs.overwrite(&sample.path(), &sample.bytes[..len]);
+        assert!(!open(&fs).unwrap().contains(&sample.id), "found when opened");
+    }
+    use xylem_runtime::Fs;
+    let repository = open(&made).unwrap();
+    made.remove_file(&sample.path()).unwrap();
+    let result = repository.open_blob(&sample.id);
+    assert!(matches!(result, Err(BlobError::NotFound { .. })), "{result:?}");
+    assert!(!repository.contains(&sample.id));
+}
+
+#[test]
+fn a_fault_that_passes_condemns_nothing() {
+    let (fs, sample) = stored();
+    let repository = open(&fs).unwrap();
+    fs.plan(Plan { spoilt_reads: 1, ..Plan::default() });
+    assert_eq!(read_all(&repository, &sample.id).0, sample.bytes);
+    fs.plan(Plan { spoilt_reads: 1, ..Plan::default() });
+    repository.tree(&sample.id).unwrap();
+    assert!(repository.contains(&sample.id));
+}
