@@ -1,1 +1,26 @@
-//! The whole system in one process or many, for tests only.
+//! What stories about the whole system are told with. For tests only.
+//!
+//! ```text
+//! let mut stage = Stage::set().await;                 // a management server, really running
+//! stage.tree(&[("root", None), ("child", Some("root"))]).await;
+//! stage.publish(&small_package(stage.path(), "A.pkg")).await;
+//! stage.present_on("A.pkg", &["root", "child"]).await;
+//! ```
+//!
+//! Every part is a real process with real TLS on a port that was free, in a folder of its own,
+//! which is kept, with its logs, when the story fails. Waits look at state and are bounded.
+
+// A helper of tests that cannot go on must fail the test.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
+
+mod cut_proxy;
+mod packages;
+mod snapshot;
+mod stage;
+mod wait;
+
+pub use cut_proxy::{CutProxy, Direction};
+pub use packages::{package_of, small_package};
+pub use snapshot::{Snapshot, snapshot};
+pub use stage::Stage;
+pub use wait::eventually;

@@ -1,1 +1,1 @@
-//! Stories with the real programs.
+//! Stories with the real programs; see `tests/it`.

@@ -1,1 +1,2 @@
 //! The real code on a simulated network, disk and clock.
+pub mod environment;

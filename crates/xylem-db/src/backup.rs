@@ -1,0 +1,184 @@
+//! Backups: every row of every table as JSON lines, the same from every backend.
+//!
+//! ```text
+//! {"format":"xylem-backup","version":1,"schema":1,"stamp":{"epoch":1,"generation":7}}
+//! {"table":"sites","row":{"id":"…","name":"North"}}
+//! …
+//! {"rows":812,"sha256":"…"}
+//! ```
+//!
+//! The last line counts the rows and holds SHA-256 over every byte before it, so that a backup
+//! cut short or changed is told from a whole one. It is a check against damage, not a signature:
+//! keep backups where nobody can rewrite them. They hold hashes of tokens and invitation codes,
+//! never the codes themselves.
+
+use std::io::Write;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use sea_orm::{
+    DatabaseTransaction, EntityName, EntityTrait, Identity, IntoIdentity, Iterable, ModelTrait,
+    sea_query::IntoIden,
+};
+use sea_orm_migration::MigratorTrait;
+use serde::{Deserialize, Serialize};
+use xylem_model::Stamp;
+
+use crate::migration::Migrator;
+use crate::state::current_stamp;
+use crate::transaction::{Kind, Outcome, Transaction};
+use crate::{BackupError, Database, DbError};
+
+mod load;
+
+/// What the first line of every backup says it is.
+const FORMAT: &str = "xylem-backup";
+/// The form of the lines; raised when older programs could no longer read them.
+const FORMAT_VERSION: u32 = 1;
+/// Rows read from the database at a time.
+const PAGE: u64 = 500;
+
+/// The first line.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    format: String,
+    version: u32,
+    schema: usize,
+    stamp: Stamp,
+}
+
+/// The last line.
+#[derive(Debug, Serialize, Deserialize)]
+struct Trailer {
+    rows: u64,
+    sha256: String,
+}
+
+/// What a backup holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackupSummary {
+    /// The state of the wish at the time of the backup.
+    pub stamp: Stamp,
+    /// Rows of all tables.
+    pub rows: u64,
+}
+
+/// Names every table, those that others refer to first. `$table` stands for the table's module.
+macro_rules! each_table {
+    (|$table:ident| $body:expr) => {
+        each_table!(@ $table, $body, state, setting, site, category, invitation, token,
+            certificate, distribution_server, computer, file, version, upload, placement, order,
+            audit)
+    };
+    (@ $table:ident, $body:expr, $($entity:ident),*) => {
+        each_table!(@@ $table, $body, $($entity)*)
+    };
+    (@@ $table:ident, $body:expr,) => {};
+    (@@ $table:ident, $body:expr, $first:ident $($rest:ident)*) => {
+        {
+            use $crate::entity::$first as $table;
+            $body
+        }
+        each_table!(@@ $table, $body, $($rest)*)
+    };
+}
+use each_table;
+
+impl Database {
+    /// Writes a backup of everything as of one moment, while others go on writing.
+    ///
+    /// Writes to `out` block the calling thread: hand in a buffered writer, and let the caller
+    /// make the file durable.
+    pub async fn dump<W: Write + Send>(&self, out: &mut W) -> Result<BackupSummary, DbError> {
+        let doing = "writing a backup";
+        let transaction = Transaction::begin(self, Kind::Read).await.map_err(|f| f.doing(doing))?;
+        let summary = dump(transaction.handle(), out).await.map_err(|f| f.doing(doing))?;
+        transaction.finish().await.map_err(|f| f.doing(doing))?;
+        Ok(summary)
+    }
+}
+
+async fn dump<W: Write + Send>(tx: &DatabaseTransaction, out: &mut W) -> Outcome<BackupSummary> {
+    let stamp = current_stamp(tx).await?;
+    let mut lines = Lines { out, hash: Context::new(&SHA256), rows: 0 };
+    lines.write(&Header {
+        format: FORMAT.into(),
+        version: FORMAT_VERSION,
+        schema: Migrator::migrations().len(),
+        stamp,
+    })?;
+    each_table!(|table| dump_table(tx, table::Entity, &mut lines).await?);
+    let rows = lines.rows;
+    let sha256 = hex::encode(lines.hash.clone().finish());
+    lines.write(&Trailer { rows, sha256 })?;
+    lines.out.flush().map_err(BackupError::Write)?;
+    Ok(BackupSummary { stamp, rows })
+}
+
+async fn dump_table<E, W>(
+    tx: &DatabaseTransaction,
+    entity: E,
+    lines: &mut Lines<'_, W>,
+) -> Outcome<()>
+where
+    E: EntityTrait + EntityName,
+    E::Model: Serialize + Sync,
+    W: Write + Send,
+{
+    let mut last = None;
+    loop {
+        let mut cursor = E::find().cursor_by(PrimaryKey::<E>::default());
+        if let Some(last) = last {
+            cursor.after::<sea_orm::sea_query::ValueTuple>(last);
+        }
+        let page = cursor.first(PAGE).all(tx).await?;
+        let Some(end) = page.last() else { return Ok(()) };
+        last = Some(end.get_primary_key_value());
+        for row in &page {
+            lines.write(&Line { table: entity.table_name(), row })?;
+            lines.rows += 1;
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a, M> {
+    table: &'a str,
+    row: &'a M,
+}
+
+/// The columns of a table's primary key, for seeking.
+struct PrimaryKey<E>(std::marker::PhantomData<E>);
+
+impl<E> Default for PrimaryKey<E> {
+    fn default() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+impl<E: EntityTrait> IntoIdentity for PrimaryKey<E> {
+    fn into_identity(self) -> Identity {
+        let columns: Vec<_> = E::PrimaryKey::iter().map(IntoIden::into_iden).collect();
+        match &*columns {
+            [only] => Identity::Unary(only.clone()),
+            [first, second] => Identity::Binary(first.clone(), second.clone()),
+            _ => Identity::Many(columns),
+        }
+    }
+}
+
+/// Writes lines, counting rows and hashing what it writes.
+struct Lines<'a, W> {
+    out: &'a mut W,
+    hash: Context,
+    rows: u64,
+}
+
+impl<W: Write> Lines<'_, W> {
+    fn write<T: Serialize>(&mut self, value: &T) -> Result<(), BackupError> {
+        let mut line =
+            serde_json::to_vec(value).map_err(|error| BackupError::Write(error.into()))?;
+        line.push(b'\n');
+        self.hash.update(&line);
+        self.out.write_all(&line).map_err(BackupError::Write)
+    }
+}

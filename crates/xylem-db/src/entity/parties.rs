@@ -1,0 +1,51 @@
+//! Distribution servers and computers.
+
+table! {
+    /// Distribution servers, removed ones included.
+    distribution_server = "distribution_servers" {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: Uuid,
+        pub(crate) name: String,
+        /// The name without regard to case; empty once removed, so that the name is free again.
+        pub(crate) live_key: Option<String>,
+        pub(crate) site_id: Option<Uuid>,
+        pub(crate) public_url: String,
+        pub(crate) parent_id: Option<Uuid>,
+        pub(crate) is_root: bool,
+        pub(crate) is_principal: bool,
+        pub(crate) maintenance: bool,
+        pub(crate) enrolled_at: i64,
+        pub(crate) removed_at: Option<i64>,
+        pub(crate) last_seen: Option<i64>,
+        pub(crate) program_version: Option<String>,
+        pub(crate) address: Option<String>,
+        pub(crate) free_bytes: Option<i64>,
+        pub(crate) total_bytes: Option<i64>,
+        pub(crate) held_epoch: i64,
+        pub(crate) held_generation: i64,
+        pub(crate) epoch: i64,
+        pub(crate) generation: i64,
+    }
+}
+
+table! {
+    /// Managed Macs, removed ones included.
+    computer = "computers" {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: Uuid,
+        pub(crate) name: String,
+        /// The name without regard to case; empty once removed.
+        pub(crate) live_key: Option<String>,
+        pub(crate) serial_number: Option<String>,
+        pub(crate) site_id: Option<Uuid>,
+        pub(crate) os: Option<String>,
+        pub(crate) program_version: Option<String>,
+        pub(crate) address: Option<String>,
+        pub(crate) enrolled_at: i64,
+        pub(crate) removed_at: Option<i64>,
+        pub(crate) last_seen: Option<i64>,
+        pub(crate) orders_generation: i64,
+        pub(crate) epoch: i64,
+        pub(crate) generation: i64,
+    }
+}

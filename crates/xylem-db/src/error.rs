@@ -1,0 +1,268 @@
+//! What can go wrong with the database, in words that say how to mend it.
+
+use std::io;
+use std::path::PathBuf;
+
+use sea_orm::{DbErr, RuntimeErr, SqlxError};
+use xylem_model::TreeError;
+
+/// Why a call on the database failed or was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// The address given for the database has no form that is understood. The address itself is
+    /// not repeated: it may hold a password.
+    #[error(
+        "the database address is not understood: use sqlite:///folder/xylem.db or postgres://user@host/name"
+    )]
+    Address,
+    /// The file of an SQLite database cannot be made or opened.
+    #[error("the database file {} cannot be opened: its folder must exist and be writable", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// No connection could be made.
+    #[error(
+        "the {backend} database cannot be reached: check that it runs and that the address and password are right"
+    )]
+    Connect {
+        /// Which kind of database.
+        backend: &'static str,
+        /// What the driver said.
+        #[source]
+        source: DriverError,
+    },
+    /// The tables could not be brought up to date.
+    #[error("the tables of the database cannot be brought up to date")]
+    Migrate(#[source] DriverError),
+    /// A newer version of the program has used this database.
+    #[error(
+        "the database was made by a newer version of xylem (it holds the schema change `{change}`, which this program does not know): upgrade this program"
+    )]
+    NewerSchema {
+        /// The first unknown change.
+        change: String,
+    },
+    /// The file is no database, or parts of it are lost.
+    #[error(
+        "the database file is damaged or is no SQLite database: restore it from a backup with `xylem server restore`"
+    )]
+    Damaged(#[source] DriverError),
+    /// The database failed while at work.
+    #[error("the database failed while {doing}")]
+    Failed {
+        /// What was being attempted.
+        doing: &'static str,
+        /// What the driver said.
+        #[source]
+        source: DriverError,
+    },
+    /// A stored row does not hold what it should.
+    #[error("the stored {what} cannot be read: {problem}")]
+    Corrupt {
+        /// Which noun.
+        what: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A value given by the caller cannot be stored.
+    #[error("the {what} cannot be stored: {problem}")]
+    Invalid {
+        /// Which value.
+        what: &'static str,
+        /// What is wrong with it and how to mend it.
+        problem: String,
+    },
+    /// There is none of that name or id.
+    #[error("there is no {what} `{name}`")]
+    NotFound {
+        /// Which noun.
+        what: &'static str,
+        /// The name or id asked for.
+        name: String,
+    },
+    /// The name is taken.
+    #[error("there is already a {what} named `{name}`: choose another name or remove that one")]
+    Conflict {
+        /// Which noun.
+        what: &'static str,
+        /// The name as the other one bears it.
+        name: String,
+    },
+    /// It cannot be removed while something depends on it.
+    #[error("the {what} `{name}` is in use by {by}: change or remove that first")]
+    InUse {
+        /// Which noun.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// What uses it.
+        by: String,
+    },
+    /// It is no longer, or not yet, in a state that allows this.
+    #[error("the {what} `{name}` is {state} and cannot be {wanted}")]
+    WrongState {
+        /// Which noun.
+        what: &'static str,
+        /// Its name or id.
+        name: String,
+        /// Its present state.
+        state: &'static str,
+        /// What was asked for.
+        wanted: &'static str,
+    },
+    /// An invitation that does not admit.
+    #[error(transparent)]
+    Invitation(#[from] InvitationRefusal),
+    /// A change that would break the tree of distribution servers.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// The descriptor of a new version could not be signed; nothing was stored.
+    #[error("the descriptor of the new version could not be signed; nothing was stored")]
+    Sign(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A backup could not be written or loaded; the database is as it was.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+}
+
+/// Why an invitation does not admit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvitationRefusal {
+    /// No such code.
+    #[error("the invitation code is not known: check it, or make a new one with `xylem invite`")]
+    Unknown,
+    /// Its time is over.
+    #[error("the invitation has expired: make a new one with `xylem invite`")]
+    Expired,
+    /// All its uses are spent.
+    #[error("the invitation has been used up: make a new one with `xylem invite`")]
+    UsedUp,
+    /// It invites the other kind of party.
+    #[error(
+        "the invitation is for the other kind of party: make one with `xylem invite distribution` or `xylem invite computer`"
+    )]
+    WrongKind,
+    /// An administrator took it back.
+    #[error("the invitation has been withdrawn: make a new one with `xylem invite`")]
+    Revoked,
+}
+
+/// Why a backup could not be written or loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The file could not be written.
+    #[error("the backup could not be written")]
+    Write(#[source] io::Error),
+    /// The file could not be read.
+    #[error("the backup could not be read")]
+    Read(#[source] io::Error),
+    /// The database to be filled is in use already.
+    #[error("the database is not empty (it has {table}): restore into a new, empty one")]
+    NotEmpty {
+        /// The first table that has rows.
+        table: &'static str,
+    },
+    /// A newer version of the program has written the backup.
+    #[error(
+        "the backup was written by a newer version of xylem (format {format}, schema {schema}): upgrade this program"
+    )]
+    Newer {
+        /// The format's number.
+        format: u32,
+        /// The schema's number.
+        schema: usize,
+    },
+    /// It is no backup, or a damaged one.
+    #[error("line {line} of the backup is damaged ({problem}): use another copy")]
+    Damaged {
+        /// Where, counted from one.
+        line: u64,
+        /// What is wrong there.
+        problem: String,
+    },
+    /// Its end is missing.
+    #[error(
+        "the backup ends after {rows} rows without its last line: it was cut short; use another copy"
+    )]
+    Truncated {
+        /// Rows read.
+        rows: u64,
+    },
+}
+
+/// What the database driver said.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DriverError(DbErr);
+
+impl From<DbErr> for DriverError {
+    fn from(error: DbErr) -> Self {
+        Self(error)
+    }
+}
+
+/// What ends a transaction early: the driver, whose faults may be worth another try, or a refusal
+/// of our own, which is final.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Driver(DbErr),
+    Refused(DbError),
+}
+
+impl Fault {
+    /// Gives a driver's fault the name of the attempted work.
+    pub(crate) fn doing(self, doing: &'static str) -> DbError {
+        match self {
+            Self::Refused(error) => error,
+            Self::Driver(error) if is_damage(&error) => DbError::Damaged(error.into()),
+            Self::Driver(source) => DbError::Failed { doing, source: source.into() },
+        }
+    }
+
+    /// Whether the same transaction may succeed when it is tried again: a serialization failure
+    /// or deadlock of PostgreSQL.
+    pub(crate) fn is_transient(&self) -> bool {
+        let Self::Driver(error) = self else { return false };
+        matches!(driver_code(error).as_deref(), Some("40001" | "40P01"))
+    }
+}
+
+impl From<DbErr> for Fault {
+    fn from(error: DbErr) -> Self {
+        Self::Driver(error)
+    }
+}
+
+impl<E: Into<DbError>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// Whether SQLite found its file damaged (SQLITE_CORRUPT, 11, with its extended forms) or to be
+/// no database at all (SQLITE_NOTADB, 26).
+pub(crate) fn is_damage(error: &DbErr) -> bool {
+    let code = driver_code(error).and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 11 | 26)) && !is_postgres(error)
+}
+
+fn driver_error(error: &DbErr) -> Option<&SqlxError> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
+    }
+}
+
+fn driver_code(error: &DbErr) -> Option<String> {
+    Some(driver_error(error)?.as_database_error()?.code()?.into_owned())
+}
+
+fn is_postgres(error: &DbErr) -> bool {
+    let driver = driver_error(error).and_then(SqlxError::as_database_error);
+    driver.is_some_and(|e| e.try_downcast_ref::<sea_orm::SqlxPostgresError>().is_some())
+}

@@ -1,0 +1,339 @@
+//! Files of the catalogue and their versions.
+//!
+//! Names are unique among live files of all kinds by collision key: two names that some file
+//! share would confuse count as one. A deleted file keeps its rows, and its name is free again.
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, IntoActiveModel,
+    JoinType, QueryFilter, QueryOrder, QuerySelect, RelationDef, SelectTwo, Set, sea_query::Expr,
+};
+use serde_json::{Value, json};
+use xylem_model::{
+    CategoryId, ContentId, FileId, FileKind, FileName, Sha256, SiteId, Stamp, Timestamp,
+};
+
+use crate::audit::{self, Actor};
+use crate::convert::{self, bytes32, moment, parsed, parsed_json, uint};
+use crate::entity::{file, version};
+use crate::state::raise;
+use crate::transaction::{Outcome, change, query};
+use crate::words::words;
+use crate::{Database, DbError};
+
+words! {
+    /// On whose word a digest is known.
+    DigestSource, "source of a digest" {
+        /// The uploader declared it before sending, and the ingest server found the same.
+        Declared => "declared",
+        /// The ingest server computed it from the bytes that arrived.
+        ComputedByIngest => "computed-by-ingest",
+    }
+}
+
+/// A file: a name that versions are published under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Which.
+    pub id: FileId,
+    /// What it is.
+    pub kind: FileKind,
+    /// The name it is published under.
+    pub name: FileName,
+    /// The category it is sorted into.
+    pub category: Option<CategoryId>,
+    /// The site it belongs to; none means all.
+    pub site: Option<SiteId>,
+    /// The number of its newest version.
+    pub latest: u32,
+    /// When its first version was committed.
+    pub created: Timestamp,
+    /// When it was deleted.
+    pub deleted: Option<Timestamp>,
+    /// Its last change: new version, deletion or restoration.
+    pub stamp: Stamp,
+}
+
+/// One version of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Of which file.
+    pub file: FileId,
+    /// Which one, counted from 1.
+    pub number: u32,
+    /// Its content.
+    pub content: ContentId,
+    /// SHA-256 of its content.
+    pub sha256: Sha256,
+    /// Bytes of its content.
+    pub size: u64,
+    /// On whose word the content id is known.
+    pub content_source: DigestSource,
+    /// On whose word the SHA-256 is known.
+    pub sha256_source: DigestSource,
+    /// What the inspection of the upload found.
+    pub inspection: Value,
+    /// The signed descriptor, byte for byte.
+    pub descriptor: Vec<u8>,
+    /// When it was committed.
+    pub created: Timestamp,
+    /// When it was first offered.
+    pub published: Option<Timestamp>,
+    /// The change that brought it.
+    pub stamp: Stamp,
+}
+
+/// A live file with its newest version: what its name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveFile {
+    /// The file.
+    pub file: File,
+    /// Its newest version.
+    pub version: Version,
+}
+
+impl Database {
+    /// The live file of this name. Names that differ only by case or Unicode form are the same.
+    pub async fn file_by_name(&self, name: &FileName) -> Result<LiveFile, DbError> {
+        let rows = query!(self, "looking up a file", |db| {
+            let found = live_files().filter(file::Column::LiveKey.eq(name.collision_key()));
+            let rows = found.one(db).await?;
+            Ok(rows.ok_or_else(|| not_found(name.as_str()))?)
+        })?;
+        live_file(rows)
+    }
+
+    /// One file, live or deleted.
+    pub async fn file(&self, id: FileId) -> Result<File, DbError> {
+        let row = query!(self, "looking up a file", |db| {
+            let row = file::Entity::find_by_id(id.uuid()).one(db).await?;
+            Ok(row.ok_or_else(|| not_found(&id.to_string()))?)
+        })?;
+        row.try_into()
+    }
+
+    /// Live files by name, of one kind or all, from the one after `after` on; at most
+    /// [`MAX_PAGE`](crate::MAX_PAGE).
+    pub async fn list_files(
+        &self,
+        kind: Option<FileKind>,
+        after: Option<&FileName>,
+        limit: u64,
+    ) -> Result<Vec<LiveFile>, DbError> {
+        let rows = query!(self, "listing files", |db| {
+            let mut files = live_files();
+            if let Some(kind) = kind {
+                files = files.filter(file::Column::Kind.eq(kind.as_str()));
+            }
+            if let Some(after) = after {
+                files = files.filter(file::Column::LiveKey.gt(after.collision_key()));
+            }
+            let page = files.order_by_asc(file::Column::LiveKey).limit(convert::page(limit));
+            Ok(page.all(db).await?)
+        })?;
+        rows.into_iter().map(live_file).collect()
+    }
+
+    /// Deleted files that can still be restored, last deleted first; at most
+    /// [`MAX_PAGE`](crate::MAX_PAGE).
+    pub async fn deleted_files(&self, limit: u64) -> Result<Vec<File>, DbError> {
+        let rows = query!(self, "listing deleted files", |db| {
+            let deleted = file::Entity::find().filter(file::Column::DeletedAt.is_not_null());
+            let newest = deleted.order_by_desc(file::Column::Generation);
+            Ok(newest.limit(convert::page(limit)).all(db).await?)
+        })?;
+        rows.into_iter().map(File::try_from).collect()
+    }
+
+    /// All versions of a file, newest first.
+    pub async fn versions(&self, id: FileId) -> Result<Vec<Version>, DbError> {
+        let rows = query!(self, "listing versions", |db| {
+            let all = version::Entity::find().filter(version::Column::FileId.eq(id.uuid()));
+            Ok(all.order_by_desc(version::Column::Number).all(db).await?)
+        })?;
+        rows.into_iter().map(Version::try_from).collect()
+    }
+
+    /// All versions, of files live or deleted, with this content.
+    pub async fn versions_of_content(&self, content: ContentId) -> Result<Vec<Version>, DbError> {
+        let rows = query!(self, "looking up a content", |db| {
+            let wanted = version::Column::ContentId.eq(content.as_bytes().to_vec());
+            let all = version::Entity::find().filter(wanted);
+            Ok(all.order_by_asc(version::Column::Generation).all(db).await?)
+        })?;
+        rows.into_iter().map(Version::try_from).collect()
+    }
+
+    /// Deletes a file: it is wanted nowhere from now on. It can be restored until
+    /// [`purge_deleted`](Self::purge_deleted) forgets it.
+    pub async fn delete_file(
+        &self,
+        name: &FileName,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Stamp, DbError> {
+        change!(self, "deleting a file", |tx| {
+            let Some(row) = live_by_key(tx, &name.collision_key()).await? else {
+                return Err(not_found(name.as_str()).into());
+            };
+            let (id, kept) = (row.id, row.name.clone());
+            let mut change = row.into_active_model();
+            change.live_key = Set(None);
+            change.deleted_at = Set(Some(now.unix_ms()));
+            let stamp = store_stamped(tx, change).await?;
+            let detail = json!({ "id": id });
+            audit::append(tx, actor, now, "file.delete", &kept, &detail).await?;
+            Ok(stamp)
+        })
+    }
+
+    /// Brings the last deleted file of this name back, as it was.
+    ///
+    /// # Errors
+    /// [`DbError::Conflict`] where another file has taken the name meanwhile.
+    pub async fn restore_file(
+        &self,
+        name: &FileName,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Stamp, DbError> {
+        let key = name.collision_key();
+        change!(self, "restoring a file", |tx| {
+            if let Some(row) = live_by_key(tx, &key).await? {
+                return Err(DbError::Conflict { what: "file", name: row.name }.into());
+            }
+            let deleted = file::Entity::find()
+                .filter(file::Column::CollisionKey.eq(&*key))
+                .filter(file::Column::DeletedAt.is_not_null())
+                .order_by_desc(file::Column::Generation);
+            let Some(row) = deleted.one(tx).await? else {
+                return Err(not_found(name.as_str()).into());
+            };
+            let (id, kept) = (row.id, row.name.clone());
+            let mut change = row.into_active_model();
+            change.live_key = Set(Some(key.clone()));
+            change.deleted_at = Set(None);
+            let stamp = store_stamped(tx, change).await?;
+            let detail = json!({ "id": id });
+            audit::append(tx, actor, now, "file.restore", &kept, &detail).await?;
+            Ok(stamp)
+        })
+    }
+
+    /// Forgets files deleted before `before`, with all their versions; says which.
+    pub async fn purge_deleted(
+        &self,
+        before: Timestamp,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Vec<FileId>, DbError> {
+        change!(self, "forgetting deleted files", |tx| {
+            let old = file::Entity::find().filter(file::Column::DeletedAt.lt(before.unix_ms()));
+            let mut purged = Vec::new();
+            for row in old.order_by_asc(file::Column::Id).all(tx).await? {
+                let of_file = version::Column::FileId.eq(row.id);
+                version::Entity::delete_many().filter(of_file).exec(tx).await?;
+                file::Entity::delete_by_id(row.id).exec(tx).await?;
+                let detail = json!({ "id": row.id });
+                audit::append(tx, actor, now, "file.purge", &row.name, &detail).await?;
+                purged.push(FileId::from_uuid(row.id));
+            }
+            Ok(purged)
+        })
+    }
+}
+
+fn not_found(name: &str) -> DbError {
+    DbError::NotFound { what: "file", name: name.into() }
+}
+
+/// Live files, each joined with its newest version.
+pub(crate) fn live_files() -> SelectTwo<file::Entity, version::Entity> {
+    let newest: RelationDef = file::Entity::belongs_to(version::Entity)
+        .from(file::Column::Id)
+        .to(version::Column::FileId)
+        .on_condition(|file, version| {
+            let number = Expr::col((version, version::Column::Number));
+            Expr::col((file, file::Column::Latest)).eq(number).into()
+        })
+        .into();
+    file::Entity::find()
+        .filter(file::Column::DeletedAt.is_null())
+        .join(JoinType::InnerJoin, newest)
+        .select_also(version::Entity)
+}
+
+pub(crate) fn live_file(
+    (file, version): (file::Model, Option<version::Model>),
+) -> Result<LiveFile, DbError> {
+    let version = version.ok_or_else(|| DbError::Corrupt {
+        what: "file",
+        problem: format!("`{}` has no version {}", file.name, file.latest),
+    })?;
+    Ok(LiveFile { file: file.try_into()?, version: version.try_into()? })
+}
+
+/// The live file with this collision key.
+pub(crate) async fn live_by_key(
+    tx: &DatabaseTransaction,
+    key: &str,
+) -> Outcome<Option<file::Model>> {
+    Ok(file::Entity::find().filter(file::Column::LiveKey.eq(key)).one(tx).await?)
+}
+
+/// One version's row.
+pub(crate) async fn version_row(
+    tx: &DatabaseTransaction,
+    file: uuid::Uuid,
+    number: i32,
+) -> Outcome<Option<version::Model>> {
+    Ok(version::Entity::find_by_id((file, number)).one(tx).await?)
+}
+
+/// Raises the generation and stores the file's row with it.
+async fn store_stamped(tx: &DatabaseTransaction, mut row: file::ActiveModel) -> Outcome<Stamp> {
+    let stamp = raise(tx).await?;
+    let (epoch, generation) = convert::columns(stamp)?;
+    row.epoch = Set(epoch);
+    row.generation = Set(generation);
+    row.update(tx).await?;
+    Ok(stamp)
+}
+
+impl TryFrom<file::Model> for File {
+    type Error = DbError;
+
+    fn try_from(row: file::Model) -> Result<Self, DbError> {
+        Ok(Self {
+            id: FileId::from_uuid(row.id),
+            kind: parsed("file's kind", &row.kind)?,
+            name: parsed("file's name", &row.name)?,
+            category: row.category_id.map(CategoryId::from_uuid),
+            site: row.site_id.map(SiteId::from_uuid),
+            latest: convert::count("version number", row.latest)?,
+            created: Timestamp::from_unix_ms(row.created_at),
+            deleted: moment(row.deleted_at),
+            stamp: convert::stamp(row.epoch, row.generation)?,
+        })
+    }
+}
+
+impl TryFrom<version::Model> for Version {
+    type Error = DbError;
+
+    fn try_from(row: version::Model) -> Result<Self, DbError> {
+        Ok(Self {
+            file: FileId::from_uuid(row.file_id),
+            number: convert::count("version number", row.number)?,
+            content: ContentId::from_bytes(bytes32("content id", &row.content_id)?),
+            sha256: Sha256::from_bytes(bytes32("SHA-256 digest", &row.sha256)?),
+            size: uint("size", row.size)?,
+            content_source: parsed("source of the content id", &row.content_id_source)?,
+            sha256_source: parsed("source of the SHA-256", &row.sha256_source)?,
+            inspection: parsed_json("inspection", &row.inspection)?,
+            descriptor: row.descriptor,
+            created: Timestamp::from_unix_ms(row.created_at),
+            published: moment(row.published_at),
+            stamp: convert::stamp(row.epoch, row.generation)?,
+        })
+    }
+}

@@ -1,0 +1,69 @@
+//! The only crate that names the database.
+//!
+//! Outside it there is one handle, [`Database`], with a function for each thing the programs do,
+//! and plain records built of `xylem-model`'s types. SQLite (one process, the default) and
+//! PostgreSQL (several management servers) run the same code on the same tables; `transaction`
+//! tells how writers are kept apart on each.
+//!
+//! What the functions have in common:
+//!
+//! - They take the time and all new ids from the caller; nothing here asks a clock or draws
+//!   random numbers.
+//! - **A change of what is wanted raises the one generation in its own transaction** and stamps
+//!   the changed row with it. Generations become visible in order and without gaps, so a server
+//!   that has seen generation g misses nothing by asking for what came after g.
+//! - **An administrative change writes its audit record in its own transaction** ([`Actor`] says
+//!   who); the records form a hash chain, checked by [`Database::verify_audit`].
+//! - Nothing is half done: a failed, dropped or refused call leaves the database as it was.
+//! - Lists come in pages of at most [`MAX_PAGE`], each continued from the last row of the one
+//!   before.
+//! - Secrets never come here: tokens and invitation codes arrive as hashes, signed documents as
+//!   the exact bytes that were signed.
+//!
+//! Absent on purpose: entities, SQL and the driver's types in any signature; features that only
+//! one backend has.
+
+mod audit;
+mod backup;
+mod certificates;
+mod commits;
+mod computers;
+mod connect;
+mod convert;
+mod entity;
+mod error;
+mod files;
+mod invitations;
+mod migration;
+mod orders;
+mod placements;
+mod server_tree;
+mod servers;
+mod settings;
+mod sites;
+mod state;
+mod tokens;
+mod transaction;
+mod uploads;
+mod wishes;
+mod words;
+
+pub use audit::{Actor, AuditCheck, AuditRecord};
+pub use backup::BackupSummary;
+pub use certificates::Certificate;
+pub use commits::{Commit, IngestResult, VersionFacts};
+pub use computers::{CheckIn, Computer, NewComputer};
+pub use connect::Database;
+pub use convert::{MAX_DOCUMENT_BYTES, MAX_NAME_CHARS, MAX_PAGE, MAX_TEXT_CHARS};
+pub use error::{BackupError, DbError, DriverError, InvitationRefusal};
+pub use files::{DigestSource, File, LiveFile, Version};
+pub use invitations::{Invitation, InvitationKind, NewInvitation};
+pub use orders::{NewOrder, Order, OrderState, PendingOrders};
+pub use placements::{Placement, PlacementReport, PlacementState};
+pub use server_tree::NewDistributionServer;
+pub use servers::{DistributionServer, ServerChange, ServerReport};
+pub use sites::{Category, Site};
+pub use state::Organization;
+pub use tokens::{NewToken, Token};
+pub use uploads::{Declaration, ExpiredUploads, NewUpload, UPLOAD_KEPT, Upload, UploadState};
+pub use words::UnknownWord;

@@ -1,0 +1,19 @@
+//! The numbered changes of the schema, one set for every backend.
+//!
+//! Only what SQLite, PostgreSQL and MySQL share: no partial indexes, no native enums, no JSON
+//! columns, no defaults computed by the server. A change that has been released is never edited;
+//! the next one is added below it.
+
+use sea_orm_migration::prelude::*;
+
+mod m0001_initial;
+
+/// All changes, in order.
+pub(crate) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_initial::Initial)]
+    }
+}

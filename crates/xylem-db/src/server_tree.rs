@@ -1,0 +1,210 @@
+//! How distribution servers hang together: enrolling, moving, removing.
+//!
+//! Every change reads the whole tree, tries itself on it and stores the result in one
+//! transaction. Such transactions follow one another (see `transaction`), so two moves that are
+//! each allowed alone cannot make a cycle together.
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
+    Set, sea_query::Expr,
+};
+use serde_json::json;
+use xylem_model::{DistributionServerId, Party, SiteId, Stamp, Timestamp, Tree};
+
+use crate::audit::{self, Actor};
+use crate::certificates::revoke_all;
+use crate::convert::{self, clip};
+use crate::entity::distribution_server::{Column, Entity, Model};
+use crate::entity::placement;
+use crate::servers::{self, DistributionServer, WHAT, require_live, store_stamped};
+use crate::sites::require_site;
+use crate::state::raise;
+use crate::transaction::{Outcome, change, query};
+use crate::{Database, DbError};
+
+/// A distribution server that enrols.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDistributionServer {
+    /// Its id.
+    pub id: DistributionServerId,
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub site: Option<SiteId>,
+    /// Where clients and peers reach it.
+    pub public_url: String,
+    /// Whom it shall fetch from; the root where nothing is said.
+    pub parent: Option<DistributionServerId>,
+}
+
+impl Database {
+    /// The tree of the servers that have not been removed.
+    pub async fn tree(&self) -> Result<Tree, DbError> {
+        let rows = query!(self, "reading the tree of servers", |db| servers::live(db).await)?;
+        build(&rows)
+    }
+
+    /// Enrols a server. The first becomes root and principal; later ones hang below the root or
+    /// the parent they name.
+    ///
+    /// # Errors
+    /// [`DbError::Conflict`] where the name is taken, [`DbError::Tree`] where the parent is
+    /// unknown or too deep.
+    pub async fn enroll_distribution_server(
+        &self,
+        new: &NewDistributionServer,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<DistributionServer, DbError> {
+        let name = convert::name(WHAT, &new.name)?;
+        change!(self, "enrolling a distribution server", |tx| {
+            servers::refuse_taken(tx, &name, None).await?;
+            require_site(tx, new.site).await?;
+            let mut tree = build(&servers::live(tx).await?)?;
+            let parent = new.parent.or(tree.root());
+            tree.set_parent(new.id, parent).map_err(DbError::Tree)?;
+            let (epoch, generation) = convert::columns(raise(tx).await?)?;
+            let row = Model {
+                id: new.id.uuid(),
+                name: name.clone(),
+                live_key: Some(convert::name_key(&name)),
+                site_id: new.site.map(SiteId::uuid),
+                public_url: clip(&new.public_url),
+                parent_id: parent.map(DistributionServerId::uuid),
+                is_root: parent.is_none(),
+                is_principal: parent.is_none(),
+                maintenance: false,
+                enrolled_at: now.unix_ms(),
+                removed_at: None,
+                last_seen: None,
+                program_version: None,
+                address: None,
+                free_bytes: None,
+                total_bytes: None,
+                held_epoch: 0,
+                held_generation: 0,
+                epoch,
+                generation,
+            };
+            Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
+            let detail = json!({ "id": new.id, "site": new.site, "parent": parent });
+            audit::append(tx, actor, now, "server.enroll", &name, &detail).await?;
+            Ok(DistributionServer::try_from(row)?)
+        })
+    }
+
+    /// Hangs a server, with its branch, below another parent.
+    pub async fn set_parent(
+        &self,
+        id: DistributionServerId,
+        parent: DistributionServerId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<DistributionServer, DbError> {
+        change!(self, "moving a distribution server", |tx| {
+            let row = require_live(tx, id).await?;
+            let mut tree = build(&servers::live(tx).await?)?;
+            tree.set_parent(id, Some(parent)).map_err(DbError::Tree)?;
+            let mut change = row.clone().into_active_model();
+            change.parent_id = Set(Some(parent.uuid()));
+            let changed = store_stamped(tx, change).await?;
+            let detail = json!({ "parent": parent });
+            audit::append(tx, actor, now, "server.set-parent", &row.name, &detail).await?;
+            Ok(DistributionServer::try_from(changed)?)
+        })
+    }
+
+    /// Makes a server the principal, where new files enter; the former principal is that no more.
+    pub async fn set_principal(
+        &self,
+        id: DistributionServerId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<DistributionServer, DbError> {
+        change!(self, "setting the principal", |tx| {
+            let row = require_live(tx, id).await?;
+            Entity::update_many()
+                .col_expr(Column::IsPrincipal, Expr::value(false))
+                .filter(Column::IsPrincipal.eq(true))
+                .exec(tx)
+                .await?;
+            let mut change = row.clone().into_active_model();
+            change.is_principal = Set(true);
+            let changed = store_stamped(tx, change).await?;
+            audit::append(tx, actor, now, "principal.set", &row.name, &json!({})).await?;
+            Ok(DistributionServer::try_from(changed)?)
+        })
+    }
+
+    /// Removes a server: its certificates are revoked, what it held is forgotten, its name is
+    /// free again. Refused for the root, the principal and servers with children.
+    pub async fn remove_distribution_server(
+        &self,
+        id: DistributionServerId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Stamp, DbError> {
+        change!(self, "removing a distribution server", |tx| {
+            let row = require_live(tx, id).await?;
+            refuse_role(&row)?;
+            let mut tree = build(&servers::live(tx).await?)?;
+            tree.remove(id).map_err(DbError::Tree)?;
+            revoke_all(tx, Party::DistributionServer(id), now).await?;
+            forget_placements(tx, id).await?;
+            let stamp = raise(tx).await?;
+            let (epoch, generation) = convert::columns(stamp)?;
+            let mut change = row.clone().into_active_model();
+            change.live_key = Set(None);
+            change.removed_at = Set(Some(now.unix_ms()));
+            change.epoch = Set(epoch);
+            change.generation = Set(generation);
+            change.update(tx).await?;
+            audit::append(tx, actor, now, "server.remove", &row.name, &json!({})).await?;
+            Ok(stamp)
+        })
+    }
+}
+
+fn refuse_role(row: &Model) -> Result<(), DbError> {
+    let by = match (row.is_root, row.is_principal) {
+        (true, _) => "the whole tree, whose root it is",
+        (_, true) => "all uploads, as the principal",
+        _ => return Ok(()),
+    };
+    Err(DbError::InUse { what: WHAT, name: row.name.clone(), by: by.into() })
+}
+
+async fn forget_placements(tx: &DatabaseTransaction, id: DistributionServerId) -> Outcome<()> {
+    let of_server = placement::Column::ServerId.eq(id.uuid());
+    placement::Entity::delete_many().filter(of_server).exec(tx).await?;
+    Ok(())
+}
+
+/// The tree out of its rows, from the root down: a parent must be there before its children.
+fn build(rows: &[Model]) -> Result<Tree, DbError> {
+    let id = |row: &Model| DistributionServerId::from_uuid(row.id);
+    let mut tree = Tree::new();
+    let mut level: Vec<&Model> = rows.iter().filter(|row| row.parent_id.is_none()).collect();
+    let mut placed = 0;
+    while !level.is_empty() {
+        for row in &level {
+            let parent = row.parent_id.map(DistributionServerId::from_uuid);
+            let problem = |error: xylem_model::TreeError| corrupt(&error.to_string());
+            tree.set_parent(id(row), parent).map_err(problem)?;
+        }
+        placed += level.len();
+        let above: Vec<_> = level.iter().map(|row| Some(row.id)).collect();
+        level = rows
+            .iter()
+            .filter(|row| row.parent_id.is_some() && above.contains(&row.parent_id))
+            .collect();
+    }
+    match placed == rows.len() {
+        true => Ok(tree),
+        false => Err(corrupt("some servers hang below none that leads to the root")),
+    }
+}
+
+fn corrupt(problem: &str) -> DbError {
+    DbError::Corrupt { what: "tree of distribution servers", problem: problem.into() }
+}

@@ -1,0 +1,261 @@
+//! Distribution servers: who they are and what was last heard of them.
+//!
+//! How they hang together is in `server_tree`.
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
+    IntoActiveModel, QueryFilter, QueryOrder, Set, sea_query::Expr,
+};
+use serde_json::json;
+use xylem_model::{ByteSize, DistributionServerId, SiteId, Stamp, Timestamp};
+
+use crate::audit::{self, Actor};
+use crate::convert::{self, clip, int, moment, uint};
+use crate::entity::distribution_server::{ActiveModel, Column, Entity, Model};
+use crate::sites::require_site;
+use crate::state::raise;
+use crate::transaction::{Outcome, change, query, report};
+use crate::{Database, DbError};
+
+pub(crate) const WHAT: &str = "distribution server";
+
+/// A distribution server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DistributionServer {
+    /// Which.
+    pub id: DistributionServerId,
+    /// Its name, unique without regard to case among those not removed.
+    pub name: String,
+    /// Where it stands.
+    pub site: Option<SiteId>,
+    /// Where clients and peers reach it.
+    pub public_url: String,
+    /// Whom it fetches from; the root has none.
+    pub parent: Option<DistributionServerId>,
+    /// Whether it is the root: the top of the tree, holding every file.
+    pub is_root: bool,
+    /// Whether it is the principal: where new files enter.
+    pub is_principal: bool,
+    /// Whether clients are to be sent elsewhere for the time being.
+    pub maintenance: bool,
+    /// When it enrolled.
+    pub enrolled: Timestamp,
+    /// When it was removed.
+    pub removed: Option<Timestamp>,
+    /// When it last reported.
+    pub last_seen: Option<Timestamp>,
+    /// The version of its program.
+    pub program_version: Option<String>,
+    /// The address it last came from.
+    pub address: Option<String>,
+    /// Room left in its repository.
+    pub free: Option<ByteSize>,
+    /// Size of the file system its repository is on.
+    pub total: Option<ByteSize>,
+    /// The newest wish it has carried out.
+    pub held: Stamp,
+    /// Its last change by an administrator.
+    pub stamp: Stamp,
+}
+
+/// What a server says of itself with each report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerReport {
+    /// The version of its program.
+    pub program_version: String,
+    /// The address it came from.
+    pub address: String,
+    /// Room left in its repository.
+    pub free: ByteSize,
+    /// Size of the file system its repository is on.
+    pub total: ByteSize,
+    /// The newest wish it has carried out.
+    pub held: Stamp,
+}
+
+/// Changes of a server; what is `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerChange {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new site, or none (`Some(None)`).
+    pub site: Option<Option<SiteId>>,
+    /// A new address for clients and peers.
+    pub public_url: Option<String>,
+    /// Into maintenance, or out of it.
+    pub maintenance: Option<bool>,
+}
+
+impl Database {
+    /// All servers that have not been removed, by name.
+    pub async fn distribution_servers(&self) -> Result<Vec<DistributionServer>, DbError> {
+        let rows = query!(self, "listing distribution servers", |db| live(db).await)?;
+        rows.into_iter().map(DistributionServer::try_from).collect()
+    }
+
+    /// One server, removed or not.
+    pub async fn distribution_server(
+        &self,
+        id: DistributionServerId,
+    ) -> Result<DistributionServer, DbError> {
+        let row = query!(self, "looking up a distribution server", |db| {
+            let row = Entity::find_by_id(id.uuid()).one(db).await?;
+            Ok(row.ok_or_else(|| not_found(id))?)
+        })?;
+        row.try_into()
+    }
+
+    /// The server of this name, without regard to case, that has not been removed.
+    pub async fn distribution_server_by_name(
+        &self,
+        name: &str,
+    ) -> Result<DistributionServer, DbError> {
+        let row = query!(self, "looking up a distribution server", |db| {
+            let row = named(db, name).await?;
+            Ok(row.ok_or_else(|| DbError::NotFound { what: WHAT, name: clip(name) })?)
+        })?;
+        row.try_into()
+    }
+
+    /// Changes name, site, address or maintenance.
+    pub async fn update_distribution_server(
+        &self,
+        id: DistributionServerId,
+        change: &ServerChange,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<DistributionServer, DbError> {
+        let name = change.name.as_deref().map(|name| convert::name(WHAT, name)).transpose()?;
+        change!(self, "changing a distribution server", |tx| {
+            let old = require_live(tx, id).await?;
+            let mut row = old.clone().into_active_model();
+            if let Some(name) = &name {
+                refuse_taken(tx, name, Some(id)).await?;
+                row.name = Set(name.clone());
+                row.live_key = Set(Some(convert::name_key(name)));
+            }
+            if let Some(site) = change.site {
+                require_site(tx, site).await?;
+                row.site_id = Set(site.map(SiteId::uuid));
+            }
+            if let Some(url) = &change.public_url {
+                row.public_url = Set(clip(url));
+            }
+            if let Some(maintenance) = change.maintenance {
+                row.maintenance = Set(maintenance);
+            }
+            let changed = store_stamped(tx, row).await?;
+            let detail = json!({
+                "name": name, "site": change.site, "public_url": change.public_url,
+                "maintenance": change.maintenance,
+            });
+            audit::append(tx, actor, now, "server.change", &old.name, &detail).await?;
+            Ok(DistributionServer::try_from(changed)?)
+        })
+    }
+
+    /// Notes what a server reports of itself.
+    pub async fn touch_distribution_server(
+        &self,
+        id: DistributionServerId,
+        news: &ServerReport,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        let (epoch, generation) = convert::columns(news.held)?;
+        let (free, total) = (int("free space", news.free.0)?, int("total space", news.total.0)?);
+        report!(self, "noting a distribution server's report", |tx| {
+            let noted = Entity::update_many()
+                .col_expr(Column::LastSeen, Expr::value(now.unix_ms()))
+                .col_expr(Column::ProgramVersion, Expr::value(clip(&news.program_version)))
+                .col_expr(Column::Address, Expr::value(clip(&news.address)))
+                .col_expr(Column::FreeBytes, Expr::value(free))
+                .col_expr(Column::TotalBytes, Expr::value(total))
+                .col_expr(Column::HeldEpoch, Expr::value(epoch))
+                .col_expr(Column::HeldGeneration, Expr::value(generation))
+                .filter(Column::Id.eq(id.uuid()))
+                .filter(Column::RemovedAt.is_null())
+                .exec(tx)
+                .await?;
+            match noted.rows_affected {
+                0 => Err(not_found(id).into()),
+                _ => Ok(()),
+            }
+        })
+    }
+}
+
+pub(crate) fn not_found(id: DistributionServerId) -> DbError {
+    DbError::NotFound { what: WHAT, name: id.to_string() }
+}
+
+/// All rows that have not been removed, by name.
+pub(crate) async fn live<C: ConnectionTrait>(connection: &C) -> Outcome<Vec<Model>> {
+    let live = Entity::find().filter(Column::RemovedAt.is_null());
+    Ok(live.order_by_asc(Column::LiveKey).all(connection).await?)
+}
+
+pub(crate) async fn require_live(
+    tx: &DatabaseTransaction,
+    id: DistributionServerId,
+) -> Outcome<Model> {
+    let row = Entity::find_by_id(id.uuid()).one(tx).await?;
+    Ok(row.filter(|row| row.removed_at.is_none()).ok_or_else(|| not_found(id))?)
+}
+
+async fn named<C: ConnectionTrait>(connection: &C, name: &str) -> Outcome<Option<Model>> {
+    let same = Entity::find().filter(Column::LiveKey.eq(convert::name_key(name)));
+    Ok(same.one(connection).await?)
+}
+
+/// Refuses a name that another server bears.
+pub(crate) async fn refuse_taken(
+    tx: &DatabaseTransaction,
+    name: &str,
+    own: Option<DistributionServerId>,
+) -> Outcome<()> {
+    match named(tx, name).await? {
+        Some(row) if Some(row.id) != own.map(DistributionServerId::uuid) => {
+            Err(DbError::Conflict { what: WHAT, name: row.name }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Raises the generation and stores the row with it.
+pub(crate) async fn store_stamped(
+    tx: &DatabaseTransaction,
+    mut row: ActiveModel,
+) -> Outcome<Model> {
+    let (epoch, generation) = convert::columns(raise(tx).await?)?;
+    row.epoch = Set(epoch);
+    row.generation = Set(generation);
+    Ok(row.update(tx).await?)
+}
+
+impl TryFrom<Model> for DistributionServer {
+    type Error = DbError;
+
+    fn try_from(row: Model) -> Result<Self, DbError> {
+        let space =
+            |bytes: Option<i64>| bytes.map(|bytes| uint("space", bytes).map(ByteSize)).transpose();
+        Ok(Self {
+            id: DistributionServerId::from_uuid(row.id),
+            name: row.name,
+            site: row.site_id.map(SiteId::from_uuid),
+            public_url: row.public_url,
+            parent: row.parent_id.map(DistributionServerId::from_uuid),
+            is_root: row.is_root,
+            is_principal: row.is_principal,
+            maintenance: row.maintenance,
+            enrolled: Timestamp::from_unix_ms(row.enrolled_at),
+            removed: moment(row.removed_at),
+            last_seen: moment(row.last_seen),
+            program_version: row.program_version,
+            address: row.address,
+            free: space(row.free_bytes)?,
+            total: space(row.total_bytes)?,
+            held: convert::stamp(row.held_epoch, row.held_generation)?,
+            stamp: convert::stamp(row.epoch, row.generation)?,
+        })
+    }
+}

@@ -1,0 +1,178 @@
+//! Backups, written and loaded.
+
+use serde_json::json;
+use xylem_db::{
+    AuditCheck, BackupError, Database, DbError, InvitationKind, NewInvitation, NewOrder, NewToken,
+    NewUpload, Organization, PlacementReport, PlacementState,
+};
+use xylem_model::{CategoryId, InvitationId, OrderId, Party, SiteId, TokenId};
+
+use crate::bench::{Bench, admin, at, declaration, declare, enroll, enroll_computer, id, publish};
+
+/// At least one row in every table.
+async fn fill(db: &Database) {
+    let organization = Organization { id: uuid::Uuid::from_u128(5), name: "Nördlich".into() };
+    db.found_organization(&organization, &admin(), at(1)).await.unwrap();
+    db.set_setting("offline.days", Some("14\n\"days\""), &admin(), at(1)).await.unwrap();
+    let site = db.add_site(id(SiteId::from_parts), "Süd", &admin(), at(1)).await.unwrap();
+    let category = id(CategoryId::from_parts);
+    db.add_category(category, "Tools", &admin(), at(1)).await.unwrap();
+    let invitation = NewInvitation {
+        id: id(InvitationId::from_parts),
+        kind: InvitationKind::Distribution,
+        site: Some(site.id),
+        code_hash: [0xfe; 32],
+        uses: 2,
+        expires: at(100),
+    };
+    db.add_invitation(&invitation, &admin(), at(1)).await.unwrap();
+    let token = NewToken {
+        id: id(TokenId::from_parts),
+        name: "CI".into(),
+        token_hash: [0xfd; 32],
+        scopes: vec!["all".into()],
+        expires: None,
+    };
+    db.add_token(&token, &admin(), at(1)).await.unwrap();
+    let root = enroll(db, "root").await;
+    for n in 0..3 {
+        enroll(db, &format!("child {n}")).await;
+    }
+    db.record_certificate("0b", Party::DistributionServer(root), at(9), at(1)).await.unwrap();
+    let computer = enroll_computer(db, "Mac").await;
+    let tool = NewUpload {
+        site: Some(site.id),
+        category: Some(category),
+        ..declaration(root, "Tool.pkg", b"tool")
+    };
+    let version = publish(db, &tool, b"tool").await;
+    let open = NewUpload { blake3: None, ..declaration(root, "Open.pkg", b"open") };
+    declare(db, &open).await;
+    let order = NewOrder {
+        id: id(OrderId::from_parts),
+        computer,
+        file: version.file,
+        version: 1,
+        content: version.content,
+        descriptor: version.descriptor,
+    };
+    db.add_order(&order, &admin(), at(40)).await.unwrap();
+    db.finish_order(computer, order.id, true, &json!({ "exit": 0 }), at(41)).await.unwrap();
+    // More than one page and one batch.
+    let reports: Vec<_> = (0..1_200_u32).map(|n| present(n, version.stamp)).collect();
+    db.report_placements(root, &reports, false, at(50)).await.unwrap();
+}
+
+fn present(n: u32, stamp: xylem_model::Stamp) -> PlacementReport {
+    PlacementReport {
+        content: xylem_model::ContentId::of(&n.to_be_bytes()),
+        state: PlacementState::Present,
+        bytes: u64::from(n),
+        verified: Some(at(-1)),
+        reason: None,
+        next_try: None,
+        stamp,
+    }
+}
+
+async fn dump(db: &Database) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    db.dump(&mut bytes).await.unwrap();
+    bytes
+}
+
+async fn refusal(db: &Database, mut bytes: &[u8]) -> BackupError {
+    match db.load(&mut bytes).await {
+        Err(DbError::Backup(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn moves(from: &Database, to: &Database) {
+    fill(from).await;
+    let bytes = dump(from).await;
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    for table in [
+        "state", "settings", "sites", "categories", "invitations", "tokens", "certificates",
+        "distribution_servers", "computers", "files", "versions", "uploads", "placements",
+        "orders", "audit",
+    ] {
+        assert!(text.contains(&format!("{{\"table\":\"{table}\"")), "no row of {table}");
+    }
+    let summary = to.load(&mut &*bytes).await.unwrap();
+    assert_eq!(summary.stamp, from.stamp().await.unwrap());
+    assert_eq!(summary.rows, text.lines().count() as u64 - 2);
+    assert!(dump(to).await == bytes, "the backup of the restored database is the same");
+    let check = to.verify_audit().await.unwrap();
+    assert!(matches!(check, AuditCheck::Intact { .. }), "{check:?}");
+    assert_eq!(
+        to.live_versions(None, 9).await.unwrap(),
+        from.live_versions(None, 9).await.unwrap()
+    );
+    // And it goes on from there.
+    let stamp = to.begin_epoch(summary.stamp.epoch, &admin(), at(99)).await.unwrap();
+    assert!(stamp > summary.stamp);
+    enroll(to, "after the restore").await;
+}
+
+pub(crate) async fn a_backup_holds_everything_and_loads_elsewhere(bench: Bench) {
+    moves(&bench.open().await, &bench.open_beside("other.db").await).await;
+}
+
+pub(crate) async fn a_backup_from_sqlite_loads_here(bench: Bench) {
+    moves(&bench.open_beside("other.db").await, &bench.open().await).await;
+}
+
+pub(crate) async fn a_damaged_backup_leaves_nothing_behind(bench: Bench) {
+    let source = bench.open_beside("source.db").await;
+    fill(&source).await;
+    let good = dump(&source).await;
+    let lines: Vec<&[u8]> = good.split_inclusive(|byte| *byte == b'\n').collect();
+    let db = bench.open().await;
+
+    let without_trailer = lines[..lines.len() - 1].concat();
+    let half_a_line = &good[..good.len() - 90];
+    for bytes in [&*without_trailer, half_a_line] {
+        let error = refusal(&db, bytes).await;
+        assert!(matches!(error, BackupError::Truncated { rows } if rows > 1_000), "{error}");
+    }
+    let mut changed = good.clone();
+    let place = good.windows(4).position(|window| window == b"tool").unwrap();
+    changed[place] = b'T';
+    let row_lost = [lines[..9].concat(), lines[10..].concat()].concat();
+    let row_twice = [&good[..], lines[9]].concat();
+    let garbage = b"{\"table\":".to_vec();
+    let foreign = b"{\"format\":\"other\",\"version\":1,\"schema\":1,\"stamp\":{\"epoch\":1,\"generation\":1}}\n".to_vec();
+    let unknown_table = [lines[0], b"{\"table\":\"pets\",\"row\":{}}\n", lines[1]].concat();
+    for bytes in [changed, row_lost, row_twice, foreign, unknown_table] {
+        let error = refusal(&db, &bytes).await;
+        assert!(matches!(error, BackupError::Damaged { .. }), "{error}");
+    }
+    for bytes in [garbage, Vec::new()] {
+        refusal(&db, &bytes).await;
+    }
+    assert!(db.sites().await.unwrap().is_empty());
+    assert_eq!(db.stamp().await.unwrap(), xylem_model::Stamp::new(1, 0));
+    db.load(&mut &*good).await.unwrap();
+}
+
+pub(crate) async fn a_filled_database_takes_no_backup(bench: Bench) {
+    let db = bench.open().await;
+    db.add_site(id(SiteId::from_parts), "North", &admin(), at(1)).await.unwrap();
+    let bytes = dump(&db).await;
+    let error = refusal(&db, &bytes).await;
+    assert!(matches!(error, BackupError::NotEmpty { table: "sites" }), "{error}");
+    assert_eq!(db.sites().await.unwrap().len(), 1);
+    let before = dump(&db).await;
+    assert!(before == bytes);
+}
+
+pub(crate) async fn a_newer_backup_is_refused(bench: Bench) {
+    let db = bench.open().await;
+    let text = String::from_utf8(dump(&db).await).unwrap();
+    for (from, to) in [("\"version\":1", "\"version\":2"), ("\"schema\":1", "\"schema\":99")] {
+        let error = refusal(&db, text.replacen(from, to, 1).as_bytes()).await;
+        assert!(matches!(error, BackupError::Newer { .. }), "{error}");
+        assert!(error.to_string().contains("upgrade this program"), "{error}");
+    }
+}

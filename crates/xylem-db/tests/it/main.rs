@@ -1,0 +1,113 @@
+//! One suite for both backends: every case runs on SQLite as a test of its own, and on PostgreSQL
+//! within the one test that starts a server (`postgres`).
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "clippy.toml frees test functions of these; helpers and cases are tests too"
+)]
+
+use std::future::Future;
+use std::pin::Pin;
+
+mod bench;
+mod opening;
+mod postgres;
+
+type Case = fn(bench::Bench) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Declares the cases: a test on SQLite for each, and the list that PostgreSQL goes through.
+macro_rules! cases {
+    ($($module:ident { $($case:ident,)* })*) => {
+        $(mod $module;)*
+
+        mod sqlite {
+            $(mod $module {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                    async fn $case() {
+                        crate::$module::$case(crate::bench::Bench::on_sqlite()).await;
+                    }
+                )*
+            })*
+        }
+
+        fn all_cases() -> Vec<(&'static str, Case)> {
+            vec![$($(
+                (
+                    concat!(stringify!($module), "::", stringify!($case)),
+                    (|bench| Box::pin($module::$case(bench))) as Case,
+                ),
+            )*)*]
+        }
+    };
+}
+
+cases! {
+    audit {
+        every_change_leaves_a_record,
+        changed_records_are_found,
+        removed_records_are_found,
+        records_cut_off_at_the_end_are_found,
+    }
+    backup {
+        a_backup_holds_everything_and_loads_elsewhere,
+        a_backup_from_sqlite_loads_here,
+        a_damaged_backup_leaves_nothing_behind,
+        a_filled_database_takes_no_backup,
+        a_newer_backup_is_refused,
+    }
+    files {
+        deleted_files_can_be_restored_until_purged,
+        a_freed_name_can_be_taken_and_then_blocks_restoring,
+        files_are_listed_in_pages,
+        wishes_come_in_the_order_of_change,
+        lost_versions_can_be_adopted,
+    }
+    orders {
+        computers_are_unique_by_name_until_removed,
+        check_ins_are_noted_in_batches,
+        orders_raise_the_computers_own_generation,
+        orders_end_once_and_only_by_their_own_computer,
+        removed_computers_lose_orders_and_certificates,
+    }
+    servers {
+        the_first_server_is_root_and_principal,
+        the_tree_refuses_cycles_and_depth,
+        opposite_moves_at_once_never_make_a_cycle,
+        servers_in_use_are_not_removed,
+        removed_servers_lose_certificates_and_placements,
+        placements_follow_the_reports,
+        large_reports_are_stored_whole,
+    }
+    state {
+        generations_rise_by_one,
+        a_restore_starts_a_higher_epoch,
+        settings_are_kept,
+        sites_are_unique_without_regard_to_case,
+        sites_in_use_are_not_removed,
+        several_programs_may_start_at_once,
+        a_dropped_change_leaves_nothing_and_blocks_nobody,
+        newer_tables_are_refused,
+    }
+    trust {
+        invitations_refuse_for_the_right_reason,
+        a_single_use_invitation_admits_one_of_many,
+        tokens_are_found_while_they_are_good,
+        certificates_are_current_until_revoked,
+    }
+    uploads {
+        an_upload_becomes_a_version,
+        committing_again_gives_the_same_version,
+        the_same_content_again_is_no_new_version,
+        other_content_needs_replace,
+        names_that_collide_are_refused_and_shown,
+        a_name_taken_meanwhile_fails_the_upload,
+        bytes_other_than_declared_fail_the_upload,
+        a_failed_signature_leaves_nothing,
+        commits_at_once_give_generations_without_gaps,
+        uploads_expire_are_cancelled_and_forgotten,
+    }
+}

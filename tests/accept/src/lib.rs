@@ -1,1 +1,0 @@
-//! Long and large acceptance runs.

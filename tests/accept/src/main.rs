@@ -1,0 +1,45 @@
+//! The long and large runs: one line of figures for each thing that must hold.
+//!
+//! `cargo xtask accept NAME --fixtures FOLDER` builds the programs and runs this. Everything it
+//! needs beyond them it installs from Debian's packages, when it may, or says what to install.
+
+#![expect(clippy::print_stdout, reason = "its lines are its result")]
+
+mod debian;
+mod main_job;
+mod oracle;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+
+fn main() -> ExitCode {
+    match accept() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("NOT ACCEPTED: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn accept() -> anyhow::Result<()> {
+    let mut words = std::env::args().skip(1);
+    let name = words.next().context("usage: xylem-accept NAME --fixtures FOLDER [--only PART]")?;
+    let (mut fixtures, mut only) = (None, None);
+    while let Some(word) = words.next() {
+        let value = words.next().with_context(|| format!("{word} needs a value"))?;
+        match word.as_str() {
+            "--fixtures" => fixtures = Some(PathBuf::from(value)),
+            "--only" => only = Some(value),
+            _ => bail!("unknown option {word}"),
+        }
+    }
+    let fixtures = fixtures.context("--fixtures FOLDER is missing")?;
+    match name.as_str() {
+        "main-job" => main_job::accept(&fixtures, only.as_deref()),
+        _ => bail!("there is no acceptance called {name}; there is: main-job"),
+    }
+}

@@ -1,0 +1,92 @@
+//! Running commands and measuring them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+/// A command that ended.
+pub(crate) struct Ended {
+    pub(crate) success: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) took: Duration,
+}
+
+impl Ended {
+    /// Fails with what the command said where it failed.
+    pub(crate) fn require(self, what: &str) -> anyhow::Result<Self> {
+        if !self.success {
+            let tail = |text: &str| {
+                let lines: Vec<&str> = text.lines().rev().take(15).collect();
+                lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+            };
+            bail!("{what} failed:\n{}\n{}", tail(&self.stdout), tail(&self.stderr));
+        }
+        Ok(self)
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<Ended> {
+    let begun = Instant::now();
+    let Output { status, stdout, stderr } =
+        command.output().with_context(|| format!("cannot start {:?}", command.get_program()))?;
+    Ok(Ended {
+        success: status.success(),
+        stdout: String::from_utf8_lossy(&stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        took: begun.elapsed(),
+    })
+}
+
+/// A command run under GNU time, and its peak resident memory in KiB.
+pub(crate) fn run_measured(command: &Command) -> anyhow::Result<(Ended, u64)> {
+    let figures = tempfile::NamedTempFile::new()?;
+    let mut timed = Command::new("/usr/bin/time");
+    timed.args(["-f", "%M", "-o"]).arg(figures.path()).arg(command.get_program());
+    timed.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            timed.env(name, value);
+        }
+    }
+    let ended = run(&mut timed)?;
+    let text = std::fs::read_to_string(figures.path())?;
+    let peak = text.lines().last().and_then(|line| line.trim().parse().ok());
+    Ok((ended, peak.context("GNU time printed no figure")?))
+}
+
+/// The folder with the built programs: where this program is.
+pub(crate) fn programs() -> anyhow::Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    Ok(here.parent().context("this program has no folder")?.to_owned())
+}
+
+/// The project's folder: where cargo runs this.
+pub(crate) fn project() -> anyhow::Result<PathBuf> {
+    let here = std::env::current_dir()?;
+    if !here.join("Cargo.lock").exists() {
+        bail!("run this through `cargo xtask accept`, from the project's folder");
+    }
+    Ok(here)
+}
+
+/// The packages (`*.pkg`) of a folder, sorted.
+pub(crate) fn packages(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| format!("no {}", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "pkg") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The last part of a path, as text.
+pub(crate) fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,0 +1,10 @@
+//! End to end, with real processes, real TLS, real files.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a story that cannot go on must fail"
+)]
+
+mod loss;
+mod rot;
+mod upload;
