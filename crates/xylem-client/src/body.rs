@@ -1,12 +1,15 @@
 //! Request and response bodies.
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::{BaseUrl, ClientError};
@@ -81,5 +84,28 @@ impl BodyReader {
             all.extend_from_slice(&piece);
         }
         Ok(all.freeze())
+    }
+}
+
+/// A body whose pieces are sent while it is on its way: the receiving end of a short channel, so
+/// that whoever produces it waits for whoever takes it. An error ends the request.
+pub fn channel_body() -> (mpsc::Sender<io::Result<Bytes>>, RequestBody) {
+    /// Pieces under way at once.
+    const PIECES: usize = 4;
+    let (sender, receiver) = mpsc::channel(PIECES);
+    (sender, BoxBody::new(ChannelBody(receiver)))
+}
+
+struct ChannelBody(mpsc::Receiver<io::Result<Bytes>>);
+
+impl Body for ChannelBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.0.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
     }
 }

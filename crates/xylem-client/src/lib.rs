@@ -25,7 +25,7 @@ mod transport;
 pub use admin::{AdminClient, NamedKind};
 pub use agent::AgentClient;
 pub use base_url::{BaseUrl, BaseUrlError};
-pub use body::{BodyReader, RequestBody, empty_body, full_body};
+pub use body::{BodyReader, RequestBody, channel_body, empty_body, full_body};
 pub use content::{ContentAnswer, ContentAuth, ContentClient};
 pub use control::ControlClient;
 pub use error::ClientError;
