@@ -29,7 +29,7 @@ pub(crate) fn run() -> Outcome {
     let (tally, tests) = cargo_test()?;
     let all = tests.and_then(|()| {
         step("simulation");
-        sim::run(&["--seeds".to_owned(), SEEDS.to_owned()])
+        sim::run(&["--seeds".to_owned(), SEEDS.to_owned(), "--mutants".to_owned()])
     });
     println!();
     println!("{tally}");

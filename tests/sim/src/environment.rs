@@ -11,9 +11,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use turmoil::fs::shim::std::fs as sim_fs;
 use xylem_model::Timestamp;
-use xylem_runtime::{
-    Clock, Disk, Entry, Environment, Fs, FsFile, Listener, Net, Rng, Stream,
-};
+use xylem_runtime::{Clock, Disk, Entry, Environment, Fs, FsFile, Listener, Net, Rng, Stream};
 
 /// When simulated time begins.
 const BEGINNING: i64 = 1_790_000_000_000;
@@ -21,7 +19,7 @@ const BEGINNING: i64 = 1_790_000_000_000;
 /// What is wrong with a simulated disk, beyond losing what was not synced in a crash.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct DiskFaults {
-    /// Planted: syncing a file does nothing.
+    /// Planted: syncing a file of content does nothing.
     pub no_file_sync: bool,
     /// How likely a read of published content comes back with one bit flipped.
     pub flip_probability: f64,
@@ -103,15 +101,17 @@ struct SimFile {
     faults: DiskFaults,
     /// The dice for flipped bits, where this file may have them.
     flips: Option<Arc<Mutex<StdRng>>>,
+    no_sync: bool,
 }
 
 impl SimFs {
     fn wrap(&self, path: &Path, file: sim_fs::File) -> Box<dyn FsFile> {
         // Only published content and its outboards rot: a damaged key or state file stops a
         // server with a message, which is another test.
-        let rots = path.components().any(|part| part.as_os_str() == "content");
-        let flips = rots.then(|| Arc::clone(&self.flips));
-        Box::new(SimFile { file, faults: self.faults, flips })
+        let lies_in = |folder: &str| path.components().any(|part| part.as_os_str() == folder);
+        let flips = lies_in("content").then(|| Arc::clone(&self.flips));
+        let no_sync = self.faults.no_file_sync && (lies_in("staged") || lies_in("content"));
+        Box::new(SimFile { file, faults: self.faults, flips, no_sync })
     }
 
     fn create(path: &Path) -> io::Result<sim_fs::File> {
@@ -196,7 +196,7 @@ impl FsFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        if self.faults.no_file_sync { Ok(()) } else { self.file.sync_all() }
+        if self.no_sync { Ok(()) } else { self.file.sync_all() }
     }
 
     fn len(&self) -> io::Result<u64> {

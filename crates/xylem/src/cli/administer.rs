@@ -1,0 +1,315 @@
+//! The administrator's commands.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use xylem_model::{InvitationId, TokenId};
+
+/// How to reach the management server: by options, by environment, or by `xylem login`.
+#[derive(Debug, Clone, Args)]
+pub struct AccessOptions {
+    /// Address of the management server
+    #[arg(long, global = true, env = "XYLEM_SERVER", value_name = "URL", hide_env_values = true)]
+    pub server_url: Option<String>,
+    /// API token
+    #[arg(long, global = true, env = "XYLEM_TOKEN", hide_env_values = true, hide = true)]
+    pub token: Option<String>,
+    /// File that holds an API token
+    #[arg(long, global = true, env = "XYLEM_TOKEN_FILE", hide_env_values = true)]
+    pub token_file: Option<PathBuf>,
+    /// The server's root certificate in PEM
+    #[arg(long = "ca-file", global = true, env = "XYLEM_CA", hide_env_values = true)]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Commands that talk to a management server.
+#[derive(Debug, Subcommand)]
+pub enum Administer {
+    /// Upload packages and see where they are
+    #[command(subcommand)]
+    Package(FileCommand),
+    /// Upload in-house apps and see where they are
+    #[command(subcommand)]
+    App(FileCommand),
+    /// Upload books and see where they are
+    #[command(subcommand)]
+    Ebook(FileCommand),
+    /// Order a computer to install a package
+    Install(InstallOptions),
+    /// Make a code with which a distribution server or a computer joins
+    Invite(InviteOptions),
+    /// Codes that can still be used
+    Invitations,
+    /// Take a code back
+    RevokeInvitation {
+        /// Its id, from `xylem invitations`
+        id: InvitationId,
+    },
+    /// Distribution servers
+    #[command(subcommand)]
+    Ds(DsCommand),
+    /// Sites
+    #[command(subcommand)]
+    Site(CategoryOrSite),
+    /// Categories
+    #[command(subcommand)]
+    Category(CategoryOrSite),
+    /// Computers
+    #[command(subcommand)]
+    Computer(ComputerCommand),
+    /// API tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Who did what
+    Audit(AuditOptions),
+    /// How the management server is
+    Status,
+    /// Say that what a restore brought back is right; removals go on
+    ConfirmRestore,
+}
+
+/// `xylem package …`, `xylem app …`, `xylem ebook …`
+#[derive(Debug, Subcommand)]
+pub enum FileCommand {
+    /// Publish files
+    Upload(UploadOptions),
+    /// All files
+    List,
+    /// One file with its versions
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Fetch a file from the nearest distribution server and verify it
+    Download {
+        /// Its name
+        name: String,
+        /// Where to; the name itself where left out
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+    },
+    /// Delete a file everywhere; it can be restored for 30 days
+    Delete {
+        /// Its name
+        name: String,
+    },
+    /// Bring a deleted file back
+    Restore {
+        /// Its name
+        name: String,
+    },
+    /// Where copies are
+    Placement {
+        /// Its name
+        name: String,
+    },
+    /// Wait until copies are where they should be
+    Wait {
+        /// Its name
+        name: String,
+        /// Which distribution servers must have it
+        #[arg(long, num_args = 1.., default_value = "all")]
+        on: Vec<String>,
+        /// How long to wait at most, e.g. 60s, 5m
+        #[arg(long, value_parser = duration, default_value = "10m")]
+        timeout: Duration,
+    },
+}
+
+/// Options of `xylem package upload`.
+#[derive(Debug, Args)]
+pub struct UploadOptions {
+    /// The files; each is published under its own name
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Publish as the next version where a file of this name has other content
+    #[arg(long)]
+    pub replace: bool,
+    /// Return only when this many distribution servers hold it, verified
+    #[arg(long, default_value_t = 1)]
+    pub copies: u64,
+    /// Category
+    #[arg(long)]
+    pub category: Option<String>,
+    /// Owner site
+    #[arg(long)]
+    pub site: Option<String>,
+    /// Send the bytes through the management server, where the ingest server is out of reach
+    #[arg(long)]
+    pub through_server: bool,
+}
+
+/// Options of `xylem install`.
+#[derive(Debug, Args)]
+pub struct InstallOptions {
+    /// The package's name
+    pub package: String,
+    /// The computer's name
+    #[arg(long)]
+    pub on: String,
+    /// Wait until the computer has reported, at most this long
+    #[arg(long, value_parser = duration)]
+    pub wait: Option<Duration>,
+}
+
+/// Who is invited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InviteRole {
+    /// A managed Mac
+    Computer,
+    /// A distribution server
+    Distribution,
+}
+
+/// Options of `xylem invite`.
+#[derive(Debug, Args)]
+pub struct InviteOptions {
+    /// Who is invited
+    pub role: InviteRole,
+    /// The site they join
+    #[arg(long)]
+    pub site: Option<String>,
+    /// How often the code may be used
+    #[arg(long, default_value_t = 1)]
+    pub uses: u32,
+    /// How long it is good for, e.g. 30m, 1h, 7d
+    #[arg(long, value_parser = duration, default_value = "1h")]
+    pub expires: Duration,
+}
+
+/// `xylem ds …`
+#[derive(Debug, Subcommand)]
+pub enum DsCommand {
+    /// The tree, root first
+    List,
+    /// One distribution server
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Change settings: name=…, public-url=…, site=… (an empty site takes it out of its site)
+    Set {
+        /// Its name
+        name: String,
+        /// The settings
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        settings: Vec<String>,
+    },
+    /// Hang it below another
+    SetParent {
+        /// Its name
+        name: String,
+        /// The new parent's name
+        parent: String,
+    },
+    /// Remove it and revoke its certificate
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+/// `xylem site …` and `xylem category …`
+#[derive(Debug, Subcommand)]
+pub enum CategoryOrSite {
+    /// All
+    List,
+    /// Add one
+    Add {
+        /// Its name
+        name: String,
+    },
+    /// Rename one: name=…
+    Set {
+        /// Its name
+        name: String,
+        /// The new name
+        #[arg(value_name = "name=NEW")]
+        setting: String,
+    },
+    /// Remove one that nothing uses
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+/// `xylem computer …`
+#[derive(Debug, Subcommand)]
+pub enum ComputerCommand {
+    /// All
+    List,
+    /// One, with its orders
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Remove it and revoke its certificate
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+/// `xylem token …`
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make one; the secret is printed once
+    Create {
+        /// What it is for
+        name: String,
+        /// What it may do: admin, read, files, install, metrics
+        #[arg(long, required = true, num_args = 1..)]
+        scope: Vec<String>,
+        /// How long it is good for, e.g. 90d; for ever where left out
+        #[arg(long, value_parser = duration)]
+        expires: Option<Duration>,
+    },
+    /// All
+    List,
+    /// Take one back
+    Revoke {
+        /// Its id, from `xylem token list`
+        id: TokenId,
+    },
+}
+
+/// Options of `xylem audit`.
+#[derive(Debug, Args)]
+pub struct AuditOptions {
+    /// Only records before this number
+    #[arg(long)]
+    pub before: Option<u64>,
+}
+
+/// A span such as `90s`, `5m`, `1h` or `7d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let error = || format!("`{text}` is no span of time: write 90s, 5m, 1h or 7d");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| error())?;
+    let unit = match text.strip_prefix(digits).unwrap_or_default() {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        _ => return Err(error()),
+    };
+    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_of_time_take_a_unit() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("60s"), Ok(Duration::from_secs(60)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
+        for text in ["", "m", "1y", "-1s", "99999999999999999999s", "18446744073709551615d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What can be typed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+mod administer;
+mod role;
+
+pub use administer::{
+    AccessOptions, Administer, AuditOptions, CategoryOrSite, ComputerCommand, DsCommand,
+    FileCommand, InstallOptions, InviteOptions, InviteRole, TokenCommand, UploadOptions,
+};
+pub use role::{DistributionCommand, ServerCommand, UpOptions};
+
+/// Package distribution for fleets of Macs.
+#[derive(Debug, Parser)]
+#[command(name = "xylem", version, propagate_version = true, max_term_width = 100)]
+pub struct Options {
+    /// How to reach the management server.
+    #[command(flatten)]
+    pub access: AccessOptions,
+    /// Print data as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the whole system on this machine, from nothing to an installed package
+    Demo(DemoOptions),
+    /// Run management server and root distribution server in one process
+    Up(UpOptions),
+    /// Run and keep a management server
+    #[command(subcommand)]
+    Server(ServerCommand),
+    /// Run and keep a distribution server
+    #[command(subcommand)]
+    Distribution(DistributionCommand),
+    /// Remember a management server and a token for later commands
+    Login(LoginOptions),
+    /// Print completions for a shell
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write man pages into a folder
+    Man {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Print the OpenAPI document of the management server's API
+    #[command(hide = true)]
+    Openapi,
+    /// Inspect the file on standard input: what an ingest server runs in a child process
+    #[command(hide = true)]
+    InspectStdin,
+    /// The administrator's commands.
+    #[command(flatten)]
+    Administer(Administer),
+}
+
+/// Options of `xylem demo`.
+#[derive(Debug, Args)]
+pub struct DemoOptions {
+    /// Flat packages to publish; without any a genuine one is built
+    pub files: Vec<PathBuf>,
+    /// Leave the system running and say how to go on
+    #[arg(long)]
+    pub keep: bool,
+    /// Where to put everything; a new temporary folder where left out
+    #[arg(long)]
+    pub folder: Option<PathBuf>,
+    /// Build and publish a package of this size in MiB
+    #[arg(long, value_name = "MIB")]
+    pub size: Option<u64>,
+}
+
+/// Options of `xylem login`.
+#[derive(Debug, Args)]
+pub struct LoginOptions {
+    /// Address of the management server: https://HOST[:PORT]
+    pub url: String,
+    /// File that holds an API token
+    #[arg(long)]
+    pub token_file: PathBuf,
+    /// The server's root certificate in PEM
+    #[arg(long, conflicts_with = "fingerprint", required_unless_present = "fingerprint")]
+    pub ca: Option<PathBuf>,
+    /// SHA-256 of the server's root certificate
+    #[arg(long)]
+    pub fingerprint: Option<String>,
+}
+
+/// Writes the completions of a shell.
+pub fn completions(shell: Shell, text: &mut Vec<u8>) {
+    clap_complete::generate(shell, &mut Options::command(), "xylem", text);
+}
+
+/// Writes a man page for each command into a folder.
+///
+/// # Errors
+/// When the folder cannot be made or written.
+pub fn man_pages(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    clap_mangen::generate_to(Options::command(), folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_are_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_gets_a_man_page() {
+        let folder = tempfile::tempdir().unwrap();
+        man_pages(folder.path()).unwrap();
+        for page in ["xylem.1", "xylem-package-upload.1", "xylem-distribution-enroll.1"] {
+            assert!(folder.path().join(page).exists(), "{page}");
+        }
+    }
+
+    #[test]
+    fn the_shapes_that_others_rely_on_parse() {
+        for line in [
+            "demo",
+            "demo a.pkg b.pkg --keep",
+            "up --data d --listen 127.0.0.1:8443 --distribution-listen 127.0.0.1:9443 --public-url https://x",
+            "server init --config c",
+            "server run --config c",
+            "server check-config --config c",
+            "server backup --config c file",
+            "server restore --config c file",
+            "distribution enroll --server https://x --invitation C --data d --listen 0.0.0.0:9443 --public-url https://y --name n --ca f",
+            "distribution enroll --server https://x --invitation C --data d --listen 0.0.0.0:9443 --fingerprint aa",
+            "distribution run --data d",
+            "distribution status --data d --json",
+            "package upload a b --replace --copies 2",
+            "package list --json",
+            "package show n",
+            "package download n -o f",
+            "package delete n",
+            "package restore n",
+            "package placement n",
+            "package wait n --on all --timeout 60s",
+            "package wait n --on s1 s2",
+            "app list",
+            "ebook list",
+            "install p --on c",
+            "invite distribution --site S --uses 3 --expires 1h",
+            "invite computer",
+            "ds list",
+            "ds show n",
+            "ds set n name=x public-url=https://y site=S",
+            "ds set-parent n p",
+            "ds remove n",
+            "site list",
+            "site add n",
+            "site set n name=m",
+            "site remove n",
+            "category list",
+            "computer list",
+            "computer show n",
+            "computer remove n",
+            "completions bash",
+        ] {
+            let words = std::iter::once("xylem").chain(line.split_whitespace());
+            Options::try_parse_from(words).unwrap_or_else(|e| panic!("{line}: {e}"));
+        }
+    }
+}

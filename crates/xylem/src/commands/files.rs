@@ -1,0 +1,213 @@
+//! Packages, apps and books.
+
+use std::path::Path;
+use std::time::Duration;
+
+use xylem_api::catalogue::{File, FileDetail, Placement, PlacementState, Upload, UploadState};
+use xylem_model::{ByteSize, FileKind};
+
+use super::wait_for_copies;
+use crate::Failure;
+use crate::access::Access;
+use crate::cli::{FileCommand, UploadOptions};
+use crate::output::{Output, facts, or_dash, table};
+use crate::upload::{Source, upload};
+
+/// How long `upload --copies` waits for the other copies.
+const COPIES_LIMIT: Duration = Duration::from_secs(24 * 3600);
+
+pub(crate) async fn run(
+    command: FileCommand,
+    kind: FileKind,
+    access: &Access,
+    output: &Output,
+) -> Result<(), Failure> {
+    let admin = &access.admin;
+    match command {
+        FileCommand::Upload(options) => upload_all(&options, kind, access, output).await,
+        FileCommand::List => output.value(&all_files(kind, access).await?, |files| list(files)),
+        FileCommand::Show { name } => output.value(&admin.file(kind, &name).await?, detail),
+        FileCommand::Download { name, output: to } => {
+            let to = to.unwrap_or_else(|| Path::new(&name).to_owned());
+            crate::download::download(kind, &name, &to, access, output).await
+        }
+        FileCommand::Delete { name } => {
+            admin.delete_file(kind, &name).await?;
+            output.say(&format!(
+                "Deleted {name}. `xylem {kind} restore` brings it back within 30 days."
+            ))
+        }
+        FileCommand::Restore { name } => {
+            let file = admin.restore_file(kind, &name).await?;
+            output.value(&file, |file| list(std::slice::from_ref(file)))
+        }
+        FileCommand::Placement { name } => {
+            output.value(&admin.placement(kind, &name).await?, placement)
+        }
+        FileCommand::Wait { name, on, timeout } => {
+            let all = on.iter().any(|server| server == "all");
+            if !all {
+                check_servers(access, &on).await?;
+            }
+            let enough = |placement: &Placement| {
+                let mut asked =
+                    placement.servers.iter().filter(|server| all || on.contains(&server.server));
+                placement.wanted > 0 && asked.all(|server| server.state == PlacementState::Present)
+            };
+            let reached = wait_for_copies(access, output, kind, &name, timeout, enough).await?;
+            output.value(&reached, placement)
+        }
+    }
+}
+
+async fn check_servers(access: &Access, names: &[String]) -> Result<(), Failure> {
+    let servers = access.admin.distribution_servers().await?;
+    match names.iter().find(|name| !servers.iter().any(|server| server.name == **name)) {
+        None => Ok(()),
+        Some(name) => Err(Failure::new(format!(
+            "there is no distribution server called {name}; `xylem ds list` shows them"
+        ))),
+    }
+}
+
+async fn upload_all(
+    options: &UploadOptions,
+    kind: FileKind,
+    access: &Access,
+    output: &Output,
+) -> Result<(), Failure> {
+    for path in &options.files {
+        let bar = output.bar("digests", 0);
+        let source = tokio::task::block_in_place(|| Source::open(path, &bar))?;
+        bar.finish_and_clear();
+        let bar = output.bar(&source.name, source.size);
+        let done = upload(access, kind, &source, options, &bar).await?;
+        bar.finish();
+        if options.copies > 1 {
+            let enough = |placement: &Placement| placement.present >= options.copies;
+            wait_for_copies(access, output, kind, &source.name, COPIES_LIMIT, enough).await?;
+        }
+        output.value(&done, uploaded)?;
+    }
+    Ok(())
+}
+
+async fn all_files(kind: FileKind, access: &Access) -> Result<Vec<File>, Failure> {
+    let mut files = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = access.admin.files(kind, after.as_deref()).await?;
+        files.extend(page.items);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(files),
+        }
+    }
+}
+
+fn uploaded(upload: &Upload) -> String {
+    let what = match upload.state {
+        UploadState::AlreadyThere => "is there already, with the same content",
+        UploadState::Published => "is published",
+        _ => "is committed; the ingest server is about to publish it",
+    };
+    match &upload.version {
+        None => format!("{} {what}.", upload.name),
+        Some(version) => format!(
+            "{} {what}: version {}, {}, BLAKE3 {}",
+            upload.name,
+            version.version,
+            ByteSize(version.size),
+            version.content
+        ),
+    }
+}
+
+fn list(files: &[File]) -> String {
+    let rows: Vec<Vec<String>> = files
+        .iter()
+        .map(|file| {
+            vec![
+                file.name.to_string(),
+                file.current.version.to_string(),
+                ByteSize(file.current.size).to_string(),
+                format!("{}/{}", file.copies, file.wanted_copies),
+                or_dash(file.category.as_ref()),
+                or_dash(file.site.as_ref()),
+                file.current.created_at.to_string(),
+            ]
+        })
+        .collect();
+    table(&["NAME", "VERSION", "SIZE", "COPIES", "CATEGORY", "SITE", "PUBLISHED"], &rows)
+}
+
+fn detail(it: &FileDetail) -> String {
+    let file = &it.file;
+    let mut text = facts(&[
+        ("Name", file.name.to_string()),
+        ("Id", file.id.to_string()),
+        ("Kind", file.kind.to_string()),
+        ("Category", or_dash(file.category.as_ref())),
+        ("Site", or_dash(file.site.as_ref())),
+        ("Size", ByteSize(file.current.size).to_string()),
+        ("BLAKE3", file.current.content.to_string()),
+        ("SHA-256", file.current.sha256.to_string()),
+        ("Copies", format!("{} of {}", file.copies, file.wanted_copies)),
+        ("Deleted", or_dash(file.deleted_at)),
+    ]);
+    if let Ok(inspection) = serde_json::to_string_pretty(&file.current.inspection) {
+        text += &format!("\nWhat is in it:\n{inspection}\n");
+    }
+    let rows: Vec<Vec<String>> = it
+        .versions
+        .iter()
+        .map(|version| {
+            vec![
+                version.version.to_string(),
+                ByteSize(version.size).to_string(),
+                version.created_at.to_string(),
+                version.content.to_string(),
+            ]
+        })
+        .collect();
+    text.push('\n');
+    text + &table(&["VERSION", "SIZE", "PUBLISHED", "BLAKE3"], &rows)
+}
+
+/// The word for a copy's state.
+pub(super) const fn state_word(state: PlacementState) -> &'static str {
+    match state {
+        PlacementState::Failed => "failed",
+        PlacementState::Present => "present",
+        PlacementState::Queued => "queued",
+        PlacementState::Transferring => "transferring",
+        PlacementState::Verifying => "verifying",
+        PlacementState::Wanted => "wanted",
+    }
+}
+
+fn placement(placement: &Placement) -> String {
+    let rows: Vec<Vec<String>> = placement
+        .servers
+        .iter()
+        .map(|server| {
+            let remark = match (&server.reason, server.next_try, server.verified_at) {
+                (Some(reason), Some(next), _) => format!("{reason}; next try {next}"),
+                (Some(reason), None, _) => reason.clone(),
+                (None, _, Some(at)) => format!("verified {at}"),
+                (None, _, None) => "-".to_owned(),
+            };
+            vec![
+                server.server.clone(),
+                state_word(server.state).to_owned(),
+                ByteSize(server.bytes).to_string(),
+                remark,
+            ]
+        })
+        .collect();
+    let head = format!(
+        "{}, version {}: on {} of {} distribution servers\n\n",
+        placement.name, placement.version, placement.present, placement.wanted
+    );
+    head + &table(&["SERVER", "STATE", "BYTES", "REMARK"], &rows)
+}

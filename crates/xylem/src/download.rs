@@ -1,0 +1,133 @@
+//! Fetching a published file for the administrator.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use indicatif::ProgressBar;
+use xylem_api::catalogue::{Candidate, Sources};
+use xylem_client::{BaseUrl, ContentAuth, ContentClient};
+use xylem_model::{ByteSize, FileKind};
+use xylem_trust::Descriptor;
+
+use crate::Failure;
+use crate::access::Access;
+use crate::output::Output;
+use crate::upload::Digesting;
+
+/// Fetches a file from the best place that has it, goes on at the next one where one fails, and
+/// gives the file its name only when size and both digests agree.
+pub(crate) async fn download(
+    kind: FileKind,
+    name: &str,
+    to: &Path,
+    access: &Access,
+    output: &Output,
+) -> Result<(), Failure> {
+    let sources = access.admin.sources(kind, name).await?;
+    // It comes from the management server itself, over TLS: its signature is for those who get
+    // it by way of others.
+    let descriptor: Descriptor = serde_json::from_slice(&sources.descriptor.payload)
+        .context("the server's description of the file is not understood")?;
+    let bar = output.bar(name, descriptor.size);
+    let part = part_path(to);
+    let file = File::create(&part).with_context(|| format!("cannot write {}", part.display()))?;
+    let mut download = Download { descriptor, file, digesting: Digesting::default(), bar };
+    if let Err(error) = download.from_anywhere(access, &sources).await {
+        // Nothing half-fetched stays behind; what cannot be removed was at least never named.
+        let _ = std::fs::remove_file(&part);
+        return Err(error.into());
+    }
+    download.file.sync_all()?;
+    std::fs::rename(&part, to).with_context(|| format!("cannot write {}", to.display()))?;
+    download.bar.finish();
+    let size = ByteSize(download.descriptor.size);
+    output.say(&format!("Fetched {name} into {}: {size}, verified.", to.display()))
+}
+
+/// `FILE.part` beside the file.
+fn part_path(to: &Path) -> PathBuf {
+    let mut name = to.as_os_str().to_owned();
+    name.push(".part");
+    PathBuf::from(name)
+}
+
+struct Download {
+    descriptor: Descriptor,
+    file: File,
+    digesting: Digesting,
+    bar: ProgressBar,
+}
+
+impl Download {
+    async fn from_anywhere(&mut self, access: &Access, sources: &Sources) -> anyhow::Result<()> {
+        ensure!(
+            !sources.candidates.is_empty(),
+            "no distribution server has it yet; `xylem package placement` shows where it is"
+        );
+        let client = ContentClient::new(access.transport.clone());
+        let mut reasons = Vec::new();
+        for candidate in &sources.candidates {
+            match self.from_one(&client, candidate).await {
+                Ok(()) if self.is_right() => return Ok(()),
+                Ok(()) => {
+                    reasons
+                        .push(format!("{}: the bytes are not the published ones", candidate.name));
+                    self.start_over()?;
+                }
+                Err(error) => reasons.push(format!("{}: {error:#}", candidate.name)),
+            }
+        }
+        bail!("no distribution server gave the whole file ({})", reasons.join("; "))
+    }
+
+    async fn from_one(
+        &mut self,
+        client: &ContentClient,
+        candidate: &Candidate,
+    ) -> anyhow::Result<()> {
+        let (server, path) = split(&candidate.url)?;
+        let auth = ContentAuth::Ticket(candidate.ticket.clone());
+        let have = self.digesting.size();
+        let answer = client.fetch(&server, path, &self.descriptor.content, have, &auth).await?;
+        ensure!(answer.size == self.descriptor.size || answer.offset > 0, "it has another size");
+        if answer.offset != have {
+            self.start_over()?;
+        }
+        let mut body = answer.body;
+        while let Some(piece) = body.next().await? {
+            ensure!(
+                self.digesting.size() + piece.len() as u64 <= self.descriptor.size,
+                "it sent more bytes than the file has"
+            );
+            self.file.write_all(&piece).context("cannot write")?;
+            self.digesting.update(&piece);
+            self.bar.set_position(self.digesting.size());
+        }
+        Ok(())
+    }
+
+    fn is_right(&self) -> bool {
+        let found = self.digesting.clone().finish();
+        self.digesting.size() == self.descriptor.size
+            && found.blake3 == self.descriptor.content
+            && found.sha256 == self.descriptor.sha256
+    }
+
+    fn start_over(&mut self) -> anyhow::Result<()> {
+        use std::io::Seek as _;
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.digesting = Digesting::default();
+        Ok(())
+    }
+}
+
+/// Server and path of a content's URL.
+fn split(url: &str) -> anyhow::Result<(BaseUrl, &str)> {
+    let rest = url.strip_prefix("https://").context("its address is no https:// address")?;
+    let at = rest.find('/').context("its address has no path")?;
+    let (server, path) = url.split_at("https://".len() + at);
+    Ok((server.parse()?, path))
+}
