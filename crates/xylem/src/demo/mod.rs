@@ -23,7 +23,7 @@ pub(crate) async fn run(options: DemoOptions, output: &Output) -> Result<(), Fai
     output.say(&format!("Everything goes into {}\n", folder.display()))?;
     let files = files(&options, &folder, output)?;
 
-    let system = build(folder, output).await?;
+    let mut system = build(folder, output).await?;
     let told = Story::tell(&system, &files, output).await;
     match told {
         Ok(story) => {
@@ -31,9 +31,10 @@ pub(crate) async fn run(options: DemoOptions, output: &Output) -> Result<(), Fai
             if options.keep {
                 output.say(&how_to_go_on(&system))?;
             } else {
-                let folder = system.stop().await;
+                system.stop().await;
                 if options.folder.is_none() {
-                    std::fs::remove_dir_all(&folder)
+                    let folder = system.folder();
+                    std::fs::remove_dir_all(folder)
                         .with_context(|| format!("cannot remove {}", folder.display()))?;
                 }
             }
@@ -41,7 +42,8 @@ pub(crate) async fn run(options: DemoOptions, output: &Output) -> Result<(), Fai
         }
         Err(failure) => {
             // The folder stays: its logs say more.
-            let logs = system.stop().await.join("logs");
+            system.stop().await;
+            let logs = system.folder().join("logs");
             output.say(&format!("\nThe logs are in {}", logs.display()))?;
             Err(failure)
         }

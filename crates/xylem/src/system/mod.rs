@@ -332,12 +332,11 @@ impl System {
         Ok(())
     }
 
-    /// Stops every part, the last first, and gives the folder back.
-    pub async fn stop(mut self) -> PathBuf {
-        for process in self.processes.iter_mut().rev() {
+    /// Stops every part, the last first.
+    pub async fn stop(&mut self) {
+        while let Some(mut process) = self.processes.pop() {
             process.stop().await;
         }
-        self.folder
     }
 
     fn take(&mut self, name: &str) -> Result<Process, Failure> {

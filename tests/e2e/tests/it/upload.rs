@@ -37,13 +37,14 @@ async fn an_upload_whose_client_is_killed_at_ten_points_goes_on_where_it_was() {
         let name = format!("Client-{number}.pkg");
         let package = package_of(stage.path(), &name, number as u64, SIZE);
         let path = package.to_str().unwrap();
+        let upload = ["package", "upload", path];
         wire.cut_after(Direction::Up, point);
         tokio::select! {
             // Dropping the command kills it.
-            _ = stage.system.xylem(&["package", "upload", path]) => {}
+            _ = stage.system.xylem(&upload) => {}
             () = wire.was_cut() => {}
         }
-        stage.system.xylem(&["package", "upload", path]).await.unwrap();
+        stage.system.xylem(&upload).await.unwrap();
         stage.present_on(&name, &["root"]).await;
         let copy = stage.path().join("copy.pkg");
         let copy = copy.to_str().unwrap();
@@ -85,9 +86,10 @@ async fn an_upload_whose_server_is_killed_at_ten_points_goes_on_by_itself() {
 async fn an_upload_that_nobody_finishes_leaves_nothing_to_be_seen() {
     let (stage, wire) = root_behind_a_wire().await;
     let package = package_of(stage.path(), "Given up.pkg", 3, SIZE);
+    let upload = ["package", "upload", package.to_str().unwrap()];
     wire.cut_after(Direction::Up, SIZE / 2);
     tokio::select! {
-        _ = stage.system.xylem(&["package", "upload", package.to_str().unwrap()]) => {}
+        _ = stage.system.xylem(&upload) => {}
         () = wire.was_cut() => {}
     }
     assert_eq!(stage.system.xylem(&["package", "list", "--json"]).await.unwrap(), "[]");
