@@ -37,6 +37,7 @@ mod invitations;
 mod migration;
 mod orders;
 mod placements;
+mod refusals;
 mod server_tree;
 mod servers;
 mod settings;

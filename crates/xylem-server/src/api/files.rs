@@ -1,0 +1,254 @@
+//! Files: what there is, where it is, and where to fetch it.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use xylem_api::MAX_PAGE;
+use xylem_api::catalogue::{
+    File, FileDetail, FilePage, FileVersion, Placement, PlacementState, ServerPlacement, Sources,
+};
+use xylem_db::{DistributionServer, LiveFile, Version};
+use xylem_model::{DistributionServerId, FileKind, FileName};
+use xylem_sync::{FileFacts, ServerFacts, should_hold};
+use xylem_trust::DigestSource;
+
+use crate::app::App;
+use crate::extract::{ApiPath, ApiQuery};
+use crate::failure::Failure;
+use crate::names::Names;
+use crate::permission::Caller;
+use crate::wish::{api_placement, digest_source};
+
+/// Which page of which files.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// `package`, `app` or `ebook`; all kinds where left out.
+    #[param(value_type = Option<String>)]
+    kind: Option<FileKind>,
+    /// Files after this name; from the first where left out.
+    #[param(value_type = Option<String>)]
+    after: Option<FileName>,
+}
+
+/// A page of files, in the order of names.
+#[utoipa::path(
+    get, path = "/v1/files", tag = "files", params(Which),
+    responses((status = 200, description = "A page of files.", body = FilePage))
+)]
+pub(super) async fn files(
+    State(app): State<App>,
+    ApiQuery(which): ApiQuery<Which>,
+) -> Result<Json<FilePage>, Failure> {
+    let found = app.database.list_files(which.kind, which.after.as_ref(), MAX_PAGE).await?;
+    let is_full = u64::try_from(found.len()).is_ok_and(|count| count >= MAX_PAGE);
+    let next = found.last().filter(|_| is_full).map(|live| live.file.name.to_string());
+    let (names, servers) = (app.names().await?, app.database.distribution_servers().await?);
+    let mut items = Vec::with_capacity(found.len());
+    for live in found {
+        items.push(app.file_wire(live, &names, &servers).await?);
+    }
+    Ok(Json(FilePage { items, next }))
+}
+
+/// One file and its versions.
+#[utoipa::path(
+    get, path = "/v1/files/{kind}/{name}", tag = "files",
+    params(("kind" = String, Path, description = "Its kind."),
+        ("name" = String, Path, description = "Its name.")),
+    responses((status = 200, description = "The file.", body = FileDetail))
+)]
+pub(super) async fn file(
+    State(app): State<App>,
+    ApiPath(file): ApiPath<(FileKind, String)>,
+) -> Result<Json<FileDetail>, Failure> {
+    let live = app.live_file(&file).await?;
+    let versions = app.database.versions(live.file.id).await?;
+    let name = live.file.name.clone();
+    let versions = versions.into_iter().map(|version| version_wire(&name, version)).collect();
+    Ok(Json(FileDetail { file: app.file_now(live).await?, versions }))
+}
+
+/// Deletes a file: it is unpublished everywhere at once, and can be restored for 30 days.
+#[utoipa::path(
+    delete, path = "/v1/files/{kind}/{name}", tag = "files",
+    params(("kind" = String, Path, description = "Its kind."),
+        ("name" = String, Path, description = "Its name.")),
+    responses((status = 204, description = "Deleted."))
+)]
+pub(super) async fn delete_file(
+    State(app): State<App>,
+    caller: Caller,
+    ApiPath(file): ApiPath<(FileKind, String)>,
+) -> Result<StatusCode, Failure> {
+    let live = app.live_file(&file).await?;
+    app.database.delete_file(&live.file.name, &caller.actor(), app.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Brings the last deleted file of this name back.
+#[utoipa::path(
+    post, path = "/v1/files/{kind}/{name}/restore", tag = "files",
+    params(("kind" = String, Path, description = "Its kind."),
+        ("name" = String, Path, description = "Its name.")),
+    responses((status = 200, description = "The file.", body = File))
+)]
+pub(super) async fn restore_file(
+    State(app): State<App>,
+    caller: Caller,
+    ApiPath(file): ApiPath<(FileKind, String)>,
+) -> Result<Json<File>, Failure> {
+    let name = FileName::new(&file.1)?;
+    app.database.restore_file(&name, &caller.actor(), app.now()).await?;
+    let live = app.live_file(&file).await?;
+    Ok(Json(app.file_now(live).await?))
+}
+
+/// Where copies of the newest version are.
+#[utoipa::path(
+    get, path = "/v1/files/{kind}/{name}/placement", tag = "files",
+    params(("kind" = String, Path, description = "Its kind."),
+        ("name" = String, Path, description = "Its name.")),
+    responses((status = 200, description = "Where copies are.", body = Placement))
+)]
+pub(super) async fn placement(
+    State(app): State<App>,
+    ApiPath(file): ApiPath<(FileKind, String)>,
+) -> Result<Json<Placement>, Failure> {
+    let live = app.live_file(&file).await?;
+    let known = app.database.placements_of_content(live.version.content).await?;
+    let servers = app.database.distribution_servers().await?;
+    let rows: Vec<ServerPlacement> = servers
+        .into_iter()
+        .filter(|server| wanted_on(server, &live))
+        .map(|server| {
+            let known = known.iter().find(|known| known.server == server.id);
+            server_placement(server.name, known)
+        })
+        .collect();
+    let present = rows.iter().filter(|row| row.state == PlacementState::Present).count() as u64;
+    Ok(Json(Placement {
+        name: live.file.name,
+        version: u64::from(live.version.number),
+        present,
+        wanted: rows.len() as u64,
+        servers: rows,
+    }))
+}
+
+/// Where the newest version can be fetched, with tickets for whoever holds them.
+#[utoipa::path(
+    get, path = "/v1/files/{kind}/{name}/sources", tag = "files",
+    params(("kind" = String, Path, description = "Its kind."),
+        ("name" = String, Path, description = "Its name.")),
+    responses((status = 200, description = "Where to fetch it.", body = Sources))
+)]
+pub(super) async fn sources(
+    State(app): State<App>,
+    ApiPath(file): ApiPath<(FileKind, String)>,
+) -> Result<Json<Sources>, Failure> {
+    let live = app.live_file(&file).await?;
+    Ok(Json(app.sources_of(&live, None).await?))
+}
+
+impl App {
+    /// The live file of this kind and name.
+    pub(super) async fn live_file(&self, file: &(FileKind, String)) -> Result<LiveFile, Failure> {
+        let (kind, name) = file;
+        let live = self.database.file_by_name(&FileName::new(name)?).await?;
+        match live.file.kind == *kind {
+            true => Ok(live),
+            false => Err(xylem_http::ApiError::not_found(format!(
+                "there is no {kind} `{name}`, but a {} of that name",
+                live.file.kind
+            ))
+            .into()),
+        }
+    }
+
+    async fn file_now(&self, live: LiveFile) -> Result<File, Failure> {
+        let (names, servers) = (self.names().await?, self.database.distribution_servers().await?);
+        self.file_wire(live, &names, &servers).await
+    }
+
+    async fn file_wire(
+        &self,
+        live: LiveFile,
+        names: &Names,
+        servers: &[DistributionServer],
+    ) -> Result<File, Failure> {
+        let wanted: Vec<DistributionServerId> = servers
+            .iter()
+            .filter(|server| wanted_on(server, &live))
+            .map(|server| server.id)
+            .collect();
+        let holders = self.database.servers_holding(live.version.content).await?;
+        let copies = holders.iter().filter(|holder| wanted.contains(holder)).count() as u64;
+        Ok(File {
+            id: live.file.id,
+            kind: live.file.kind,
+            category: names.category(live.file.category),
+            site: names.site(live.file.site),
+            deleted_at: live.file.deleted,
+            current: version_wire(&live.file.name, live.version),
+            name: live.file.name,
+            copies,
+            wanted_copies: wanted.len() as u64,
+        })
+    }
+}
+
+/// Whether a server is to hold a file.
+fn wanted_on(server: &DistributionServer, live: &LiveFile) -> bool {
+    let server = ServerFacts { id: server.id, is_root: server.is_root, site: server.site };
+    let file = FileFacts {
+        id: live.file.id,
+        kind: live.file.kind,
+        category: live.file.category,
+        site: live.file.site,
+    };
+    should_hold(&server, &file)
+}
+
+fn server_placement(server: String, known: Option<&xylem_db::Placement>) -> ServerPlacement {
+    match known.map(|known| &known.report) {
+        None => ServerPlacement {
+            server,
+            state: PlacementState::Wanted,
+            bytes: 0,
+            verified_at: None,
+            reason: None,
+            next_try: None,
+        },
+        Some(report) => ServerPlacement {
+            server,
+            state: api_placement(report.state),
+            bytes: report.bytes,
+            verified_at: report.verified,
+            reason: report.reason.clone(),
+            next_try: report.next_try,
+        },
+    }
+}
+
+/// A version as callers see it.
+pub(super) fn version_wire(name: &FileName, version: Version) -> FileVersion {
+    let source = match digest_source(version.content_source, version.sha256_source) {
+        DigestSource::Declared => "declared",
+        DigestSource::ComputedByIngest => "computed-by-ingest",
+    };
+    FileVersion {
+        file: version.file,
+        name: name.clone(),
+        version: u64::from(version.number),
+        content: version.content,
+        sha256: version.sha256,
+        size: version.size,
+        digest_source: source.to_owned(),
+        created_at: version.created,
+        inspection: version.inspection,
+    }
+}

@@ -1,0 +1,109 @@
+//! The routes of the API.
+//!
+//! One file for each noun, one handler for each call of the clients in `xylem-client`. Handlers
+//! are short: they turn words into ids, call the database, and turn records into wire types.
+//! Whether a caller may call is decided before, by the permission each route is registered with.
+
+mod agents;
+mod audit;
+mod computers;
+mod enrollment;
+mod files;
+mod invitations;
+mod names;
+mod orders;
+mod pages;
+mod restore;
+mod servers;
+mod status;
+mod streaming;
+mod tokens;
+mod uploads;
+
+use utoipa_axum::routes;
+use xylem_api::server::Scope;
+
+use crate::app::App;
+use crate::permission::{Permission, Routes};
+
+pub(crate) use enrollment::new_invitation;
+pub(crate) use tokens::new_token;
+
+const READ: Permission = Permission::Scopes(&[Scope::Read]);
+const FILES: Permission = Permission::Scopes(&[Scope::Files]);
+const READ_FILES: Permission = Permission::Scopes(&[Scope::Read, Scope::Files]);
+const INSTALL: Permission = Permission::Scopes(&[Scope::Install]);
+const READ_ORDERS: Permission = Permission::Scopes(&[Scope::Read, Scope::Install]);
+const METRICS: Permission = Permission::Scopes(&[Scope::Metrics]);
+const ANY_SCOPE: Permission =
+    Permission::Scopes(&[Scope::Read, Scope::Files, Scope::Install, Scope::Metrics]);
+
+/// All routes but those of the control link.
+pub(crate) fn routes() -> Routes<App> {
+    let routes = Routes::new()
+        .add(Permission::Public, routes!(pages::index))
+        .add(Permission::Public, routes!(pages::openapi))
+        .add(Permission::Public, routes!(pages::live))
+        .add(Permission::Public, routes!(pages::ready))
+        .add(METRICS, routes!(pages::metrics))
+        .add(Permission::Public, routes!(enrollment::ca))
+        .add(Permission::Public, routes!(enrollment::enroll_distribution_server))
+        .add(Permission::Public, routes!(enrollment::enroll_computer))
+        .add(Permission::Public, routes!(enrollment::renew))
+        .add(ANY_SCOPE, routes!(status::status))
+        .add(READ_FILES, routes!(status::events))
+        .add(READ_FILES, routes!(status::changes))
+        .add(READ, routes!(status::jobs))
+        .add(READ, routes!(audit::audit))
+        .add(READ, routes!(restore::restore_state))
+        .add(Permission::ADMIN, routes!(restore::confirm_restore));
+    administration(files(machines(routes)))
+}
+
+fn administration(routes: Routes<App>) -> Routes<App> {
+    routes
+        .add(READ_FILES, routes!(names::sites))
+        .add(Permission::ADMIN, routes!(names::add_site))
+        .add(Permission::ADMIN, routes!(names::rename_site, names::remove_site))
+        .add(READ_FILES, routes!(names::categories))
+        .add(Permission::ADMIN, routes!(names::add_category))
+        .add(Permission::ADMIN, routes!(names::rename_category, names::remove_category))
+        .add(Permission::ADMIN, routes!(invitations::invitations, invitations::invite))
+        .add(Permission::ADMIN, routes!(invitations::revoke_invitation))
+        .add(Permission::ADMIN, routes!(tokens::tokens, tokens::create_token))
+        .add(Permission::ADMIN, routes!(tokens::revoke_token))
+}
+
+fn files(routes: Routes<App>) -> Routes<App> {
+    routes
+        .add(FILES, routes!(uploads::declare_upload))
+        .add(FILES, routes!(uploads::upload, uploads::cancel_upload))
+        .add(FILES, routes!(streaming::upload_content))
+        .add(FILES, routes!(streaming::complete_upload))
+        .add(READ_FILES, routes!(files::files))
+        .add(READ_FILES, routes!(files::file))
+        .add(FILES, routes!(files::delete_file))
+        .add(FILES, routes!(files::restore_file))
+        .add(READ_FILES, routes!(files::placement))
+        .add(READ_FILES, routes!(files::sources))
+}
+
+fn machines(routes: Routes<App>) -> Routes<App> {
+    routes
+        .add(READ_FILES, routes!(servers::distribution_servers))
+        .add(READ_FILES, routes!(servers::distribution_server))
+        .add(
+            Permission::ADMIN,
+            routes!(servers::change_distribution_server, servers::remove_distribution_server),
+        )
+        .add(Permission::ADMIN, routes!(servers::set_parent))
+        .add(READ_ORDERS, routes!(computers::computers))
+        .add(READ_ORDERS, routes!(computers::computer))
+        .add(Permission::ADMIN, routes!(computers::remove_computer))
+        .add(INSTALL, routes!(orders::order))
+        .add(READ_ORDERS, routes!(orders::orders))
+        .add(READ_ORDERS, routes!(orders::order_info))
+        .add(Permission::Computer, routes!(agents::check_in))
+        .add(Permission::Computer, routes!(agents::report_order))
+        .add(Permission::Computer, routes!(agents::package_sources))
+}

@@ -1,0 +1,176 @@
+//! Distribution servers.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use xylem_api::tree::{ChangeDistributionServer, DistributionServer, SetParent};
+use xylem_db::{PlacementState, ServerChange};
+use xylem_http::ApiJson;
+use xylem_model::{Stamp, Tree};
+
+use super::enrollment::parse_url;
+use crate::app::App;
+use crate::extract::ApiPath;
+use crate::failure::Failure;
+use crate::names::Names;
+use crate::permission::Caller;
+
+/// Rows counted at a time.
+const COUNT_PAGE: u64 = 1_000;
+
+/// Distribution servers, root first.
+#[utoipa::path(
+    get, path = "/v1/distribution-servers", tag = "distribution-servers",
+    responses((status = 200, description = "The servers.", body = Vec<DistributionServer>))
+)]
+pub(super) async fn distribution_servers(
+    State(app): State<App>,
+) -> Result<Json<Vec<DistributionServer>>, Failure> {
+    let view = View::read(&app).await?;
+    let mut servers = Vec::new();
+    for server in app.database.distribution_servers().await? {
+        servers.push(view.wire(&app, server).await?);
+    }
+    servers.sort_by(|a, b| (a.depth, &a.name).cmp(&(b.depth, &b.name)));
+    Ok(Json(servers))
+}
+
+/// One distribution server.
+#[utoipa::path(
+    get, path = "/v1/distribution-servers/{name}", tag = "distribution-servers",
+    params(("name" = String, Path, description = "Its name.")),
+    responses((status = 200, description = "The server.", body = DistributionServer))
+)]
+pub(super) async fn distribution_server(
+    State(app): State<App>,
+    ApiPath(name): ApiPath<String>,
+) -> Result<Json<DistributionServer>, Failure> {
+    let server = app.database.distribution_server_by_name(&name).await?;
+    Ok(Json(View::read(&app).await?.wire(&app, server).await?))
+}
+
+/// Changes name, URL or site.
+#[utoipa::path(
+    patch, path = "/v1/distribution-servers/{name}", tag = "distribution-servers",
+    params(("name" = String, Path, description = "Its present name.")),
+    request_body = ChangeDistributionServer,
+    responses((status = 200, description = "The server.", body = DistributionServer))
+)]
+pub(super) async fn change_distribution_server(
+    State(app): State<App>,
+    caller: Caller,
+    ApiPath(name): ApiPath<String>,
+    ApiJson(asked): ApiJson<ChangeDistributionServer>,
+) -> Result<Json<DistributionServer>, Failure> {
+    let id = app.database.distribution_server_by_name(&name).await?.id;
+    let site = match asked.site.as_deref() {
+        None => None,
+        Some("") => Some(None),
+        site => Some(app.site_id(site).await?),
+    };
+    let public_url = match asked.public_url.as_deref() {
+        None => None,
+        Some(url) => Some(parse_url(url)?.to_string()),
+    };
+    let change = ServerChange { name: asked.name, site, public_url, maintenance: None };
+    let actor = caller.actor();
+    let changed = app.database.update_distribution_server(id, &change, &actor, app.now()).await?;
+    Ok(Json(View::read(&app).await?.wire(&app, changed).await?))
+}
+
+/// Hangs a distribution server, with its branch, below another.
+#[utoipa::path(
+    put, path = "/v1/distribution-servers/{name}/parent", tag = "distribution-servers",
+    params(("name" = String, Path, description = "Its name.")), request_body = SetParent,
+    responses((status = 204, description = "Moved."))
+)]
+pub(super) async fn set_parent(
+    State(app): State<App>,
+    caller: Caller,
+    ApiPath(name): ApiPath<String>,
+    ApiJson(asked): ApiJson<SetParent>,
+) -> Result<StatusCode, Failure> {
+    let id = app.database.distribution_server_by_name(&name).await?.id;
+    let parent = app.database.distribution_server_by_name(&asked.parent).await?.id;
+    app.database.set_parent(id, parent, &caller.actor(), app.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a distribution server and revokes its certificates.
+#[utoipa::path(
+    delete, path = "/v1/distribution-servers/{name}", tag = "distribution-servers",
+    params(("name" = String, Path, description = "Its name.")),
+    responses((status = 204, description = "Removed."))
+)]
+pub(super) async fn remove_distribution_server(
+    State(app): State<App>,
+    caller: Caller,
+    ApiPath(name): ApiPath<String>,
+) -> Result<StatusCode, Failure> {
+    let id = app.database.distribution_server_by_name(&name).await?.id;
+    app.database.remove_distribution_server(id, &caller.actor(), app.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is the same for all servers that are shown.
+struct View {
+    tree: Tree,
+    names: Names,
+    parents: Vec<xylem_db::DistributionServer>,
+    files_wanted: u64,
+}
+
+impl View {
+    async fn read(app: &App) -> Result<Self, Failure> {
+        Ok(Self {
+            tree: app.database.tree().await?,
+            names: app.names().await?,
+            parents: app.database.distribution_servers().await?,
+            files_wanted: count_files(app).await?,
+        })
+    }
+
+    async fn wire(
+        &self,
+        app: &App,
+        server: xylem_db::DistributionServer,
+    ) -> Result<DistributionServer, Failure> {
+        let counts = app.database.server_placement_counts(server.id).await?;
+        let present = counts.get(&PlacementState::Present).copied().unwrap_or(0);
+        let parent = self.parents.iter().find(|other| Some(other.id) == server.parent);
+        let used =
+            server.total.zip(server.free).map(|(total, free)| total.0.saturating_sub(free.0));
+        Ok(DistributionServer {
+            id: server.id,
+            site: self.names.site(server.site),
+            parent: parent.map(|parent| parent.name.clone()),
+            depth: self.tree.depth(server.id) as u64,
+            is_root: server.is_root,
+            is_principal: server.is_principal,
+            enrolled_at: server.enrolled,
+            last_seen: server.last_seen,
+            program_version: server.program_version,
+            free_bytes: server.free.map(|free| free.0),
+            used_bytes: used,
+            applied: server.last_seen.map(|_| server.held).filter(|held| *held > Stamp::default()),
+            // What waits for its grace time to end is present, but no longer wanted.
+            files_present: present.min(self.files_wanted),
+            files_wanted: self.files_wanted,
+            name: server.name,
+            public_url: server.public_url,
+        })
+    }
+}
+
+async fn count_files(app: &App) -> Result<u64, Failure> {
+    let mut after = None;
+    let mut count = 0;
+    loop {
+        let page = app.database.list_files(None, after.as_ref(), COUNT_PAGE).await?;
+        count += page.len() as u64;
+        match page.into_iter().last() {
+            Some(last) if count % COUNT_PAGE == 0 => after = Some(last.file.name),
+            _ => return Ok(count),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Uploads: announced here, sent to the ingest server, asked after here.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use xylem_api::catalogue::{DeclareUpload, Upload, UploadState};
+use xylem_api::error::ErrorCode;
+use xylem_db::{Declaration, DistributionServer, NewUpload, Version};
+use xylem_http::ApiError;
+use xylem_http::ApiJson;
+use xylem_model::{ByteSize, FileName, UploadId};
+
+use super::files::version_wire;
+use crate::app::App;
+use crate::extract::ApiPath;
+use crate::failure::{Failure, RETRY_AFTER_SECONDS};
+use crate::permission::Caller;
+
+/// The largest file that is taken, in bytes: 1 TiB.
+pub(crate) const MAX_FILE_BYTES: u64 = 1 << 40;
+
+/// How long an announced upload may take.
+const UPLOAD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An ingest server that was silent for this long is out of reach. It reports every 30 seconds.
+const MAX_SILENCE: Duration = Duration::from_secs(120);
+
+/// Room left on the ingest server beside the upload itself, in bytes: for its tree of hashes and
+/// what else is being written.
+const SPARE_BYTES: u64 = 64 << 20;
+
+/// Announces an upload: checks name, size and room, and says where the bytes go.
+#[utoipa::path(
+    post, path = "/v1/uploads", tag = "uploads", request_body = DeclareUpload,
+    responses((status = 200, description = "Where to send the bytes.", body = Upload))
+)]
+pub(super) async fn declare_upload(
+    State(app): State<App>,
+    caller: Caller,
+    ApiJson(asked): ApiJson<DeclareUpload>,
+) -> Result<Json<Upload>, Failure> {
+    let name = FileName::new(&asked.name)?;
+    check_size(asked.size)?;
+    let now = app.now();
+    let server = app.ingest_server().await?;
+    let new = NewUpload {
+        id: app.environment.new_id(UploadId::from_parts),
+        kind: asked.kind,
+        name,
+        size: asked.size,
+        blake3: asked.blake3,
+        sha256: asked.sha256,
+        replace: asked.replace,
+        site: app.site_id(asked.site.as_deref()).await?,
+        category: app.category_id(asked.category.as_deref()).await?,
+        server: server.id,
+        expires: now.plus(UPLOAD_LIFETIME),
+    };
+    check_space(&server, asked.size)?;
+    match app.database.declare_upload(&new, &caller.actor(), now).await? {
+        Declaration::Declared(upload) => Ok(Json(app.upload_wire(*upload).await?)),
+        Declaration::AlreadyThere(version) => Ok(Json(already_there(&new, *version))),
+        Declaration::Conflict { existing } => Err(Failure::new(
+            ErrorCode::Conflict,
+            format!(
+                "there is other content under the name `{}` (version {}, {}): upload it with \
+                 --replace to make the next version, or choose another name",
+                new.name,
+                existing.number,
+                ByteSize(existing.size)
+            ),
+        )),
+        Declaration::NameTaken { existing, kind } => Err(Failure::new(
+            ErrorCode::Conflict,
+            format!(
+                "the name `{}` cannot be told apart from the {kind} `{existing}` on every file \
+                 share: choose another name",
+                new.name
+            ),
+        )),
+    }
+}
+
+/// Where an upload stands; while its bytes are awaited, with a fresh ticket.
+#[utoipa::path(
+    get, path = "/v1/uploads/{id}", tag = "uploads",
+    params(("id" = uuid::Uuid, Path, description = "The upload.")),
+    responses((status = 200, description = "The upload.", body = Upload))
+)]
+pub(super) async fn upload(
+    State(app): State<App>,
+    ApiPath(id): ApiPath<UploadId>,
+) -> Result<Json<Upload>, Failure> {
+    let upload = app.database.upload(id).await?;
+    Ok(Json(app.upload_wire(upload).await?))
+}
+
+/// Gives up an upload.
+#[utoipa::path(
+    delete, path = "/v1/uploads/{id}", tag = "uploads",
+    params(("id" = uuid::Uuid, Path, description = "The upload.")),
+    responses((status = 204, description = "Given up."))
+)]
+pub(super) async fn cancel_upload(
+    State(app): State<App>,
+    caller: Caller,
+    ApiPath(id): ApiPath<UploadId>,
+) -> Result<StatusCode, Failure> {
+    app.database.cancel_upload(id, &caller.actor(), app.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl App {
+    /// Where new files enter: the principal, else the root.
+    async fn ingest_server(&self) -> Result<DistributionServer, Failure> {
+        let servers = self.database.distribution_servers().await?;
+        let unavailable = |message: String| -> Failure {
+            ApiError::unavailable(message, RETRY_AFTER_SECONDS).into()
+        };
+        let server = servers
+            .iter()
+            .find(|server| server.is_principal)
+            .or_else(|| servers.iter().find(|server| server.is_root))
+            .ok_or_else(|| {
+                unavailable(
+                    "no distribution server is enrolled yet, so there is no place for files: \
+                     enrol one first (`xylem invite distribution`)"
+                        .to_owned(),
+                )
+            })?;
+        let heard = server.last_seen.unwrap_or(server.enrolled);
+        if self.now().since(heard) > MAX_SILENCE {
+            return Err(unavailable(format!(
+                "`{}`, where new files enter, has not been heard since {heard}: see that it runs",
+                server.name
+            )));
+        }
+        Ok(server.clone())
+    }
+
+    pub(super) async fn upload_wire(&self, upload: xylem_db::Upload) -> Result<Upload, Failure> {
+        let state = match upload.state {
+            xylem_db::UploadState::Declared => UploadState::Declared,
+            xylem_db::UploadState::Committed => UploadState::Committed,
+            xylem_db::UploadState::Published => UploadState::Published,
+            xylem_db::UploadState::Failed => UploadState::Failed,
+            xylem_db::UploadState::Cancelled => UploadState::Cancelled,
+            xylem_db::UploadState::Expired => UploadState::Expired,
+        };
+        let ingest = match state {
+            UploadState::Declared => Some(self.ingest_address(&upload).await?),
+            _ => None,
+        };
+        let version = match upload.version {
+            None => None,
+            Some((file, number)) => {
+                let versions = self.database.versions(file).await?;
+                let version = versions.into_iter().find(|version| version.number == number);
+                version.map(|version| version_wire(&upload.declared.name, version))
+            }
+        };
+        let (declared, reason) = (upload.declared, upload.reason);
+        let (id, size, name) = (declared.id, declared.size, declared.name.to_string());
+        Ok(Upload { id, state, reason, name, size, ingest, version })
+    }
+}
+
+fn already_there(new: &NewUpload, version: Version) -> Upload {
+    Upload {
+        id: new.id,
+        state: UploadState::AlreadyThere,
+        reason: None,
+        name: new.name.to_string(),
+        size: new.size,
+        ingest: None,
+        version: Some(version_wire(&new.name, version)),
+    }
+}
+
+fn check_size(size: u64) -> Result<(), Failure> {
+    match size {
+        0 => Err(Failure::new(
+            ErrorCode::Refused,
+            "the file is empty: an empty file is no package, app or book",
+        )),
+        size if size > MAX_FILE_BYTES => Err(Failure::new(
+            ErrorCode::TooLarge,
+            format!(
+                "the file has {}; files of at most {} are taken",
+                ByteSize(size),
+                ByteSize(MAX_FILE_BYTES)
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_space(server: &DistributionServer, size: u64) -> Result<(), Failure> {
+    let Some(free) = server.free else { return Ok(()) };
+    if size.saturating_add(SPARE_BYTES) <= free.0 {
+        return Ok(());
+    }
+    Err(Failure::new(
+        ErrorCode::NoSpace,
+        format!(
+            "`{}` has {free} free; the file has {}: make room there first",
+            server.name,
+            ByteSize(size)
+        ),
+    ))
+}

@@ -1,0 +1,261 @@
+//! Settings of the management server: what is installed. What administrators change day by day is
+//! in the database.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+use xylem_client::BaseUrl;
+
+/// The sample file, which is the manual: every setting with its default.
+pub const SAMPLE: &str = include_str!("../../../config/server.toml");
+
+/// Bytes of a configuration file.
+pub const MAX_CONFIG_BYTES: u64 = 64 << 10;
+
+/// Check-ins of computers are at least this far apart, in seconds.
+const MIN_CHECK_IN_SECONDS: u64 = 5;
+
+/// Check-ins of computers are at most this far apart, in seconds: a day.
+const MAX_CHECK_IN_SECONDS: u64 = 24 * 60 * 60;
+
+/// Characters of the organisation's name: what fits into a certificate.
+const MAX_ORGANIZATION_CHARS: usize = 64;
+
+const KEYS: [&str; 7] = [
+    "data",
+    "listen",
+    "public_url",
+    "organization",
+    "database_url",
+    "database_url_file",
+    "check_in_seconds",
+];
+
+/// The settings, checked.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// The folder that holds keys, certificates and, by default, the database.
+    pub data: PathBuf,
+    /// Where to listen, for API and control link alike.
+    pub listen: SocketAddr,
+    /// Under which URL machines and people reach this server; its certificate is made for it.
+    pub public_url: BaseUrl,
+    /// Who runs this system, as shown to people and written into certificates.
+    pub organization: String,
+    /// The database; `None` for SQLite in the data folder.
+    pub database: DatabaseAddress,
+    /// How often computers check in, in seconds.
+    pub check_in_seconds: u64,
+}
+
+/// Where the database is.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum DatabaseAddress {
+    /// SQLite in the data folder.
+    #[default]
+    InDataFolder,
+    /// A URL as [`xylem_db::Database::connect`] takes it.
+    Url(String),
+    /// A file that holds such a URL, so that its password is not in the configuration.
+    File(PathBuf),
+}
+
+/// Everything that is wrong with a configuration, at once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError {
+    /// One sentence each.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration cannot be used")?;
+        for problem in &self.problems {
+            write!(f, "\n  - {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("/var/lib/xylem/server"),
+            listen: SocketAddr::from(([0, 0, 0, 0], 8443)),
+            public_url: BaseUrl::new("localhost", 8443),
+            organization: "Xylem".to_owned(),
+            database: DatabaseAddress::InDataFolder,
+            check_in_seconds: 60,
+        }
+    }
+}
+
+impl ServerConfig {
+    /// Reads a configuration in TOML. What is left out has its default.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let table: Table = text.parse().map_err(|error: toml::de::Error| ConfigError {
+            problems: vec![format!("it is no TOML: {}", error.message())],
+        })?;
+        let mut reader = Reader { table, problems: Vec::new() };
+        reader.refuse_unknown();
+        let default = Self::default();
+        let config = Self {
+            data: reader.text("data", default.data, |text| match text.is_empty() {
+                true => Err("name a folder".to_owned()),
+                false => Ok(PathBuf::from(text)),
+            }),
+            listen: reader.text("listen", default.listen, |text| {
+                text.parse().map_err(|_| "write it as ADDRESS:PORT, e.g. 0.0.0.0:8443".to_owned())
+            }),
+            public_url: reader.text("public_url", default.public_url, |text| {
+                text.parse().map_err(|error: xylem_client::BaseUrlError| error.to_string())
+            }),
+            organization: reader.text("organization", default.organization, organization),
+            database: reader.database(),
+            check_in_seconds: reader.check_in_seconds(default.check_in_seconds),
+        };
+        match reader.problems.is_empty() {
+            true => Ok(config),
+            false => Err(ConfigError { problems: reader.problems }),
+        }
+    }
+
+    /// The settings of a server in one folder, for trying out and for tests.
+    pub fn in_folder(data: &Path, listen: SocketAddr, public_url: BaseUrl) -> Self {
+        Self { data: data.to_owned(), listen, public_url, ..Self::default() }
+    }
+}
+
+fn organization(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > MAX_ORGANIZATION_CHARS {
+        return Err(format!("give a name of 1 to {MAX_ORGANIZATION_CHARS} characters"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("leave out control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Takes settings out of a table, noting problems instead of stopping at the first.
+struct Reader {
+    table: Table,
+    problems: Vec<String>,
+}
+
+impl Reader {
+    fn refuse_unknown(&mut self) {
+        let unknown = self.table.keys().filter(|key| !KEYS.contains(&key.as_str()));
+        let told =
+            unknown.map(|key| format!("`{key}` is no setting; there are {}", KEYS.join(", ")));
+        self.problems.extend(told);
+    }
+
+    fn text<T>(
+        &mut self,
+        key: &str,
+        default: T,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> T {
+        let problem = match self.table.get(key) {
+            None => return default,
+            Some(Value::String(text)) => match read(text) {
+                Ok(value) => return value,
+                Err(problem) => problem,
+            },
+            Some(_) => "write it in quotes".to_owned(),
+        };
+        self.problems.push(format!("`{key}`: {problem}"));
+        default
+    }
+
+    fn database(&mut self) -> DatabaseAddress {
+        let url = self.text("database_url", None, |text| {
+            let known = ["sqlite://", "postgres://", "postgresql://"];
+            match known.iter().any(|scheme| text.starts_with(scheme)) {
+                true => Ok(Some(text.to_owned())),
+                // Not repeated: it may hold a password.
+                false => Err("use sqlite:///folder/xylem.db or postgres://user@host/name".into()),
+            }
+        });
+        let file = self.text("database_url_file", None, |text| Ok(Some(PathBuf::from(text))));
+        match (url, file) {
+            (None, None) => DatabaseAddress::InDataFolder,
+            (Some(url), None) => DatabaseAddress::Url(url),
+            (None, Some(file)) => DatabaseAddress::File(file),
+            (Some(_), Some(_)) => {
+                let told = "give either `database_url` or `database_url_file`, not both";
+                self.problems.push(told.to_owned());
+                DatabaseAddress::InDataFolder
+            }
+        }
+    }
+
+    fn check_in_seconds(&mut self, default: u64) -> u64 {
+        let given = match self.table.get("check_in_seconds") {
+            None => return default,
+            Some(value) => value.as_integer().and_then(|seconds| u64::try_from(seconds).ok()),
+        };
+        let range = MIN_CHECK_IN_SECONDS..=MAX_CHECK_IN_SECONDS;
+        match given.filter(|seconds| range.contains(seconds)) {
+            Some(seconds) => seconds,
+            None => {
+                self.problems.push(format!(
+                    "`check_in_seconds`: give a number from {MIN_CHECK_IN_SECONDS} to \
+                     {MAX_CHECK_IN_SECONDS}"
+                ));
+                default
+            }
+        }
+    }
+}
+
+/// Leaves out the database's address, which may hold a password.
+impl fmt::Debug for ServerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerConfig")
+            .field("data", &self.data)
+            .field("listen", &self.listen)
+            .field("public_url", &self.public_url)
+            .field("organization", &self.organization)
+            .field("check_in_seconds", &self.check_in_seconds)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_file_holds_every_setting_at_its_default() {
+        assert_eq!(ServerConfig::parse(SAMPLE), Ok(ServerConfig::default()));
+        for key in KEYS {
+            assert!(SAMPLE.contains(&format!("{key} =")), "{key} is not explained");
+        }
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let text = "data = 7\nlisten = \"here\"\npublic_url = \"http://a\"\ndatabase = \"x\"\n\
+                    database_url = \"mysql://user:secret@host\"\ncheck_in_seconds = 1\n\
+                    organization = \"\"";
+        let error = ServerConfig::parse(text).unwrap_err();
+        assert_eq!(error.problems.len(), 7, "{error}");
+        for word in ["`data`", "`listen`", "https://", "`database` is no", "check_in_seconds"] {
+            assert!(error.to_string().contains(word), "{word}: {error}");
+        }
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn text_that_is_no_toml_is_refused() {
+        let error = ServerConfig::parse("listen 0.0.0.0").unwrap_err();
+        assert_eq!(error.problems.len(), 1, "{error}");
+    }
+}

@@ -1,0 +1,298 @@
+//! `GET /v1/control/state`: the signed head, grants and revocations of one server.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use xylem_api::control::{ControlState, PeerAddress};
+use xylem_model::{DistributionServerId, FileId, Generation, Stamp, Timestamp};
+use xylem_sync::{FileFacts, ServerFacts, should_hold};
+use xylem_trust::{
+    DescriptorId, Document, Envelope, Grant, GrantedEntries, Grants, Head, Revocations, set_root,
+};
+
+use super::ControlService;
+use crate::failure::Failure;
+use crate::permission::Caller;
+use crate::wish::{Overview, ServerWish, WishStore};
+
+/// How long signed documents of state are believed without a newer one.
+pub(crate) const DOCUMENT_LIFETIME: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// The age from which on they are signed anew, changed or not.
+const RESIGN_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// Rows read from the store at a time.
+const READ_PAGE: u64 = 500;
+
+/// How often a reading is begun again because the state moved meanwhile, before what was read is
+/// answered with: the reader notices and comes back.
+const READ_TRIES: u32 = 8;
+
+/// What is wished, as of one stamp, and what was signed of it.
+#[derive(Default)]
+pub(super) struct Documents {
+    overview: Option<Overview>,
+    /// How far `files` has followed.
+    read_to: Stamp,
+    files: BTreeMap<FileId, Wanted>,
+    signed: HashMap<DistributionServerId, Signed>,
+}
+
+struct Wanted {
+    facts: FileFacts,
+    descriptor: DescriptorId,
+}
+
+struct Signed {
+    issued: Timestamp,
+    head: Envelope,
+    grants: Envelope,
+    revocations: Envelope,
+}
+
+/// What this server must know, but the descriptors.
+#[utoipa::path(
+    get, path = "/v1/control/state", tag = "control",
+    responses((status = 200, description = "The state of this server.", body = ControlState))
+)]
+pub(super) async fn state(
+    State(service): State<ControlService>,
+    caller: Caller,
+) -> Result<Json<ControlState>, Failure> {
+    let id = caller.distribution_server()?;
+    let mut documents = service.inner.documents.lock().await;
+    documents.follow(service.store()).await?;
+    let now = service.environment().clock.now();
+    documents.sign(&service, id, now)?;
+    let state = documents.state_of(id, service.trust().envelope().clone());
+    Ok(Json(state.ok_or_else(|| {
+        Failure::new(
+            xylem_api::error::ErrorCode::NotFound,
+            "this distribution server was removed while it asked",
+        )
+    })?))
+}
+
+impl Documents {
+    /// Catches up with the store. Ends in a state that held at one moment, unless the store
+    /// changes faster than it can be read.
+    async fn follow(&mut self, store: &dyn WishStore) -> Result<(), Failure> {
+        for _ in 0..READ_TRIES {
+            let stamp = store.stamp().await?;
+            if self.overview.as_ref().is_some_and(|known| known.stamp == stamp) {
+                return Ok(());
+            }
+            let overview = store.overview().await?;
+            self.read_files(store, overview.stamp).await?;
+            self.signed.clear();
+            let settled = self.read_to == overview.stamp;
+            self.overview = Some(overview);
+            if settled {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_files(&mut self, store: &dyn WishStore, newest: Stamp) -> Result<(), Failure> {
+        if self.read_to.epoch != newest.epoch || self.read_to > newest {
+            // A restore took back changes that were followed already.
+            self.files.clear();
+            self.read_to = Stamp { epoch: newest.epoch, generation: Generation(0) };
+        }
+        let mut since = self.read_to.generation;
+        loop {
+            let page = store.changes(since, READ_PAGE).await?;
+            for wanted in page.wanted {
+                let envelope = Envelope::from_bytes(&wanted.descriptor)?;
+                let descriptor = DescriptorId::of(&envelope);
+                self.files.insert(wanted.facts.id, Wanted { facts: wanted.facts, descriptor });
+            }
+            for deleted in page.deleted {
+                self.files.remove(&deleted.file);
+            }
+            match page.next {
+                Some(next) => since = next,
+                None => {
+                    self.read_to = page.stamp;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Makes sure that this server's documents are there and fresh.
+    fn sign(
+        &mut self,
+        service: &ControlService,
+        id: DistributionServerId,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let fresh =
+            |signed: &Signed| now >= signed.issued && now.since(signed.issued) < RESIGN_AFTER;
+        if self.signed.get(&id).is_some_and(fresh) {
+            return Ok(());
+        }
+        let Some(overview) = &self.overview else { return Ok(()) };
+        let Some(server) = overview.server(id) else { return Ok(()) };
+        let (stamp, issued, expires) = (overview.stamp, now, now.plus(DOCUMENT_LIFETIME));
+        let facts = ServerFacts { id, is_root: server.is_root, site: server.site };
+        let held: Vec<DescriptorId> = self
+            .files
+            .values()
+            .filter(|file| should_hold(&facts, &file.facts))
+            .map(|file| file.descriptor)
+            .collect();
+        let count = held.len() as u64;
+        let head = Head { server: id, stamp, issued, expires, count, set_root: set_root(held) };
+        let peers = overview
+            .peers_of(server)
+            .map(|peer| Grant { peer, entries: GrantedEntries::All })
+            .collect();
+        let grants = Grants { server: id, stamp, issued, expires, peers };
+        let parties = overview.removed.clone();
+        let revocations = Revocations { stamp, issued, expires, parties };
+        let signed = Signed {
+            issued,
+            head: service.sign(&head)?,
+            grants: service.sign(&grants)?,
+            revocations: service.sign(&revocations)?,
+        };
+        self.signed.insert(id, signed);
+        Ok(())
+    }
+
+    fn state_of(&self, id: DistributionServerId, trust: Envelope) -> Option<ControlState> {
+        let overview = self.overview.as_ref()?;
+        let (server, signed) = (overview.server(id)?, self.signed.get(&id)?);
+        Some(ControlState {
+            trust,
+            head: signed.head.clone(),
+            grants: signed.grants.clone(),
+            revocations: signed.revocations.clone(),
+            parents: overview.parents_of(server).into_iter().map(address).collect(),
+            is_root: server.is_root,
+            is_principal: server.is_principal,
+            may_remove: overview.may_remove,
+        })
+    }
+}
+
+impl ControlService {
+    /// Signs a document with the online key.
+    pub(crate) fn sign<D: Document>(&self, document: &D) -> Result<Envelope, Failure> {
+        Ok(Envelope::sign(document, &[self.signer()])?)
+    }
+}
+
+fn address(server: &ServerWish) -> PeerAddress {
+    PeerAddress { id: server.id, name: server.name.clone(), url: server.public_url.clone() }
+}
+
+impl Overview {
+    fn server(&self, id: DistributionServerId) -> Option<&ServerWish> {
+        self.servers.iter().find(|server| server.id == id)
+    }
+
+    /// Where a server fetches from, best first: its parent, then, for when that is away, the
+    /// ancestors up to the root. The root fetches from nobody, but for the principal where new
+    /// files enter elsewhere: outside the tree and its cycle check.
+    fn parents_of(&self, server: &ServerWish) -> Vec<&ServerWish> {
+        if server.is_root {
+            let elsewhere = |other: &&ServerWish| other.is_principal && other.id != server.id;
+            return self.servers.iter().filter(elsewhere).collect();
+        }
+        let mut above = Vec::new();
+        let mut next = server.parent;
+        // The tree has no cycle; the limit makes that plain to this loop as well.
+        while let Some(parent) = next.and_then(|id| self.server(id)) {
+            if above.len() > xylem_model::MAX_DEPTH {
+                break;
+            }
+            above.push(parent);
+            next = parent.parent;
+        }
+        let root = self.servers.iter().find(|other| other.is_root);
+        if let Some(root) = root.filter(|root| !above.iter().any(|known| known.id == root.id)) {
+            above.push(root);
+        }
+        above
+    }
+
+    /// The servers that name this one among those they fetch from.
+    fn peers_of(&self, server: &ServerWish) -> impl Iterator<Item = DistributionServerId> {
+        let lists_it = |other: &&ServerWish| {
+            self.parents_of(other).iter().any(|parent| parent.id == server.id)
+        };
+        self.servers.iter().filter(lists_it).map(|other| other.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> DistributionServerId {
+        DistributionServerId::from_parts(u64::from(n), &[n; 10])
+    }
+
+    /// Root 1, below it 2, below that 3; and 4 below the root.
+    fn overview(principal: u8) -> Overview {
+        let server = |n: u8, parent: Option<u8>| ServerWish {
+            id: id(n),
+            name: format!("s{n}"),
+            site: None,
+            public_url: format!("https://s{n}"),
+            parent: parent.map(id),
+            is_root: parent.is_none(),
+            is_principal: n == principal,
+        };
+        Overview {
+            stamp: Stamp::new(1, 1),
+            may_remove: true,
+            servers: vec![
+                server(1, None),
+                server(2, Some(1)),
+                server(3, Some(2)),
+                server(4, Some(1)),
+            ],
+            removed: Vec::new(),
+        }
+    }
+
+    fn parents(overview: &Overview, n: u8) -> Vec<DistributionServerId> {
+        let server = overview.server(id(n)).unwrap();
+        overview.parents_of(server).iter().map(|parent| parent.id).collect()
+    }
+
+    fn peers(overview: &Overview, n: u8) -> Vec<DistributionServerId> {
+        overview.peers_of(overview.server(id(n)).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_server_falls_back_on_its_ancestors_and_they_admit_it() {
+        let overview = overview(1);
+        assert_eq!(parents(&overview, 3), [id(2), id(1)]);
+        assert_eq!(parents(&overview, 1), []);
+        assert_eq!(peers(&overview, 1), [id(2), id(3), id(4)]);
+        assert_eq!(peers(&overview, 2), [id(3)]);
+        assert_eq!(peers(&overview, 4), []);
+    }
+
+    #[test]
+    fn the_root_fetches_from_a_principal_below_it() {
+        let overview = overview(3);
+        assert_eq!(parents(&overview, 1), [id(3)]);
+        assert_eq!(peers(&overview, 3), [id(1)]);
+    }
+
+    #[test]
+    fn a_server_whose_parent_is_gone_fetches_from_the_root() {
+        let mut overview = overview(1);
+        overview.servers.remove(1);
+        assert_eq!(parents(&overview, 3), [id(1)]);
+        assert_eq!(peers(&overview, 1), [id(3), id(4)]);
+    }
+}

@@ -1,0 +1,125 @@
+//! `POST /v1/control/report`: what a server says of itself and of its copies.
+//!
+//! Two things in it tell of a management server that was restored from an old backup: a state
+//! applied that this store never issued (then a higher epoch begins), and descriptors signed by
+//! our own key that the catalogue lacks (then they are adopted, or listed for a person).
+
+use axum::extract::State;
+use http::StatusCode;
+use xylem_api::control::ServerReport;
+use xylem_http::{ApiJson, Peer};
+use xylem_model::{Stamp, Timestamp};
+use xylem_trust::{Descriptor, Envelope};
+
+use super::{ControlService, Unlisted};
+use crate::failure::Failure;
+use crate::permission::Caller;
+use crate::wish::{ServerNews, WishError};
+
+/// Unlisted descriptors looked at in one report; a server names the rest in the next one.
+const MAX_UNLISTED: usize = 1_000;
+
+/// Unlisted versions remembered for a person to decide on.
+const MAX_REMEMBERED: usize = 10_000;
+
+/// A report that is ahead by more epochs than this is not believed: it would let one broken
+/// server push the counter to its end. Restores are rarer than that.
+const MAX_EPOCHS_AHEAD: u64 = 1_000;
+
+/// Takes in a report.
+#[utoipa::path(
+    post, path = "/v1/control/report", tag = "control", request_body = ServerReport,
+    responses((status = 204, description = "Noted."))
+)]
+pub(super) async fn report(
+    State(service): State<ControlService>,
+    caller: Caller,
+    peer: Peer,
+    ApiJson(report): ApiJson<ServerReport>,
+) -> Result<StatusCode, Failure> {
+    let server = caller.distribution_server()?;
+    let now = service.environment().clock.now();
+    let news = ServerNews {
+        program_version: report.program_version,
+        address: peer.address.ip().to_string(),
+        free_bytes: report.free_bytes,
+        used_bytes: report.used_bytes,
+        applied: report.applied,
+    };
+    let (store, copies) = (service.store(), &report.copies);
+    store.note_report(server, &news, copies, report.full, now).await?;
+    service.rise_above(report.applied, now).await?;
+    service.take_unlisted(&report.unlisted, now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl ControlService {
+    /// Begins a higher epoch where a peer has applied a state that was never issued here.
+    async fn rise_above(&self, applied: Stamp, now: Timestamp) -> Result<(), Failure> {
+        let ours = self.store().stamp().await?;
+        if applied <= ours {
+            return Ok(());
+        }
+        if applied.epoch.0 > ours.epoch.0.saturating_add(MAX_EPOCHS_AHEAD) {
+            tracing::error!(
+                sync.generation = %applied,
+                "a distribution server reports a state that no restore explains; not believed"
+            );
+            return Ok(());
+        }
+        let begun = self.store().begin_epoch(applied.epoch, now).await?;
+        tracing::warn!(
+            seen = %applied, ours = %ours, begun = %begun,
+            "a distribution server has applied a state that this database never issued: it was \
+             restored from an older backup; a higher epoch begins, and nothing is removed until \
+             `xylem server confirm-restore`"
+        );
+        self.refresh().await?;
+        Ok(())
+    }
+
+    /// Adopts what a restore forgot. Outside of a restore an unlisted version is one that was
+    /// deleted, and stays so.
+    async fn take_unlisted(&self, unlisted: &[Envelope], now: Timestamp) -> Result<(), Failure> {
+        if unlisted.is_empty() {
+            return Ok(());
+        }
+        let Some(restored) = self.store().restored_from().await? else { return Ok(()) };
+        let trust = self.trust();
+        for envelope in unlisted.iter().take(MAX_UNLISTED) {
+            match trust.open::<Descriptor>(envelope, now) {
+                // What was signed up to the backup is in it, or was deleted before.
+                Ok(descriptor) if descriptor.stamp <= restored => {}
+                Ok(descriptor) => self.adopt(descriptor, envelope, now).await?,
+                Err(error) => {
+                    tracing::warn!(%error, "a descriptor that a server holds is not ours");
+                }
+            }
+        }
+        self.refresh().await?;
+        Ok(())
+    }
+
+    async fn adopt(
+        &self,
+        descriptor: Descriptor,
+        envelope: &Envelope,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let key = (descriptor.file, descriptor.version);
+        match self.store().adopt(&descriptor, &envelope.to_bytes(), now).await {
+            Ok(()) => {
+                self.lock_unlisted().remove(&key);
+                Ok(())
+            }
+            Err(WishError::Conflict(reason)) => {
+                let mut remembered = self.lock_unlisted();
+                if remembered.len() < MAX_REMEMBERED {
+                    remembered.insert(key, Unlisted { descriptor, reason });
+                }
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

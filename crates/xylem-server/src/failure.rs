@@ -1,0 +1,118 @@
+//! From the errors of what handlers use to what callers are told.
+//!
+//! Handlers return [`Failure`]; everything below converts into it with `?`. Refusals keep the
+//! words of whoever refused; faults of our own are told in general and logged in full.
+
+use axum::response::{IntoResponse, Response};
+use xylem_api::error::ErrorCode;
+use xylem_ca::CaError;
+use xylem_client::ClientError;
+use xylem_db::{DbError, InvitationRefusal};
+use xylem_http::ApiError;
+use xylem_model::FileNameError;
+use xylem_trust::EnvelopeError;
+
+use crate::wish::WishError;
+
+/// When to come back after something was out of reach, in seconds.
+pub(crate) const RETRY_AFTER_SECONDS: u32 = 10;
+
+/// An error on its way to the caller.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(crate) ApiError);
+
+impl Failure {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self(ApiError::new(code, message))
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        self.0.into_response()
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        let code = match &error {
+            DbError::NotFound { .. } => ErrorCode::NotFound,
+            DbError::Conflict { .. }
+            | DbError::InUse { .. }
+            | DbError::WrongState { .. }
+            | DbError::Tree(_) => ErrorCode::Conflict,
+            DbError::Invalid { .. } => ErrorCode::BadRequest,
+            DbError::Invitation(refusal) => invitation_code(*refusal),
+            _ => return Self(ApiError::internal("a query of the database", error)),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+const fn invitation_code(refusal: InvitationRefusal) -> ErrorCode {
+    match refusal {
+        InvitationRefusal::Expired => ErrorCode::InvitationExpired,
+        InvitationRefusal::UsedUp => ErrorCode::InvitationUsedUp,
+        InvitationRefusal::Unknown | InvitationRefusal::WrongKind | InvitationRefusal::Revoked => {
+            ErrorCode::InvitationUnknown
+        }
+    }
+}
+
+impl From<WishError> for Failure {
+    fn from(error: WishError) -> Self {
+        let code = match &error {
+            WishError::NotFound { .. } => ErrorCode::NotFound,
+            WishError::Conflict(_) => ErrorCode::Conflict,
+            WishError::Store(_) => {
+                return Self(ApiError::internal("looking up what is wished", error));
+            }
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<CaError> for Failure {
+    fn from(error: CaError) -> Self {
+        match error {
+            CaError::Request(refusal) => Self::new(ErrorCode::BadRequest, refusal.to_string()),
+            error => Self(ApiError::internal("issuing a certificate", error)),
+        }
+    }
+}
+
+impl From<FileNameError> for Failure {
+    fn from(error: FileNameError) -> Self {
+        Self::new(ErrorCode::NameRefused, error.to_string())
+    }
+}
+
+impl From<EnvelopeError> for Failure {
+    fn from(error: EnvelopeError) -> Self {
+        Self(ApiError::internal("handling a signed document", error))
+    }
+}
+
+impl From<ClientError> for Failure {
+    /// An ingest server that answers is quoted; one that does not is out of reach.
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Answer { body, retry_after: None, .. } => {
+                Self::new(body.code, body.message)
+            }
+            error => Self(ApiError::unavailable(
+                format!(
+                    "the ingest server cannot take the upload at present: {}",
+                    xylem_telemetry::chain(&error)
+                ),
+                RETRY_AFTER_SECONDS,
+            )),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Tickets: let their bearer do one thing on one distribution server for a short time.
+
+use std::time::Duration;
+
+use xylem_api::catalogue::{Candidate, IngestAddress, Sources};
+use xylem_db::{LiveFile, Upload};
+use xylem_model::{ContentId, Party, Timestamp};
+use xylem_trust::{Envelope, Operation, Ticket};
+
+use crate::app::App;
+use crate::candidates::{Holder, nearest_first};
+use crate::failure::Failure;
+
+/// How long a ticket is good for. The same in all cases: long enough to try several candidates,
+/// and never more than the ten minutes that distribution servers accept.
+const TICKET_LIFETIME: Duration = Duration::from_secs(600);
+
+/// Tickets without a holder serve whoever finds them, so they end sooner.
+const BEARER_TICKET_LIFETIME: Duration = Duration::from_secs(180);
+
+impl App {
+    fn ticket(
+        &self,
+        operation: Operation,
+        holder: Option<Party>,
+        lifetime: Duration,
+    ) -> Result<String, Failure> {
+        let issued: Timestamp = self.now();
+        let ticket = Ticket { operation, holder, issued, expires: issued.plus(lifetime) };
+        Ok(self.control.sign(&ticket)?.to_header())
+    }
+
+    /// Where to send the bytes of an upload, with a fresh ticket for exactly this content.
+    pub(crate) async fn ingest_address(&self, upload: &Upload) -> Result<IngestAddress, Failure> {
+        let declared = &upload.declared;
+        let server = self.database.distribution_server(declared.server).await?;
+        let operation = Operation::Ingest {
+            upload: declared.id,
+            size: declared.size,
+            content: declared.blake3,
+            sha256: declared.sha256,
+            name: declared.name.clone(),
+            kind: declared.kind,
+        };
+        let ticket = self.ticket(operation, None, TICKET_LIFETIME)?;
+        Ok(IngestAddress { url: server.public_url, ticket })
+    }
+
+    /// Where to fetch a content, nearest first, each place with a ticket. `holder` is who must
+    /// present it, and whose site counts; anybody may where there is none.
+    pub(crate) async fn sources(
+        &self,
+        content: ContentId,
+        descriptor: &[u8],
+        holder: Option<Party>,
+    ) -> Result<Sources, Failure> {
+        let site = match holder {
+            Some(Party::Computer(id)) => self.database.computer(id).await?.site,
+            _ => None,
+        };
+        let holding = self.database.servers_holding(content).await?;
+        let servers = self.database.distribution_servers().await?;
+        let holders: Vec<Holder> = servers
+            .iter()
+            .filter(|server| !server.maintenance)
+            .map(|server| Holder {
+                id: server.id,
+                parent: server.parent,
+                is_root: server.is_root,
+                is_near: site.is_some() && server.site == site,
+                holds: holding.contains(&server.id),
+            })
+            .collect();
+        let lifetime = if holder.is_some() { TICKET_LIFETIME } else { BEARER_TICKET_LIFETIME };
+        let mut candidates = Vec::new();
+        for id in nearest_first(&holders) {
+            let Some(server) = servers.iter().find(|server| server.id == id) else { continue };
+            candidates.push(Candidate {
+                server: id,
+                name: server.name.clone(),
+                url: format!("{}/v1/blob/{content}", server.public_url.trim_end_matches('/')),
+                ticket: self.ticket(Operation::Read { content }, holder, lifetime)?,
+            });
+        }
+        Ok(Sources { descriptor: Envelope::from_bytes(descriptor)?, candidates })
+    }
+
+    /// Where to fetch the newest version of a file.
+    pub(crate) async fn sources_of(
+        &self,
+        live: &LiveFile,
+        holder: Option<Party>,
+    ) -> Result<Sources, Failure> {
+        self.sources(live.version.content, &live.version.descriptor, holder).await
+    }
+}

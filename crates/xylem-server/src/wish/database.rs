@@ -1,0 +1,355 @@
+//! The wish store over the database.
+
+use async_trait::async_trait;
+use xylem_api::catalogue::PlacementState as ApiPlacementState;
+use xylem_api::control::CopyReport;
+use xylem_api::ingest::Ingested;
+use xylem_db::{
+    Actor, Commit, Database, DbError, IngestResult, LiveFile, PlacementReport, PlacementState,
+    ServerReport, VersionFacts,
+};
+use xylem_model::{
+    ByteSize, DistributionServerId, Epoch, FileId, Generation, Party, Stamp, Timestamp, UploadId,
+};
+use xylem_runtime::Environment;
+use xylem_sync::FileFacts;
+use xylem_trust::{Descriptor, DigestSource};
+
+use super::{
+    Changes, CommitOutcome, DeletedFile, Overview, ServerNews, ServerWish, Sign, Standing,
+    WantedVersion, WishError, WishStore,
+};
+
+/// The setting that remembers the state an unconfirmed restore went back to.
+const RESTORED_FROM: &str = "restore.from";
+
+/// How often a reading is begun again because the state moved meanwhile.
+const READ_TRIES: u32 = 8;
+
+/// The wish store that the management server runs on.
+#[derive(Debug, Clone)]
+pub struct DatabaseWishStore {
+    database: Database,
+    environment: Environment,
+}
+
+impl DatabaseWishStore {
+    /// A store over an open database.
+    pub const fn new(database: Database, environment: Environment) -> Self {
+        Self { database, environment }
+    }
+
+    /// Remembers which state a restore went back to, unless an earlier one is still unconfirmed:
+    /// then that one's counts, which is older.
+    pub(crate) async fn remember_restore(&self, now: Timestamp) -> Result<(), DbError> {
+        let unconfirmed = self.database.restore_unconfirmed().await?;
+        if unconfirmed && self.database.setting(RESTORED_FROM).await?.is_some() {
+            return Ok(());
+        }
+        let stamp = self.database.stamp().await?;
+        let text = format!("{}.{}", stamp.epoch.0, stamp.generation.0);
+        self.database.set_setting(RESTORED_FROM, Some(&text), &Actor::system(), now).await
+    }
+
+    /// The restore is confirmed: the state it went back to matters no longer.
+    pub(crate) async fn forget_restore(&self, now: Timestamp) -> Result<(), DbError> {
+        self.database.set_setting(RESTORED_FROM, None, &Actor::system(), now).await
+    }
+
+    async fn changes_once(&self, since: Generation, limit: u64) -> Result<Changes, DbError> {
+        let stamp = self.database.stamp().await?;
+        let live = self.database.live_versions(Some(since), limit).await?;
+        let deleted = self.database.removed_since(since, limit).await?;
+        let is_full = |count: usize| u64::try_from(count).is_ok_and(|count| count >= limit);
+        // Beyond the end of a full list there may be more, so neither goes further than that.
+        let end_of_live = live.last().filter(|_| is_full(live.len()));
+        let end_of_deleted = deleted.last().filter(|_| is_full(deleted.len()));
+        let next = [
+            end_of_live.map(|live| live.file.stamp.generation),
+            end_of_deleted.map(|file| file.stamp.generation),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
+        let within = |generation: Generation| next.is_none_or(|end| generation <= end);
+        let wanted = live.into_iter().map(wanted).filter(|wanted| within(wanted.generation));
+        let deleted = deleted
+            .into_iter()
+            .map(|file| DeletedFile {
+                file: file.id,
+                version: u64::from(file.latest),
+                generation: file.stamp.generation,
+            })
+            .filter(|deleted| within(deleted.generation));
+        Ok(Changes { stamp, wanted: wanted.collect(), deleted: deleted.collect(), next })
+    }
+
+    async fn overview_once(&self) -> Result<Overview, DbError> {
+        let stamp = self.database.stamp().await?;
+        let may_remove = !self.database.restore_unconfirmed().await?;
+        let servers = self.database.distribution_servers().await?;
+        let now = self.environment.clock.now();
+        let revoked = self.database.revoked(now).await?;
+        let mut removed: Vec<Party> = revoked.into_iter().map(|gone| gone.party).collect();
+        removed.sort_unstable();
+        removed.dedup();
+        let servers = servers.into_iter().map(|server| ServerWish {
+            id: server.id,
+            name: server.name,
+            site: server.site,
+            public_url: server.public_url,
+            parent: server.parent,
+            is_root: server.is_root,
+            is_principal: server.is_principal,
+        });
+        Ok(Overview { stamp, may_remove, servers: servers.collect(), removed })
+    }
+}
+
+/// Reads again until the stamp is the same before and after, which proves one moment. Where the
+/// state moves all the time, the last reading has to do: its reader finds the disagreement and
+/// asks again.
+macro_rules! settled {
+    ($store:expr, $read:expr) => {{
+        let mut tries_left = READ_TRIES;
+        loop {
+            let value = $read.await?;
+            tries_left -= 1;
+            if tries_left == 0 || $store.database.stamp().await? == value.stamp {
+                break Ok(value);
+            }
+        }
+    }};
+}
+
+#[async_trait]
+impl WishStore for DatabaseWishStore {
+    async fn stamp(&self) -> Result<Stamp, WishError> {
+        Ok(self.database.stamp().await?)
+    }
+
+    async fn standing(&self, party: Party) -> Result<Standing, WishError> {
+        let removed = match party {
+            Party::DistributionServer(id) => {
+                self.database.distribution_server(id).await.map(|server| server.removed)
+            }
+            Party::Computer(id) => self.database.computer(id).await.map(|known| known.removed),
+            Party::ManagementServer(_) => return Ok(Standing::Unknown),
+        };
+        match removed {
+            Ok(None) => Ok(Standing::Member),
+            Ok(Some(_)) => Ok(Standing::Removed),
+            Err(DbError::NotFound { .. }) => Ok(Standing::Unknown),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn overview(&self) -> Result<Overview, WishError> {
+        settled!(self, self.overview_once())
+    }
+
+    async fn changes(&self, since: Generation, limit: u64) -> Result<Changes, WishError> {
+        settled!(self, self.changes_once(since, limit))
+    }
+
+    async fn note_report(
+        &self,
+        server: DistributionServerId,
+        news: &ServerNews,
+        copies: &[CopyReport],
+        full: bool,
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        let report = ServerReport {
+            program_version: news.program_version.clone(),
+            address: news.address.clone(),
+            free: ByteSize(news.free_bytes),
+            total: ByteSize(news.free_bytes.saturating_add(news.used_bytes)),
+            held: news.applied,
+        };
+        self.database.touch_distribution_server(server, &report, now).await?;
+        if full || !copies.is_empty() {
+            let rows: Vec<PlacementReport> =
+                copies.iter().map(|copy| placement(copy, news.applied)).collect();
+            self.database.report_placements(server, &rows, full, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn ingest_server(&self, upload: UploadId) -> Result<DistributionServerId, WishError> {
+        Ok(self.database.upload(upload).await?.declared.server)
+    }
+
+    async fn commit_upload(
+        &self,
+        upload: UploadId,
+        found: &Ingested,
+        new_file: FileId,
+        now: Timestamp,
+        sign: &Sign<'_>,
+    ) -> Result<CommitOutcome, WishError> {
+        let found = IngestResult {
+            size: found.size,
+            blake3: found.blake3,
+            sha256: found.sha256,
+            inspection: found.inspection.clone(),
+        };
+        let sign = |facts: &VersionFacts| sign(&descriptor(facts));
+        Ok(match self.database.commit_upload(upload, &found, new_file, now, sign).await? {
+            Commit::Committed(version) => CommitOutcome::Committed(version.descriptor),
+            Commit::Failed(upload) => CommitOutcome::Failed(
+                upload.reason.unwrap_or_else(|| "the upload was refused".to_owned()),
+            ),
+        })
+    }
+
+    async fn refuse_upload(
+        &self,
+        upload: UploadId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        self.database.refuse_upload(upload, reason, now).await?;
+        Ok(())
+    }
+
+    async fn mark_published(&self, upload: UploadId, now: Timestamp) -> Result<(), WishError> {
+        self.database.mark_published(upload, now).await?;
+        Ok(())
+    }
+
+    async fn begin_epoch(&self, at_least: Epoch, now: Timestamp) -> Result<Stamp, WishError> {
+        self.remember_restore(now).await?;
+        Ok(self.database.begin_epoch(at_least, &Actor::system(), now).await?)
+    }
+
+    async fn restored_from(&self) -> Result<Option<Stamp>, WishError> {
+        if !self.database.restore_unconfirmed().await? {
+            return Ok(None);
+        }
+        let text = self.database.setting(RESTORED_FROM).await?.unwrap_or_default();
+        let stamp = text.split_once('.').and_then(|(epoch, generation)| {
+            Some(Stamp::new(epoch.parse().ok()?, generation.parse().ok()?))
+        });
+        // Without the setting nothing is known of the backup; then all that is signed counts.
+        Ok(Some(stamp.unwrap_or_default()))
+    }
+
+    async fn adopt(
+        &self,
+        descriptor: &Descriptor,
+        envelope: &[u8],
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        let number = u32::try_from(descriptor.version)
+            .map_err(|_| WishError::Conflict("the version number is too large".to_owned()))?;
+        let source = match descriptor.digest_source {
+            DigestSource::Declared => xylem_db::DigestSource::Declared,
+            DigestSource::ComputedByIngest => xylem_db::DigestSource::ComputedByIngest,
+        };
+        let facts = VersionFacts {
+            file: descriptor.file,
+            kind: descriptor.kind,
+            name: descriptor.name.clone(),
+            number,
+            content: descriptor.content,
+            sha256: descriptor.sha256,
+            size: descriptor.size,
+            content_source: source,
+            sha256_source: source,
+            stamp: descriptor.stamp,
+            created: descriptor.issued,
+        };
+        match self.database.adopt_version(&facts, envelope, &Actor::system(), now).await {
+            Ok(_) => Ok(()),
+            Err(error @ DbError::WrongState { .. }) => Err(WishError::Conflict(error.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl From<DbError> for WishError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::NotFound { what, name } => Self::NotFound { what, name },
+            DbError::Conflict { .. } | DbError::WrongState { .. } => {
+                Self::Conflict(error.to_string())
+            }
+            error => Self::Store(Box::new(error)),
+        }
+    }
+}
+
+fn wanted(live: LiveFile) -> WantedVersion {
+    WantedVersion {
+        facts: FileFacts {
+            id: live.file.id,
+            kind: live.file.kind,
+            category: live.file.category,
+            site: live.file.site,
+        },
+        version: u64::from(live.version.number),
+        generation: live.file.stamp.generation,
+        descriptor: live.version.descriptor,
+    }
+}
+
+fn descriptor(facts: &VersionFacts) -> Descriptor {
+    Descriptor {
+        file: facts.file,
+        kind: facts.kind,
+        name: facts.name.clone(),
+        version: u64::from(facts.number),
+        content: facts.content,
+        sha256: facts.sha256,
+        size: facts.size,
+        digest_source: digest_source(facts.content_source, facts.sha256_source),
+        stamp: facts.stamp,
+        issued: facts.created,
+    }
+}
+
+/// The word of the uploader stands for a version only where they declared both digests.
+pub(crate) const fn digest_source(
+    content: xylem_db::DigestSource,
+    sha256: xylem_db::DigestSource,
+) -> DigestSource {
+    match (content, sha256) {
+        (xylem_db::DigestSource::Declared, xylem_db::DigestSource::Declared) => {
+            DigestSource::Declared
+        }
+        _ => DigestSource::ComputedByIngest,
+    }
+}
+
+fn placement(copy: &CopyReport, stamp: Stamp) -> PlacementReport {
+    let state = match copy.state {
+        ApiPlacementState::Failed => PlacementState::Failed,
+        ApiPlacementState::Present => PlacementState::Present,
+        ApiPlacementState::Queued => PlacementState::Queued,
+        ApiPlacementState::Transferring => PlacementState::Transferring,
+        ApiPlacementState::Verifying => PlacementState::Verifying,
+        ApiPlacementState::Wanted => PlacementState::Wanted,
+    };
+    PlacementReport {
+        content: copy.content,
+        state,
+        bytes: copy.bytes,
+        verified: copy.verified_at,
+        reason: copy.reason.clone(),
+        next_try: copy.next_try,
+        stamp,
+    }
+}
+
+/// A state of a copy as the API names it.
+pub(crate) const fn api_placement(state: PlacementState) -> ApiPlacementState {
+    match state {
+        PlacementState::Failed => ApiPlacementState::Failed,
+        PlacementState::Present => ApiPlacementState::Present,
+        PlacementState::Queued => ApiPlacementState::Queued,
+        PlacementState::Transferring => ApiPlacementState::Transferring,
+        PlacementState::Verifying => ApiPlacementState::Verifying,
+        PlacementState::Wanted => ApiPlacementState::Wanted,
+    }
+}

@@ -1,0 +1,279 @@
+//! The wish store in memory: for simulation, where no database can run.
+//!
+//! Simple on purpose: one lock, ordered maps, no history. What it decides, it decides as the
+//! database does; the same tests run against both.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use xylem_api::control::CopyReport;
+use xylem_api::ingest::Ingested;
+use xylem_model::{
+    ContentId, DistributionServerId, FileId, FileKind, FileName, Generation, Party, Sha256, Stamp,
+    Timestamp, Tree, TreeError, UploadId,
+};
+use xylem_trust::{Descriptor, DigestSource};
+
+use super::{CommitOutcome, ServerNews, ServerWish};
+
+mod store;
+
+/// A wish store that forgets everything with its process.
+#[derive(Debug, Default)]
+pub struct MemoryWishStore(Mutex<Memory>);
+
+/// An upload to be declared to a [`MemoryWishStore`].
+#[derive(Debug, Clone)]
+pub struct MemoryUpload {
+    /// Its id.
+    pub id: UploadId,
+    /// The name to publish under.
+    pub name: FileName,
+    /// Its kind.
+    pub kind: FileKind,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The declared content id.
+    pub blake3: Option<ContentId>,
+    /// The declared SHA-256.
+    pub sha256: Option<Sha256>,
+    /// Whether other content of that name may be replaced.
+    pub replace: bool,
+    /// The ingest server.
+    pub server: DistributionServerId,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    stamp: Stamp,
+    restored_from: Option<Stamp>,
+    servers: BTreeMap<DistributionServerId, ServerWish>,
+    removed: Vec<Party>,
+    files: BTreeMap<FileId, StoredFile>,
+    uploads: BTreeMap<UploadId, StoredUpload>,
+    news: BTreeMap<DistributionServerId, ServerNews>,
+    copies: BTreeMap<(DistributionServerId, ContentId), CopyReport>,
+}
+
+#[derive(Debug, Clone)]
+struct StoredFile {
+    descriptor: Descriptor,
+    envelope: Vec<u8>,
+    generation: Generation,
+    deleted: bool,
+}
+
+#[derive(Debug)]
+struct StoredUpload {
+    declared: MemoryUpload,
+    outcome: Option<CommitOutcome>,
+    published: bool,
+}
+
+impl MemoryWishStore {
+    /// An empty store in epoch 1.
+    pub fn new() -> Self {
+        let memory = Memory { stamp: Stamp::new(1, 0), ..Memory::default() };
+        Self(Mutex::new(memory))
+    }
+
+    /// Enrols a server below a parent; the first, without one, becomes root and principal.
+    ///
+    /// # Errors
+    /// When the tree forbids it.
+    pub fn enroll_server(
+        &self,
+        id: DistributionServerId,
+        name: &str,
+        public_url: &str,
+        parent: Option<DistributionServerId>,
+    ) -> Result<(), TreeError> {
+        let mut memory = self.lock();
+        memory.tree()?.set_parent(id, parent)?;
+        let is_root = parent.is_none();
+        memory.raise();
+        let server = ServerWish {
+            id,
+            name: name.to_owned(),
+            site: None,
+            public_url: public_url.to_owned(),
+            parent,
+            is_root,
+            is_principal: is_root,
+        };
+        memory.servers.insert(id, server);
+        Ok(())
+    }
+
+    /// Hangs a server below another parent.
+    ///
+    /// # Errors
+    /// When the tree forbids it.
+    pub fn set_parent(
+        &self,
+        id: DistributionServerId,
+        parent: DistributionServerId,
+    ) -> Result<(), TreeError> {
+        let mut memory = self.lock();
+        memory.tree()?.set_parent(id, Some(parent))?;
+        memory.raise();
+        if let Some(server) = memory.servers.get_mut(&id) {
+            server.parent = Some(parent);
+        }
+        Ok(())
+    }
+
+    /// Makes a server the principal, where new files enter.
+    pub fn set_principal(&self, id: DistributionServerId) {
+        let mut memory = self.lock();
+        memory.raise();
+        for server in memory.servers.values_mut() {
+            server.is_principal = server.id == id;
+        }
+    }
+
+    /// Removes a server; its certificates count no longer.
+    ///
+    /// # Errors
+    /// When it has children.
+    pub fn remove_server(&self, id: DistributionServerId) -> Result<(), TreeError> {
+        let mut memory = self.lock();
+        memory.tree()?.remove(id)?;
+        memory.raise();
+        memory.servers.remove(&id);
+        memory.removed.push(Party::DistributionServer(id));
+        Ok(())
+    }
+
+    /// Declares an upload.
+    pub fn declare_upload(&self, upload: MemoryUpload) {
+        let stored = StoredUpload { declared: upload.clone(), outcome: None, published: false };
+        self.lock().uploads.insert(upload.id, stored);
+    }
+
+    /// Deletes the live file of this name; says whether there was one.
+    pub fn delete_file(&self, name: &FileName) -> bool {
+        let mut memory = self.lock();
+        let Some(id) = memory.live(&name.collision_key()) else { return false };
+        let generation = memory.raise().generation;
+        if let Some(file) = memory.files.get_mut(&id) {
+            file.deleted = true;
+            file.generation = generation;
+        }
+        true
+    }
+
+    /// What the live file of this name means: its newest descriptor.
+    pub fn file(&self, name: &FileName) -> Option<Descriptor> {
+        let memory = self.lock();
+        let id = memory.live(&name.collision_key())?;
+        memory.files.get(&id).map(|file| file.descriptor.clone())
+    }
+
+    /// Whether an upload is published.
+    pub fn is_published(&self, upload: UploadId) -> bool {
+        self.lock().uploads.get(&upload).is_some_and(|upload| upload.published)
+    }
+
+    /// What a server said last of a content.
+    pub fn copy(&self, server: DistributionServerId, content: ContentId) -> Option<CopyReport> {
+        self.lock().copies.get(&(server, content)).cloned()
+    }
+
+    /// What a server said last of itself.
+    pub fn news(&self, server: DistributionServerId) -> Option<ServerNews> {
+        self.lock().news.get(&server).cloned()
+    }
+
+    /// An administrator has looked at what a restore brought back.
+    pub fn confirm_restore(&self) {
+        let mut memory = self.lock();
+        memory.raise();
+        memory.restored_from = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    fn raise(&mut self) -> Stamp {
+        self.stamp.generation.0 = self.stamp.generation.0.saturating_add(1);
+        self.stamp
+    }
+
+    /// The tree, rebuilt from the root down: a parent must be there before its children.
+    fn tree(&self) -> Result<Tree, TreeError> {
+        let mut tree = Tree::new();
+        let mut left: Vec<&ServerWish> = self.servers.values().collect();
+        while !left.is_empty() {
+            let before = left.len();
+            left.retain(|server| tree.set_parent(server.id, server.parent).is_err());
+            if left.len() == before {
+                return Err(TreeError::UnknownParent);
+            }
+        }
+        Ok(tree)
+    }
+
+    fn live(&self, key: &str) -> Option<FileId> {
+        let same =
+            |file: &&StoredFile| !file.deleted && file.descriptor.name.collision_key() == key;
+        self.files.values().find(same).map(|file| file.descriptor.file)
+    }
+
+    /// The next version under the upload's name, as a descriptor; or why there is to be none.
+    fn place(
+        &self,
+        upload: &MemoryUpload,
+        found: &Ingested,
+        new_file: FileId,
+        now: Timestamp,
+    ) -> Result<Descriptor, String> {
+        let declared_other = upload.blake3.is_some_and(|id| id != found.blake3)
+            || upload.sha256.is_some_and(|digest| digest != found.sha256);
+        if upload.size != found.size || declared_other {
+            return Err("what arrived is not what was declared: send it again".to_owned());
+        }
+        let existing = self.live(&upload.name.collision_key()).and_then(|id| self.files.get(&id));
+        let (file, version) = match existing {
+            None => (new_file, 1),
+            Some(file) if file.descriptor.content == found.blake3 => {
+                return Ok(file.descriptor.clone());
+            }
+            Some(file) if upload.replace => {
+                (file.descriptor.file, file.descriptor.version.saturating_add(1))
+            }
+            Some(_) => {
+                return Err(format!("there is other content under the name `{}`", upload.name));
+            }
+        };
+        let digest_source = match (upload.blake3, upload.sha256) {
+            (Some(_), Some(_)) => DigestSource::Declared,
+            _ => DigestSource::ComputedByIngest,
+        };
+        Ok(Descriptor {
+            file,
+            kind: upload.kind,
+            name: upload.name.clone(),
+            version,
+            content: found.blake3,
+            sha256: found.sha256,
+            size: found.size,
+            digest_source,
+            stamp: self.stamp,
+            issued: now,
+        })
+    }
+
+    fn store_version(&mut self, descriptor: Descriptor, envelope: Vec<u8>) {
+        let file = StoredFile {
+            generation: self.stamp.generation,
+            deleted: false,
+            envelope,
+            descriptor: descriptor.clone(),
+        };
+        self.files.insert(descriptor.file, file);
+    }
+}

@@ -1,0 +1,221 @@
+//! The wish store: the little of the database that the control link and uploads decide on.
+//!
+//! Everything else of the server reaches the database directly. What must run in simulation, where
+//! no database can, sees it through this one narrow trait; [`MemoryWishStore`] is its twin there,
+//! [`DatabaseWishStore`] the real one.
+//!
+//! Each change of a wish raises the [`Stamp`] in the same step, so two reads that frame others and
+//! show the same stamp prove that all of them saw one state.
+
+mod database;
+mod memory;
+
+use async_trait::async_trait;
+use xylem_api::control::CopyReport;
+use xylem_api::ingest::Ingested;
+use xylem_model::{
+    DistributionServerId, Epoch, FileId, Generation, Party, SiteId, Stamp, Timestamp, UploadId,
+};
+use xylem_sync::FileFacts;
+use xylem_trust::{Descriptor, EnvelopeError};
+
+pub use database::DatabaseWishStore;
+pub(crate) use database::{api_placement, digest_source};
+pub use memory::{MemoryUpload, MemoryWishStore};
+
+/// Whether a party that shows a good certificate still belongs here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is enrolled.
+    Member,
+    /// An administrator removed it: none of its certificates counts.
+    Removed,
+    /// Nobody here knows it, as may be after a restore from an old backup.
+    Unknown,
+}
+
+/// A distribution server as the wishes see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerWish {
+    /// Which.
+    pub id: DistributionServerId,
+    /// Its name.
+    pub name: String,
+    /// Its site.
+    pub site: Option<SiteId>,
+    /// Where peers reach it.
+    pub public_url: String,
+    /// Whom it hangs below; none for the root.
+    pub parent: Option<DistributionServerId>,
+    /// Whether it is the top of the tree.
+    pub is_root: bool,
+    /// Whether new files enter here.
+    pub is_principal: bool,
+}
+
+/// Everything wished but the files, as of one stamp.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    /// The state it shows.
+    pub stamp: Stamp,
+    /// Whether unwanted content may be removed: not while a restore is unconfirmed.
+    pub may_remove: bool,
+    /// The distribution servers that are enrolled.
+    pub servers: Vec<ServerWish>,
+    /// Removed parties of whom a certificate would still be valid.
+    pub removed: Vec<Party>,
+}
+
+/// The newest version of a live file.
+#[derive(Debug, Clone)]
+pub struct WantedVersion {
+    /// The file.
+    pub facts: FileFacts,
+    /// The number of its newest version.
+    pub version: u64,
+    /// The file's last change.
+    pub generation: Generation,
+    /// The signed descriptor, byte for byte.
+    pub descriptor: Vec<u8>,
+}
+
+/// A file that was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeletedFile {
+    /// Which.
+    pub file: FileId,
+    /// The number of its newest version.
+    pub version: u64,
+    /// When, as a generation.
+    pub generation: Generation,
+}
+
+/// Changes of files after a generation, oldest first.
+#[derive(Debug, Clone)]
+pub struct Changes {
+    /// The state that applying this page, and those after it, leads to.
+    pub stamp: Stamp,
+    /// New newest versions.
+    pub wanted: Vec<WantedVersion>,
+    /// Deleted files.
+    pub deleted: Vec<DeletedFile>,
+    /// Where the next page begins, when there is one.
+    pub next: Option<Generation>,
+}
+
+/// What a distribution server says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerNews {
+    /// Version of its program.
+    pub program_version: String,
+    /// Where it connects from.
+    pub address: String,
+    /// Bytes free for content.
+    pub free_bytes: u64,
+    /// Bytes of content held.
+    pub used_bytes: u64,
+    /// The state it has applied in full.
+    pub applied: Stamp,
+}
+
+/// How a commit ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// Recorded; the signed descriptor, byte for byte.
+    Committed(Vec<u8>),
+    /// Turned down for good, with the reason.
+    Failed(String),
+}
+
+/// Turns the facts of a version into its signed descriptor, byte for byte.
+pub type Sign<'a> = dyn Fn(&Descriptor) -> Result<Vec<u8>, EnvelopeError> + Send + Sync + 'a;
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum WishError {
+    /// There is no such thing.
+    #[error("there is no {what} `{name}`")]
+    NotFound {
+        /// Which noun.
+        what: &'static str,
+        /// Its name or id.
+        name: String,
+    },
+    /// What is there contradicts it; the sentence says what.
+    #[error("{0}")]
+    Conflict(String),
+    /// The store itself failed.
+    #[error("the store of wishes failed")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What is wished, and what is heard of it.
+#[async_trait]
+pub trait WishStore: Send + Sync {
+    /// The newest state.
+    async fn stamp(&self) -> Result<Stamp, WishError>;
+
+    /// Whether a party still belongs here, now.
+    async fn standing(&self, party: Party) -> Result<Standing, WishError>;
+
+    /// Servers and removed parties, as of one moment.
+    async fn overview(&self) -> Result<Overview, WishError>;
+
+    /// Files changed after a generation; at most `limit` of either kind.
+    async fn changes(&self, since: Generation, limit: u64) -> Result<Changes, WishError>;
+
+    /// Notes what a server says of itself and of its copies.
+    async fn note_report(
+        &self,
+        server: DistributionServerId,
+        news: &ServerNews,
+        copies: &[CopyReport],
+        full: bool,
+        now: Timestamp,
+    ) -> Result<(), WishError>;
+
+    /// The ingest server of an upload.
+    async fn ingest_server(&self, upload: UploadId) -> Result<DistributionServerId, WishError>;
+
+    /// Commits an upload in one step: digests compared, version allocated, generation raised,
+    /// descriptor signed. Asking again for a committed upload gives the same answer. `new_file`
+    /// is the id to use where the name is new.
+    async fn commit_upload(
+        &self,
+        upload: UploadId,
+        found: &Ingested,
+        new_file: FileId,
+        now: Timestamp,
+        sign: &Sign<'_>,
+    ) -> Result<CommitOutcome, WishError>;
+
+    /// Ends an upload that the ingest server turned down. Idempotent.
+    async fn refuse_upload(
+        &self,
+        upload: UploadId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), WishError>;
+
+    /// Notes that a committed upload is offered. Idempotent.
+    async fn mark_published(&self, upload: UploadId, now: Timestamp) -> Result<(), WishError>;
+
+    /// Begins an epoch above `at_least`, because peers have seen states that this store never
+    /// issued: it was restored from an old backup. Removal stops until an administrator confirms.
+    async fn begin_epoch(&self, at_least: Epoch, now: Timestamp) -> Result<Stamp, WishError>;
+
+    /// The state that the unconfirmed restore went back to.
+    async fn restored_from(&self) -> Result<Option<Stamp>, WishError>;
+
+    /// Takes in a version that servers hold and the restored store lacks. The caller has checked
+    /// the signature of `envelope`. Adopting what is there already changes nothing.
+    ///
+    /// # Errors
+    /// [`WishError::Conflict`] where name or number stand for something else by now.
+    async fn adopt(
+        &self,
+        descriptor: &Descriptor,
+        envelope: &[u8],
+        now: Timestamp,
+    ) -> Result<(), WishError>;
+}

@@ -1,0 +1,22 @@
+//! The management server over real TLS on loopback, with a database of its own for each test.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod adoption;
+mod agents;
+mod control;
+mod document;
+mod enrollment;
+mod harness;
+mod ingest;
+mod memory;
+mod permissions;
+mod records;
+mod renewal;
+mod setup;
+mod uploads;

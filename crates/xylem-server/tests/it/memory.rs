@@ -1,0 +1,159 @@
+//! The control link on the memory store: the same router that simulations run.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+use tower::ServiceExt;
+use xylem_api::control::{ControlState, DescriptorPage};
+use xylem_api::ingest::Committed;
+use xylem_http::Peer;
+use xylem_model::{ContentId, DistributionServerId, FileKind, FileName, Party, UploadId};
+use xylem_pki::{Fingerprint, PeerCertificate};
+use xylem_runtime::{Environment, ManualClock, Shutdown};
+use xylem_server::{ControlService, MemoryUpload, MemoryWishStore, control_router};
+use xylem_trust::{DescriptorId, Envelope, SigningKey, TrustDocument, TrustStore, set_root};
+
+use crate::harness::{START, found, present, report, sha256};
+
+struct Simulated {
+    store: Arc<MemoryWishStore>,
+    router: Router,
+    trust: TrustStore,
+}
+
+fn id(n: u8) -> DistributionServerId {
+    DistributionServerId::from_parts(u64::from(n), &[n; 10])
+}
+
+impl Simulated {
+    fn start() -> Self {
+        let environment =
+            Environment { clock: Arc::new(ManualClock::new(START)), ..Environment::real() };
+        let (root, online) =
+            (SigningKey::from_seed(&[1; 32]).unwrap(), SigningKey::from_seed(&[2; 32]).unwrap());
+        let document = TrustDocument {
+            version: 1,
+            issued: START,
+            expires: START.plus(std::time::Duration::from_secs(1_000_000)),
+            root_keys: vec![root.public().clone()],
+            threshold: 1,
+            online_keys: vec![online.public().clone()],
+        };
+        let trust = TrustStore::pin(Envelope::sign(&document, &[&root]).unwrap()).unwrap();
+        let store = Arc::new(MemoryWishStore::new());
+        store.enroll_server(id(1), "root", "https://root", None).unwrap();
+        store.enroll_server(id(2), "north", "https://north", Some(id(1))).unwrap();
+        let service = ControlService::new(
+            environment,
+            store.clone(),
+            Arc::new(online),
+            trust.clone(),
+            Shutdown::new(),
+        );
+        Self { store, router: control_router(&service), trust }
+    }
+
+    async fn call<A: DeserializeOwned>(
+        &self,
+        server: u8,
+        request: http::request::Builder,
+        body: Option<&impl serde::Serialize>,
+    ) -> Result<A, StatusCode> {
+        let request = request.header("content-type", "application/json");
+        let body = body.map_or(Body::empty(), |body| serde_json::to_vec(body).unwrap().into());
+        let mut request = request.body(body).unwrap();
+        let certificate = Some(PeerCertificate {
+            party: Party::DistributionServer(id(server)),
+            serial_hex: "01".into(),
+            not_before: START,
+            not_after: START,
+            fingerprint: Fingerprint::of(b""),
+        });
+        let address = SocketAddr::from(([10, 0, 0, server], 1));
+        request.extensions_mut().insert(Peer { address, certificate });
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        let status = answer.status();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        if !status.is_success() {
+            return Err(status);
+        }
+        let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+        Ok(serde_json::from_slice(text).unwrap())
+    }
+
+    async fn get<A: DeserializeOwned>(&self, server: u8, path: &str) -> Result<A, StatusCode> {
+        self.call(server, Request::get(path), None::<&()>).await
+    }
+
+    async fn upload(&self, n: u8, name: &str, bytes: &[u8]) -> Result<Committed, StatusCode> {
+        let upload = UploadId::from_parts(u64::from(n), &[n; 10]);
+        self.store.declare_upload(MemoryUpload {
+            id: upload,
+            name: FileName::new(name).unwrap(),
+            kind: FileKind::Package,
+            size: bytes.len() as u64,
+            blake3: Some(ContentId::of(bytes)),
+            sha256: Some(sha256(bytes)),
+            replace: true,
+            server: id(1),
+        });
+        let post = |what: &str| Request::post(format!("/v1/control/uploads/{upload}/{what}"));
+        let committed = self.call(1, post("ingested"), Some(&found(bytes))).await?;
+        self.call::<()>(1, post("published"), Some(&())).await?;
+        assert!(self.store.is_published(upload));
+        Ok(committed)
+    }
+}
+
+#[tokio::test]
+async fn the_memory_store_carries_an_upload_from_declaration_to_every_head() {
+    let simulated = Simulated::start();
+    let first = simulated.upload(1, "a.pkg", b"one").await.unwrap();
+    let second = simulated.upload(2, "a.pkg", b"two").await.unwrap();
+    assert_ne!(first.descriptor, second.descriptor);
+    for server in [1, 2] {
+        let state: ControlState = simulated.get(server, "/v1/control/state").await.unwrap();
+        let head = simulated.trust.open_head(&state.head, None, START).unwrap();
+        assert_eq!((head.server, head.count), (id(server), 1));
+        assert_eq!(head.set_root, set_root([DescriptorId::of(&second.descriptor)]));
+        let path = "/v1/control/descriptors?epoch=0&since=0";
+        let page: DescriptorPage = simulated.get(server, path).await.unwrap();
+        assert_eq!((page.full, &page.descriptors[..]), (true, &[second.descriptor.clone()][..]));
+        assert_eq!(page.stamp, head.stamp);
+    }
+    simulated.store.delete_file(&FileName::new("a.pkg").unwrap());
+    let path = "/v1/control/descriptors?epoch=1&since=3";
+    let page: DescriptorPage = simulated.get(2, path).await.unwrap();
+    assert_eq!((page.full, page.removed.len(), page.removed[0].version), (false, 1, 2));
+}
+
+#[tokio::test]
+async fn the_memory_store_forgets_nobody_it_removed() {
+    let simulated = Simulated::start();
+    assert!(simulated.get::<ControlState>(2, "/v1/control/state").await.is_ok());
+    simulated.store.remove_server(id(2)).unwrap();
+    let refused = simulated.get::<ControlState>(2, "/v1/control/state").await;
+    assert_eq!(refused.unwrap_err(), StatusCode::FORBIDDEN);
+    assert!(simulated.get::<ControlState>(9, "/v1/control/state").await.is_err());
+}
+
+#[tokio::test]
+async fn reports_reach_the_memory_store_and_a_state_ahead_begins_an_epoch() {
+    let simulated = Simulated::start();
+    let post = || Request::post("/v1/control/report");
+    let told = report(xylem_model::Stamp::new(1, 1), vec![present(b"one")]);
+    simulated.call::<()>(2, post(), Some(&told)).await.unwrap();
+    assert!(simulated.store.copy(id(2), ContentId::of(b"one")).is_some());
+    let state: ControlState = simulated.get(2, "/v1/control/state").await.unwrap();
+    assert!(state.may_remove);
+    let ahead = report(xylem_model::Stamp::new(4, 900), Vec::new());
+    simulated.call::<()>(2, post(), Some(&ahead)).await.unwrap();
+    let state: ControlState = simulated.get(2, "/v1/control/state").await.unwrap();
+    let head = simulated.trust.open_head(&state.head, None, START).unwrap();
+    assert_eq!((head.stamp.epoch.0, state.may_remove), (5, false));
+}
