@@ -22,5 +22,5 @@ mod wait;
 pub use cut_proxy::{CutProxy, Direction};
 pub use packages::{package_of, small_package};
 pub use snapshot::{Snapshot, snapshot};
-pub use stage::Stage;
+pub use stage::{Stage, programs};
 pub use wait::eventually;

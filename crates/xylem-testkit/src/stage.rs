@@ -91,8 +91,8 @@ impl Drop for Stage {
     }
 }
 
-/// The programs beside the running test's folder: `target/debug/deps/TEST` → `target/debug`.
-fn programs() -> Programs {
+/// The built programs, beside the running test's folder: `target/debug/deps/TEST` → `target/debug`.
+pub fn programs() -> Programs {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).unwrap();
     Programs::beside(&folder.join("xylem")).unwrap_or_else(|error| {

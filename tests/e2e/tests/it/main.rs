@@ -5,6 +5,7 @@
     reason = "a story that cannot go on must fail"
 )]
 
+mod inspection;
 mod loss;
 mod rot;
 mod upload;
