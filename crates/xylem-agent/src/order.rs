@@ -241,6 +241,7 @@ impl Job {
         keep_last_lines(&mut report.warnings);
         let message = match report.warnings.len() {
             0 => format!("{} is installed", self.name),
+            1 => format!("{} is installed, with one warning", self.name),
             count => format!("{} is installed, with {count} warnings", self.name),
         };
         let details = serde_json::to_value(&report).unwrap_or_default();

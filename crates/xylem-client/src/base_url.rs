@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// The port of HTTPS (RFC 9110 section 4.2.2).
+const HTTPS_PORT: u16 = 443;
+
 /// `https://HOST[:PORT]`, without a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BaseUrl {
@@ -73,7 +76,13 @@ impl FromStr for BaseUrl {
         if host.is_empty() {
             return Err(error("the host is missing"));
         }
-        Ok(Self { host: host.to_owned(), port: authority.port_u16().unwrap_or(443) })
+        // A port that is no number up to 65535 is no port to the parser, which goes on without.
+        let port = match authority.port_u16() {
+            Some(port) => port,
+            None if authority.as_str() == authority.host() => HTTPS_PORT,
+            None => return Err(error("the port must be a number up to 65535")),
+        };
+        Ok(Self { host: host.to_owned(), port })
     }
 }
 
@@ -95,9 +104,18 @@ mod tests {
 
     #[test]
     fn what_is_not_an_address_of_ours_is_refused_with_advice() {
-        for text in
-            ["", "xylem", "http://a", "https://", "https://a/b", "https://a?b", "https://u:p@a"]
-        {
+        for text in [
+            "",
+            "xylem",
+            "http://a",
+            "https://",
+            "https://a/b",
+            "https://a?b",
+            "https://u:p@a",
+            "https://a:",
+            "https://a:65536",
+            "https://[::1]:99999",
+        ] {
             let error = text.parse::<BaseUrl>().unwrap_err().to_string();
             assert!(error.contains(": "), "{error}");
         }

@@ -135,12 +135,15 @@ fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// `bytes START-END/SIZE` (RFC 9110 section 14.4).
+/// Start and size out of `bytes START-END/SIZE` (RFC 9110 section 14.4), when it reaches to the
+/// end: that is what was asked for.
 fn content_range(headers: &HeaderMap) -> Option<(u64, u64)> {
     let text = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
     let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
-    let (start, _) = range.split_once('-')?;
-    Some((start.parse().ok()?, size.parse().ok()?))
+    let (start, last) = range.split_once('-')?;
+    let (start, last, size): (u64, u64, u64) =
+        (start.parse().ok()?, last.parse().ok()?, size.parse().ok()?);
+    (start <= last && last.checked_add(1)? == size).then_some((start, size))
 }
 
 fn protocol(server: &BaseUrl, reason: &impl ToString) -> ClientError {

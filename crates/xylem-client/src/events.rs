@@ -1,5 +1,6 @@
 //! Server-sent events (HTML standard, section 9.2), as far as our servers send them.
 
+use bytes::BytesMut;
 use serde::de::DeserializeOwned;
 
 use crate::{BodyReader, ClientError};
@@ -11,13 +12,13 @@ const MAX_LINE_BYTES: usize = 1 << 20;
 /// passed over; the body's stall limit notices when even they stop.
 pub struct EventStream {
     body: BodyReader,
-    buffer: Vec<u8>,
+    buffer: BytesMut,
     data: String,
 }
 
 impl EventStream {
-    pub(crate) const fn new(body: BodyReader) -> Self {
-        Self { body, buffer: Vec::new(), data: String::new() }
+    pub(crate) fn new(body: BodyReader) -> Self {
+        Self { body, buffer: BytesMut::new(), data: String::new() }
     }
 
     /// The next event's data as JSON; none when the server ends the stream.
@@ -41,7 +42,7 @@ impl EventStream {
 
     fn take_line(&mut self) -> Option<String> {
         let end = self.buffer.iter().position(|byte| *byte == b'\n')?;
-        let line: Vec<u8> = self.buffer.drain(..=end).collect();
+        let line = self.buffer.split_to(end + 1);
         Some(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned())
     }
 

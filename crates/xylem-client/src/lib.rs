@@ -20,6 +20,8 @@ mod control;
 pub mod enroll;
 mod error;
 mod events;
+mod outgoing;
+mod pool;
 mod transport;
 
 pub use admin::{AdminClient, NamedKind};

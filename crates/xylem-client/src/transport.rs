@@ -1,13 +1,13 @@
 //! HTTPS/1.1 over the Net seam.
 
-use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use serde::Serialize;
@@ -18,6 +18,8 @@ use xylem_api::error::{ErrorBody, ErrorCode};
 use xylem_pki::{PeerCertificate, explain_tls_error, server_name};
 use xylem_runtime::Environment;
 
+use crate::outgoing::{Phase, watched};
+use crate::pool::{Connection, Pool};
 use crate::{BaseUrl, BodyReader, ClientError, RequestBody, empty_body, full_body};
 
 /// Largest JSON answer that is read, in bytes.
@@ -26,9 +28,6 @@ const MAX_JSON_BYTES: usize = 64 << 20;
 /// Largest error answer that is read, in bytes.
 const MAX_ERROR_BYTES: usize = 64 << 10;
 
-/// Idle connections kept for each server.
-const MAX_IDLE: usize = 8;
-
 /// How long each part of a call may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
@@ -36,7 +35,7 @@ pub struct Deadlines {
     pub connect: Duration,
     /// From the end of the request to the head of the answer.
     pub answer: Duration,
-    /// Between two pieces of the answer.
+    /// Between two pieces of the answer, and for the other side to take a piece of the request.
     pub stall: Duration,
 }
 
@@ -60,13 +59,13 @@ pub struct Transport {
 struct Inner {
     environment: Environment,
     tls: Arc<ClientConfig>,
-    idle: Mutex<HashMap<BaseUrl, Vec<SendRequest<RequestBody>>>>,
+    pool: Pool,
 }
 
 impl Transport {
     /// A transport with these TLS settings, which decide whom it believes and who it is.
     pub fn new(environment: Environment, tls: Arc<ClientConfig>) -> Self {
-        let inner = Inner { environment, tls, idle: Mutex::default() };
+        let inner = Inner { environment, tls, pool: Pool::default() };
         Self { inner: Arc::new(inner), deadlines: Deadlines::default() }
     }
 
@@ -80,13 +79,14 @@ impl Transport {
         &self.inner.environment
     }
 
-    /// Closes idle connections, so that the next call shows a renewed certificate.
+    /// Closes idle connections, and those in use once their calls are done, so that calls that
+    /// begin from now on show a renewed certificate.
     pub fn forget_connections(&self) {
-        self.idle().clear();
+        self.inner.pool.forget();
     }
 
     /// Sends a request and waits for the head of the answer. An answer of 400 and above is
-    /// [`ClientError::Answer`].
+    /// [`ClientError::Answer`]; redirections are not followed.
     ///
     /// A kept connection may turn out to be closed. A request that was not sent at all then goes
     /// out on a fresh one; so does one that only reads.
@@ -99,7 +99,7 @@ impl Transport {
             .map_err(|e| ClientError::Protocol { server: server.clone(), reason: e.to_string() })?;
         request.headers_mut().insert(header::HOST, authority);
 
-        if let Some(mut kept) = self.take_idle(server) {
+        if let Some(mut kept) = self.inner.pool.take(server) {
             let again = copy_of_read(&request);
             match self.exchange(server, &mut kept, request).await {
                 Ok(answer) => return self.finish(server, kept, answer).await,
@@ -161,26 +161,43 @@ impl Transport {
     async fn exchange(
         &self,
         server: &BaseUrl,
-        connection: &mut SendRequest<RequestBody>,
+        connection: &mut Connection,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, (ClientError, Option<Request<RequestBody>>)> {
-        let limit = self.deadlines.answer;
-        match timeout(limit, connection.try_send_request(request)).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(mut error)) => {
-                let unsent = error.take_message();
-                Err((self.broken(server, "sending a request", error.into_error()), unsent))
+        let (parts, body) = request.into_parts();
+        let (body, mut phase) = watched(body);
+        let request = Request::from_parts(parts, body);
+        let mut sending = pin!(connection.sender.try_send_request(request));
+        let mut is_over = false;
+        loop {
+            let current = if is_over { Phase::Sent } else { *phase.borrow_and_update() };
+            let (limit, doing) = match current {
+                Phase::Preparing | Phase::Taking => (self.deadlines.stall, "taking the request"),
+                Phase::Sent => (self.deadlines.answer, "an answer"),
+            };
+            tokio::select! {
+                answered = &mut sending => return answered.map_err(|mut error| {
+                    let unsent = error.take_message();
+                    (self.broken(server, "sending a request", error.into_error()), unsent)
+                }),
+                // The body is dropped when it is at its end.
+                changed = phase.changed(), if !is_over => is_over = changed.is_err(),
+                // However long our own side takes, the other must not be blamed for it.
+                () = tokio::time::sleep(limit), if current != Phase::Preparing => {
+                    let server = server.clone();
+                    return Err((ClientError::Timeout { server, doing, limit }, None));
+                }
             }
-            Err(_) => Err((
-                ClientError::Timeout { server: server.clone(), doing: "an answer", limit },
-                None,
-            )),
         }
     }
 
     /// In TLS 1.3 a server turns down a certificate only after the handshake, so the first
     /// request may fail for a reason that belongs to TLS.
     fn broken(&self, server: &BaseUrl, doing: &'static str, error: hyper::Error) -> ClientError {
+        // Of what a user of hyper can do wrong, only a body that fails is left to ours.
+        if error.is_user() {
+            return ClientError::Source(io::Error::other(error));
+        }
         match explain_tls_error(&error, self.inner.environment.clock.now()) {
             Some(explanation) => ClientError::Tls { server: server.clone(), explanation },
             None => ClientError::Broken { server: server.clone(), doing, source: error.into() },
@@ -190,36 +207,25 @@ impl Transport {
     async fn finish(
         &self,
         server: &BaseUrl,
-        connection: SendRequest<RequestBody>,
+        connection: Connection,
         answer: Response<Incoming>,
     ) -> Result<Response<BodyReader>, ClientError> {
-        {
-            let mut idle = self.idle();
-            let kept = idle.entry(server.clone()).or_default();
-            kept.retain(|connection| !connection.is_closed());
-            if kept.len() < MAX_IDLE {
-                kept.push(connection);
-            }
-        }
+        self.inner.pool.put(server, connection);
         let stall = self.deadlines.stall;
         let answer = answer.map(|body| BodyReader::new(body, server.clone(), stall));
-        if answer.status().as_u16() < 400 { Ok(answer) } else { Err(refusal(server, answer).await) }
+        match answer.status() {
+            status if status.is_success() => Ok(answer),
+            status if status.as_u16() >= 400 => Err(refusal(server, answer).await),
+            // A redirection, say of a proxy, has done nothing of what was asked.
+            status => {
+                let reason = format!("status {status}, and redirections are not followed");
+                Err(ClientError::Protocol { server: server.clone(), reason })
+            }
+        }
     }
 
-    /// A connection whose last answer was read to its end: only such a one is ready.
-    fn take_idle(&self, server: &BaseUrl) -> Option<SendRequest<RequestBody>> {
-        let mut idle = self.idle();
-        let kept = idle.get_mut(server)?;
-        kept.retain(|connection| !connection.is_closed());
-        let at = kept.iter().position(SendRequest::is_ready)?;
-        Some(kept.swap_remove(at))
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, HashMap<BaseUrl, Vec<SendRequest<RequestBody>>>> {
-        self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn connect(&self, server: &BaseUrl) -> Result<SendRequest<RequestBody>, ClientError> {
+    async fn connect(&self, server: &BaseUrl) -> Result<Connection, ClientError> {
+        let age = self.inner.pool.age();
         let stream = self.handshake(server).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
@@ -229,7 +235,7 @@ impl Transport {
                 tracing::debug!(%error, "connection ended early");
             }
         });
-        Ok(sender)
+        Ok(Connection { sender, age })
     }
 
     async fn handshake(
@@ -248,7 +254,15 @@ impl Transport {
                 .map_err(|source| ClientError::Connect { server: server.clone(), source })?;
             let connector = TlsConnector::from(Arc::clone(&self.inner.tls));
             connector.connect(name, tcp).await.map_err(|source| {
-                match explain_tls_error(&source, self.inner.environment.clock.now()) {
+                let explained = explain_tls_error(&source, self.inner.environment.clock.now());
+                match explained {
+                    // A server that is killed, or a wire that is cut, hangs up in the middle: that
+                    // says nothing about trust, and may be over at the next try.
+                    _ if hung_up(&source) => ClientError::Broken {
+                        server: server.clone(),
+                        doing: "connecting",
+                        source: source.into(),
+                    },
                     Some(explanation) => tls_error(explanation),
                     None => ClientError::Connect { server: server.clone(), source },
                 }
@@ -259,6 +273,11 @@ impl Transport {
             Err(ClientError::Timeout { server: server.clone(), doing: "connecting", limit })
         })
     }
+}
+
+fn hung_up(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 /// A second copy of a request that only reads; none of any other.
@@ -280,14 +299,32 @@ async fn refusal(server: &BaseUrl, answer: Response<BodyReader>) -> ClientError 
         .get(header::RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.parse().ok())
         .map(Duration::from_secs);
-    let body = match answer.into_body().collect(MAX_ERROR_BYTES).await {
-        Ok(bytes) => serde_json::from_slice(&bytes).ok(),
-        Err(error) => return error,
-    };
+    // The status is an answer even where its explanation is too long, cut short, or not ours: a
+    // proxy between may have put it.
+    let body = answer.into_body().collect(MAX_ERROR_BYTES).await.ok();
+    let body = body.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let body = body.unwrap_or_else(|| ErrorBody {
-        code: if status.is_server_error() { ErrorCode::Internal } else { ErrorCode::BadRequest },
+        code: code_of(status),
         message: format!("{server} answered {status}"),
         request_id: String::new(),
     });
     ClientError::Answer { status: status.as_u16(), body, retry_after }
+}
+
+/// The word for a status that came without one.
+fn code_of(status: StatusCode) -> ErrorCode {
+    match status {
+        StatusCode::UNAUTHORIZED => ErrorCode::Unauthorized,
+        StatusCode::FORBIDDEN => ErrorCode::Forbidden,
+        StatusCode::NOT_FOUND => ErrorCode::NotFound,
+        StatusCode::CONFLICT => ErrorCode::Conflict,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::TooLarge,
+        StatusCode::TOO_MANY_REQUESTS => ErrorCode::TooManyRequests,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            ErrorCode::Unavailable
+        }
+        StatusCode::INSUFFICIENT_STORAGE => ErrorCode::NoSpace,
+        other if other.is_server_error() => ErrorCode::Internal,
+        _ => ErrorCode::BadRequest,
+    }
 }

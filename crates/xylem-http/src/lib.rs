@@ -1,8 +1,8 @@
 //! What every program that answers HTTP shares.
 //!
 //! * [`HttpServer`]: the accept loop. TLS handshakes run in their own tasks, because one stalled
-//!   peer must not hold up the port; headers have a time limit; connections are counted, in all
-//!   and by address; shutting down lets answers in flight finish.
+//!   peer must not hold up the port; headers and bodies have time limits; connections are counted,
+//!   in all and by address; shutting down lets answers in flight finish.
 //! * [`Peer`]: who is on the other side, put into every request.
 //! * [`ApiError`]: handlers return it; [`ApiError::into_response`] is the one place where errors
 //!   become answers.
@@ -13,6 +13,7 @@
 
 mod error;
 mod limits;
+mod pace;
 mod peer;
 mod range;
 mod request_id;

@@ -15,6 +15,10 @@ pub struct Limits {
     pub header: Duration,
     /// Largest head of a request, in bytes.
     pub header_bytes: usize,
+    /// How long a handler may have to wait for each 30 KiB of a request's body.
+    pub body: Duration,
+    /// How long the other side may take nothing of what is sent to it.
+    pub stall: Duration,
     /// How long answers in flight may go on after shutdown began.
     pub drain: Duration,
 }
@@ -25,8 +29,10 @@ impl Default for Limits {
             connections: 4096,
             connections_per_address: 512,
             handshake: Duration::from_secs(10),
-            header: Duration::from_secs(30),
+            header: Duration::from_secs(10),
             header_bytes: 64 << 10,
+            body: Duration::from_secs(30),
+            stall: Duration::from_secs(60),
             drain: Duration::from_secs(30),
         }
     }

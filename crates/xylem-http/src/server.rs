@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -22,6 +23,7 @@ use xylem_pki::PeerCertificate;
 use xylem_runtime::{Environment, Listener, Shutdown, Stream};
 
 use crate::error::MAX_JSON_BODY_BYTES;
+use crate::pace::{PacedBody, PacedStream};
 use crate::request_id::RequestId;
 use crate::turnstile::{Place, Turnstile};
 use crate::{Limits, Peer};
@@ -31,6 +33,12 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How long to rest when the system refuses a connection, e.g. for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long to listen to a peer after its handshake failed.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The smallest read buffer that hyper accepts, in bytes.
+const LEAST_BUFFER_BYTES: usize = 8 << 10;
 
 /// A port that cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -139,11 +147,13 @@ struct Connection {
 
 impl Connection {
     async fn run(self, stream: Box<dyn Stream>) {
-        let handshake = timeout(self.limits.handshake, self.tls.accept(stream)).await;
-        let stream = match handshake {
+        let stream = PacedStream::new(stream, self.limits.stall);
+        let handshake = self.tls.accept(stream).into_fallible();
+        let stream = match timeout(self.limits.handshake, handshake).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
+            Ok(Err((error, stream))) => {
                 tracing::debug!(peer.addr = %self.address, %error, "TLS handshake failed");
+                linger(stream).await;
                 return;
             }
             Err(_) => {
@@ -163,12 +173,17 @@ impl Connection {
         };
         let peer = Peer { address: self.address, certificate };
         let router = self.router;
-        let service = service_fn(move |request| answer(router.clone(), peer.clone(), request));
+        let body_limit = self.limits.body;
+        let service = service_fn(move |request: Request<Incoming>| {
+            let request = request.map(|body| PacedBody::new(Body::new(body), body_limit));
+            answer(router.clone(), peer.clone(), request)
+        });
         let mut connection = std::pin::pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(self.limits.header)
-                .max_buf_size(self.limits.header_bytes)
+                .max_header_size(self.limits.header_bytes)
+                .max_buf_size(self.limits.header_bytes.max(LEAST_BUFFER_BYTES))
                 .serve_connection(TokioIo::new(stream), service)
         );
         let ended = tokio::select! {
@@ -184,10 +199,23 @@ impl Connection {
     }
 }
 
+/// Lets the peer read why its handshake failed. Closing while bytes of its first request lie
+/// unread would reset the connection, and take the alert that says so along.
+async fn linger(mut stream: PacedStream<Box<dyn Stream>>) {
+    let mut rest = [0; 1024];
+    let reading = async {
+        stream.shutdown().await?;
+        while stream.read(&mut rest).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // However it ends, the connection is closed next.
+    let _ = timeout(LINGER, reading).await;
+}
+
 async fn answer(
     router: Router,
     peer: Peer,
-    request: Request<Incoming>,
+    request: Request<PacedBody>,
 ) -> Result<http::Response<Body>, std::convert::Infallible> {
     let id = RequestId::next();
     let mut request = request.map(Body::new);

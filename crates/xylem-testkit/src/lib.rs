@@ -11,7 +11,13 @@
 //! which is kept, with its logs, when the story fails. Waits look at state and are bounded.
 
 // A helper of tests that cannot go on must fail the test.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that cannot go on must fail, and say why"
+)]
 
 mod cut_proxy;
 mod packages;

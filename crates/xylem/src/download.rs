@@ -34,7 +34,7 @@ pub(crate) async fn download(
     let part = part_path(to);
     let file = File::create(&part).with_context(|| format!("cannot write {}", part.display()))?;
     let mut download = Download { descriptor, file, digesting: Digesting::default(), bar };
-    if let Err(error) = download.from_anywhere(access, &sources).await {
+    if let Err(error) = download.fetch_from_any(access, &sources).await {
         // Nothing half-fetched stays behind; what cannot be removed was at least never named.
         let _ = std::fs::remove_file(&part);
         return Err(error.into());
@@ -61,7 +61,7 @@ struct Download {
 }
 
 impl Download {
-    async fn from_anywhere(&mut self, access: &Access, sources: &Sources) -> anyhow::Result<()> {
+    async fn fetch_from_any(&mut self, access: &Access, sources: &Sources) -> anyhow::Result<()> {
         ensure!(
             !sources.candidates.is_empty(),
             "no distribution server has it yet; `xylem package placement` shows where it is"
@@ -69,7 +69,7 @@ impl Download {
         let client = ContentClient::new(access.transport.clone());
         let mut reasons = Vec::new();
         for candidate in &sources.candidates {
-            match self.from_one(&client, candidate).await {
+            match self.fetch_from(&client, candidate).await {
                 Ok(()) if self.is_right() => return Ok(()),
                 Ok(()) => {
                     reasons
@@ -82,7 +82,7 @@ impl Download {
         bail!("no distribution server gave the whole file ({})", reasons.join("; "))
     }
 
-    async fn from_one(
+    async fn fetch_from(
         &mut self,
         client: &ContentClient,
         candidate: &Candidate,

@@ -37,7 +37,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     match options.command {
         Command::Demo(demo) => demo::run(demo, &output).await,
         Command::Up(up) => roles::up(up, &output).await,
-        Command::Server(command) => roles::server(command, &output).await,
+        Command::Server(command) => Box::pin(roles::server(command, &output)).await,
         Command::Distribution(command) => roles::distribution(command, &output).await,
         Command::Completions { shell } => output.generated(|text| cli::completions(shell, text)),
         Command::Man { folder } => cli::man_pages(&folder).map_err(Failure::from),

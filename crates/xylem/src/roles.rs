@@ -26,7 +26,8 @@ use crate::{Failure, INSPECT};
 const ROOT_NAME: &str = "root";
 
 /// What a role logs where `XYLEM_LOG` does not say otherwise.
-const LOG_DEFAULT: &str = "info";
+/// The migrator tells every start that there is nothing to do.
+const LOG_DEFAULT: &str = "info,sea_orm_migration=warn";
 
 /// `xylem up`.
 pub(crate) async fn up(options: UpOptions, output: &Output) -> Result<(), Failure> {
@@ -117,7 +118,7 @@ pub(crate) async fn server(command: ServerCommand, output: &Output) -> Result<()
             let server = Server::open(environment, read_config(&config)?).await?;
             let address = server.local_address()?;
             tracing::info!(%address, "management server is ready");
-            server.run(shutdown_on_signal()?).await;
+            Box::pin(server.run(shutdown_on_signal()?)).await;
             Ok(())
         }
         ServerCommand::CheckConfig { config } => {

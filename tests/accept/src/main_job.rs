@@ -170,7 +170,7 @@ fn hostile_packages(fixtures: &Path) -> anyhow::Result<()> {
 }
 
 async fn try_hostile(fixtures: &Path, system: &System) -> anyhow::Result<()> {
-    let mut worst = Worst::default();
+    let (mut worst, mut inspector) = (Worst::default(), Worst::default());
     let (mut at_upload, mut at_install) = (0, 0);
     let mut hostile = packages(&fixtures.join("generated/bad"))?;
     hostile.extend(NOT_PACKAGES.iter().map(|name| fixtures.join("real").join(name)));
@@ -182,6 +182,13 @@ async fn try_hostile(fixtures: &Path, system: &System) -> anyhow::Result<()> {
                 .args(["package", "upload"])
                 .arg(&package)
                 .envs(system.environment()),
+        )?;
+        inspector.measure(
+            &name,
+            Command::new("sh")
+                .args(["-c", "exec \"$0\" inspect-stdin < \"$1\""])
+                .arg(&system.programs().xylem)
+                .arg(&package),
         )?;
         if !uploaded {
             at_upload += 1;
@@ -198,13 +205,26 @@ async fn try_hostile(fixtures: &Path, system: &System) -> anyhow::Result<()> {
     ensure!(staged == 0, "{staged} staged files are left");
     println!(
         "MAIN-JOB hostile refused_at_upload={at_upload} refused_at_install={at_install} taken=0 \
-         kept=0 worst_ms={} ({}) worst_kib={} ({}) server=alive",
+         kept=0 worst_ms={} ({}) worst_kib={} ({}) inspector_worst_ms={} inspector_worst_kib={} ({}) \
+         root_peak_kib={} server=alive",
         worst.took.as_millis(),
         worst.slowest,
         worst.kib,
         worst.largest,
+        inspector.took.as_millis(),
+        inspector.kib,
+        inspector.largest,
+        peak_kib(system, "root")?,
     );
     Ok(())
+}
+
+/// The most memory that a part has taken since it started, in KiB (`VmHWM`, proc(5)).
+fn peak_kib(system: &System, name: &str) -> anyhow::Result<u64> {
+    let id = system.process_id(name).context("the server did not live")?;
+    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
+    Ok(line.split_whitespace().nth(1).unwrap_or_default().parse()?)
 }
 
 /// Orders the package to be installed: the agent must turn it down and touch nothing.
@@ -254,10 +274,9 @@ impl Worst {
 
 /// The end-to-end stories.
 fn stories() -> anyhow::Result<()> {
-    let ended = run(Command::new("cargo")
-        .args(["test", "-p", "xylem-e2e"])
-        .current_dir(project()?))?
-    .require("the stories")?;
+    let ended =
+        run(Command::new("cargo").args(["test", "-p", "xylem-e2e"]).current_dir(project()?))?
+            .require("the stories")?;
     let mut told: BTreeMap<&str, usize> = BTreeMap::new();
     for line in ended.stdout.lines().filter(|line| line.starts_with("test ")) {
         *told.entry(line.rsplit(' ').next().unwrap_or_default()).or_default() += 1;

@@ -146,7 +146,9 @@ pub(crate) async fn read(world: World, history: History, seed: u64) -> anyhow::R
                 .map(|(id, bytes)| (*id, Arc::clone(bytes)))
         };
         let Some((id, whole)) = chosen else { continue };
-        let server = SERVERS[person.dice.random_range(0..SERVERS.len())].0;
+        let Some((server, _)) = SERVERS.get(person.dice.random_range(0..SERVERS.len())) else {
+            continue;
+        };
         let offset =
             if person.dice.random_bool(0.5) { 0 } else { person.dice.random_range(0..whole.len()) };
         if let Some((start, bytes)) = person.read(server, &id, offset).await? {

@@ -172,10 +172,9 @@ impl Faults {
     }
 
     fn host(&mut self) -> &'static str {
-        match self.dice.random_range(0..=SERVERS.len()) {
-            0 => SERVER,
-            number => SERVERS[number - 1].0,
-        }
+        // One past the last: the management server.
+        let number = self.dice.random_range(0..=SERVERS.len());
+        SERVERS.get(number).map_or(SERVER, |(name, _)| *name)
     }
 
     fn a_while(&mut self) -> Duration {

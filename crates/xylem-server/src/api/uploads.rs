@@ -7,7 +7,7 @@ use axum::extract::State;
 use http::StatusCode;
 use xylem_api::catalogue::{DeclareUpload, Upload, UploadState};
 use xylem_api::error::ErrorCode;
-use xylem_db::{Declaration, DistributionServer, NewUpload, Version};
+use xylem_db::{Declaration, DistributionServer, NewUpload, Upload as DbUpload, Version};
 use xylem_http::ApiError;
 use xylem_http::ApiJson;
 use xylem_model::{ByteSize, FileName, UploadId};
@@ -26,6 +26,9 @@ const UPLOAD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An ingest server that was silent for this long is out of reach. It reports every 30 seconds.
 const MAX_SILENCE: Duration = Duration::from_secs(120);
+
+/// Unfinished uploads that are looked through for one that goes on.
+const MAX_OPEN_UPLOADS: u64 = 1000;
 
 /// Room left on the ingest server beside the upload itself, in bytes: for its tree of hashes and
 /// what else is being written.
@@ -58,6 +61,9 @@ pub(super) async fn declare_upload(
         server: server.id,
         expires: now.plus(UPLOAD_LIFETIME),
     };
+    if let Some(open) = app.open_upload(&new, &caller).await? {
+        return Ok(Json(app.upload_wire(open).await?));
+    }
     check_space(&server, asked.size)?;
     match app.database.declare_upload(&new, &caller.actor(), now).await? {
         Declaration::Declared(upload) => Ok(Json(app.upload_wire(*upload).await?)),
@@ -113,6 +119,25 @@ pub(super) async fn cancel_upload(
 }
 
 impl App {
+    /// The upload that this caller announced before in the same words and did not finish: its
+    /// bytes that have arrived need not be sent again. Only with declared digests is it certain
+    /// that the bytes are the same.
+    async fn open_upload(&self, new: &NewUpload, by: &Caller) -> Result<Option<DbUpload>, Failure> {
+        if new.blake3.is_none() || new.sha256.is_none() {
+            return Ok(None);
+        }
+        let open = self.database.open_uploads(Some(new.server), MAX_OPEN_UPLOADS).await?;
+        let (now, actor) = (self.now(), by.audit_name());
+        Ok(open.into_iter().find(|upload| {
+            let same = NewUpload {
+                id: upload.declared.id,
+                expires: upload.declared.expires,
+                ..new.clone()
+            };
+            upload.declared == same && upload.actor == actor && now < same.expires
+        }))
+    }
+
     /// Where new files enter: the principal, else the root.
     async fn ingest_server(&self) -> Result<DistributionServer, Failure> {
         let servers = self.database.distribution_servers().await?;

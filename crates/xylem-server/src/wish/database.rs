@@ -214,7 +214,24 @@ impl WishStore for DatabaseWishStore {
     }
 
     async fn mark_published(&self, upload: UploadId, now: Timestamp) -> Result<(), WishError> {
-        self.database.mark_published(upload, now).await?;
+        let upload = self.database.mark_published(upload, now).await?;
+        let Some((file, number)) = upload.version else { return Ok(()) };
+        let versions = self.database.versions(file).await?;
+        let Some(version) = versions.iter().find(|version| version.number == number) else {
+            return Ok(());
+        };
+        // Its report would say the same a moment later; whoever asks at once hears it now.
+        let copy = PlacementReport {
+            content: version.content,
+            state: PlacementState::Present,
+            bytes: version.size,
+            verified: Some(now),
+            reason: None,
+            next_try: None,
+            stamp: version.stamp,
+        };
+        let server = upload.declared.server;
+        self.database.report_placements(server, &[copy], false, now).await?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -73,7 +73,7 @@ impl Story {
 }
 
 impl PackageStory {
-    async fn tell(system: &System, file: &PathBuf, output: &Output) -> Result<Self, Failure> {
+    async fn tell(system: &System, file: &Path, output: &Output) -> Result<Self, Failure> {
         let access = system.access();
         let bar = output.bar("digests", 0);
         let source = tokio::task::block_in_place(|| Source::open(file, &bar))?;

@@ -302,6 +302,11 @@ impl System {
         self.processes.iter().filter_map(Process::id).collect()
     }
 
+    /// The process id of a part, while it runs.
+    pub fn process_id(&self, name: &str) -> Option<u32> {
+        self.processes.iter().find(|process| process.name() == name)?.id()
+    }
+
     /// Sends SIGKILL to a part that stays in the books: for killing it while something else is
     /// being awaited.
     ///

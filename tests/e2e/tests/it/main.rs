@@ -1,9 +1,5 @@
 //! End to end, with real processes, real TLS, real files.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a story that cannot go on must fail"
-)]
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on must fail")]
 
 mod inspection;
 mod loss;

@@ -1,0 +1,127 @@
+//! Who may fetch from this server, and where this server may fetch.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use xylem_api::control::{ControlState, PeerAddress};
+use xylem_client::BaseUrl;
+use xylem_model::{ContentId, DistributionServerId, Party, Timestamp};
+use xylem_trust::{
+    Document, Envelope, GrantedEntries, Grants, Revocations, TrustError, TrustStore, check_window,
+};
+
+/// A server to fetch from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parent {
+    pub(crate) id: DistributionServerId,
+    pub(crate) name: String,
+    pub(crate) url: BaseUrl,
+}
+
+/// What `state/access.json` holds: the signed documents as they came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AccessFile {
+    pub(crate) grants: Envelope,
+    pub(crate) revocations: Envelope,
+    pub(crate) parents: Vec<PeerAddress>,
+    pub(crate) is_root: bool,
+    pub(crate) is_principal: bool,
+    pub(crate) may_remove: bool,
+}
+
+impl AccessFile {
+    /// The part of a state that concerns access.
+    pub(crate) fn of(state: &ControlState) -> Self {
+        Self {
+            grants: state.grants.clone(),
+            revocations: state.revocations.clone(),
+            parents: state.parents.clone(),
+            is_root: state.is_root,
+            is_principal: state.is_principal,
+            may_remove: state.may_remove,
+        }
+    }
+}
+
+/// What one peer may fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Granted {
+    /// Everything this server is to hold.
+    All,
+    /// These contents.
+    Only(BTreeSet<ContentId>),
+}
+
+/// Grants and revocations in force, ready to be asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    pub(crate) grants: Grants,
+    pub(crate) revocations: Revocations,
+    peers: BTreeMap<DistributionServerId, Granted>,
+    revoked: BTreeSet<Party>,
+    /// Best first.
+    pub(crate) parents: Vec<Parent>,
+    pub(crate) is_root: bool,
+    pub(crate) is_principal: bool,
+    pub(crate) may_remove: bool,
+}
+
+impl Access {
+    /// Opens documents that were written down here. Times are looked at when they are used, not
+    /// now: this server may have been off for long.
+    pub(crate) fn open(
+        file: &AccessFile,
+        trust: &TrustStore,
+        now: Timestamp,
+    ) -> Result<Self, TrustError> {
+        Ok(Self::new(trust.open(&file.grants, now)?, trust.open(&file.revocations, now)?, file))
+    }
+
+    /// Puts documents that were checked together.
+    pub(crate) fn new(grants: Grants, revocations: Revocations, file: &AccessFile) -> Self {
+        let peers = grants
+            .peers
+            .iter()
+            .map(|grant| {
+                let granted = match &grant.entries {
+                    GrantedEntries::All => Granted::All,
+                    GrantedEntries::Only(contents) => {
+                        Granted::Only(contents.iter().copied().collect())
+                    }
+                };
+                (grant.peer, granted)
+            })
+            .collect();
+        let revoked = revocations.parties.iter().copied().collect();
+        let parents = file.parents.iter().filter_map(usable_parent).collect();
+        let AccessFile { is_root, is_principal, may_remove, .. } = *file;
+        Self { grants, revocations, peers, revoked, parents, is_root, is_principal, may_remove }
+    }
+
+    /// Whether a party was removed.
+    pub(crate) fn is_revoked(&self, party: &Party) -> bool {
+        self.revoked.contains(party)
+    }
+
+    /// What a peer may fetch.
+    pub(crate) fn granted(&self, peer: &DistributionServerId) -> Option<&Granted> {
+        self.peers.get(peer)
+    }
+
+    /// Whether grants and revocations are still to be believed.
+    pub(crate) fn check_age(&self, now: Timestamp) -> Result<(), TrustError> {
+        let (grants, revocations) = (&self.grants, &self.revocations);
+        check_window(Grants::TYPE, grants.issued, grants.expires, now)?;
+        check_window(Revocations::TYPE, revocations.issued, revocations.expires, now)
+    }
+}
+
+fn usable_parent(peer: &PeerAddress) -> Option<Parent> {
+    match peer.url.parse() {
+        Ok(url) => Some(Parent { id: peer.id, name: peer.name.clone(), url }),
+        Err(error) => {
+            tracing::warn!(dp.id = %peer.id, %error, "a parent's address cannot be used");
+            None
+        }
+    }
+}

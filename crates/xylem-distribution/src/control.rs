@@ -1,0 +1,260 @@
+//! The control link: learning what is wanted.
+//!
+//! [`follow`] compares and takes over, over and over; [`watch`] only wakes it. Both can be stopped
+//! and started at any point: nothing depends on having seen an event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use xylem_api::control::{ControlState, StateChanged};
+use xylem_client::{ClientError, ControlClient, Deadlines};
+use xylem_model::{Epoch, Generation, Stamp};
+use xylem_runtime::{Backoff, Shutdown};
+use xylem_telemetry::chain;
+use xylem_trust::{Descriptor, DescriptorId, TrustError, TrustStore};
+
+use crate::data::DataError;
+use crate::documents::{CheckedState, StateError, check_state};
+use crate::manifest::{Change, Listing, SignedDescriptor};
+use crate::node::Node;
+
+/// The state is asked for this often even when nothing seems to have changed.
+const SLOW_POLL: Duration = Duration::from_secs(60);
+
+/// How long the management server may hold back the answer to a poll, in seconds.
+const LONG_POLL_SECONDS: u64 = 25;
+
+/// Silence after which a stream of events counts as broken: more than two heartbeats.
+const EVENT_SILENCE: Duration = Duration::from_secs(75);
+
+/// First and longest wait after a failure.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+/// How often state and descriptors are asked for again when the catalogue moves between the two.
+const MAX_ROUNDS: usize = 6;
+
+/// Most pages of descriptors in one listing: a hundred thousand files in small pages fit.
+const MAX_PAGES: usize = 10_000;
+
+/// Why the newest state could not be taken over. The one before stays in force.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FollowError {
+    #[error("the management server cannot be asked")]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("the management server sent a descriptor that is not believed")]
+    Descriptor(#[source] TrustError),
+    #[error(
+        "the descriptors that were sent are not those that the head of {stamp} names: something \
+         was left out or added"
+    )]
+    Incomplete { stamp: Stamp },
+    #[error("the list of descriptors does not end")]
+    Endless,
+    #[error("the new state cannot be written down")]
+    Data(#[from] DataError),
+}
+
+/// Takes over the newest state, now and whenever it may have changed.
+pub(crate) async fn follow(node: Arc<Node>, shutdown: Shutdown) {
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    loop {
+        let pause = tokio::select! {
+            result = take_over(&node) => match result {
+                Ok(()) => {
+                    backoff.reset();
+                    SLOW_POLL
+                }
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "the state before stays in force");
+                    metrics::counter!("xylem_distribution_state_refused_total").increment(1);
+                    backoff.next_wait(&*node.environment.rng).max(RETRY.0)
+                }
+            },
+            () = shutdown.begun() => return,
+        };
+        let woken = async {
+            node.resync.notified().await;
+            if backoff.failures() > 0 {
+                // Woken while something is wrong: not at once, or every event costs a failure.
+                tokio::time::sleep(RETRY.0).await;
+            }
+        };
+        tokio::select! {
+            () = woken => {}
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.begun() => return,
+        }
+    }
+}
+
+/// Asks for the newest state, checks all of it, and takes it over.
+async fn take_over(node: &Arc<Node>) -> Result<(), FollowError> {
+    let mut whole_set = false;
+    let mut last = Stamp::default();
+    for _ in 0..MAX_ROUNDS {
+        let state = node.control.state().await?;
+        let checked = Arc::new(check(node, &state).await?);
+        last = checked.head.head.stamp;
+        take_over_access(node, &checked).await?;
+        let unchanged = Change::default();
+        if agrees(node, &unchanged, &checked) {
+            return take_over_wishes(node, unchanged, checked).await;
+        }
+        let since = if whole_set { Stamp::default() } else { node.catalogue().manifest.stamp() };
+        let listing = list(node, &checked.trust, since).await?;
+        let change = Change::to(&node.catalogue().manifest, &listing);
+        if agrees(node, &change, &checked) {
+            return take_over_wishes(node, change, checked).await;
+        }
+        // Either the catalogue has moved on between the two questions, or the difference does not
+        // lead where it should: then the whole set is asked for, once.
+        if listing.stamp <= checked.head.head.stamp {
+            if listing.full {
+                break;
+            }
+            whole_set = true;
+        }
+    }
+    Err(FollowError::Incomplete { stamp: last })
+}
+
+async fn check(node: &Arc<Node>, state: &ControlState) -> Result<CheckedState, StateError> {
+    check_state(&node.trust(), state, node.id, node.seen(), node.now())
+}
+
+fn agrees(node: &Node, change: &Change, checked: &CheckedState) -> bool {
+    node.catalogue().manifest.agrees_after(change, &checked.head.head)
+}
+
+async fn take_over_access(
+    node: &Arc<Node>,
+    checked: &Arc<CheckedState>,
+) -> Result<(), FollowError> {
+    let (target, checked) = (Arc::clone(node), Arc::clone(checked));
+    node.environment.disk.run(move |fs| target.take_over_access(fs, &checked)).await?;
+    node.work.notify_one();
+    Ok(())
+}
+
+async fn take_over_wishes(
+    node: &Arc<Node>,
+    change: Change,
+    checked: Arc<CheckedState>,
+) -> Result<(), FollowError> {
+    let catalogue_head = node.catalogue().manifest.head().map(|signed| signed.envelope.clone());
+    if change.is_empty() && catalogue_head.as_ref() == Some(&checked.head.envelope) {
+        return Ok(());
+    }
+    let stamp = checked.head.head.stamp;
+    let (added, dropped) = (change.add.len(), change.drop.len());
+    let target = Arc::clone(node);
+    node.environment.disk.run(move |fs| target.take_over_wishes(fs, &change, &checked)).await?;
+    tracing::info!(sync.generation = %stamp, added, dropped, "state taken over");
+    node.ledger.wake();
+    node.work.notify_one();
+    Ok(())
+}
+
+/// Fetches and checks descriptors that changed after a stamp: all pages.
+async fn list(node: &Arc<Node>, trust: &TrustStore, since: Stamp) -> Result<Listing, FollowError> {
+    let mut listing = Listing::default();
+    let mut from: (Epoch, Generation) = (since.epoch, since.generation);
+    for page_number in 0..MAX_PAGES {
+        let page = node.control.descriptors(from.0, from.1).await?;
+        if page_number == 0 {
+            listing.full = page.full || since == Stamp::default();
+        }
+        let (trust, now, envelopes) = (trust.clone(), node.now(), page.descriptors);
+        // Checking signatures is work, not waiting.
+        let opened = node.environment.disk.run(move |_| open_all(&trust, envelopes, now)).await;
+        listing.added.extend(opened.map_err(FollowError::Descriptor)?);
+        listing.removed.extend(page.removed);
+        listing.stamp = page.stamp;
+        match page.next {
+            None => return Ok(listing),
+            Some(next) => from = (page.stamp.epoch, Generation(next)),
+        }
+    }
+    Err(FollowError::Endless)
+}
+
+fn open_all(
+    trust: &TrustStore,
+    envelopes: Vec<xylem_trust::Envelope>,
+    now: xylem_model::Timestamp,
+) -> Result<Vec<SignedDescriptor>, TrustError> {
+    envelopes
+        .into_iter()
+        .map(|envelope| {
+            let descriptor = Arc::new(trust.open::<Descriptor>(&envelope, now)?);
+            Ok(SignedDescriptor { id: DescriptorId::of(&envelope), envelope, descriptor })
+        })
+        .collect()
+}
+
+/// Wakes [`follow`] when the management server says that something changed: by a stream of
+/// events, and by held polls where a proxy breaks the stream.
+pub(crate) async fn watch(node: Arc<Node>, shutdown: Shutdown) {
+    let deadlines = Deadlines { stall: EVENT_SILENCE, ..Deadlines::default() };
+    let transport = node.control.transport().with_deadlines(deadlines);
+    let control = ControlClient::new(transport, node.control.server().clone());
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    loop {
+        let watching = async {
+            let broken = follow_events(&node, &control).await;
+            tracing::debug!(error = %chain(&broken), "no stream of events");
+            match long_poll(&node, &control).await {
+                Ok(()) => backoff.reset(),
+                Err(error) => tracing::debug!(error = %chain(&error), "no held poll either"),
+            }
+            tokio::time::sleep(backoff.next_wait(&*node.environment.rng)).await;
+        };
+        tokio::select! {
+            () = watching => {}
+            () = shutdown.begun() => return,
+        }
+    }
+}
+
+/// Reads events until the stream breaks, and says why it did.
+async fn follow_events(node: &Node, control: &ControlClient) -> ClientError {
+    let mut events = match control.events().await {
+        Ok(events) => events,
+        Err(error) => return error,
+    };
+    // What happened before the stream was open has no event.
+    node.resync.notify_one();
+    loop {
+        match events.next::<StateChanged>().await {
+            Ok(Some(changed)) => note_change(node, changed),
+            Ok(None) => {
+                let server = control.server().clone();
+                let reason = "the stream of events ended".to_owned();
+                return ClientError::Protocol { server, reason };
+            }
+            Err(error) => return error,
+        }
+    }
+}
+
+/// Asks once, and is answered when something changes or after some time.
+async fn long_poll(node: &Node, control: &ControlClient) -> Result<(), ClientError> {
+    let stamp = node.catalogue().manifest.stamp();
+    let path = format!(
+        "/v1/control/changes?wait={LONG_POLL_SECONDS}&epoch={}&since={}",
+        stamp.epoch.0, stamp.generation.0
+    );
+    let request = Request::builder().uri(path);
+    let changed = control.transport().json(control.server(), request, None::<&()>).await?;
+    note_change(node, changed);
+    Ok(())
+}
+
+fn note_change(node: &Node, changed: StateChanged) {
+    if changed.stamp != node.catalogue().manifest.stamp() {
+        node.resync.notify_one();
+    }
+}

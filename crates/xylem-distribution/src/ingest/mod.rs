@@ -1,0 +1,24 @@
+//! Taking uploads in.
+//!
+//! An upload has a record, `state/uploads/ID.json`, that says how far it is; each step is written
+//! down before the next is taken, and each can be repeated:
+//!
+//! ```text
+//! receiving → completing → committed → published
+//!                    ↘ refused
+//! ```
+//!
+//! A crash leaves an upload that goes on: by its sender repeating what it was about to do, or, from
+//! *completing* on, by [`housekeeping`] alone. While `receiving`, nothing is owed to anybody; from
+//! `committed` on the catalogue names the file, so it is published whatever happens.
+
+mod finish;
+mod housekeeping;
+mod receive;
+mod record;
+mod routes;
+mod slots;
+
+pub(crate) use housekeeping::{offer_committed, run as housekeeping, sweep_staged};
+pub(crate) use routes::routes;
+pub(crate) use slots::Uploads;

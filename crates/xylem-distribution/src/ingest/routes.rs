@@ -1,0 +1,138 @@
+//! `/v1/ingest/{upload}`: where the bytes of an upload go.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, Request, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::{HeaderMap, header};
+use serde::Deserialize;
+use tokio::task::JoinError;
+use xylem_api::error::ErrorCode;
+use xylem_api::ingest::IngestProgress;
+use xylem_http::{ApiError, Peer};
+use xylem_model::UploadId;
+
+use super::finish::finish;
+use super::receive::{progress, receive};
+use super::record::Facts;
+use crate::node::Node;
+use crate::tickets;
+
+/// When a sender may ask again while this server is not where new files enter, in seconds.
+const RETRY_AFTER_SECONDS: u32 = 10;
+
+#[derive(Debug, Deserialize)]
+struct PartQuery {
+    offset: u64,
+}
+
+/// The routes of uploads.
+pub(crate) fn routes() -> Router<Arc<Node>> {
+    Router::new()
+        .route("/v1/ingest/{upload}", get(get_progress).put(put_part))
+        .route("/v1/ingest/{upload}/complete", post(complete))
+}
+
+async fn get_progress(
+    State(node): State<Arc<Node>>,
+    peer: Peer,
+    headers: HeaderMap,
+    upload: Result<Path<UploadId>, PathRejection>,
+) -> Result<Json<IngestProgress>, ApiError> {
+    let facts = authorise(&node, &peer, &headers, upload)?;
+    let slot = node.uploads.slot(facts.upload);
+    Ok(Json(progress(&node, &slot, &facts).await?))
+}
+
+async fn put_part(
+    State(node): State<Arc<Node>>,
+    peer: Peer,
+    upload: Result<Path<UploadId>, PathRejection>,
+    query: Result<Query<PartQuery>, QueryRejection>,
+    request: Request,
+) -> Result<Json<IngestProgress>, ApiError> {
+    let facts = authorise(&node, &peer, request.headers(), upload)?;
+    let Query(PartQuery { offset }) = query.map_err(|_| {
+        ApiError::new(ErrorCode::BadRequest, "say where the part begins: ?offset=BYTES")
+    })?;
+    let length = declared_length(request.headers());
+    if offset.checked_add(length).is_none_or(|end| end > facts.size) {
+        let message = format!(
+            "the part would end beyond the {} bytes that were declared for this upload",
+            facts.size
+        );
+        return Err(ApiError::new(ErrorCode::TooLarge, message));
+    }
+    let slot = node.uploads.slot(facts.upload);
+    let work = slot.try_work().ok_or_else(|| {
+        let message = "another request is sending this upload: wait until it ends";
+        ApiError::new(ErrorCode::Conflict, message)
+    })?;
+    // A task of its own: what has arrived is kept even when the sender is gone and nobody waits
+    // for the answer.
+    let receiving = receive(node, slot, work, facts, offset, request.into_body());
+    Ok(Json(tokio::spawn(receiving).await.map_err(lost)??))
+}
+
+async fn complete(
+    State(node): State<Arc<Node>>,
+    peer: Peer,
+    headers: HeaderMap,
+    upload: Result<Path<UploadId>, PathRejection>,
+) -> Result<Json<IngestProgress>, ApiError> {
+    let facts = authorise(&node, &peer, &headers, upload)?;
+    // As above: once begun it is brought to its end. A second caller waits for the first.
+    let finishing = async move {
+        let work = node.uploads.slot(facts.upload).work().await;
+        finish(node, work, facts).await
+    };
+    Ok(Json(tokio::spawn(finishing).await.map_err(lost)??))
+}
+
+fn authorise(
+    node: &Node,
+    peer: &Peer,
+    headers: &HeaderMap,
+    upload: Result<Path<UploadId>, PathRejection>,
+) -> Result<Facts, ApiError> {
+    let Path(upload) = upload.map_err(|_| ApiError::not_found("no such upload"))?;
+    let access = node.access().ok_or_else(not_ready)?;
+    if peer.party().is_some_and(|party| access.is_revoked(&party)) {
+        return Err(ApiError::new(ErrorCode::Revoked, "this certificate was revoked"));
+    }
+    let ticket = tickets::presented(node, peer, headers)?.ok_or_else(|| {
+        ApiError::new(
+            ErrorCode::Unauthorized,
+            "sending an upload needs the ticket that the management server gave for it",
+        )
+    })?;
+    let facts =
+        Facts::in_ticket(ticket).filter(|facts| facts.upload == upload).ok_or_else(|| {
+            ApiError::new(ErrorCode::Forbidden, "the ticket is not for sending this upload")
+        })?;
+    if !access.is_principal {
+        return Err(ApiError::unavailable(
+            "new files do not enter at this server any more: ask the management server for the \
+             upload's present address",
+            RETRY_AFTER_SECONDS,
+        ));
+    }
+    Ok(facts)
+}
+
+fn not_ready() -> ApiError {
+    let message = "this server has not yet heard from its management server: try again shortly";
+    ApiError::unavailable(message, RETRY_AFTER_SECONDS)
+}
+
+/// The declared length of the body; 0 where there is none, which the staged file then watches.
+fn declared_length(headers: &HeaderMap) -> u64 {
+    let value = headers.get(header::CONTENT_LENGTH);
+    value.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0)
+}
+
+fn lost(error: JoinError) -> ApiError {
+    ApiError::internal("taking in the upload", error)
+}

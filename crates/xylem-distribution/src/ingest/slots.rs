@@ -1,0 +1,177 @@
+//! Uploads under way, in memory.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OwnedMutexGuard;
+use xylem_api::error::ErrorCode;
+use xylem_blobs::{BlobError, DigestSet, StageKey, StagedFile};
+use xylem_http::ApiError;
+use xylem_model::{ContentId, Timestamp, UploadId};
+
+use super::record::{Facts, Record, Stage};
+use crate::node::Node;
+
+/// Uploads under way. One request at a time works on each.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads {
+    slots: Mutex<HashMap<UploadId, Arc<Slot>>>,
+    finishing: Mutex<HashMap<UploadId, ContentId>>,
+}
+
+/// One upload under way.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    work: Arc<tokio::sync::Mutex<Work>>,
+    /// Bytes staged, as of the last piece; read while somebody else works.
+    offset: AtomicU64,
+}
+
+/// What whoever works on an upload has in hand.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    pub(crate) record: Option<Record>,
+    /// Kept open between two parts: opening it again reads all its bytes to hash them.
+    pub(crate) staged: Option<StagedFile>,
+    /// When it was last worked on.
+    pub(crate) used: Timestamp,
+}
+
+impl Slot {
+    /// The exclusive use of an upload; none while another has it.
+    pub(crate) fn try_work(&self) -> Option<OwnedMutexGuard<Work>> {
+        Arc::clone(&self.work).try_lock_owned().ok()
+    }
+
+    /// The exclusive use of an upload, once others are done.
+    pub(crate) async fn work(&self) -> OwnedMutexGuard<Work> {
+        Arc::clone(&self.work).lock_owned().await
+    }
+
+    /// Bytes staged, as far as is known.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_offset(&self, offset: u64) {
+        self.offset.store(offset, Ordering::Relaxed);
+    }
+}
+
+impl Uploads {
+    /// The place of an upload.
+    pub(crate) fn slot(&self, upload: UploadId) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(upload).or_default())
+    }
+
+    /// Whether this content is about to be published by an upload, so that nobody else need
+    /// fetch it.
+    pub(crate) fn is_finishing(&self, content: &ContentId) -> bool {
+        let finishing = self.finishing.lock().unwrap_or_else(PoisonError::into_inner);
+        finishing.values().any(|other| other == content)
+    }
+
+    /// Marks an upload as about to be published until the guard is dropped.
+    pub(crate) fn finishing(&self, upload: UploadId, content: ContentId) -> Finishing<'_> {
+        let mut finishing = self.finishing.lock().unwrap_or_else(PoisonError::into_inner);
+        finishing.insert(upload, content);
+        Finishing { uploads: self, upload }
+    }
+
+    /// Lets go of what nobody has worked on since `before`; it is on the disk.
+    pub(crate) fn close_idle(&self, before: Timestamp) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.retain(|_, slot| {
+            let in_use = Arc::strong_count(slot) > 1;
+            in_use || slot.try_work().is_none_or(|work| work.used >= before)
+        });
+    }
+}
+
+/// See [`Uploads::finishing`].
+pub(crate) struct Finishing<'a> {
+    uploads: &'a Uploads,
+    upload: UploadId,
+}
+
+impl Drop for Finishing<'_> {
+    fn drop(&mut self) {
+        let mut finishing = self.uploads.finishing.lock().unwrap_or_else(PoisonError::into_inner);
+        finishing.remove(&self.upload);
+    }
+}
+
+impl Work {
+    /// Finds the record, or makes it; another ticket must say the same of the same upload.
+    pub(crate) async fn load(&mut self, node: &Arc<Node>, facts: &Facts) -> Result<(), ApiError> {
+        self.used = node.now();
+        if self.record.is_none() {
+            let (target, id) = (Arc::clone(node), facts.upload);
+            let read = move |fs: &dyn xylem_runtime::Fs| Record::read(fs, &target.folder, id);
+            self.record = node
+                .environment
+                .disk
+                .run(read)
+                .await
+                .map_err(|error| ApiError::internal("reading the upload's record", error))?;
+        }
+        match &self.record {
+            Some(record) if record.facts == *facts => Ok(()),
+            Some(_) => Err(ApiError::new(
+                ErrorCode::Conflict,
+                "another ticket said something else of this upload: declare a new one",
+            )),
+            None => self.write(node, facts, Stage::Receiving).await,
+        }
+    }
+
+    /// Moves on to a stage, on the disk first.
+    pub(crate) async fn write(
+        &mut self,
+        node: &Arc<Node>,
+        facts: &Facts,
+        stage: Stage,
+    ) -> Result<(), ApiError> {
+        let record = Record { facts: facts.clone(), stage, touched: node.now() };
+        let (target, written) = (Arc::clone(node), record.clone());
+        node.environment
+            .disk
+            .run(move |fs| written.write(fs, &target.folder))
+            .await
+            .map_err(|error| ApiError::internal("writing the upload's record", error))?;
+        self.record = Some(record);
+        Ok(())
+    }
+
+    /// The staged file, opened where it is not.
+    pub(crate) async fn take_staged(
+        &mut self,
+        node: &Arc<Node>,
+        facts: &Facts,
+    ) -> Result<StagedFile, ApiError> {
+        if let Some(staged) = self.staged.take() {
+            return Ok(staged);
+        }
+        let (key, size) = (StageKey::Upload(facts.upload), facts.size);
+        node.repository
+            .run(move |repository| repository.stage(&key, size, DigestSet::Blake3AndSha256))
+            .await
+            .map_err(|error| blob_error("staging the upload", error))
+    }
+}
+
+/// How a failure of the repository is answered to the sender of an upload.
+pub(crate) fn blob_error(doing: &'static str, error: BlobError) -> ApiError {
+    let code = match &error {
+        BlobError::NoSpace { .. } => ErrorCode::NoSpace,
+        BlobError::Overrun { .. } => ErrorCode::TooLarge,
+        BlobError::Gap { .. } | BlobError::Busy { .. } | BlobError::Incomplete { .. } => {
+            ErrorCode::Conflict
+        }
+        BlobError::Mismatch { .. } => ErrorCode::DigestMismatch,
+        _ => return ApiError::internal(doing, error),
+    };
+    ApiError::new(code, error.to_string())
+}

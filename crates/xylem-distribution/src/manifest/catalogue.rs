@@ -1,0 +1,210 @@
+//! The wish beside reality.
+//!
+//! What is missing and what is held though unwanted is kept up to date with each change, so that
+//! a server with a hundred thousand files does not count them all for each one that moves.
+//! [`Catalogue::recount`] counts them all, at start and now and then.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use xylem_model::{ContentId, FileKind, FileName, Timestamp, UploadId};
+use xylem_sync::Wanted;
+use xylem_trust::{Descriptor, DescriptorId, Envelope};
+
+use super::set::{Change, Manifest, SignedHead};
+
+/// Content that is held though no longer wanted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Unwanted {
+    /// Since when.
+    pub(crate) since: Timestamp,
+    /// The last descriptor that named it: what a management server that was restored from an old
+    /// backup needs to take it up again. Content that never had one here has none.
+    pub(crate) descriptor: Option<Envelope>,
+}
+
+/// What is wanted, missing and unwanted.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogue {
+    pub(crate) manifest: Manifest,
+    /// Uploads that were committed here and are not yet in the manifest: a file is offered as
+    /// soon as it is published, not when the next head has come.
+    ahead: HashMap<UploadId, Arc<Descriptor>>,
+    missing: BTreeMap<ContentId, Wanted>,
+    unwanted: BTreeMap<ContentId, Unwanted>,
+}
+
+impl Catalogue {
+    /// A catalogue with what was written down about unwanted content.
+    pub(crate) fn new(manifest: Manifest, unwanted: BTreeMap<ContentId, Unwanted>) -> Self {
+        Self { manifest, unwanted, ..Self::default() }
+    }
+
+    /// What a content means, where it is wanted.
+    pub(crate) fn wanted(&self, content: &ContentId) -> Option<&Arc<Descriptor>> {
+        let ahead = || self.ahead.values().find(|descriptor| descriptor.content == *content);
+        self.manifest.by_content(content).or_else(ahead)
+    }
+
+    /// What a name means.
+    pub(crate) fn named(&self, kind: FileKind, name: &FileName) -> Option<&Arc<Descriptor>> {
+        let same = |d: &&Arc<Descriptor>| d.kind == kind && d.name == *name;
+        let ahead = self.ahead.values().filter(same).max_by_key(|d| d.version);
+        let listed = self.manifest.by_name(kind, name);
+        match (ahead, listed) {
+            (Some(ahead), Some(listed)) if ahead.version <= listed.version => Some(listed),
+            (ahead, listed) => ahead.or(listed),
+        }
+    }
+
+    /// Whether content is kept although it is no longer wanted.
+    pub(crate) fn is_in_grace(&self, content: &ContentId) -> bool {
+        self.unwanted.contains_key(content)
+    }
+
+    /// Wanted content that is not here.
+    pub(crate) const fn missing(&self) -> &BTreeMap<ContentId, Wanted> {
+        &self.missing
+    }
+
+    /// Content that is here and not wanted.
+    pub(crate) const fn unwanted(&self) -> &BTreeMap<ContentId, Unwanted> {
+        &self.unwanted
+    }
+
+    /// What content a step would leave unwanted, with the descriptors it drops.
+    pub(crate) fn orphaned_by(&self, change: &Change) -> Vec<(ContentId, DescriptorId)> {
+        let added: HashSet<ContentId> =
+            change.add.iter().map(|added| added.descriptor.content).collect();
+        change
+            .drop
+            .iter()
+            .filter_map(|id| Some((self.manifest.get(id)?.content, *id)))
+            .filter(|(content, _)| !self.missing.contains_key(content) && !added.contains(content))
+            .collect()
+    }
+
+    /// Takes a step that is durable. `held` says what is published here, `orphans` what is known
+    /// of the content that the step leaves unwanted.
+    pub(crate) fn apply(
+        &mut self,
+        change: &Change,
+        head: SignedHead,
+        orphans: BTreeMap<ContentId, Unwanted>,
+        held: impl Fn(&ContentId) -> bool,
+    ) {
+        let dropped: Vec<ContentId> =
+            change.drop.iter().filter_map(|id| Some(self.manifest.get(id)?.content)).collect();
+        let stamp = head.head.stamp;
+        self.manifest.apply(change, head);
+        self.ahead.retain(|_, descriptor| descriptor.stamp > stamp);
+        for added in &change.add {
+            self.note(&added.descriptor.content, held(&added.descriptor.content), None);
+        }
+        for content in dropped {
+            self.note(&content, held(&content), orphans.get(&content).cloned());
+        }
+    }
+
+    /// Offers a committed upload before the manifest names it.
+    pub(crate) fn offer(&mut self, upload: UploadId, descriptor: Descriptor) {
+        if descriptor.stamp > self.manifest.stamp() {
+            self.unwanted.remove(&descriptor.content);
+            self.ahead.insert(upload, Arc::new(descriptor));
+        }
+    }
+
+    /// Notes that content has appeared here or gone.
+    pub(crate) fn note_held(&mut self, content: &ContentId, held: bool, now: Timestamp) {
+        self.note(content, held, Some(Unwanted { since: now, descriptor: None }));
+    }
+
+    fn note(&mut self, content: &ContentId, held: bool, orphan: Option<Unwanted>) {
+        let listed = self.manifest.by_content(content).map(|d| Wanted {
+            content: d.content,
+            size: d.size,
+            stamp: d.stamp,
+        });
+        let wanted = listed.is_some() || self.wanted(content).is_some();
+        match listed {
+            Some(listed) if !held => self.missing.insert(*content, listed),
+            _ => self.missing.remove(content),
+        };
+        if wanted || !held {
+            self.unwanted.remove(content);
+        } else if let Some(orphan) = orphan {
+            self.unwanted.entry(*content).or_insert(orphan);
+        }
+    }
+
+    /// Compares everything wanted with everything held.
+    pub(crate) fn recount(&mut self, held: &[(ContentId, u64)], now: Timestamp) {
+        let sizes: HashMap<ContentId, u64> = held.iter().copied().collect();
+        self.unwanted.retain(|content, _| sizes.contains_key(content));
+        self.missing.clear();
+        let wanted: Vec<ContentId> = self.manifest.descriptors().map(|d| d.content).collect();
+        for content in wanted {
+            self.note(&content, sizes.contains_key(&content), None);
+        }
+        if self.manifest.head().is_some() {
+            for content in sizes.keys() {
+                self.note_held(content, true, now);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::set::tests::{head_over, signed};
+    use super::*;
+
+    fn orphan(since: i64) -> Unwanted {
+        Unwanted { since: Timestamp::from_unix_ms(since), descriptor: None }
+    }
+
+    #[test]
+    fn content_is_missing_until_held_and_unwanted_once_dropped() {
+        let one = signed(1, 1, "a");
+        let content = one.descriptor.content;
+        let mut catalogue = Catalogue::default();
+        let add = Change { add: vec![one.clone()], drop: Vec::new() };
+        catalogue.apply(&add, head_over(&[&one], 1), BTreeMap::new(), |_| false);
+        assert!(catalogue.missing().contains_key(&content));
+        catalogue.note_held(&content, true, Timestamp::default());
+        assert!(catalogue.missing().is_empty() && catalogue.unwanted().is_empty());
+
+        let drop = Change { add: Vec::new(), drop: vec![one.id] };
+        assert_eq!(catalogue.orphaned_by(&drop), [(content, one.id)]);
+        let orphans = BTreeMap::from([(content, orphan(5))]);
+        catalogue.apply(&drop, head_over(&[], 2), orphans, |_| true);
+        assert!(catalogue.wanted(&content).is_none() && catalogue.is_in_grace(&content));
+        assert_eq!(catalogue.unwanted()[&content].since.unix_ms(), 5);
+
+        catalogue.apply(&add, head_over(&[&one], 3), BTreeMap::new(), |_| true);
+        assert!(!catalogue.is_in_grace(&content), "wanted again");
+    }
+
+    #[test]
+    fn a_committed_upload_is_offered_until_the_manifest_names_it() {
+        let one = signed(1, 1, "a");
+        let mut catalogue = Catalogue::default();
+        let upload = UploadId::from_parts(1, &[1; 10]);
+        catalogue.offer(upload, (*one.descriptor).clone());
+        assert!(catalogue.named(one.descriptor.kind, &one.descriptor.name).is_some());
+        assert!(catalogue.missing().is_empty(), "nobody else has it yet");
+        let add = Change { add: vec![one.clone()], drop: Vec::new() };
+        catalogue.apply(&add, head_over(&[&one], 900), BTreeMap::new(), |_| true);
+        assert!(catalogue.ahead.is_empty());
+        assert!(catalogue.wanted(&one.descriptor.content).is_some());
+    }
+
+    #[test]
+    fn without_a_head_nothing_counts_as_unwanted() {
+        let mut catalogue = Catalogue::default();
+        let content = ContentId::of(b"x");
+        catalogue.recount(&[(content, 1)], Timestamp::default());
+        assert!(catalogue.unwanted().is_empty());
+    }
+}

@@ -1,0 +1,287 @@
+//! What all tasks of one distribution server share.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tokio::sync::Notify;
+use xylem_blobs::Repository;
+use xylem_client::{ContentClient, ControlClient};
+use xylem_model::{ContentId, DistributionServerId, Timestamp};
+use xylem_pki::{Identity, TrustAnchors};
+use xylem_runtime::{Environment, Fs};
+use xylem_trust::{Envelope, TrustStore};
+
+use crate::access::{Access, AccessFile};
+use crate::data::{DataError, DataFolder, Settings, damaged, read_json, write_json};
+use crate::documents::{CheckedState, Seen};
+use crate::ingest::Uploads;
+use crate::inspector::Inspector;
+use crate::manifest::{Catalogue, Change, Manifest, ManifestLog, Unwanted};
+use crate::report::Ledger;
+
+/// One distribution server, from the inside.
+pub(crate) struct Node {
+    pub(crate) environment: Environment,
+    pub(crate) folder: DataFolder,
+    pub(crate) settings: Settings,
+    pub(crate) id: DistributionServerId,
+    pub(crate) identity: Identity,
+    pub(crate) anchors: TrustAnchors,
+    pub(crate) repository: Repository,
+    pub(crate) control: ControlClient,
+    pub(crate) content: ContentClient,
+    pub(crate) inspector: Arc<dyn Inspector>,
+    pub(crate) ledger: Ledger,
+    pub(crate) uploads: Uploads,
+    /// Something may have changed at the management server.
+    pub(crate) resync: Notify,
+    /// Something may have to be fetched or removed.
+    pub(crate) work: Notify,
+    state: State,
+    log: Mutex<ManifestLog>,
+    /// Held while a wish is looked at and acted on for good, and while wishes change: what is
+    /// removed was unwanted at that very moment.
+    wish_gate: Mutex<()>,
+}
+
+struct State {
+    trust: RwLock<Arc<TrustStore>>,
+    access: RwLock<Option<Arc<Access>>>,
+    catalogue: RwLock<Catalogue>,
+    seen: Mutex<Seen>,
+}
+
+/// What was read from the data folder.
+pub(crate) struct Restored {
+    trust: TrustStore,
+    access: Option<Access>,
+    catalogue: Catalogue,
+    seen: Seen,
+    log: ManifestLog,
+}
+
+impl Restored {
+    /// Reads what was in force when this server last ran.
+    pub(crate) fn read(
+        fs: &dyn Fs,
+        folder: &DataFolder,
+        now: Timestamp,
+    ) -> Result<Self, DataError> {
+        let path = folder.trust();
+        let envelope: Envelope = read_json(fs, &path)?
+            .ok_or_else(|| DataError::NotEnrolled { path: folder.root().to_owned() })?;
+        let trust = TrustStore::pin(envelope).map_err(|source| damaged(&path, source))?;
+        let access = read_json::<AccessFile>(fs, &folder.access())?;
+        let access = access.and_then(|file| {
+            Access::open(&file, &trust, now)
+                .inspect_err(|error| tracing::warn!(%error, "grants on the disk are not believed"))
+                .ok()
+        });
+        let (mut log, mut manifest) = ManifestLog::open(fs, &folder.manifest())?;
+        if let Some(signed) = manifest.head()
+            && let Err(error) = trust.open::<xylem_trust::Head>(&signed.envelope, now)
+        {
+            tracing::warn!(%error, "the manifest on the disk is not believed; it is fetched anew");
+            log.clear()?;
+            manifest = Manifest::default();
+        }
+        let unwanted: BTreeMap<ContentId, Unwanted> =
+            read_json(fs, &folder.unwanted())?.unwrap_or_default();
+        let seen = read_json(fs, &folder.seen())?.unwrap_or_default();
+        Ok(Self { trust, access, catalogue: Catalogue::new(manifest, unwanted), seen, log })
+    }
+}
+
+/// What a node is made of besides its state.
+pub(crate) struct Parts {
+    pub(crate) environment: Environment,
+    pub(crate) folder: DataFolder,
+    pub(crate) settings: Settings,
+    pub(crate) id: DistributionServerId,
+    pub(crate) identity: Identity,
+    pub(crate) anchors: TrustAnchors,
+    pub(crate) repository: Repository,
+    pub(crate) control: ControlClient,
+    pub(crate) content: ContentClient,
+    pub(crate) inspector: Arc<dyn Inspector>,
+}
+
+impl Node {
+    pub(crate) fn new(parts: Parts, restored: Restored) -> Self {
+        let state = State {
+            trust: RwLock::new(Arc::new(restored.trust)),
+            access: RwLock::new(restored.access.map(Arc::new)),
+            catalogue: RwLock::new(restored.catalogue),
+            seen: Mutex::new(restored.seen),
+        };
+        Self {
+            environment: parts.environment,
+            folder: parts.folder,
+            settings: parts.settings,
+            id: parts.id,
+            identity: parts.identity,
+            anchors: parts.anchors,
+            repository: parts.repository,
+            control: parts.control,
+            content: parts.content,
+            inspector: parts.inspector,
+            ledger: Ledger::default(),
+            uploads: Uploads::default(),
+            resync: Notify::new(),
+            work: Notify::new(),
+            state,
+            log: Mutex::new(restored.log),
+            wish_gate: Mutex::default(),
+        }
+    }
+
+    /// The present moment.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.environment.clock.now()
+    }
+
+    /// The trust document in force.
+    pub(crate) fn trust(&self) -> Arc<TrustStore> {
+        Arc::clone(&self.state.trust.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Grants, revocations and parents in force; none until the management server was heard.
+    pub(crate) fn access(&self) -> Option<Arc<Access>> {
+        self.state.access.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is wanted. Held for moments only.
+    pub(crate) fn catalogue(&self) -> RwLockReadGuard<'_, Catalogue> {
+        self.state.catalogue.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn catalogue_mut(&self) -> RwLockWriteGuard<'_, Catalogue> {
+        self.state.catalogue.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn seen(&self) -> Seen {
+        *self.state.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps wishes from changing. Only for blocking code.
+    pub(crate) fn hold_wishes(&self) -> MutexGuard<'_, ()> {
+        self.wish_gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log(&self) -> MutexGuard<'_, ManifestLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that content was published or has gone, for planner and report.
+    pub(crate) fn note_held(&self, content: &ContentId, held: bool) {
+        let now = self.now();
+        self.catalogue_mut().note_held(content, held, now);
+    }
+
+    /// Takes over keys, grants and revocations, and remembers the stamps: all that counts even
+    /// before the set of descriptors is complete. Blocks.
+    pub(crate) fn take_over_access(
+        &self,
+        fs: &dyn Fs,
+        checked: &CheckedState,
+    ) -> Result<(), DataError> {
+        if self.seen() != checked.seen {
+            write_json(fs, &self.folder.seen(), &checked.seen)?;
+            *self.state.seen.lock().unwrap_or_else(PoisonError::into_inner) = checked.seen;
+        }
+        if self.trust().envelope() != checked.trust.envelope() {
+            write_json(fs, &self.folder.trust(), checked.trust.envelope())?;
+            *self.state.trust.write().unwrap_or_else(PoisonError::into_inner) =
+                Arc::new(checked.trust.clone());
+        }
+        let path = self.folder.access();
+        if read_json::<AccessFile>(fs, &path).ok().flatten().as_ref() != Some(&checked.access_file)
+        {
+            write_json(fs, &path, &checked.access_file)?;
+        }
+        *self.state.access.write().unwrap_or_else(PoisonError::into_inner) =
+            Some(Arc::new(checked.access.clone()));
+        Ok(())
+    }
+
+    /// Takes over a step of the manifest and the head it leads to. First to the disk, descriptors
+    /// before the head; then it counts. Blocks.
+    pub(crate) fn take_over_wishes(
+        &self,
+        fs: &dyn Fs,
+        change: &Change,
+        checked: &CheckedState,
+    ) -> Result<(), DataError> {
+        let _gate = self.hold_wishes();
+        let mut log = self.log();
+        let orphans = self.orphans(&log, change)?;
+        if !orphans.is_empty() {
+            // Before the manifest forgets the descriptors. Content that turns out to be wanted
+            // still is struck out when the list is next written or read.
+            let mut unwanted = self.catalogue().unwanted().clone();
+            unwanted.extend(orphans.clone());
+            write_json(fs, &self.folder.unwanted(), &unwanted)?;
+        }
+        log.commit(fs, change, &checked.head)?;
+        let mut catalogue = self.catalogue_mut();
+        let before = catalogue.unwanted().len();
+        let dropped: Vec<ContentId> =
+            change.drop.iter().filter_map(|id| Some(catalogue.manifest.get(id)?.content)).collect();
+        let held = |content: &ContentId| self.repository.contains(content);
+        catalogue.apply(change, checked.head.clone(), orphans, held);
+        let shrunk = catalogue.unwanted().len() < before;
+        drop(catalogue);
+        self.tell_step(change, &dropped);
+        if shrunk { self.write_unwanted(fs) } else { Ok(()) }
+    }
+
+    /// Tells of copies that a step made wanted, or not.
+    fn tell_step(&self, change: &Change, dropped: &[ContentId]) {
+        let catalogue = self.catalogue();
+        for content in dropped {
+            if catalogue.wanted(content).is_none() {
+                self.ledger.forget(content);
+            }
+        }
+        for added in &change.add {
+            let content = added.descriptor.content;
+            if self.repository.contains(&content) && !self.ledger.knows(&content) {
+                self.ledger.present(content, added.descriptor.size, None);
+            }
+        }
+    }
+
+    /// What is known of the content that a step leaves unwanted.
+    fn orphans(
+        &self,
+        log: &ManifestLog,
+        change: &Change,
+    ) -> Result<BTreeMap<ContentId, Unwanted>, DataError> {
+        let now = self.now();
+        let orphaned = self.catalogue().orphaned_by(change);
+        orphaned
+            .into_iter()
+            .map(|(content, id)| {
+                let descriptor = log.envelope(&id)?;
+                Ok((content, Unwanted { since: now, descriptor }))
+            })
+            .collect()
+    }
+
+    /// Writes down what is held though unwanted. Blocks.
+    pub(crate) fn write_unwanted(&self, fs: &dyn Fs) -> Result<(), DataError> {
+        let unwanted = self.catalogue().unwanted().clone();
+        write_json(fs, &self.folder.unwanted(), &unwanted)
+    }
+
+    /// Compares everything wanted with everything held, and tells planner and report. Blocks.
+    pub(crate) fn recount(&self, fs: &dyn Fs) -> Result<(), DataError> {
+        let _gate = self.hold_wishes();
+        let held = self.repository.list();
+        let now = self.now();
+        let before: Vec<ContentId> = self.catalogue().unwanted().keys().copied().collect();
+        self.catalogue_mut().recount(&held, now);
+        let changed = !self.catalogue().unwanted().keys().eq(before.iter());
+        if changed { self.write_unwanted(fs) } else { Ok(()) }
+    }
+}

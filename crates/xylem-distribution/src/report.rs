@@ -1,0 +1,326 @@
+//! What this server tells of its copies.
+//!
+//! Tasks write into the [`Ledger`]; [`run`] sends what changed, at most a few times a second, and
+//! a heartbeat when nothing does. What could not be delivered stays due.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use xylem_api::catalogue::PlacementState;
+use xylem_api::control::{CopyReport, ServerReport};
+use xylem_client::ClientError;
+use xylem_model::{ContentId, DistributionServerId, Epoch, Timestamp};
+use xylem_runtime::{Backoff, Shutdown};
+use xylem_trust::Envelope;
+
+use crate::node::Node;
+
+/// How long changes are gathered before they are sent.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// Longest silence.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// Between two reports of progress on one file: four a second.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
+/// Most copies in one report: within the size of a request body.
+const MAX_COPIES: usize = 5_000;
+
+/// Most forgotten descriptors in one report.
+const MAX_UNLISTED: usize = 500;
+
+/// First and longest wait after a report that was not delivered.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// The last word on each copy, and what of it has not been told yet.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    rows: Mutex<Rows>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    copies: HashMap<ContentId, CopyReport>,
+    due: BTreeSet<ContentId>,
+    progress_at: BTreeMap<ContentId, Timestamp>,
+    /// Which life of the management server was told everything.
+    told: Option<Epoch>,
+    /// Where in the list of forgotten content the next report goes on; none once all are told.
+    unlisted: Option<Bound<ContentId>>,
+}
+
+/// What one report tells.
+#[derive(Debug, PartialEq)]
+struct Due {
+    copies: Vec<CopyReport>,
+    /// Whether it is all there is.
+    full: bool,
+    /// Whether it begins anew.
+    afresh: bool,
+    /// From where on forgotten content is to be named too.
+    unlisted: Option<Bound<ContentId>>,
+}
+
+/// A copy that arrived.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) took: Duration,
+    pub(crate) source: Option<DistributionServerId>,
+}
+
+impl Ledger {
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, report: CopyReport) {
+        let mut rows = self.rows();
+        rows.progress_at.remove(&report.content);
+        if rows.copies.get(&report.content) == Some(&report) {
+            return;
+        }
+        rows.due.insert(report.content);
+        rows.copies.insert(report.content, report);
+        drop(rows);
+        self.changed.notify_one();
+    }
+
+    /// It waits for its turn, or for a parent to have it.
+    pub(crate) fn queued(&self, content: ContentId) {
+        self.set(report(content, PlacementState::Queued));
+    }
+
+    /// Bytes are coming in. Only some of many such calls are told.
+    pub(crate) fn transferring(&self, content: ContentId, bytes: u64, now: Timestamp) {
+        {
+            let mut rows = self.rows();
+            let last = rows.progress_at.get(&content);
+            if last.is_some_and(|last| now.since(*last) < PROGRESS_EVERY) {
+                return;
+            }
+            rows.progress_at.insert(content, now);
+            let state = PlacementState::Transferring;
+            rows.due.insert(content);
+            rows.copies.insert(content, CopyReport { bytes, ..report(content, state) });
+        }
+        self.changed.notify_one();
+    }
+
+    /// All bytes are here and are being checked.
+    pub(crate) fn verifying(&self, content: ContentId, bytes: u64) {
+        self.set(CopyReport { bytes, ..report(content, PlacementState::Verifying) });
+    }
+
+    /// It is here, verified, and served. `arrival` is none for what was here at start.
+    pub(crate) fn present(
+        &self,
+        content: ContentId,
+        bytes: u64,
+        arrival: Option<(Timestamp, Arrival)>,
+    ) {
+        let (verified_at, arrival) = arrival.unzip();
+        self.set(CopyReport {
+            bytes,
+            verified_at,
+            took_ms: arrival.map(|a| u64::try_from(a.took.as_millis()).unwrap_or(u64::MAX)),
+            source: arrival.and_then(|a| a.source),
+            ..report(content, PlacementState::Present)
+        });
+    }
+
+    /// The last try failed.
+    pub(crate) fn failed(&self, content: ContentId, reason: String, next_try: Timestamp) {
+        let failed = report(content, PlacementState::Failed);
+        self.set(CopyReport { reason: Some(reason), next_try: Some(next_try), ..failed });
+    }
+
+    /// It is no longer wanted or held: nothing is to be told of it.
+    pub(crate) fn forget(&self, content: &ContentId) {
+        let mut rows = self.rows();
+        rows.copies.remove(content);
+        rows.due.remove(content);
+        rows.progress_at.remove(content);
+    }
+
+    /// Whether anything is known of it.
+    pub(crate) fn knows(&self, content: &ContentId) -> bool {
+        self.rows().copies.contains_key(content)
+    }
+
+    /// Sends a report soon, changes or not.
+    pub(crate) fn wake(&self) {
+        self.changed.notify_one();
+    }
+
+    /// What is due to this life of the management server.
+    fn take(&self, epoch: Option<Epoch>) -> Due {
+        let mut rows = self.rows();
+        let afresh = epoch.is_some() && rows.told != epoch;
+        if afresh {
+            rows.due = rows.copies.keys().copied().collect();
+            rows.told = epoch;
+            rows.unlisted = Some(Bound::Unbounded);
+        }
+        let full = afresh && rows.due.len() <= MAX_COPIES;
+        let batch: Vec<ContentId> = rows.due.iter().take(MAX_COPIES).copied().collect();
+        for content in &batch {
+            rows.due.remove(content);
+        }
+        let copies = batch.iter().filter_map(|content| rows.copies.get(content).cloned());
+        Due { copies: copies.collect(), full, afresh, unlisted: rows.unlisted.take() }
+    }
+
+    /// Forgotten content from here on is for the next report.
+    fn go_on_after(&self, last: ContentId) {
+        self.rows().unlisted = Some(Bound::Excluded(last));
+    }
+
+    /// Makes due again what was not delivered.
+    fn give_back(&self, due: &Due) {
+        let mut rows = self.rows();
+        rows.due.extend(due.copies.iter().map(|copy| copy.content));
+        rows.unlisted = due.unlisted;
+        if due.afresh {
+            rows.told = None;
+        }
+    }
+
+    fn has_due(&self) -> bool {
+        let rows = self.rows();
+        !rows.due.is_empty() || rows.unlisted.is_some()
+    }
+}
+
+fn report(content: ContentId, state: PlacementState) -> CopyReport {
+    CopyReport {
+        content,
+        state,
+        bytes: 0,
+        verified_at: None,
+        reason: None,
+        next_try: None,
+        took_ms: None,
+        source: None,
+    }
+}
+
+/// Sends reports until shutdown.
+pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    loop {
+        if !node.ledger.has_due() {
+            tokio::select! {
+                () = node.ledger.changed.notified() => {}
+                () = tokio::time::sleep(HEARTBEAT) => {}
+                () = shutdown.begun() => return,
+            }
+        }
+        let pause = match send(&node).await {
+            Ok(()) => {
+                backoff.reset();
+                GATHER
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a report was not delivered");
+                backoff.next_wait(&*node.environment.rng).max(GATHER)
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.begun() => return,
+        }
+    }
+}
+
+async fn send(node: &Arc<Node>) -> Result<(), ClientError> {
+    let (applied, has_head) = {
+        let catalogue = node.catalogue();
+        (catalogue.manifest.stamp(), catalogue.manifest.head().is_some())
+    };
+    let due = node.ledger.take(has_head.then_some(applied.epoch));
+    let (unlisted, last) = due.unlisted.map(|from| forgotten(node, from)).unwrap_or_default();
+    let (used_bytes, free_bytes) = node
+        .repository
+        .run(|repository| (repository.used_bytes(), repository.free_space().unwrap_or(0)))
+        .await;
+    let report = ServerReport {
+        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        applied,
+        free_bytes,
+        used_bytes,
+        full: due.full,
+        copies: due.copies.clone(),
+        unlisted,
+    };
+    let sent = node.control.report(&report).await;
+    match (&sent, last) {
+        (Ok(()), Some(last)) => node.ledger.go_on_after(last),
+        (Ok(()), None) => {}
+        (Err(_), _) => node.ledger.give_back(&due),
+    }
+    sent
+}
+
+/// Some of the content that is held and not listed, by its last descriptors, and where to go on
+/// where that is not all.
+fn forgotten(node: &Node, from: Bound<ContentId>) -> (Vec<Envelope>, Option<ContentId>) {
+    let catalogue = node.catalogue();
+    let mut rest = catalogue.unwanted().range((from, Bound::Unbounded));
+    let (mut descriptors, mut last) = (Vec::new(), None);
+    for (content, one) in rest.by_ref().take(MAX_UNLISTED) {
+        descriptors.extend(one.descriptor.clone());
+        last = Some(*content);
+    }
+    (descriptors, last.filter(|_| rest.next().is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> ContentId {
+        ContentId::from_bytes([n; 32])
+    }
+
+    #[test]
+    fn the_first_report_to_a_management_server_names_everything() {
+        let ledger = Ledger::default();
+        ledger.present(id(1), 5, None);
+        let before = ledger.take(None);
+        assert_eq!((before.copies.len(), before.full), (1, false));
+        let first = ledger.take(Some(Epoch(1)));
+        assert_eq!((first.copies.len(), first.full), (1, true));
+        assert_eq!(first.unlisted, Some(Bound::Unbounded));
+        let next = ledger.take(Some(Epoch(1)));
+        assert_eq!((next.copies.len(), next.full, next.unlisted), (0, false, None));
+        assert!(ledger.take(Some(Epoch(2))).full, "a restored server has forgotten");
+    }
+
+    #[test]
+    fn an_undelivered_report_stays_due() {
+        let ledger = Ledger::default();
+        ledger.queued(id(1));
+        let lost = ledger.take(Some(Epoch(1)));
+        ledger.give_back(&lost);
+        assert_eq!(ledger.take(Some(Epoch(1))), lost);
+    }
+
+    #[test]
+    fn progress_is_told_four_times_a_second() {
+        let ledger = Ledger::default();
+        let at = |ms| Timestamp::from_unix_ms(ms);
+        let mut told = 0;
+        for ms in (0..1000).step_by(10) {
+            ledger.transferring(id(1), 1, at(ms));
+            told += ledger.take(None).copies.len();
+        }
+        assert_eq!(told, 4);
+        ledger.verifying(id(1), 9);
+        assert_eq!(ledger.take(None).copies.len(), 1, "a new stage is told at once");
+    }
+}

@@ -1,0 +1,151 @@
+//! Who may have what.
+//!
+//! Decided anew for each request, from documents at hand, so that a management server that is away
+//! stops nobody for fourteen days. In the order in which it is asked: was the party removed? Is it
+//! a peer with a grant, or a computer, for this content? Else: does it present a ticket for it?
+//! That a content exists is told only to those who may have it.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use xylem_api::error::ErrorCode;
+use xylem_http::{ApiError, Peer};
+use xylem_model::{ContentId, Party};
+use xylem_trust::{Descriptor, Document, Head, Operation, check_window};
+
+use crate::access::{Access, Granted};
+use crate::node::Node;
+use crate::tickets;
+
+/// When to ask again of a server that is not ready, in seconds.
+const RETRY_AFTER_SECONDS: u32 = 10;
+
+/// The right to read one content; looked at again while it is being read.
+#[derive(Debug, Clone)]
+pub(crate) struct Permit {
+    party: Option<Party>,
+}
+
+impl Permit {
+    /// Whether the right still stands: its party may have been removed meanwhile.
+    pub(crate) fn still_stands(&self, node: &Node) -> bool {
+        let (Some(party), Some(access)) = (self.party, node.access()) else { return true };
+        !access.is_revoked(&party)
+    }
+}
+
+/// Whether the caller may read a content.
+pub(crate) fn authorize(
+    node: &Node,
+    peer: &Peer,
+    headers: &HeaderMap,
+    content: &ContentId,
+) -> Result<Permit, ApiError> {
+    let access = ready(node)?;
+    let party = peer.party();
+    if party.is_some_and(|party| access.is_revoked(&party)) {
+        let message = "this certificate was revoked: enroll again";
+        return Err(ApiError::new(ErrorCode::Revoked, message));
+    }
+    let by_certificate = match party {
+        Some(Party::DistributionServer(id)) => match access.granted(&id) {
+            Some(Granted::All) => Some(true),
+            Some(Granted::Only(contents)) => Some(contents.contains(content)),
+            None => None,
+        },
+        // Computers get what is published, not what merely lies here until it is removed.
+        Some(Party::Computer(_)) => Some(node.catalogue().wanted(content).is_some()),
+        Some(Party::ManagementServer(_)) | None => None,
+    };
+    if by_certificate == Some(true) {
+        return Ok(Permit { party });
+    }
+    if let Some(ticket) = tickets::presented(node, peer, headers)? {
+        return match ticket.operation {
+            Operation::Read { content: other } if other == *content => Ok(Permit { party }),
+            _ => {
+                let message = "the ticket is not for reading this content";
+                Err(ApiError::new(ErrorCode::Forbidden, message))
+            }
+        };
+    }
+    match (by_certificate, party) {
+        (Some(_), _) => Err(unknown()),
+        (None, Some(_)) => Err(ApiError::new(
+            ErrorCode::Forbidden,
+            "this certificate gives no right to fetch from here: the management server decides \
+             which servers may",
+        )),
+        (None, None) => Err(ApiError::new(
+            ErrorCode::Unauthorized,
+            "reading needs a client certificate of this installation, or a ticket",
+        )),
+    }
+}
+
+/// The right to read what a name means. Whoever may not have it hears the same as for a name that
+/// means nothing, so that nobody can find out which names exist.
+pub(crate) fn authorize_named(
+    node: &Node,
+    peer: &Peer,
+    headers: &HeaderMap,
+    content: Option<&ContentId>,
+) -> Result<Permit, ApiError> {
+    // A content that cannot exist stands in where there is none.
+    let nothing = ContentId::from_bytes([0; 32]);
+    let permit = authorize(node, peer, headers, content.unwrap_or(&nothing));
+    match permit {
+        Err(error) if error.code() == ErrorCode::Forbidden => Err(unknown()),
+        Ok(_) if content.is_none() => Err(unknown()),
+        permit => permit,
+    }
+}
+
+/// What is in force, as long as it may be believed.
+fn ready(node: &Node) -> Result<Arc<Access>, ApiError> {
+    let not_ready = || {
+        let message = "this server has not yet heard from its management server: try again shortly";
+        ApiError::unavailable(message, RETRY_AFTER_SECONDS)
+    };
+    let access = node.access().ok_or_else(not_ready)?;
+    let now = node.now();
+    let head_window = {
+        let catalogue = node.catalogue();
+        let signed = catalogue.manifest.head().ok_or_else(not_ready)?;
+        check_window(Head::TYPE, signed.head.issued, signed.head.expires, now)
+    };
+    head_window.and_then(|()| access.check_age(now)).map_err(|error| {
+        let message = format!(
+            "this server serves nobody until it hears from its management server again: {error}"
+        );
+        ApiError::unavailable(message, RETRY_AFTER_SECONDS)
+    })?;
+    Ok(access)
+}
+
+/// A content that may be served now: wanted or within its grace, and here.
+pub(crate) fn served(node: &Node, content: &ContentId) -> Result<Served, ApiError> {
+    let (descriptor, in_grace) = {
+        let catalogue = node.catalogue();
+        (catalogue.wanted(content).cloned(), catalogue.is_in_grace(content))
+    };
+    if descriptor.is_none() && !in_grace {
+        return Err(unknown());
+    }
+    let size = node.repository.size_of(content).ok_or_else(unknown)?;
+    Ok(Served { content: *content, size, descriptor })
+}
+
+/// A content that is here.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    pub(crate) content: ContentId,
+    pub(crate) size: u64,
+    /// None within its grace: then it has no name any more.
+    pub(crate) descriptor: Option<Arc<Descriptor>>,
+}
+
+/// Neither "not here" nor "not for you": nobody learns which.
+pub(crate) fn unknown() -> ApiError {
+    ApiError::not_found("there is no such content here, or none for you")
+}

@@ -1,0 +1,225 @@
+//! What a request asks of a content, and what the answer says about it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use time::OffsetDateTime;
+use xylem_http::{ByteRange, RangeError, parse_range};
+use xylem_model::{ContentId, Timestamp};
+
+use super::authorize::Served;
+
+/// RFC 9530.
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+
+/// What RFC 8187 section 3.2.1 lets stand in an extended parameter value.
+const ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
+
+/// Whether an address names bytes for ever, or a name whose bytes may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// By content id.
+    Content,
+    /// By published name.
+    Name,
+}
+
+/// The part of a content that answers a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Selection {
+    /// The caller has it already.
+    NotModified,
+    /// All of it.
+    Whole,
+    /// A part of it.
+    Part(ByteRange),
+    /// A part that does not exist.
+    Unsatisfiable,
+}
+
+/// Follows RFC 9110 section 13.2.2, as far as it concerns content that never changes.
+pub(crate) fn select(headers: &HeaderMap, content: &ContentId, size: u64) -> Selection {
+    let etag = etag(content);
+    if let Some(known) = text(headers, header::IF_NONE_MATCH)
+        && (known.trim() == "*" || known.split(',').any(|one| weak(one) == etag))
+    {
+        return Selection::NotModified;
+    }
+    let Some(range) = text(headers, header::RANGE) else { return Selection::Whole };
+    // A date is too coarse to vouch for bytes, so only the strong tag counts.
+    if text(headers, header::IF_RANGE).is_some_and(|condition| condition.trim() != etag) {
+        return Selection::Whole;
+    }
+    match parse_range(range, size) {
+        Ok(Some(range)) => Selection::Part(range),
+        Ok(None) => Selection::Whole,
+        Err(RangeError::Unsatisfiable) => Selection::Unsatisfiable,
+    }
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// `If-None-Match` compares weakly.
+fn weak(tag: &str) -> &str {
+    let tag = tag.trim();
+    tag.strip_prefix("W/").unwrap_or(tag)
+}
+
+fn etag(content: &ContentId) -> String {
+    format!("\"{content}\"")
+}
+
+impl Selection {
+    /// The status it is answered with.
+    pub(crate) const fn status(&self) -> StatusCode {
+        match self {
+            Self::NotModified => StatusCode::NOT_MODIFIED,
+            Self::Whole => StatusCode::OK,
+            Self::Part(_) => StatusCode::PARTIAL_CONTENT,
+            Self::Unsatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
+        }
+    }
+
+    /// The bytes to send, of `size`.
+    pub(crate) const fn bytes(&self, size: u64) -> Option<ByteRange> {
+        match self {
+            Self::Whole => Some(ByteRange { start: 0, end: size }),
+            Self::Part(range) => Some(*range),
+            Self::NotModified | Self::Unsatisfiable => None,
+        }
+    }
+}
+
+/// The headers of an answer.
+pub(crate) fn answer_headers(served: &Served, address: Address, selection: Selection) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut set = |name: HeaderName, value: String| {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    };
+    set(header::ETAG, etag(&served.content));
+    set(header::ACCEPT_RANGES, "bytes".to_owned());
+    set(header::CACHE_CONTROL, cache_control(address).to_owned());
+    if let Some(descriptor) = &served.descriptor {
+        set(header::LAST_MODIFIED, http_date(descriptor.issued));
+        set(REPR_DIGEST, format!("sha-256=:{}:", STANDARD.encode(descriptor.sha256.as_bytes())));
+        set(header::CONTENT_DISPOSITION, disposition(descriptor.name.as_str()));
+    }
+    match selection {
+        Selection::NotModified => {}
+        Selection::Unsatisfiable => {
+            set(header::CONTENT_RANGE, format!("bytes */{}", served.size));
+        }
+        Selection::Whole | Selection::Part(_) => {
+            set(header::CONTENT_TYPE, "application/octet-stream".to_owned());
+        }
+    }
+    if let Selection::Part(range) = selection {
+        let (first, last) = (range.start, range.end.saturating_sub(1));
+        set(header::CONTENT_RANGE, format!("bytes {first}-{last}/{}", served.size));
+    }
+    if let Some(range) = selection.bytes(served.size) {
+        set(header::CONTENT_LENGTH, range.len().to_string());
+    }
+    headers
+}
+
+const fn cache_control(address: Address) -> &'static str {
+    match address {
+        Address::Content => "private, max-age=31536000, immutable",
+        Address::Name => "private, no-cache",
+    }
+}
+
+/// RFC 6266: a plain form for old clients, and the exact name in UTF-8 (RFC 8187).
+fn disposition(name: &str) -> String {
+    let plain: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ' { c } else { '_' }
+        })
+        .collect();
+    let exact = utf8_percent_encode(name, ATTR_CHAR);
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}")
+}
+
+/// RFC 9110 section 5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(moment: Timestamp) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let moment = OffsetDateTime::from_unix_timestamp(moment.unix_seconds())
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let weekday: String = moment.weekday().to_string().chars().take(3).collect();
+    let month = MONTHS.get(usize::from(u8::from(moment.month())) - 1).copied().unwrap_or("Jan");
+    let (hour, minute, second) = moment.to_hms();
+    format!(
+        "{weekday}, {:02} {month} {:04} {hour:02}:{minute:02}:{second:02} GMT",
+        moment.day(),
+        moment.year()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn conditions_are_followed() {
+        let content = ContentId::of(b"x");
+        let tag = etag(&content);
+        let ask = |pairs: &[(HeaderName, &str)]| select(&headers(pairs), &content, 100);
+        let part = Selection::Part(ByteRange { start: 10, end: 20 });
+        let range = (header::RANGE, "bytes=10-19");
+        assert_eq!(ask(&[]), Selection::Whole);
+        assert_eq!(ask(std::slice::from_ref(&range)), part);
+        assert_eq!(ask(&[range.clone(), (header::IF_RANGE, &tag)]), part);
+        assert_eq!(ask(&[range.clone(), (header::IF_RANGE, "\"other\"")]), Selection::Whole);
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(ask(&[range.clone(), (header::IF_RANGE, date)]), Selection::Whole);
+        assert_eq!(ask(&[(header::RANGE, "bytes=100-")]), Selection::Unsatisfiable);
+        assert_eq!(ask(&[(header::IF_NONE_MATCH, &tag), range]), Selection::NotModified);
+        assert_eq!(
+            ask(&[(header::IF_NONE_MATCH, &format!("\"a\", W/{tag}"))]),
+            Selection::NotModified
+        );
+        assert_eq!(ask(&[(header::IF_NONE_MATCH, "*")]), Selection::NotModified);
+        assert_eq!(ask(&[(header::IF_NONE_MATCH, "\"a\"")]), Selection::Whole);
+    }
+
+    #[test]
+    fn names_cannot_break_out_of_their_header() {
+        assert_eq!(
+            disposition("Größe 100%; a.pkg"),
+            "attachment; filename=\"Gr__e 100_; a.pkg\"; \
+             filename*=UTF-8''Gr%C3%B6%C3%9Fe%20100%25%3B%20a.pkg"
+        );
+        let plain = disposition("a\"b\\c\r\nX: y");
+        assert!(!plain.contains('\r') && !plain.contains("a\"b") && !plain.contains('\\'));
+    }
+
+    #[test]
+    fn dates_are_written_as_http_wants_them() {
+        let moment = Timestamp::from_unix_ms(784_111_777_000);
+        assert_eq!(http_date(moment), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+}

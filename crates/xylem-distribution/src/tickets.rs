@@ -1,0 +1,47 @@
+//! Tickets: what the management server signs for somebody who has no certificate, or no right by
+//! certificate.
+
+use http::{HeaderMap, header};
+use xylem_api::error::ErrorCode;
+use xylem_api::ingest::TICKET_SCHEME;
+use xylem_http::{ApiError, Peer};
+use xylem_trust::{Document, Envelope, Ticket, check_window};
+
+use crate::node::Node;
+
+/// Longest ticket that is read, in bytes of its header.
+const MAX_TICKET_BYTES: usize = 16 << 10;
+
+/// The ticket that a request presents, where it does: signed, in its time, and presented by its
+/// holder. What it is good for is the caller's to look at.
+pub(crate) fn presented(
+    node: &Node,
+    peer: &Peer,
+    headers: &HeaderMap,
+) -> Result<Option<Ticket>, ApiError> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let text = value.to_str().ok().filter(|text| text.len() <= MAX_TICKET_BYTES);
+    let ticket = text
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(TICKET_SCHEME))
+        .map(|(_, ticket)| ticket)
+        .ok_or_else(|| refused("the Authorization header holds no ticket"))?;
+    let envelope = Envelope::from_header(ticket).map_err(|e| refused(&e.to_string()))?;
+    let now = node.now();
+    let ticket: Ticket =
+        node.trust().open(&envelope, now).map_err(|error| refused(&error.to_string()))?;
+    check_window(Ticket::TYPE, ticket.issued, ticket.expires, now)
+        .map_err(|error| refused(&error.to_string()))?;
+    if ticket.holder.is_some_and(|holder| peer.party() != Some(holder)) {
+        return Err(ApiError::new(
+            ErrorCode::Forbidden,
+            "the ticket is for somebody else: it counts only with its holder's certificate",
+        ));
+    }
+    Ok(Some(ticket))
+}
+
+fn refused(reason: &str) -> ApiError {
+    let message = format!("the ticket is not accepted: {reason}; ask the management server anew");
+    ApiError::new(ErrorCode::Unauthorized, message)
+}

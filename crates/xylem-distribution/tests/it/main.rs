@@ -1,0 +1,27 @@
+//! Distribution servers over real TLS on loopback, with a small management server beside them.
+//!
+//! * [`management`]: a management server that signs, lists and listens, and can be told to cheat.
+//! * [`parent`]: a distribution server that can be told to lie.
+//! * [`disk`]: a disk that can be told to be full.
+//! * [`fleet`]: starts and stops the real thing, and waits for conditions.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failed check ends the test"
+)]
+
+mod disk;
+mod fleet;
+mod management;
+mod parent;
+
+mod control;
+mod documents;
+mod grants;
+mod ingest;
+mod replication;
+mod serving;
+mod start;

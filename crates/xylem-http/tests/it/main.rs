@@ -1,0 +1,17 @@
+//! The accept loop over real TLS on the loopback interface, with peers that behave well, badly
+//! and not at all.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the way to fail"
+)]
+
+mod drain;
+mod errors;
+mod limits;
+mod listen;
+mod parsing;
+mod peers;
+mod slow;
+mod support;
