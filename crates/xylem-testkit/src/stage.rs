@@ -84,6 +84,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
+        self.system.strike_all();
         if let Some(folder) = self.folder.take() {
             let kept = folder.keep();
             eprintln!("the story failed; its folder and logs are kept in {}", kept.display());

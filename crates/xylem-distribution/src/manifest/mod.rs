@@ -7,6 +7,7 @@
 //! * [`Catalogue`]: the manifest beside reality: what is missing, what is held but unwanted.
 
 mod catalogue;
+mod lines;
 mod log;
 mod set;
 

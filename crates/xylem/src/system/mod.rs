@@ -319,6 +319,14 @@ impl System {
         process.strike()
     }
 
+    /// Sends SIGKILL to every part: for giving up.
+    pub fn strike_all(&self) {
+        for process in &self.processes {
+            // One that has ended by itself needs no blow.
+            let _ = process.strike();
+        }
+    }
+
     /// Kills a part without warning (SIGKILL), as a power cut would.
     ///
     /// # Errors
