@@ -1,7 +1,9 @@
 //! End to end, with real processes, real TLS, real files.
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on must fail")]
 
+mod commands;
 mod inspection;
 mod loss;
+mod restore;
 mod rot;
 mod upload;
