@@ -12,6 +12,7 @@ use hyper::body::{Body, Frame, Incoming};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::exchange::Lifeline;
 use crate::{BaseUrl, ClientError};
 
 /// A request body of any kind.
@@ -32,11 +33,31 @@ pub struct BodyReader {
     body: Incoming,
     server: BaseUrl,
     stall: Duration,
+    lifeline: Lifeline,
+    is_request_sent: bool,
 }
 
 impl BodyReader {
-    pub(crate) const fn new(body: Incoming, server: BaseUrl, stall: Duration) -> Self {
-        Self { body, server, stall }
+    /// `lifeline` cuts the connection unless this body is read to its end, and the request was
+    /// sent to its end.
+    pub(crate) fn new(
+        body: Incoming,
+        server: BaseUrl,
+        stall: Duration,
+        lifeline: Lifeline,
+        is_request_sent: bool,
+    ) -> Self {
+        let mut reader = Self { body, server, stall, lifeline, is_request_sent };
+        if reader.body.is_end_stream() {
+            reader.note_end();
+        }
+        reader
+    }
+
+    fn note_end(&mut self) {
+        if self.is_request_sent {
+            self.lifeline.release();
+        }
     }
 
     /// The next piece; none at the end. Fails when nothing comes for the stall limit, and when
@@ -49,6 +70,10 @@ impl BodyReader {
                     doing: "sending more of its answer",
                     limit: self.stall,
                 })?;
+            // A body in chunks does not know its end before it is there.
+            if frame.is_none() || self.body.is_end_stream() {
+                self.note_end();
+            }
             match frame {
                 None => return Ok(None),
                 Some(Ok(frame)) => {

@@ -20,6 +20,7 @@ mod control;
 pub mod enroll;
 mod error;
 mod events;
+mod exchange;
 mod outgoing;
 mod pool;
 mod transport;

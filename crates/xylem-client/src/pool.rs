@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hyper::client::conn::http1::SendRequest;
+use tokio::task::AbortHandle;
 
 use crate::{BaseUrl, RequestBody};
 
@@ -13,6 +14,8 @@ const MAX_KEPT: usize = 8;
 /// An open connection.
 pub(crate) struct Connection {
     pub(crate) sender: SendRequest<RequestBody>,
+    /// The task that drives it.
+    pub(crate) task: AbortHandle,
     /// The certificate it showed is that of this age of the pool.
     pub(crate) age: Age,
 }

@@ -1,12 +1,10 @@
 //! HTTPS/1.1 over the Net seam.
 
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -18,7 +16,7 @@ use xylem_api::error::{ErrorBody, ErrorCode};
 use xylem_pki::{PeerCertificate, explain_tls_error, server_name};
 use xylem_runtime::Environment;
 
-use crate::outgoing::{Phase, watched};
+use crate::exchange::{Exchanged, Miss, exchange};
 use crate::pool::{Connection, Pool};
 use crate::{BaseUrl, BodyReader, ClientError, RequestBody, empty_body, full_body};
 
@@ -101,19 +99,16 @@ impl Transport {
 
         if let Some(mut kept) = self.inner.pool.take(server) {
             let again = copy_of_read(&request);
-            match self.exchange(server, &mut kept, request).await {
-                Ok(answer) => return self.finish(server, kept, answer).await,
-                Err((_, Some(unsent))) => request = unsent,
-                Err((ClientError::Broken { .. }, None)) if let Some(again) = again => {
-                    request = again;
-                }
-                Err((error, None)) => return Err(error),
+            match exchange(&mut kept, request, &self.deadlines).await {
+                Ok(exchanged) => return self.finish(server, kept, exchanged).await,
+                Err(miss) => request = self.unanswered(server, miss, again)?,
             }
         }
         let mut fresh = self.connect(server).await?;
-        let answer =
-            self.exchange(server, &mut fresh, request).await.map_err(|(error, _)| error)?;
-        self.finish(server, fresh, answer).await
+        match exchange(&mut fresh, request, &self.deadlines).await {
+            Ok(exchanged) => self.finish(server, fresh, exchanged).await,
+            Err(miss) => Err(self.failure(server, miss)),
+        }
     }
 
     /// Sends JSON, or nothing, and reads JSON.
@@ -157,37 +152,29 @@ impl Transport {
             .and_then(|chain| PeerCertificate::from_chain(chain).ok()))
     }
 
-    /// Sends a request; gives it back where nothing of it was sent.
-    async fn exchange(
+    /// What to send on a fresh connection after a kept one gave no answer: the request itself
+    /// where nothing of it was sent, or a second copy where the connection broke.
+    fn unanswered(
         &self,
         server: &BaseUrl,
-        connection: &mut Connection,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, (ClientError, Option<Request<RequestBody>>)> {
-        let (parts, body) = request.into_parts();
-        let (body, mut phase) = watched(body);
-        let request = Request::from_parts(parts, body);
-        let mut sending = pin!(connection.sender.try_send_request(request));
-        let mut is_over = false;
-        loop {
-            let current = if is_over { Phase::Sent } else { *phase.borrow_and_update() };
-            let (limit, doing) = match current {
-                Phase::Preparing | Phase::Taking => (self.deadlines.stall, "taking the request"),
-                Phase::Sent => (self.deadlines.answer, "an answer"),
-            };
-            tokio::select! {
-                answered = &mut sending => return answered.map_err(|mut error| {
-                    let unsent = error.take_message();
-                    (self.broken(server, "sending a request", error.into_error()), unsent)
-                }),
-                // The body is dropped when it is at its end.
-                changed = phase.changed(), if !is_over => is_over = changed.is_err(),
-                // However long our own side takes, the other must not be blamed for it.
-                () = tokio::time::sleep(limit), if current != Phase::Preparing => {
-                    let server = server.clone();
-                    return Err((ClientError::Timeout { server, doing, limit }, None));
-                }
+        miss: Miss,
+        again: Option<Request<RequestBody>>,
+    ) -> Result<Request<RequestBody>, ClientError> {
+        match miss {
+            Miss::Broken { unsent: Some(unsent), .. } => Ok(*unsent),
+            miss => match (self.failure(server, miss), again) {
+                (ClientError::Broken { .. }, Some(again)) => Ok(again),
+                (error, _) => Err(error),
+            },
+        }
+    }
+
+    fn failure(&self, server: &BaseUrl, miss: Miss) -> ClientError {
+        match miss {
+            Miss::Timeout { doing, limit } => {
+                ClientError::Timeout { server: server.clone(), doing, limit }
             }
+            Miss::Broken { error, .. } => self.broken(server, "sending a request", error),
         }
     }
 
@@ -208,11 +195,14 @@ impl Transport {
         &self,
         server: &BaseUrl,
         connection: Connection,
-        answer: Response<Incoming>,
+        Exchanged { answer, lifeline, is_sent }: Exchanged,
     ) -> Result<Response<BodyReader>, ClientError> {
-        self.inner.pool.put(server, connection);
+        if is_sent {
+            self.inner.pool.put(server, connection);
+        }
         let stall = self.deadlines.stall;
-        let answer = answer.map(|body| BodyReader::new(body, server.clone(), stall));
+        let answer =
+            answer.map(|body| BodyReader::new(body, server.clone(), stall, lifeline, is_sent));
         match answer.status() {
             status if status.is_success() => Ok(answer),
             status if status.as_u16() >= 400 => Err(refusal(server, answer).await),
@@ -230,12 +220,12 @@ impl Transport {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.broken(server, "opening it", error))?;
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended early");
             }
         });
-        Ok(Connection { sender, age })
+        Ok(Connection { sender, task: task.abort_handle(), age })
     }
 
     async fn handshake(

@@ -1,7 +1,5 @@
 //! Joining: whom the invitation is shown to.
 
-use std::sync::Arc;
-
 use serde_json::json;
 use xylem_client::enroll::{Anchor, EnrollError, computer, distribution_server};
 use xylem_client::{BaseUrl, ClientError};
@@ -118,7 +116,7 @@ async fn a_certificate_for_another_key_is_not_accepted() {
         "party": format!("xylem://computer/{}", ComputerId::from_uuid(uuid::Uuid::from_u128(9))),
         "chain_pem": chain_pem,
         "root_pem": world.authority.root_pem(),
-        "trust": {"payload": "", "signatures": []},
+        "trust": {"type": "trust", "payload": "", "signatures": []},
     });
     let server = FakeServer::start(world.server_config(ClientAuth::None), move |_| {
         Reply::json(&enrolled.to_string())
@@ -131,5 +129,4 @@ async fn a_certificate_for_another_key_is_not_accepted() {
         distribution_server(environment, &server.url, anchor, INVITATION, "Library", url).await;
     let Err(error) = joined else { panic!("joined with the certificate of another") };
     assert!(matches!(error, EnrollError::Credentials(_)), "{error:?}");
-    drop(Arc::new(server));
 }

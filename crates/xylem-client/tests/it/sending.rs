@@ -116,6 +116,7 @@ async fn an_answer_that_comes_before_the_end_of_the_request_is_heard() {
     pieces.send(Ok(Bytes::from_static(b"a piece"))).await.unwrap();
     let Err(error) = world.transport().send(&url, put(body)).await else { panic!("it is refused") };
     assert!(matches!(error, ClientError::Answer { status: 413, .. }), "{error:?}");
-    drop(pieces);
+    // The rest of the body is not sent to somebody who has refused it.
+    pieces.closed().await;
     refusing.abort();
 }

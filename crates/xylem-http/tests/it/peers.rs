@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::routing::get;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use xylem_http::{Limits, Peer};
 use xylem_pki::{ClientAuth, PeerCertificate, explain_tls_error};
 
@@ -79,4 +80,16 @@ async fn a_peer_cannot_be_made_up_by_headers() {
     let forged = "X-Forwarded-For: 10.9.8.7\r\nForwarded: for=10.9.8.7\r\n";
     client.send(format!("GET / HTTP/1.1\r\nHost: x\r\n{forged}\r\n")).await;
     assert_eq!(client.answer().await.body, "127.0.0.1  ");
+}
+
+#[tokio::test]
+async fn who_fails_the_handshake_hears_the_alert_and_not_a_reset() {
+    let world = World::new();
+    let served = world.serve(Limits::default(), who()).await;
+    let mut tcp = served.tcp().await;
+    // More than is read before the handshake fails.
+    tcp.write_all(&b"GET / HTTP/1.1\r\n".repeat(4096)).await.unwrap();
+    let mut alert = Vec::new();
+    tcp.read_to_end(&mut alert).await.unwrap();
+    assert_eq!(alert.first(), Some(&21), "the type of an alert (RFC 8446 section 5.1)");
 }
