@@ -77,14 +77,15 @@ impl Machine {
                 fs::copy(file, self.root.path().join(file.trim_start_matches('/')))?;
             }
         }
-        for folder in ["/etc/apt/apt.conf.d", "/usr/local/share/ca-certificates", "/etc/ssl/certs"]
-        {
-            let to = self.root.path().join(folder.trim_start_matches('/'));
+        // Not copied: these folders are full of absolute links.
+        for folder in ["/usr/local/share/ca-certificates", "/etc/ssl/certs"] {
             if Path::new(folder).is_dir() {
-                fs::create_dir_all(&to)?;
-                run(Command::new("cp").arg("-aL").arg(format!("{folder}/.")).arg(&to))?
-                    .require("cp")?;
+                self.bind(Path::new(folder), folder.trim_start_matches('/'), true)?;
             }
+        }
+        let (from, to) = ("/etc/apt/apt.conf.d", self.root.path().join("etc/apt/apt.conf.d"));
+        if Path::new(from).is_dir() {
+            run(Command::new("cp").arg("-aL").arg(format!("{from}/.")).arg(to))?.require("cp")?;
         }
         let config = cargo.join("config.toml");
         if config.is_file() {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::{Method, Request, header};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use xylem_client::{BaseUrl, ClientError, RequestBody, channel_body};
@@ -108,7 +109,8 @@ async fn an_answer_that_comes_before_the_end_of_the_request_is_heard() {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = TlsAcceptor::from(tls).accept(stream).await.unwrap();
         let answer = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n";
-        tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await.unwrap();
+        stream.write_all(answer).await.unwrap();
+        stream.flush().await.unwrap();
         std::future::pending::<()>().await;
         drop(stream);
     });

@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::routing::{get, post};
 use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use xylem_api::error::ErrorCode;
 use xylem_http::{ApiError, ApiJson, Limits, MAX_JSON_BODY_BYTES};
 
@@ -121,7 +122,8 @@ async fn a_body_that_is_too_large_is_refused_whether_its_length_is_announced_or_
         let (reading, mut writing) = tokio::io::split(client.0);
         let sending = async move {
             let bytes = [head.as_bytes(), body.as_bytes()].concat();
-            let _ = tokio::io::AsyncWriteExt::write_all(&mut writing, &bytes).await;
+            let _ = writing.write_all(&bytes).await;
+            let _ = writing.flush().await;
             writing
         };
         let (writing, answer) = tokio::join!(sending, head_of_answer(reading));
@@ -130,10 +132,10 @@ async fn a_body_that_is_too_large_is_refused_whether_its_length_is_announced_or_
     }
 }
 
-async fn head_of_answer(mut reading: impl tokio::io::AsyncRead + Unpin) -> String {
+async fn head_of_answer(mut reading: impl AsyncRead + Unpin) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        head.push(tokio::io::AsyncReadExt::read_u8(&mut reading).await.unwrap());
+        head.push(reading.read_u8().await.unwrap());
     }
     String::from_utf8(head).unwrap()
 }
