@@ -66,21 +66,18 @@ impl Machine {
         let home = std::env::var_os("HOME").map(PathBuf::from).context("HOME is not set")?;
         let rustup = std::env::var_os("RUSTUP_HOME").map_or(home.join(".rustup"), PathBuf::from);
         let cargo = std::env::var_os("CARGO_HOME").map_or(home.join(".cargo"), PathBuf::from);
-        self.bind(&rustup, "root/.rustup", true)?;
-        self.bind(&cargo.join("bin"), "root/.cargo/bin", true)?;
+        self.bind(&rustup, "opt/rustup", true)?;
+        self.bind(&cargo.join("bin"), "opt/cargo/bin", true)?;
         self.bind(&project()?, "source", true)?;
         self.bind(Path::new("/proc"), "proc", false)?;
         self.bind(Path::new("/sys"), "sys", false)?;
         self.bind(Path::new("/dev"), "dev", false)?;
-        for file in ["/etc/resolv.conf", "/etc/hosts", "/etc/apt/apt.conf"] {
+        // The one file that holds all certificates: the folder beside it is full of absolute links,
+        // and packages write into it.
+        let certificates = "/etc/ssl/certs/ca-certificates.crt";
+        for file in ["/etc/resolv.conf", "/etc/hosts", "/etc/apt/apt.conf", certificates] {
             if Path::new(file).is_file() {
                 fs::copy(file, self.root.path().join(file.trim_start_matches('/')))?;
-            }
-        }
-        // Not copied: these folders are full of absolute links.
-        for folder in ["/usr/local/share/ca-certificates", "/etc/ssl/certs"] {
-            if Path::new(folder).is_dir() {
-                self.bind(Path::new(folder), folder.trim_start_matches('/'), true)?;
             }
         }
         let (from, to) = ("/etc/apt/apt.conf.d", self.root.path().join("etc/apt/apt.conf.d"));
@@ -89,7 +86,7 @@ impl Machine {
         }
         let config = cargo.join("config.toml");
         if config.is_file() {
-            fs::copy(config, self.root.path().join("root/.cargo/config.toml"))?;
+            fs::copy(config, self.root.path().join("opt/cargo/config.toml"))?;
         }
         Ok(())
     }
@@ -112,11 +109,9 @@ impl Machine {
         command.arg(self.root.path()).args(["/bin/bash", "-c", line]);
         command
             .env("HOME", "/root")
-            .env("CARGO_HOME", "/root/.cargo")
-            .env("RUSTUP_HOME", "/root/.rustup");
-        command
-            .env("PATH", "/root/.cargo/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("LANG", "C.UTF-8");
+            .env("CARGO_HOME", "/opt/cargo")
+            .env("RUSTUP_HOME", "/opt/rustup");
+        command.env("PATH", "/opt/cargo/bin:/usr/sbin:/usr/bin:/sbin:/bin").env("LANG", "C.UTF-8");
         command.env("DEBIAN_FRONTEND", "noninteractive");
         command
             .env_remove("CARGO_TARGET_DIR")
