@@ -33,6 +33,28 @@ pub(crate) fn two_commands() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where the host's Rust is. In the machine it is at the same place: toolchains may be linked to
+/// one another by absolute paths.
+struct Rust {
+    rustup: PathBuf,
+    cargo: PathBuf,
+}
+
+impl Rust {
+    fn installed() -> anyhow::Result<Self> {
+        let home = std::env::var_os("HOME").map(PathBuf::from).context("HOME is not set")?;
+        let place = |name: &str, folder: &str| {
+            std::env::var_os(name).map_or_else(|| home.join(folder), PathBuf::from)
+        };
+        Ok(Self { rustup: place("RUSTUP_HOME", ".rustup"), cargo: place("CARGO_HOME", ".cargo") })
+    }
+}
+
+/// The same path, to be looked for below another root.
+fn inside(path: &Path) -> String {
+    path.to_string_lossy().trim_start_matches('/').to_owned()
+}
+
 /// A folder to chroot into, with what is mounted there.
 struct Machine {
     root: tempfile::TempDir,
@@ -63,11 +85,9 @@ impl Machine {
 
     /// The installed toolchain and the host's way to the package registries, from outside.
     fn furnish(&mut self) -> anyhow::Result<()> {
-        let home = std::env::var_os("HOME").map(PathBuf::from).context("HOME is not set")?;
-        let rustup = std::env::var_os("RUSTUP_HOME").map_or(home.join(".rustup"), PathBuf::from);
-        let cargo = std::env::var_os("CARGO_HOME").map_or(home.join(".cargo"), PathBuf::from);
-        self.bind(&rustup, "opt/rustup", true)?;
-        self.bind(&cargo.join("bin"), "opt/cargo/bin", true)?;
+        let Rust { rustup, cargo } = Rust::installed()?;
+        self.bind(&rustup, &inside(&rustup), true)?;
+        self.bind(&cargo.join("bin"), &inside(&cargo.join("bin")), true)?;
         self.bind(&project()?, "source", true)?;
         self.bind(Path::new("/proc"), "proc", false)?;
         self.bind(Path::new("/sys"), "sys", false)?;
@@ -86,7 +106,7 @@ impl Machine {
         }
         let config = cargo.join("config.toml");
         if config.is_file() {
-            fs::copy(config, self.root.path().join("opt/cargo/config.toml"))?;
+            fs::copy(config, self.root.path().join(inside(&cargo)).join("config.toml"))?;
         }
         Ok(())
     }
@@ -105,13 +125,13 @@ impl Machine {
 
     /// Runs a line in the machine, with the host's settings for its package clients.
     fn shell(&self, line: &str) -> anyhow::Result<String> {
+        let Rust { rustup, cargo } = Rust::installed()?;
         let mut command = Command::new("chroot");
         command.arg(self.root.path()).args(["/bin/bash", "-c", line]);
+        command.env("HOME", "/root").env("CARGO_HOME", &cargo).env("RUSTUP_HOME", &rustup);
         command
-            .env("HOME", "/root")
-            .env("CARGO_HOME", "/opt/cargo")
-            .env("RUSTUP_HOME", "/opt/rustup");
-        command.env("PATH", "/opt/cargo/bin:/usr/sbin:/usr/bin:/sbin:/bin").env("LANG", "C.UTF-8");
+            .env("PATH", format!("{}/bin:/usr/sbin:/usr/bin:/sbin:/bin", cargo.display()))
+            .env("LANG", "C.UTF-8");
         command.env("DEBIAN_FRONTEND", "noninteractive");
         command
             .env_remove("CARGO_TARGET_DIR")
