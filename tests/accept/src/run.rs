@@ -22,7 +22,21 @@ impl Ended {
                 let lines: Vec<&str> = text.lines().rev().take(15).collect();
                 lines.into_iter().rev().collect::<Vec<_>>().join("\n")
             };
-            bail!("{what} failed:\n{}\n{}", tail(&self.stdout), tail(&self.stderr));
+            let named = |text: &str| {
+                let lines: Vec<&str> = text
+                    .lines()
+                    .filter(|line| line.contains("FAILED") || line.contains("panicked"))
+                    .collect();
+                lines.join("\n")
+            };
+            let (stdout, stderr) = (&self.stdout, &self.stderr);
+            bail!(
+                "{what} failed:\n{}\n{}\n{}\n{}",
+                named(stdout),
+                named(stderr),
+                tail(stdout),
+                tail(stderr)
+            );
         }
         Ok(self)
     }
