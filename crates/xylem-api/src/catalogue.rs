@@ -189,6 +189,10 @@ pub struct ServerPlacement {
     pub state: PlacementState,
     /// Bytes it has.
     pub bytes: u64,
+    /// Bytes per second at which it is arriving, while it is.
+    pub rate: Option<u64>,
+    /// Seconds until all bytes are there, at that rate.
+    pub seconds_left: Option<u64>,
     /// When it was verified there.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub verified_at: Option<Timestamp>,

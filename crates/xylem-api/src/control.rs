@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use xylem_model::{ContentId, DistributionServerId, FileId, Stamp, Timestamp};
+use xylem_model::{ContentId, DistributionServerId, FileId, ParentPolicy, Stamp, Timestamp};
 use xylem_trust::Envelope;
 
 use crate::catalogue::PlacementState;
@@ -24,6 +24,10 @@ pub struct ControlState {
     pub revocations: Envelope,
     /// Where to fetch from, best first; empty for the root.
     pub parents: Vec<PeerAddress>,
+    /// In which order to ask them.
+    #[serde(default)]
+    #[schema(value_type = String, example = "first-available")]
+    pub parent_policy: ParentPolicy,
     /// Whether this server is the root.
     pub is_root: bool,
     /// Whether new files enter here.
@@ -106,6 +110,9 @@ pub struct CopyReport {
     pub state: PlacementState,
     /// Bytes it has.
     pub bytes: u64,
+    /// Bytes per second at which it is arriving, while it is.
+    #[serde(default)]
+    pub rate: Option<u64>,
     /// When it was verified.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub verified_at: Option<Timestamp>,

@@ -201,6 +201,7 @@ fn report(content: ContentId, state: PlacementState) -> CopyReport {
         content,
         state,
         bytes: 0,
+        rate: None,
         verified_at: None,
         reason: None,
         next_try: None,

@@ -11,9 +11,11 @@ mod generation;
 mod ids;
 mod kind;
 mod party;
+mod priority;
 mod size;
 mod time;
 mod tree;
+mod word;
 
 pub use digest::{ContentId, DigestError, Digests, Sha256};
 pub use file_name::{FileName, FileNameError, MAX_FILE_NAME_BYTES};
@@ -22,8 +24,10 @@ pub use ids::{
     CategoryId, ComputerId, DistributionServerId, FileId, InvitationId, OrderId, SiteId, TokenId,
     UploadId,
 };
-pub use kind::{FileKind, UnknownKind};
+pub use kind::FileKind;
 pub use party::{Party, PartyError};
+pub use priority::{ParentPolicy, Priority};
 pub use size::ByteSize;
 pub use time::{Timestamp, TimestampError};
 pub use tree::{MAX_DEPTH, Tree, TreeError};
+pub use word::UnknownWord;

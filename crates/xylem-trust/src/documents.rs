@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xylem_model::{
     ComputerId, ContentId, DistributionServerId, FileId, FileKind, FileName, OrderId, Party,
-    Sha256, Stamp, Timestamp, UploadId,
+    Priority, Sha256, Stamp, Timestamp, UploadId,
 };
 
 use crate::{DescriptorId, PublicKey};
@@ -63,10 +63,17 @@ pub struct Descriptor {
     pub size: u64,
     /// Whose word the digests are.
     pub digest_source: DigestSource,
+    /// How much of a hurry it is in; left out of the document where it is normal.
+    #[serde(default, skip_serializing_if = "is_normal")]
+    pub priority: Priority,
     /// The change of the catalogue that made it.
     pub stamp: Stamp,
     /// When it was signed.
     pub issued: Timestamp,
+}
+
+fn is_normal(priority: &Priority) -> bool {
+    *priority == Priority::Normal
 }
 
 /// How much a distribution server must hold, so that leaving something out is noticed.

@@ -18,7 +18,8 @@ use xylem_client::enroll::Anchor;
 use xylem_http::{HttpServer, Limits};
 use xylem_install::{InstallError, InstallReport, InstallRequest, Installer, RootInstaller};
 use xylem_model::{
-    ContentId, DistributionServerId, FileId, FileKind, OrderId, Party, Sha256, Stamp, Timestamp,
+    ContentId, DistributionServerId, FileId, FileKind, OrderId, Party, Priority, Sha256, Stamp,
+    Timestamp,
 };
 use xylem_pki::{ClientAuth, Identity, LeafNames, TrustAnchors, server_config};
 use xylem_runtime::{Environment, ManualClock, Shutdown, SystemRng};
@@ -218,6 +219,7 @@ impl World {
             sha256: Sha256::from_bytes(sha256.as_ref().try_into().unwrap()),
             size: bytes.len() as u64,
             digest_source: DigestSource::Declared,
+            priority: Priority::Normal,
             stamp: Stamp::new(1, 1),
             issued: self.now,
         };

@@ -184,7 +184,7 @@ impl Change {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use xylem_model::{DistributionServerId, Sha256, Timestamp};
+    use xylem_model::{DistributionServerId, Priority, Sha256, Timestamp};
     use xylem_trust::{DigestSource, SigningKey};
 
     use super::*;
@@ -199,6 +199,7 @@ pub(crate) mod tests {
             sha256: Sha256::from_bytes([file; 32]),
             size: 10,
             digest_source: DigestSource::Declared,
+            priority: Priority::Normal,
             stamp: Stamp::new(1, u64::from(file) * 10 + version),
             issued: Timestamp::default(),
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use xylem_api::control::{ControlState, PeerAddress};
-use xylem_model::{DistributionServerId, FileId, Generation, Stamp, Timestamp};
+use xylem_model::{DistributionServerId, FileId, Generation, ParentPolicy, Stamp, Timestamp};
 use xylem_sync::{FileFacts, ServerFacts, should_hold};
 use xylem_trust::{
     DescriptorId, Document, Envelope, Grant, GrantedEntries, Grants, Head, Revocations, set_root,
@@ -173,6 +173,7 @@ impl Documents {
             grants: signed.grants.clone(),
             revocations: signed.revocations.clone(),
             parents: overview.parents_of(server).into_iter().map(address).collect(),
+            parent_policy: ParentPolicy::default(),
             is_root: server.is_root,
             is_principal: server.is_principal,
             may_remove: overview.may_remove,

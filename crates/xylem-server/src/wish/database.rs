@@ -9,7 +9,8 @@ use xylem_db::{
     ServerReport, VersionFacts,
 };
 use xylem_model::{
-    ByteSize, DistributionServerId, Epoch, FileId, Generation, Party, Stamp, Timestamp, UploadId,
+    ByteSize, DistributionServerId, Epoch, FileId, Generation, Party, Priority, Stamp, Timestamp,
+    UploadId,
 };
 use xylem_runtime::Environment;
 use xylem_sync::FileFacts;
@@ -321,6 +322,7 @@ fn descriptor(facts: &VersionFacts) -> Descriptor {
         sha256: facts.sha256,
         size: facts.size,
         digest_source: digest_source(facts.content_source, facts.sha256_source),
+        priority: Priority::Normal,
         stamp: facts.stamp,
         issued: facts.created,
     }

@@ -286,6 +286,7 @@ pub(crate) fn present(bytes: &[u8]) -> CopyReport {
         content: ContentId::of(bytes),
         state: PlacementState::Present,
         bytes: bytes.len() as u64,
+        rate: None,
         verified_at: Some(START),
         reason: None,
         next_try: None,

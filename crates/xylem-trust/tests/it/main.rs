@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use xylem_model::{
-    ContentId, DistributionServerId, FileId, FileKind, FileName, Sha256, Stamp, Timestamp,
+    ContentId, DistributionServerId, FileId, FileKind, FileName, Priority, Sha256, Stamp, Timestamp,
 };
 use xylem_trust::{
     Descriptor, DescriptorId, DigestSource, Envelope, Head, SigningKey, TrustDocument, TrustError,
@@ -63,6 +63,7 @@ fn descriptor() -> Descriptor {
         sha256: Sha256::from_bytes([3; 32]),
         size: 5,
         digest_source: DigestSource::Declared,
+        priority: Priority::Normal,
         stamp: Stamp::new(1, 7),
         issued: now(),
     }

@@ -26,7 +26,8 @@ use xylem_api::ingest::{Committed, Ingested, RefusedUpload};
 use xylem_ca::{Authority, LeafRequest};
 use xylem_http::{ApiError, HttpServer, Limits, Peer};
 use xylem_model::{
-    ContentId, DistributionServerId, FileId, FileKind, FileName, Party, Stamp, Timestamp, UploadId,
+    ContentId, DistributionServerId, FileId, FileKind, FileName, Party, Priority, Stamp, Timestamp,
+    UploadId,
 };
 use xylem_pki::{ClientAuth, Credentials, Identity, LeafNames, TrustAnchors, server_config};
 use xylem_runtime::{Environment, Shutdown, SystemRng};
@@ -278,6 +279,7 @@ impl Management {
             sha256: found.sha256,
             size: found.size,
             digest_source: DigestSource::Declared,
+            priority: Priority::Normal,
             stamp: world.stamp(),
             issued: self.now(),
         };
@@ -383,6 +385,7 @@ impl Management {
             grants: if rogue { self.rogue_sign(&grants) } else { self.sign(&grants) },
             revocations: self.sign(&revocations),
             parents,
+            parent_policy: xylem_model::ParentPolicy::default(),
             is_root: world.root == Some(server),
             is_principal: world.principal == Some(server),
             may_remove: !world.hold_removal,

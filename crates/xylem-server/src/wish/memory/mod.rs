@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use xylem_api::control::CopyReport;
 use xylem_api::ingest::Ingested;
 use xylem_model::{
-    ContentId, DistributionServerId, FileId, FileKind, FileName, Generation, Party, Sha256, Stamp,
-    Timestamp, Tree, TreeError, UploadId,
+    ContentId, DistributionServerId, FileId, FileKind, FileName, Generation, Party, Priority,
+    Sha256, Stamp, Timestamp, Tree, TreeError, UploadId,
 };
 use xylem_trust::{Descriptor, DigestSource};
 
@@ -262,6 +262,7 @@ impl Memory {
             sha256: found.sha256,
             size: found.size,
             digest_source,
+            priority: Priority::Normal,
             stamp: self.stamp,
             issued: now,
         })
