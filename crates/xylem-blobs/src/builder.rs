@@ -143,15 +143,17 @@ fn merge(node: Node, unit: u64, hashes: &[Hash], emit: &mut impl FnMut(Node, Par
 }
 
 /// The outboard of bytes held in memory, and their root hash.
-#[cfg(test)]
 pub(crate) fn outboard_of(bytes: &[u8]) -> (Hash, Vec<u8>) {
     let mut builder = TreeBuilder::new(bytes.len() as u64);
     builder.update(bytes);
     let root = builder.finish();
     let mut outboard = vec![0; crate::tree::outboard_len(bytes.len() as u64) as usize];
-    outboard[..8].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
-    for (offset, piece) in builder.pending {
-        outboard[offset as usize..][..piece.len()].copy_from_slice(&piece);
+    let size = (0, (bytes.len() as u64).to_le_bytes().to_vec());
+    for (offset, piece) in std::iter::once(size).chain(builder.pending) {
+        let from = offset as usize;
+        if let Some(place) = outboard.get_mut(from..from + piece.len()) {
+            place.copy_from_slice(&piece);
+        }
     }
     (root, outboard)
 }

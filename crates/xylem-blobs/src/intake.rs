@@ -8,8 +8,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::watch;
 use xylem_model::ContentId;
 use xylem_runtime::FsFile;
 
@@ -146,8 +146,10 @@ pub(crate) struct Comparison {
     outboard_path: PathBuf,
     group: GroupHasher,
     taken: u64,
-    /// Bytes proved so far: whole groups. Readers of the arriving file look here.
-    verified: Arc<AtomicU64>,
+    /// Bytes proved so far: whole groups.
+    proved: u64,
+    /// The same, as of the last visit, for readers of the arriving file.
+    verified: Arc<watch::Sender<u64>>,
 }
 
 impl Comparison {
@@ -165,7 +167,8 @@ impl Comparison {
             outboard_path,
             group: GroupHasher::new(0, size),
             taken: 0,
-            verified: Arc::new(AtomicU64::new(0)),
+            proved: 0,
+            verified: Arc::new(watch::Sender::new(0)),
         }
     }
 
@@ -177,8 +180,14 @@ impl Comparison {
         self.outboard.as_deref()
     }
 
-    pub(crate) fn verified(&self) -> &Arc<AtomicU64> {
-        &self.verified
+    /// Bytes proved so far.
+    pub(crate) fn proved(&self) -> u64 {
+        self.proved
+    }
+
+    /// What readers of the arriving file look at.
+    pub(crate) fn verified(&self) -> Arc<watch::Sender<u64>> {
+        Arc::clone(&self.verified)
     }
 
     /// Takes up the groups of a staged file that are right, up to the first that is not. Returns
@@ -189,15 +198,25 @@ impl Comparison {
             let want = GROUP_BYTES.min(self.size - self.taken) as usize;
             let bytes = buffer.get_mut(..want).unwrap_or_default();
             let whole = read_full(file, bytes, self.taken)? == want;
-            if !whole || self.update(bytes).is_err() {
+            if !whole || self.take(bytes).is_err() {
                 break;
             }
         }
+        self.verified.send_replace(self.proved);
         Ok(self.taken)
     }
 
-    /// Takes the next bytes. At a wrong group it goes back to where that group began.
-    pub(crate) fn update(&mut self, mut bytes: &[u8]) -> Result<(), BlobError> {
+    /// Takes the next bytes, and tells readers. At a wrong group it goes back to where that group
+    /// began.
+    pub(crate) fn update(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
+        let taken = self.take(bytes);
+        if *self.verified.borrow() != self.proved {
+            self.verified.send_replace(self.proved);
+        }
+        taken
+    }
+
+    fn take(&mut self, mut bytes: &[u8]) -> Result<(), BlobError> {
         while !bytes.is_empty() {
             let room = GROUP_BYTES - self.taken % GROUP_BYTES;
             let (now, later) = bytes.split_at(bytes.len().min(room as usize));
@@ -212,11 +231,11 @@ impl Comparison {
     }
 
     fn end_group(&mut self) -> Result<(), BlobError> {
-        let start = self.verified.load(Ordering::Acquire);
+        let start = self.proved;
         let expected = self.expected(start / GROUP_BYTES);
         let right = matches!(&expected, Ok(hash) if *hash == self.group.finish());
         if right {
-            self.verified.store(self.taken, Ordering::Release);
+            self.proved = self.taken;
         } else {
             self.taken = start;
         }

@@ -22,12 +22,17 @@
 //! returned it is there. Files and outboards *are* the state: there is no database to disagree
 //! with them.
 //!
+//! Small files come in many at a time ([`Batch`]), with one sync for all of them. What arrives
+//! against its outboard can be read while it arrives ([`Repository::open_arriving`]).
+//!
 //! The way out is a [`BlobReader`], which hands out nothing that it has not checked up to the id
 //! (unless told [`VerifyOnRead::ScrubOnly`]); content that fails is withdrawn at once.
 //!
 //! All calls block, and reach the disk only through the seam of `xylem-runtime`; async code goes
 //! through [`Repository::run`]. Not here: who may read what, which content is wanted, names.
 
+mod arrival;
+mod batch;
 mod builder;
 mod digests;
 mod error;
@@ -50,6 +55,8 @@ mod test_fs;
 #[cfg(test)]
 mod tests;
 
+pub use arrival::Growth;
+pub use batch::Batch;
 pub use digests::{DigestSet, Expected};
 pub use error::BlobError;
 pub use intake::TreeIntake;

@@ -14,27 +14,35 @@ use std::io;
 use xylem_model::{ContentId, Sha256};
 use xylem_runtime::FsFile;
 
+use crate::arrival::Arrival;
 use crate::error::{BlobError, Doing};
 use crate::layout::shard_of;
 use crate::repository::{Claim, Entry, Repository};
 use crate::staged::remove_staged;
 use crate::tree::groups_of;
 
+/// Content that lies whole and durable under a staged name.
+pub(crate) struct Unnamed {
+    pub(crate) claim: Claim,
+    pub(crate) id: ContentId,
+    pub(crate) size: u64,
+}
+
 /// Staged content whose digests are right and which is on the disk, but not yet published.
 ///
 /// Dropped, it stays staged: staging it again and finishing it leads back here.
 pub struct Verified {
-    pub(crate) claim: Claim,
+    pub(crate) unnamed: Unnamed,
     pub(crate) file: Box<dyn FsFile>,
-    pub(crate) id: ContentId,
     pub(crate) sha256: Option<Sha256>,
-    pub(crate) size: u64,
+    /// Readers follow until it is published, or given up.
+    pub(crate) _arrival: Option<Arrival>,
 }
 
 impl Verified {
     /// Its content id.
     pub fn id(&self) -> ContentId {
-        self.id
+        self.unnamed.id
     }
 
     /// Its SHA-256, where it was computed.
@@ -44,7 +52,7 @@ impl Verified {
 
     /// Its size in bytes.
     pub fn size(&self) -> u64 {
-        self.size
+        self.unnamed.size
     }
 
     /// The operating system's file, for a process that inspects the content before it is
@@ -58,7 +66,8 @@ impl Verified {
     /// # Errors
     /// Failures of the disk.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, BlobError> {
-        let path = self.claim.repository.layout().part(&self.claim.key);
+        let claim = &self.unnamed.claim;
+        let path = claim.repository.layout().part(&claim.key);
         crate::path::read_full(&*self.file, buffer, offset).doing("read", &path)
     }
 
@@ -67,13 +76,20 @@ impl Verified {
     /// # Errors
     /// Failures of the disk.
     pub fn discard(self) -> Result<(), BlobError> {
-        remove_staged(self.claim.repository.fs(), self.claim.repository.layout(), &self.claim.key)
+        self.unnamed.discard()
+    }
+}
+
+impl Unnamed {
+    fn discard(&self) -> Result<(), BlobError> {
+        let repository = &self.claim.repository;
+        remove_staged(repository.fs(), repository.layout(), &self.claim.key)
     }
 }
 
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verified").field("id", &self.id).field("size", &self.size).finish()
+        f.debug_struct("Verified").field("id", &self.id()).field("size", &self.size()).finish()
     }
 }
 
@@ -84,52 +100,47 @@ impl Repository {
     /// # Errors
     /// Failures of the disk. The content is then not visible, and may be staged again.
     pub fn publish(&self, verified: Verified) -> Result<(), BlobError> {
-        self.publish_all(vec![verified])
+        self.name_and_list(std::slice::from_ref(&verified.unnamed))
     }
 
-    /// Publishes many files with one sync for each folder they go to, not one for each file. They
-    /// become visible together.
-    ///
-    /// # Errors
-    /// Failures of the disk. None of them is then visible, and all may be staged again.
-    pub fn publish_all(&self, batch: Vec<Verified>) -> Result<(), BlobError> {
-        let _publishing = Publishing::begin(self, &batch);
+    /// Gives names to many files, with one sync for each folder they go to, not one for each file.
+    /// They become visible together, or, after a failure, none of them.
+    pub(crate) fn name_and_list(&self, batch: &[Unnamed]) -> Result<(), BlobError> {
+        let _publishing = Publishing::begin(self, batch);
         let (here, fresh): (Vec<_>, Vec<_>) = {
             let state = self.state();
-            batch.into_iter().partition(|verified| state.index.contains_key(&verified.id))
+            batch.iter().partition(|unnamed| state.index.contains_key(&unnamed.id))
         };
         let named = self.name_all(&fresh);
         if named.is_err() {
             // Best effort: what cannot be moved back is found at the next start.
-            fresh.iter().for_each(|verified| self.take_name_back(verified));
+            fresh.iter().for_each(|unnamed| self.take_name_back(unnamed));
             return named;
         }
         let mut state = self.state();
-        for verified in &fresh {
-            state.index.insert(verified.id, Entry::new(verified.size));
+        for unnamed in &fresh {
+            state.index.insert(unnamed.id, Entry::new(unnamed.size));
         }
         drop(state);
-        for verified in here.into_iter().chain(fresh) {
+        self.note_change();
+        for unnamed in here.into_iter().chain(fresh) {
             // They are published; a leftover is swept another time.
-            let key = verified.claim.key;
-            if let Err(error) = verified.discard() {
+            if let Err(error) = unnamed.discard() {
+                let key = unnamed.claim.key;
                 tracing::warn!(%key, %error, "a staged leftover could not be removed");
             }
         }
         Ok(())
     }
 
-    fn name_all(&self, batch: &[Verified]) -> Result<(), BlobError> {
-        let shards: BTreeSet<u8> = batch.iter().map(|verified| shard_of(&verified.id)).collect();
+    fn name_all(&self, batch: &[&Unnamed]) -> Result<(), BlobError> {
+        let shards: BTreeSet<u8> = batch.iter().map(|unnamed| shard_of(&unnamed.id)).collect();
         self.make_shards(&shards)?;
-        for verified in batch {
-            self.name(verified)?;
+        for unnamed in batch {
+            self.name(unnamed)?;
         }
-        for shard in shards {
-            let folder = self.layout().shard(shard);
-            self.fs().sync_dir(&folder).doing("sync the folder", &folder)?;
-        }
-        Ok(())
+        let folders: Vec<_> = shards.into_iter().map(|shard| self.layout().shard(shard)).collect();
+        self.fs().sync_dirs(&folders).doing("sync the folders of", &self.layout().content())
     }
 
     /// Makes folders below `content/` and makes them durable, each once in a process's life.
@@ -151,10 +162,10 @@ impl Repository {
         Ok(())
     }
 
-    fn name(&self, verified: &Verified) -> Result<(), BlobError> {
-        let (layout, key, id) = (self.layout(), &verified.claim.key, &verified.id);
+    fn name(&self, unnamed: &Unnamed) -> Result<(), BlobError> {
+        let (layout, key, id) = (self.layout(), &unnamed.claim.key, &unnamed.id);
         let mut moves = vec![(layout.part(key), layout.blob(id))];
-        if groups_of(verified.size) > 1 {
+        if groups_of(unnamed.size) > 1 {
             moves.insert(0, (layout.part_tree(key), layout.tree(id)));
         }
         for (from, to) in moves {
@@ -165,8 +176,8 @@ impl Repository {
         Ok(())
     }
 
-    fn take_name_back(&self, verified: &Verified) {
-        let (layout, key, id) = (self.layout(), &verified.claim.key, &verified.id);
+    fn take_name_back(&self, unnamed: &Unnamed) {
+        let (layout, key, id) = (self.layout(), &unnamed.claim.key, &unnamed.id);
         let part = layout.part(key);
         let state = self.state();
         let others = state.publishing.get(id).is_some_and(|count| *count > 1);
@@ -189,8 +200,8 @@ struct Publishing {
 }
 
 impl Publishing {
-    fn begin(repository: &Repository, batch: &[Verified]) -> Self {
-        let ids: Vec<_> = batch.iter().map(|verified| verified.id).collect();
+    fn begin(repository: &Repository, batch: &[Unnamed]) -> Self {
+        let ids: Vec<_> = batch.iter().map(|unnamed| unnamed.id).collect();
         let mut state = repository.state();
         for id in &ids {
             *state.publishing.entry(*id).or_default() += 1;

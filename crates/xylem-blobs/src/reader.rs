@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use tokio::sync::watch;
 use xylem_model::ContentId;
 use xylem_runtime::FsFile;
 
+use crate::arrival::{Arriving, Growth};
 use crate::error::{BlobError, Doing};
 use crate::layout::StageKey;
 use crate::path::{Fault, ProvedPath, read_full};
@@ -40,7 +41,7 @@ enum Source {
     /// Published; holds the lease.
     Published { _lease: Arc<()> },
     /// Still arriving; proved up to here.
-    Staged { verified: Arc<AtomicU64> },
+    Staged { verified: watch::Receiver<u64> },
 }
 
 impl BlobReader {
@@ -78,19 +79,29 @@ impl BlobReader {
 
     pub(crate) fn staged(
         repository: &Repository,
-        key: &StageKey,
         id: &ContentId,
-        size: u64,
-        verified: Arc<AtomicU64>,
+        arriving: Arriving,
     ) -> Result<Self, BlobError> {
-        let (fs, layout) = (repository.fs(), repository.layout());
-        let (part, tree) = (layout.part(key), layout.part_tree(key));
-        let data = fs.open(&part).doing("open", &part)?;
+        let (fs, layout, key) = (repository.fs(), repository.layout(), StageKey::Content(*id));
+        let (part, tree) = (layout.part(&key), layout.part_tree(&key));
+        let Arriving { size, verified } = arriving;
+        let data = match fs.open(&part) {
+            // Published, or given up, at this very moment.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return repository.open_blob(id);
+            }
+            file => file.doing("open", &part)?,
+        };
         let source = Source::Staged { verified };
         let verify = repository.options().verify_on_read;
         let mut reader = Self::new(repository, id, size, source, data, verify);
         if groups_of(size) > 1 {
-            reader.outboard = Some(fs.open(&tree).doing("open", &tree)?);
+            reader.outboard = match fs.open(&tree) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return repository.open_blob(id);
+                }
+                file => Some(file.doing("open", &tree)?),
+            };
         }
         Ok(reader)
     }
@@ -122,7 +133,23 @@ impl BlobReader {
     pub fn available(&self) -> u64 {
         match &self.source {
             Source::Published { .. } => self.size,
-            Source::Staged { verified } => verified.load(Ordering::Acquire),
+            Source::Staged { verified } => *verified.borrow(),
+        }
+    }
+
+    /// Lets one wait for more of a file that still arrives; none for published content.
+    pub fn growth(&self) -> Option<Growth> {
+        match &self.source {
+            Source::Published { .. } => None,
+            Source::Staged { verified } => Some(Growth::new(verified.clone())),
+        }
+    }
+
+    /// Whether more may become available: not once it is published, or given up.
+    pub fn may_grow(&self) -> bool {
+        match &self.source {
+            Source::Published { .. } => false,
+            Source::Staged { verified } => verified.has_changed().is_ok(),
         }
     }
 

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
 use xylem_model::ContentId;
 use xylem_runtime::{Disk, Fs};
 
+use crate::arrival::Arriving;
 use crate::digests::DigestSet;
 use crate::error::{BlobError, Doing};
 use crate::layout::{Layout, StageKey};
@@ -46,6 +48,7 @@ struct Shared {
     layout: Layout,
     options: RepositoryOptions,
     state: Mutex<State>,
+    changes: watch::Sender<u64>,
 }
 
 /// What is known without asking the disk.
@@ -55,6 +58,8 @@ pub(crate) struct State {
     pub(crate) index: HashMap<ContentId, Entry>,
     /// Content between the start of a publish and its end, which must not be moved meanwhile.
     pub(crate) publishing: HashMap<ContentId, usize>,
+    /// Content whose outboard is here and whose bytes are coming in.
+    pub(crate) arriving: HashMap<ContentId, Arriving>,
     /// Folders below `content/` that survive a power cut.
     pub(crate) shards: HashSet<u8>,
     /// Staged files in use, with the bytes each may still write.
@@ -96,7 +101,8 @@ impl Repository {
         recover::prepare(disk.fs(), &layout)?;
         let found = recover::scan(disk.fs(), &layout)?;
         let state = State { index: found.index, shards: found.shards, ..State::default() };
-        let shared = Shared { disk, layout, options, state: Mutex::new(state) };
+        let (state, changes) = (Mutex::new(state), watch::Sender::new(0));
+        let shared = Shared { disk, layout, options, state, changes };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -170,12 +176,33 @@ impl Repository {
         BlobReader::published(self, id, self.shared.options.verify_on_read)
     }
 
-    /// Opens the outboard of content, to be sent to a peer that fetches it.
+    /// Opens content that is published or arriving; of the latter, what is
+    /// [available](BlobReader::available) can be read, and [`BlobReader::growth`] tells when there
+    /// is more.
+    ///
+    /// # Errors
+    /// [`BlobError::NotFound`], and failures of the disk.
+    pub fn open_arriving(&self, id: &ContentId) -> Result<BlobReader, BlobError> {
+        let arriving = {
+            let state = self.state();
+            if state.index.contains_key(id) { None } else { state.arriving.get(id).cloned() }
+        };
+        match arriving {
+            Some(arriving) => BlobReader::staged(self, id, arriving),
+            None => self.open_blob(id),
+        }
+    }
+
+    /// Opens the outboard of content that is published or arriving, to be sent to a peer that fetches it.
     ///
     /// # Errors
     /// [`BlobError::NotFound`], and failures of the disk.
     pub fn open_tree(&self, id: &ContentId) -> Result<TreeReader, BlobError> {
         TreeReader::open(self, id)
+    }
+
+    pub(crate) fn change_count(&self) -> &watch::Sender<u64> {
+        &self.shared.changes
     }
 
     pub(crate) fn fs(&self) -> &dyn Fs {

@@ -14,20 +14,18 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use aws_lc_rs::digest;
 use xylem_model::{ContentId, Sha256};
 use xylem_runtime::{Fs, FsFile};
 
+use crate::arrival::Arrival;
 use crate::digests::{Computation, DigestSet, Expected, compare, finish_sha256};
 use crate::error::{BlobError, Doing};
 use crate::intake::Comparison;
 use crate::layout::{Layout, StageKey};
 use crate::mark;
-use crate::publish::Verified;
-use crate::reader::BlobReader;
+use crate::publish::{Unnamed, Verified};
 use crate::recover::feed;
 use crate::repository::{Claim, Repository};
 use crate::tree::outboard_len;
@@ -46,6 +44,8 @@ pub struct StagedFile {
     synced: u64,
     file: Box<dyn FsFile>,
     check: Check,
+    /// Lets readers follow, where bytes are checked as they come.
+    arrival: Option<Arrival>,
     /// A sync failed, so what the disk holds after `synced` is unknown.
     abandoned: bool,
 }
@@ -79,7 +79,8 @@ impl StagedFile {
         let mut check = Computation::new(size, digests);
         feed(&*file, offset, |bytes| check.update(bytes)).doing("read", &path)?;
         let check = Check::AtEnd(check);
-        Ok(Self { claim, size, offset, synced: offset, file, check, abandoned: false })
+        let (synced, arrival) = (offset, None);
+        Ok(Self { claim, size, offset, synced, file, check, arrival, abandoned: false })
     }
 
     /// Goes on with a file whose tree is here, as far as its bytes match the tree.
@@ -95,8 +96,10 @@ impl StagedFile {
             file.set_len(offset).doing("cut", &path)?;
         }
         claim.reserve(size - offset, size)?;
+        let (id, verified) = (comparison.id(), comparison.verified());
+        let arrival = Some(Arrival::announce(&claim.repository, id, size, verified));
         let check = Check::AgainstTree(comparison);
-        Ok(Self { claim, size, offset, synced: 0, file, check, abandoned: false })
+        Ok(Self { claim, size, offset, synced: 0, file, check, arrival, abandoned: false })
     }
 
     /// Where the file goes on: all bytes before are here.
@@ -159,7 +162,7 @@ impl StagedFile {
             Check::AtEnd(check) => check.update(bytes),
             Check::AgainstTree(comparison) => {
                 if let Err(error) = comparison.update(bytes) {
-                    self.offset = comparison.verified().load(Ordering::Acquire);
+                    self.offset = comparison.proved();
                     let path = self.claim.repository.layout().part(&self.claim.key);
                     self.file.set_len(self.offset).doing("cut", &path)?;
                     return Err(error);
@@ -231,8 +234,9 @@ impl StagedFile {
         }
         self.write_outboard()?;
         self.sync_outboard()?;
-        let Self { claim, file, size, .. } = self;
-        Ok(Verified { claim, file, id, sha256, size })
+        let Self { claim, file, size, arrival, .. } = self;
+        let unnamed = Unnamed { claim, id, size };
+        Ok(Verified { unnamed, file, sha256, _arrival: arrival })
     }
 
     fn digests(&mut self, want_sha256: bool) -> Result<(ContentId, Option<Sha256>), BlobError> {
@@ -260,19 +264,6 @@ impl StagedFile {
     /// Failures of the disk.
     pub fn discard(self) -> Result<(), BlobError> {
         remove_staged(self.claim.repository.fs(), self.claim.repository.layout(), &self.claim.key)
-    }
-
-    /// A reader of the bytes that have been proved, while the rest still arrives: see
-    /// [`BlobReader::available`]. Only a file staged against its tree has one.
-    ///
-    /// # Errors
-    /// Failures of the disk.
-    pub fn reader(&self) -> Result<Option<BlobReader>, BlobError> {
-        let Check::AgainstTree(comparison) = &self.check else { return Ok(None) };
-        let verified = Arc::clone(comparison.verified());
-        let id = comparison.id();
-        BlobReader::staged(&self.claim.repository, &self.claim.key, &id, self.size, verified)
-            .map(Some)
     }
 
     /// The operating system's file, to be handed to another process; simulated files have none.

@@ -1,5 +1,6 @@
 //! The repository as a whole, on a disk that fails in every way it can.
 
+mod batch;
 mod crash;
 mod damage;
 mod reading;

@@ -8,6 +8,7 @@ use xylem_model::ContentId;
 use xylem_runtime::FsFile;
 
 use crate::error::{BlobError, Doing};
+use crate::layout::StageKey;
 use crate::path::{OutboardCheck, read_full};
 use crate::repository::Repository;
 use crate::tree::{groups_of, outboard_len};
@@ -21,24 +22,58 @@ pub struct TreeReader {
     file: Option<Box<dyn FsFile>>,
     check: OutboardCheck,
     offset: u64,
+    /// Whether it was opened while its content was arriving.
+    staged: bool,
 }
 
 impl TreeReader {
     pub(crate) fn open(repository: &Repository, id: &ContentId) -> Result<Self, BlobError> {
-        let size = repository.size_of(id).ok_or(BlobError::NotFound { id: *id })?;
-        let path = repository.layout().tree(id);
-        let file = match groups_of(size) {
-            1 => None,
-            _ => match repository.fs().open(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    repository.withdraw(id)?;
-                    return Err(BlobError::Corrupt { id: *id, offset: 0 });
-                }
-                file => Some(file.doing("open", &path)?),
-            },
-        };
+        let published = repository.size_of(id);
+        let size = published.or_else(|| repository.arriving(id));
+        let size = size.ok_or(BlobError::NotFound { id: *id })?;
         let check = OutboardCheck::new(id, size);
-        Ok(Self { repository: repository.clone(), id: *id, size, file, check, offset: 0 })
+        let (repository, staged) = (repository.clone(), published.is_none());
+        let mut reader = Self { repository, id: *id, size, file: None, check, offset: 0, staged };
+        if groups_of(size) > 1 {
+            reader.open_file()?;
+        }
+        Ok(reader)
+    }
+
+    fn open_file(&mut self) -> Result<(), BlobError> {
+        let layout = self.repository.layout();
+        let path = if self.staged {
+            layout.part_tree(&StageKey::Content(self.id))
+        } else {
+            layout.tree(&self.id)
+        };
+        match self.repository.fs().open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if self.staged && self.repository.contains(&self.id) {
+                    self.staged = false;
+                    return self.open_file();
+                }
+                if !self.staged {
+                    self.repository.withdraw(&self.id)?;
+                    return Err(BlobError::Corrupt { id: self.id, offset: 0 });
+                }
+                Err(BlobError::NotFound { id: self.id })
+            }
+            file => {
+                self.file = Some(file.doing("open", &path)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// Moves over to the published file once there is one, as [`BlobReader`](crate::BlobReader)
+    /// does.
+    fn follow_publish(&mut self) -> Result<(), BlobError> {
+        if self.staged && self.file.is_some() && self.repository.contains(&self.id) {
+            self.staged = false;
+            self.open_file()?;
+        }
+        Ok(())
     }
 
     /// The length of the outboard in bytes.
@@ -57,6 +92,7 @@ impl TreeReader {
     /// [`BlobError::Corrupt`] where it is damaged; the content has then been withdrawn. Failures of
     /// the disk.
     pub fn read(&mut self, at_most: usize) -> Result<Bytes, BlobError> {
+        self.follow_publish()?;
         let left = self.len() - self.offset;
         if left == 0 {
             return Ok(Bytes::new());
@@ -81,8 +117,10 @@ impl TreeReader {
             }
         }
         let (id, offset) = (self.id, self.offset);
-        tracing::error!(package.digest = %id, "an outboard is damaged; its content is withdrawn");
-        self.repository.withdraw(&id)?;
+        if !self.staged {
+            tracing::error!(package.digest = %id, "an outboard is damaged; its content goes");
+            self.repository.withdraw(&id)?;
+        }
         Err(BlobError::Corrupt { id, offset })
     }
 }

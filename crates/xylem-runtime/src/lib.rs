@@ -18,7 +18,9 @@ mod shutdown;
 pub use backoff::Backoff;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use environment::Environment;
-pub use fs::{Disk, Entry, Fs, FsFile, RealFs, read_bounded, replace_file, replace_private_file};
+pub use fs::{
+    Disk, Entry, Fs, FsFile, RealFs, SyncGroup, read_bounded, replace_file, replace_private_file,
+};
 pub use net::{Listener, Net, RealNet, Stream};
 pub use rng::{Rng, SystemRng, random_array};
 pub use shutdown::Shutdown;

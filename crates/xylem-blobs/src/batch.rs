@@ -1,0 +1,130 @@
+//! Many small files, made durable together.
+//!
+//! A file that fits into memory is checked there, before a byte of it touches the disk, so nothing
+//! of it needs to be resumed or taken back. A group of them is written without names, synced once,
+//! renamed, and the folders synced once: what a single file costs is its share of two syncs.
+
+use std::fmt;
+
+use xylem_model::ContentId;
+use xylem_runtime::SyncGroup;
+
+use crate::builder::outboard_of;
+use crate::error::BlobError;
+use crate::layout::StageKey;
+use crate::publish::Unnamed;
+use crate::repository::{Claim, Repository};
+use crate::staged::{open_or_create, remove_staged};
+use crate::tree::groups_of;
+
+/// Files that are checked and written, and not yet published. Dropped, nothing of them remains.
+pub struct Batch {
+    repository: Repository,
+    files: Vec<Unnamed>,
+    written: Box<dyn SyncGroup>,
+    bytes: u64,
+}
+
+impl Repository {
+    /// Begins a group of small files.
+    pub fn begin_batch(&self) -> Batch {
+        let written = self.fs().begin_sync();
+        Batch { repository: self.clone(), files: Vec::new(), written, bytes: 0 }
+    }
+}
+
+impl Batch {
+    /// Files in it.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Bytes of all files in it.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes a whole file. After a failure the others are as they were.
+    ///
+    /// # Errors
+    /// [`BlobError::ForeignBytes`] where the bytes are not those of the content,
+    /// [`BlobError::Busy`] while another fetches the same content, [`BlobError::NoSpace`], and
+    /// failures of the disk.
+    pub fn add(&mut self, id: &ContentId, bytes: &[u8]) -> Result<(), BlobError> {
+        let (root, outboard) = outboard_of(bytes);
+        if root != *id.as_bytes() {
+            return Err(BlobError::ForeignBytes { id: *id, offset: 0 });
+        }
+        let size = bytes.len() as u64;
+        let claim = Claim::new(&self.repository, &StageKey::Content(*id))?;
+        claim.reserve(size, size)?;
+        self.write(&claim, size, bytes, &outboard).inspect_err(|_| discard(&claim))?;
+        claim.set_missing(0);
+        self.bytes += size;
+        self.files.push(Unnamed { claim, id: *id, size });
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        claim: &Claim,
+        size: u64,
+        bytes: &[u8],
+        outboard: &[u8],
+    ) -> Result<(), BlobError> {
+        let (fs, layout) = (self.repository.fs(), self.repository.layout());
+        let mut parts = vec![(layout.part(&claim.key), bytes)];
+        if groups_of(size) > 1 {
+            parts.push((layout.part_tree(&claim.key), outboard));
+        }
+        for (path, bytes) in parts {
+            let file = open_or_create(fs, &path)?;
+            let needed = bytes.len() as u64;
+            let writing = |error| BlobError::writing(fs, "write", &path, needed, error);
+            // A rest of an earlier attempt may lie there, longer than this.
+            file.set_len(0).and_then(|()| file.write_all_at(bytes, 0)).map_err(writing)?;
+            self.written.add(file);
+        }
+        Ok(())
+    }
+
+    /// Publishes all of them: once this returns they survive a power cut, and readers find them.
+    ///
+    /// # Errors
+    /// Failures of the disk. None of them is then visible, and nothing of them remains staged.
+    pub fn publish(mut self) -> Result<(), BlobError> {
+        let (fs, staged) = (self.repository.fs(), self.repository.layout().staged());
+        std::mem::replace(&mut self.written, fs.begin_sync())
+            .sync()
+            .map_err(|error| BlobError::writing(fs, "sync", &staged, self.bytes, error))?;
+        // What fails from here on is not worth keeping either: it is a moment's work to fetch.
+        self.repository.name_and_list(&self.files)?;
+        self.files.clear();
+        Ok(())
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.files.iter().for_each(|file| discard(&file.claim));
+    }
+}
+
+/// Removes what was staged; what cannot be removed is swept another time.
+fn discard(claim: &Claim) {
+    if let Err(error) = remove_staged(claim.repository.fs(), claim.repository.layout(), &claim.key)
+    {
+        tracing::warn!(key = %claim.key, %error, "a staged leftover could not be removed");
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Batch({} files, {} bytes)", self.len(), self.bytes)
+    }
+}
