@@ -46,6 +46,9 @@ pub struct PeerAddress {
     pub name: String,
     /// Its base URL.
     pub url: String,
+    /// Whether it is to be asked only when none of the others gives something.
+    #[serde(default)]
+    pub fallback: bool,
 }
 
 /// `GET /v1/control/descriptors?epoch=…&since=…`: what changed after a stamp.

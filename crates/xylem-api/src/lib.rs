@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod catalogue;
+pub mod content;
 pub mod control;
 pub mod enrollment;
 pub mod error;

@@ -1,10 +1,14 @@
 //! Anybody to a distribution server.
 
 use http::{HeaderMap, Method, Request, StatusCode, header};
+use xylem_api::content::PATH_HEADER;
 use xylem_api::ingest::{IngestProgress, TICKET_SCHEME};
-use xylem_model::{ContentId, UploadId};
+use xylem_model::{ContentId, DistributionServerId, UploadId};
 
-use crate::{BaseUrl, BodyReader, ClientError, RequestBody, Transport, empty_body};
+use crate::{BaseUrl, BodyReader, ClientError, Deadlines, RequestBody, Transport, empty_body};
+
+/// Most servers that are read out of one path: more than any tree is deep.
+const MAX_PATH: usize = 32;
 
 /// How a caller proves that it may read: by the certificate of its connection, or by a ticket.
 #[derive(Debug, Clone)]
@@ -21,6 +25,9 @@ pub struct ContentAnswer {
     pub offset: u64,
     /// Size of the whole content, in bytes.
     pub size: u64,
+    /// The servers through which the bytes come to that server, nearest first; none where it has
+    /// all of them.
+    pub path: Vec<DistributionServerId>,
     /// The bytes from `offset` to the end.
     pub body: BodyReader,
 }
@@ -35,6 +42,15 @@ impl ContentClient {
     /// A client whose transport decides whom it believes and who it is.
     pub const fn new(transport: Transport) -> Self {
         Self { transport }
+    }
+
+    /// The same client with other time limits.
+    pub fn with_deadlines(&self, deadlines: Deadlines) -> Self {
+        Self { transport: self.transport.with_deadlines(deadlines) }
+    }
+
+    pub(crate) const fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     /// Asks for a content from an offset on. `If-Range` with the content id makes sure that a
@@ -68,7 +84,8 @@ impl ContentClient {
             status => return Err(protocol(server, &format!("status {status}"))),
         };
         let size = size.ok_or_else(|| protocol(server, &"it lacks a Content-Length"))?;
-        Ok(ContentAnswer { offset, size, body: answer.into_body() })
+        let path = path_of(answer.headers());
+        Ok(ContentAnswer { offset, size, path, body: answer.into_body() })
     }
 
     /// How much of an upload has arrived.
@@ -129,6 +146,11 @@ fn authorised(request: http::request::Builder, auth: &ContentAuth) -> http::requ
             request.header(header::AUTHORIZATION, format!("{TICKET_SCHEME} {ticket}"))
         }
     }
+}
+
+fn path_of(headers: &HeaderMap) -> Vec<DistributionServerId> {
+    let text = headers.get(PATH_HEADER).and_then(|value| value.to_str().ok()).unwrap_or("");
+    text.split(',').filter_map(|id| id.trim().parse().ok()).take(MAX_PATH).collect()
 }
 
 fn length(headers: &HeaderMap) -> Option<u64> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use xylem_api::control::{ControlState, PeerAddress};
 use xylem_client::BaseUrl;
-use xylem_model::{ContentId, DistributionServerId, Party, Timestamp};
+use xylem_model::{ContentId, DistributionServerId, ParentPolicy, Party, Timestamp};
 use xylem_trust::{
     Document, Envelope, GrantedEntries, Grants, Revocations, TrustError, TrustStore, check_window,
 };
@@ -16,6 +16,8 @@ pub(crate) struct Parent {
     pub(crate) id: DistributionServerId,
     pub(crate) name: String,
     pub(crate) url: BaseUrl,
+    /// Whether it is asked only when none of the others gives something.
+    pub(crate) is_fallback: bool,
 }
 
 /// What `state/access.json` holds: the signed documents as they came.
@@ -24,6 +26,8 @@ pub(crate) struct AccessFile {
     pub(crate) grants: Envelope,
     pub(crate) revocations: Envelope,
     pub(crate) parents: Vec<PeerAddress>,
+    #[serde(default)]
+    pub(crate) parent_policy: ParentPolicy,
     pub(crate) is_root: bool,
     pub(crate) is_principal: bool,
     pub(crate) may_remove: bool,
@@ -36,6 +40,7 @@ impl AccessFile {
             grants: state.grants.clone(),
             revocations: state.revocations.clone(),
             parents: state.parents.clone(),
+            parent_policy: state.parent_policy,
             is_root: state.is_root,
             is_principal: state.is_principal,
             may_remove: state.may_remove,
@@ -61,6 +66,7 @@ pub(crate) struct Access {
     revoked: BTreeSet<Party>,
     /// Best first.
     pub(crate) parents: Vec<Parent>,
+    pub(crate) parent_policy: ParentPolicy,
     pub(crate) is_root: bool,
     pub(crate) is_principal: bool,
     pub(crate) may_remove: bool,
@@ -94,8 +100,18 @@ impl Access {
             .collect();
         let revoked = revocations.parties.iter().copied().collect();
         let parents = file.parents.iter().filter_map(usable_parent).collect();
-        let AccessFile { is_root, is_principal, may_remove, .. } = *file;
-        Self { grants, revocations, peers, revoked, parents, is_root, is_principal, may_remove }
+        let AccessFile { parent_policy, is_root, is_principal, may_remove, .. } = *file;
+        Self {
+            grants,
+            revocations,
+            peers,
+            revoked,
+            parents,
+            parent_policy,
+            is_root,
+            is_principal,
+            may_remove,
+        }
     }
 
     /// Whether a party was removed.
@@ -118,7 +134,10 @@ impl Access {
 
 fn usable_parent(peer: &PeerAddress) -> Option<Parent> {
     match peer.url.parse() {
-        Ok(url) => Some(Parent { id: peer.id, name: peer.name.clone(), url }),
+        Ok(url) => {
+            let (name, is_fallback) = (peer.name.clone(), peer.fallback);
+            Some(Parent { id: peer.id, name, url, is_fallback })
+        }
         Err(error) => {
             tracing::warn!(dp.id = %peer.id, %error, "a parent's address cannot be used");
             None

@@ -26,6 +26,8 @@ use xylem_model::UploadId;
 use xylem_pki::{FileError, IdentityStore};
 use xylem_runtime::{Fs, read_bounded, replace_file};
 
+use crate::pace::RateLimits;
+
 /// What the `format` file says.
 const FORMAT: &str = "xylem-distribution 1";
 
@@ -76,7 +78,7 @@ pub enum DataError {
 }
 
 /// What enrollment fixed and `server.json` holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The management server: `https://HOST[:PORT]`.
@@ -87,6 +89,13 @@ pub struct Settings {
     pub public_url: String,
     /// The address it listens on.
     pub listen: std::net::SocketAddr,
+    /// How fast bytes may go; without it, as fast as they can.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rates: RateLimits,
+}
+
+fn is_default(rates: &RateLimits) -> bool {
+    *rates == RateLimits::default()
 }
 
 impl Settings {

@@ -18,6 +18,7 @@
 //! Only [`ChildInspector`] starts a process, which a simulation replaces by [`NoInspector`].
 
 mod access;
+mod arrivals;
 mod control;
 mod data;
 mod documents;
@@ -26,6 +27,7 @@ mod ingest;
 mod inspector;
 mod manifest;
 mod node;
+mod pace;
 mod pour;
 mod renewal;
 mod report;
@@ -38,5 +40,6 @@ mod tickets;
 pub use data::{DataError, Settings};
 pub use enroll::{EnrollError, EnrollOptions, enroll, write_membership};
 pub use inspector::{Candidate, ChildInspector, Inspector, NoInspector};
+pub use pace::{DirectionRates, RateLimits};
 pub use server::{DistributionServer, OpenError, Options};
 pub use status::{Status, status};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use xylem_blobs::Repository;
 use xylem_client::{ContentClient, ControlClient};
 use xylem_model::{ContentId, DistributionServerId, Timestamp};
@@ -12,11 +12,13 @@ use xylem_runtime::{Environment, Fs};
 use xylem_trust::{Envelope, TrustStore};
 
 use crate::access::{Access, AccessFile};
+use crate::arrivals::Arrivals;
 use crate::data::{DataError, DataFolder, Settings, damaged, read_json, write_json};
 use crate::documents::{CheckedState, Seen};
 use crate::ingest::Uploads;
 use crate::inspector::Inspector;
 use crate::manifest::{Catalogue, Change, Manifest, ManifestLog, Unwanted};
+use crate::pace::Pace;
 use crate::report::Ledger;
 
 /// One distribution server, from the inside.
@@ -33,10 +35,14 @@ pub(crate) struct Node {
     pub(crate) inspector: Arc<dyn Inspector>,
     pub(crate) ledger: Ledger,
     pub(crate) uploads: Uploads,
+    pub(crate) arrivals: Arrivals,
+    pub(crate) pace: Pace,
     /// Something may have changed at the management server.
     pub(crate) resync: Notify,
     /// Something may have to be fetched or removed.
     pub(crate) work: Notify,
+    /// Counts changes of wishes and rights, for those who wait for one.
+    pub(crate) wishes: watch::Sender<u64>,
     state: State,
     log: Mutex<ManifestLog>,
     /// Held while a wish is looked at and acted on for good, and while wishes change: what is
@@ -114,6 +120,7 @@ impl Node {
             catalogue: RwLock::new(restored.catalogue),
             seen: Mutex::new(restored.seen),
         };
+        let pace = Pace::new(&parts.settings.rates, &parts.environment.clock);
         Self {
             environment: parts.environment,
             folder: parts.folder,
@@ -127,8 +134,11 @@ impl Node {
             inspector: parts.inspector,
             ledger: Ledger::default(),
             uploads: Uploads::default(),
+            arrivals: Arrivals::default(),
+            pace,
             resync: Notify::new(),
             work: Notify::new(),
+            wishes: watch::Sender::new(0),
             state,
             log: Mutex::new(restored.log),
             wish_gate: Mutex::default(),
@@ -201,6 +211,7 @@ impl Node {
         }
         *self.state.access.write().unwrap_or_else(PoisonError::into_inner) =
             Some(Arc::new(checked.access.clone()));
+        self.note_wishes();
         Ok(())
     }
 
@@ -231,8 +242,13 @@ impl Node {
         catalogue.apply(change, checked.head.clone(), orphans, held);
         let shrunk = catalogue.unwanted().len() < before;
         drop(catalogue);
+        self.note_wishes();
         self.tell_step(change, &dropped);
         if shrunk { self.write_unwanted(fs) } else { Ok(()) }
+    }
+
+    fn note_wishes(&self) {
+        self.wishes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Tells of copies that a step made wanted, or not.

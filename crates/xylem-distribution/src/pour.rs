@@ -1,12 +1,12 @@
 //! Bytes from a connection into a staged file.
 
-use std::sync::Arc;
+use std::pin::Pin;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use xylem_blobs::{BlobError, Repository, StagedFile};
 
-/// Bytes that are gathered before they go to the disk in one visit.
+/// Most bytes that are gathered while the disk is busy; then the source has to wait.
 const GATHER_BYTES: usize = 1 << 20;
 
 /// Where bytes come from.
@@ -15,7 +15,7 @@ pub(crate) trait Source: Send {
     /// Why there are no more.
     type Error: Send;
 
-    /// The next bytes; none at the end.
+    /// The next bytes; none at the end. May be dropped and called again without losing any.
     async fn next(&mut self) -> Result<Option<Bytes>, Self::Error>;
 }
 
@@ -28,8 +28,13 @@ pub(crate) enum PourError<E> {
     Blob(BlobError),
 }
 
-/// Pours a source into a staged file from `offset` on; while one piece is written, the next is
-/// gathered. What arrived before an error has been taken. `progress` hears of every piece.
+type Written = (StagedFile, Result<(), BlobError>);
+type Writing = Pin<Box<dyn Future<Output = Written> + Send>>;
+
+/// Pours a source into a staged file from `offset` on. What has come goes to the disk at once;
+/// what comes while the disk is busy goes there with its next visit. So a reader of the arriving
+/// file waits for no more than it must, and a fast source makes few visits. What arrived before an
+/// error has been taken. `progress` hears of every visit.
 ///
 /// Gives the file back, except when the disk's thread was lost with it.
 pub(crate) async fn pour<S: Source>(
@@ -39,61 +44,70 @@ pub(crate) async fn pour<S: Source>(
     source: &mut S,
     progress: &(dyn Fn(u64) + Sync),
 ) -> (StagedFile, Result<(), PourError<S::Error>>) {
-    let mut staged = staged;
-    let mut gathered = gather(source).await;
+    let (mut pieces, mut len) = (Vec::new(), 0);
+    let mut end = None;
+    let mut disk = Disk::Free(staged);
     loop {
-        let (pieces, end) = gathered;
-        let len = pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
-        let pieces: Arc<[Bytes]> = pieces.into();
-        let writing = write(repository, staged, offset, pieces);
-        let written;
-        match end {
-            None => {
-                let next;
-                ((staged, written), next) = tokio::join!(writing, gather(source));
-                gathered = next;
+        disk = match disk {
+            Disk::Free(staged) if !pieces.is_empty() => {
+                let writing =
+                    write(repository.clone(), staged, offset, std::mem::take(&mut pieces));
+                offset += len as u64;
+                len = 0;
+                Disk::Busy(Box::pin(writing))
             }
-            Some(end) => {
-                (staged, written) = writing.await;
+            Disk::Free(staged) => match end {
+                Some(end) => return (staged, end),
+                None => Disk::Free(staged),
+            },
+            busy @ Disk::Busy(_) => busy,
+        };
+        tokio::select! {
+            (staged, written) = disk.visit() => {
                 progress(staged.offset());
-                let result = written.map_err(PourError::Blob);
-                return (staged, result.and(end.map_err(PourError::Source)));
+                if let Err(error) = written {
+                    return (staged, Err(PourError::Blob(error)));
+                }
+                disk = Disk::Free(staged);
             }
+            piece = source.next(), if end.is_none() && len < GATHER_BYTES => match piece {
+                Ok(Some(piece)) => {
+                    len += piece.len();
+                    pieces.push(piece);
+                }
+                Ok(None) => end = Some(Ok(())),
+                Err(error) => end = Some(Err(PourError::Source(error))),
+            },
         }
-        progress(staged.offset());
-        if let Err(error) = written {
-            return (staged, Err(PourError::Blob(error)));
-        }
-        offset += len;
     }
 }
 
-/// The next bytes, and how the source ended if it did.
-async fn gather<S: Source>(source: &mut S) -> (Vec<Bytes>, Option<Result<(), S::Error>>) {
-    let (mut pieces, mut len) = (Vec::new(), 0);
-    while len < GATHER_BYTES {
-        match source.next().await {
-            Ok(Some(piece)) => {
-                len += piece.len();
-                pieces.push(piece);
-            }
-            Ok(None) => return (pieces, Some(Ok(()))),
-            Err(error) => return (pieces, Some(Err(error))),
+/// The staged file, or the visit to the disk that has it.
+enum Disk {
+    Free(StagedFile),
+    Busy(Writing),
+}
+
+impl Disk {
+    /// The end of the visit under way, if there is one.
+    async fn visit(&mut self) -> Written {
+        match self {
+            Self::Free(_) => std::future::pending().await,
+            Self::Busy(writing) => writing.await,
         }
     }
-    (pieces, None)
 }
 
 async fn write(
-    repository: &Repository,
+    repository: Repository,
     mut staged: StagedFile,
     mut offset: u64,
-    pieces: Arc<[Bytes]>,
-) -> (StagedFile, Result<(), BlobError>) {
+    pieces: Vec<Bytes>,
+) -> Written {
     repository
         .run(move |_| {
-            for piece in pieces.iter() {
-                if let Err(error) = staged.append(offset, piece) {
+            for piece in pieces {
+                if let Err(error) = staged.append(offset, &piece) {
                     return (staged, Err(error));
                 }
                 offset += piece.len() as u64;

@@ -8,7 +8,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use xylem_api::catalogue::PlacementState;
 use xylem_api::control::{CopyReport, ServerReport};
 use xylem_client::ClientError;
@@ -27,6 +27,9 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 /// Between two reports of progress on one file: four a second.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
+/// The time over which a rate is measured.
+const RATE_OVER: Duration = Duration::from_secs(3);
+
 /// Most copies in one report: within the size of a request body.
 const MAX_COPIES: usize = 5_000;
 
@@ -41,17 +44,41 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 pub(crate) struct Ledger {
     rows: Mutex<Rows>,
     changed: Notify,
+    failures: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Rows {
     copies: HashMap<ContentId, CopyReport>,
     due: BTreeSet<ContentId>,
-    progress_at: BTreeMap<ContentId, Timestamp>,
+    moving: BTreeMap<ContentId, Moving>,
     /// Which life of the management server was told everything.
     told: Option<Epoch>,
     /// Where in the list of forgotten content the next report goes on; none once all are told.
     unlisted: Option<Bound<ContentId>>,
+}
+
+/// How fast a copy is arriving.
+#[derive(Debug, Clone, Copy)]
+struct Moving {
+    told_at: Timestamp,
+    /// Where the rate is measured from.
+    since: (Timestamp, u64),
+    rate: Option<u64>,
+}
+
+impl Moving {
+    /// Notes how far it has come.
+    fn note(&mut self, bytes: u64, now: Timestamp) {
+        let (since, from) = self.since;
+        let span = now.since(since);
+        if let Ok(ms @ 1..) = u64::try_from(span.as_millis()) {
+            self.rate = Some(bytes.saturating_sub(from).saturating_mul(1000) / ms);
+        }
+        if span >= RATE_OVER {
+            self.since = (now, bytes);
+        }
+    }
 }
 
 /// What one report tells.
@@ -80,7 +107,7 @@ impl Ledger {
 
     fn set(&self, report: CopyReport) {
         let mut rows = self.rows();
-        rows.progress_at.remove(&report.content);
+        rows.moving.remove(&report.content);
         if rows.copies.get(&report.content) == Some(&report) {
             return;
         }
@@ -99,14 +126,17 @@ impl Ledger {
     pub(crate) fn transferring(&self, content: ContentId, bytes: u64, now: Timestamp) {
         {
             let mut rows = self.rows();
-            let last = rows.progress_at.get(&content);
-            if last.is_some_and(|last| now.since(*last) < PROGRESS_EVERY) {
+            let fresh = Moving { told_at: Timestamp::default(), since: (now, bytes), rate: None };
+            let moving = rows.moving.entry(content).or_insert(fresh);
+            if now.since(moving.told_at) < PROGRESS_EVERY {
                 return;
             }
-            rows.progress_at.insert(content, now);
+            moving.told_at = now;
+            moving.note(bytes, now);
+            let rate = moving.rate;
             let state = PlacementState::Transferring;
             rows.due.insert(content);
-            rows.copies.insert(content, CopyReport { bytes, ..report(content, state) });
+            rows.copies.insert(content, CopyReport { bytes, rate, ..report(content, state) });
         }
         self.changed.notify_one();
     }
@@ -137,6 +167,12 @@ impl Ledger {
     pub(crate) fn failed(&self, content: ContentId, reason: String, next_try: Timestamp) {
         let failed = report(content, PlacementState::Failed);
         self.set(CopyReport { reason: Some(reason), next_try: Some(next_try), ..failed });
+        self.failures.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Hears of each failure; what failed is to be asked for.
+    pub(crate) fn failures(&self) -> watch::Receiver<u64> {
+        self.failures.subscribe()
     }
 
     /// It is no longer wanted or held: nothing is to be told of it.
@@ -144,7 +180,13 @@ impl Ledger {
         let mut rows = self.rows();
         rows.copies.remove(content);
         rows.due.remove(content);
-        rows.progress_at.remove(content);
+        rows.moving.remove(content);
+    }
+
+    /// Whether its last try failed, or there is no room for it: whoever waits for it waits in vain.
+    pub(crate) fn has_failed(&self, content: &ContentId) -> bool {
+        let rows = self.rows();
+        rows.copies.get(content).is_some_and(|copy| copy.state == PlacementState::Failed)
     }
 
     /// Whether anything is known of it.
@@ -312,6 +354,24 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_follows_what_has_come_lately() {
+        let ledger = Ledger::default();
+        let at = |ms: i64| Timestamp::from_unix_ms(1_000_000 + ms);
+        let mut bytes = 0;
+        for tick in 0..100 {
+            bytes += if tick < 50 { 1000 } else { 250 };
+            ledger.transferring(id(1), bytes, at(tick * 250));
+            let rate = ledger.rows().copies[&id(1)].rate;
+            match tick {
+                0 => assert_eq!(rate, None, "one look is no rate"),
+                40 => assert_eq!(rate, Some(4000)),
+                90.. => assert_eq!(rate, Some(1000)),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
     fn progress_is_told_four_times_a_second() {
         let ledger = Ledger::default();
         let at = |ms| Timestamp::from_unix_ms(ms);
@@ -321,6 +381,8 @@ mod tests {
             told += ledger.take(None).copies.len();
         }
         assert_eq!(told, 4);
+        let rate = ledger.rows().copies[&id(1)].rate;
+        assert_eq!(rate, Some(0), "it stands still");
         ledger.verifying(id(1), 9);
         assert_eq!(ledger.take(None).copies.len(), 1, "a new stage is told at once");
     }

@@ -1,18 +1,31 @@
-//! The replication planner.
+//! What decides about replication, without doing it.
 //!
-//! Two pure questions, no disk, no network, no clock:
+//! Pure questions; no disk, no network, no clock:
 //!
 //! * [`should_hold`]: what is a distribution server to hold? The management server asks it, signs
 //!   the answer as a head, and every peer enforces it.
 //! * [`plan`]: what is a server to do next, given what it should hold, what it has and what went
 //!   wrong lately? The distribution server asks it again after every change and acts; it keeps no
 //!   memory between two plans, so nothing depends on having seen an event.
+//! * [`Class`] and [`LinkShare`]: what goes first, and who may send next on a link.
+//! * [`parent_order`]: which parent is asked first.
+//! * [`TokenBucket`] and [`WeeklyRate`]: how fast bytes may go, at this hour.
 
+mod bucket;
+mod calendar;
+mod class;
 mod holding;
+mod parents;
 mod plan;
+mod share;
 
+pub use bucket::TokenBucket;
+pub use calendar::{RateWindow, TimeOfDay, TimeOfDayError, Weekday, WeeklyRate, Zone, ZoneError};
+pub use class::{Class, SMALL_BYTES};
 pub use holding::{FileFacts, ServerFacts, should_hold};
+pub use parents::{ParentChoice, parent_order};
 pub use plan::{
-    CHILD_REMOVAL_GRACE, Fetch, Limits, Plan, ROOT_REMOVAL_GRACE, Reality, SMALL_BYTES, Unwanted,
+    BATCHED_BYTES, CHILD_REMOVAL_GRACE, Fetch, Limits, Plan, ROOT_REMOVAL_GRACE, Reality, Unwanted,
     Wanted, plan,
 };
+pub use share::LinkShare;

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use xylem_model::{ContentId, Stamp, Timestamp};
+use xylem_model::{ContentId, Priority, Stamp, Timestamp};
 
-/// Files up to this size go before larger ones: 8 MiB. They are what policies wait for, and they
-/// cost a large file next to nothing.
-pub const SMALL_BYTES: u64 = 8 << 20;
+use crate::{Class, SMALL_BYTES};
+
+/// Files up to this size travel many in one stream: 1 MiB. They are held in memory until they are
+/// checked, and a hop in which they are not passed on while they arrive costs next to nothing.
+pub const BATCHED_BYTES: u64 = 1 << 20;
 
 /// How long content that is no longer wanted stays on a server that is not the root.
 pub const CHILD_REMOVAL_GRACE: Duration = Duration::from_secs(24 * 3600);
@@ -23,8 +25,25 @@ pub struct Wanted {
     pub content: ContentId,
     /// Its size in bytes.
     pub size: u64,
-    /// The change that brought it; the oldest of equal size goes first.
+    /// How much of a hurry it is in.
+    pub priority: Priority,
+    /// The change that brought it; the oldest of a class goes first.
     pub stamp: Stamp,
+}
+
+impl Wanted {
+    fn class(&self) -> Class {
+        Class::of(self.priority, self.size)
+    }
+
+    fn is_batched(&self) -> bool {
+        self.size <= BATCHED_BYTES
+    }
+
+    /// Whether it has its class's only place for large files.
+    fn is_large(&self) -> bool {
+        self.size > SMALL_BYTES
+    }
 }
 
 /// Content a server holds although it is no longer wanted.
@@ -43,6 +62,8 @@ pub struct Reality {
     pub held: BTreeSet<ContentId>,
     /// Content that is being fetched.
     pub in_flight: BTreeSet<ContentId>,
+    /// Streams of many small files that are under way.
+    pub batches_in_flight: usize,
     /// Content whose last try failed, and when to try again.
     pub retry_at: BTreeMap<ContentId, Timestamp>,
     /// Since when content has not been wanted.
@@ -52,8 +73,15 @@ pub struct Reality {
 /// What a plan must keep to.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Fetches at once; of these one may be larger than [`SMALL_BYTES`].
+    /// Fetches of single files at once; of these one in each class may be larger than
+    /// [`SMALL_BYTES`].
     pub fetches: usize,
+    /// Streams of many small files at once.
+    pub batches: usize,
+    /// Files of one such stream.
+    pub batch_files: usize,
+    /// Bytes of one such stream.
+    pub batch_bytes: u64,
     /// How long unwanted content stays.
     pub removal_grace: Duration,
     /// Whether anything may be removed at all: not while a restore is unconfirmed.
@@ -72,8 +100,12 @@ pub struct Fetch {
 /// What to do now, and when to ask again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Fetches to start, first things first.
+    /// Fetches of single files to start, first things first.
     pub fetch: Vec<Fetch>,
+    /// Streams of many small files to start, first things first; all of one class.
+    pub batches: Vec<Vec<Fetch>>,
+    /// Fetches to give up: what they bring is not wanted any more.
+    pub give_up: Vec<ContentId>,
     /// Wanted content that waits for its turn or its next try.
     pub queued: Vec<ContentId>,
     /// Content to remove.
@@ -99,30 +131,93 @@ fn plan_fetches(
     now: Timestamp,
     plan: &mut Plan,
 ) {
-    let mut seen = BTreeSet::new();
-    let mut missing: Vec<&Wanted> = wanted
-        .iter()
-        .filter(|w| !reality.held.contains(&w.content) && seen.insert(w.content))
-        .collect();
-    missing.sort_by_key(|w| (w.size > SMALL_BYTES, w.stamp, w.content));
-    let is_large = |w: &&&Wanted| w.size > SMALL_BYTES;
-    let under_way = |w: &&&Wanted| reality.in_flight.contains(&w.content);
-    let mut free = limits.fetches.saturating_sub(reality.in_flight.len());
-    let mut large_free = !missing.iter().filter(under_way).any(|w| is_large(&w));
-    for want in missing.iter().filter(|w| !under_way(w)) {
+    let mut missing: BTreeMap<ContentId, &Wanted> = BTreeMap::new();
+    for want in wanted.iter().filter(|want| !reality.held.contains(&want.content)) {
+        // Wanted under several names, it is in the hurry of the most urgent.
+        let known = missing.entry(want.content).or_insert(want);
+        if (want.class(), want.stamp) < (known.class(), known.stamp) {
+            *known = want;
+        }
+    }
+    plan.give_up =
+        reality.in_flight.iter().filter(|it| !missing.contains_key(it)).copied().collect();
+    let mut free = Free::new(&missing, reality, limits);
+    let mut waiting: Vec<&Wanted> =
+        missing.into_values().filter(|want| !reality.in_flight.contains(&want.content)).collect();
+    waiting.sort_by_key(|want| (want.class(), want.stamp, want.content));
+    for want in waiting {
         if let Some(due) = reality.retry_at.get(&want.content).filter(|due| **due > now) {
             plan.queued.push(want.content);
             wake(plan, *due);
-            continue;
-        }
-        let large = is_large(&want);
-        if free == 0 || (large && !large_free) {
+        } else if !free.place(want, plan) {
             plan.queued.push(want.content);
-            continue;
         }
-        free -= 1;
-        large_free &= !large;
-        plan.fetch.push(Fetch { content: want.content, size: want.size });
+    }
+}
+
+/// What can still be started.
+struct Free<'a> {
+    limits: &'a Limits,
+    fetches: usize,
+    batches: usize,
+    /// Classes that may start a large file.
+    large: BTreeSet<Class>,
+    /// Class and bytes of the batch that is being filled.
+    filling: Option<(Class, u64)>,
+}
+
+impl<'a> Free<'a> {
+    fn new(missing: &BTreeMap<ContentId, &Wanted>, reality: &Reality, limits: &'a Limits) -> Self {
+        let under_way = reality.in_flight.iter().filter_map(|content| missing.get(content));
+        let mut large = BTreeSet::from(Class::ALL);
+        let mut single = 0;
+        for want in under_way.filter(|want| !want.is_batched()) {
+            single += 1;
+            if want.is_large() {
+                large.remove(&want.class());
+            }
+        }
+        Self {
+            limits,
+            fetches: limits.fetches.saturating_sub(single),
+            batches: limits.batches.saturating_sub(reality.batches_in_flight),
+            large,
+            filling: None,
+        }
+    }
+
+    /// Starts a fetch where there is room for it.
+    fn place(&mut self, want: &Wanted, plan: &mut Plan) -> bool {
+        let fetch = Fetch { content: want.content, size: want.size };
+        if want.is_batched() {
+            return self.place_in_batch(want.class(), fetch, plan);
+        }
+        if self.fetches == 0 || (want.is_large() && !self.large.remove(&want.class())) {
+            return false;
+        }
+        self.fetches -= 1;
+        plan.fetch.push(fetch);
+        true
+    }
+
+    fn place_in_batch(&mut self, class: Class, fetch: Fetch, plan: &mut Plan) -> bool {
+        let size = fetch.size;
+        if let (Some((filling, bytes)), Some(batch)) = (&mut self.filling, plan.batches.last_mut())
+            && *filling == class
+            && batch.len() < self.limits.batch_files
+            && *bytes + size <= self.limits.batch_bytes
+        {
+            *bytes += size;
+            batch.push(fetch);
+            return true;
+        }
+        if self.batches == 0 {
+            return false;
+        }
+        self.batches -= 1;
+        self.filling = Some((class, size));
+        plan.batches.push(vec![fetch]);
+        true
     }
 }
 
@@ -156,15 +251,28 @@ fn wake(plan: &mut Plan, at: Timestamp) {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { fetches: 3, removal_grace: CHILD_REMOVAL_GRACE, may_remove: true };
+    const LIMITS: Limits = Limits {
+        fetches: 3,
+        batches: 2,
+        batch_files: 3,
+        batch_bytes: 4 << 20,
+        removal_grace: CHILD_REMOVAL_GRACE,
+        may_remove: true,
+    };
+
+    const MIB: u64 = 1 << 20;
 
     fn id(n: u8) -> ContentId {
         ContentId::from_bytes([n; 32])
     }
 
     fn want(n: u8, size: u64) -> Wanted {
-        Wanted { content: id(n), size, stamp: Stamp::new(1, u64::from(n)) }
+        let stamp = Stamp::new(1, u64::from(n));
+        Wanted { content: id(n), size, priority: Priority::Normal, stamp }
+    }
+
+    fn hurried(n: u8, size: u64, priority: Priority) -> Wanted {
+        Wanted { priority, ..want(n, size) }
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -175,12 +283,45 @@ mod tests {
         plan.fetch.iter().map(|fetch| fetch.content).collect()
     }
 
+    fn batches(plan: &Plan) -> Vec<Vec<ContentId>> {
+        let ids = |batch: &Vec<Fetch>| batch.iter().map(|fetch| fetch.content).collect();
+        plan.batches.iter().map(ids).collect()
+    }
+
     #[test]
-    fn small_files_go_first_and_one_large_one_at_a_time() {
-        let wanted = [want(1, 1 << 30), want(2, 1 << 30), want(3, 10), want(4, 10)];
+    fn what_is_in_a_hurry_goes_first_and_one_large_file_of_a_class_at_a_time() {
+        let wanted = [
+            hurried(1, 1 << 30, Priority::Bulk),
+            want(2, 1 << 30),
+            want(3, 1 << 30),
+            want(4, 2 * MIB),
+            hurried(5, 1 << 30, Priority::Urgent),
+        ];
+        let limits = Limits { fetches: 9, ..LIMITS };
+        let plan = plan(&wanted, &Reality::default(), &limits, at(0));
+        assert_eq!(started(&plan), [id(5), id(4), id(2), id(1)]);
+        assert_eq!(plan.queued, [id(3)]);
+    }
+
+    #[test]
+    fn small_files_travel_together_within_the_limits_of_a_batch() {
+        let wanted: Vec<Wanted> = (1..=8).map(|n| want(n, 10)).collect();
+        let all = plan(&wanted, &Reality::default(), &LIMITS, at(0));
+        assert_eq!(batches(&all), [[id(1), id(2), id(3)], [id(4), id(5), id(6)]]);
+        assert_eq!(all.queued, [id(7), id(8)]);
+        let busy = Reality { batches_in_flight: 1, ..Reality::default() };
+        assert_eq!(batches(&plan(&wanted, &busy, &LIMITS, at(0))).len(), 1);
+        let limits = Limits { batch_bytes: 2 * MIB, ..LIMITS };
+        let heavy: Vec<Wanted> = (1..=3).map(|n| want(n, MIB)).collect();
+        let by_bytes = plan(&heavy, &Reality::default(), &limits, at(0));
+        assert_eq!(batches(&by_bytes), [vec![id(1), id(2)], vec![id(3)]]);
+    }
+
+    #[test]
+    fn an_urgent_small_file_does_not_wait_for_a_batch_of_others() {
+        let wanted = [want(1, 10), hurried(2, 10, Priority::Urgent), want(3, 10)];
         let plan = plan(&wanted, &Reality::default(), &LIMITS, at(0));
-        assert_eq!(started(&plan), [id(3), id(4), id(1)]);
-        assert_eq!(plan.queued, [id(2)]);
+        assert_eq!(batches(&plan), [vec![id(2)], vec![id(1), id(3)]]);
     }
 
     #[test]
@@ -188,12 +329,20 @@ mod tests {
         let wanted = [want(1, 10), want(2, 10), want(2, 10), want(3, 10)];
         let reality =
             Reality { held: [id(1)].into(), in_flight: [id(2)].into(), ..Reality::default() };
-        assert_eq!(started(&plan(&wanted, &reality, &LIMITS, at(0))), [id(3)]);
+        let plan = plan(&wanted, &reality, &LIMITS, at(0));
+        assert_eq!(batches(&plan), [[id(3)]]);
+        assert!(plan.give_up.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_wanted_any_more_is_given_up_in_the_middle() {
+        let reality = Reality { in_flight: [id(1), id(2)].into(), ..Reality::default() };
+        assert_eq!(plan(&[want(2, 1 << 30)], &reality, &LIMITS, at(0)).give_up, [id(1)]);
     }
 
     #[test]
     fn a_failed_fetch_waits_for_its_time_and_holds_up_nobody() {
-        let wanted = [want(1, 10), want(2, 10)];
+        let wanted = [want(1, 2 * MIB), want(2, 2 * MIB)];
         let reality = Reality { retry_at: [(id(1), at(60))].into(), ..Reality::default() };
         let before = plan(&wanted, &reality, &LIMITS, at(59));
         assert_eq!(started(&before), [id(2)]);

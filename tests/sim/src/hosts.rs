@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use xylem_blobs::VerifyOnRead;
 use xylem_client::enroll::Membership;
-use xylem_distribution::{DistributionServer, NoInspector, Options, Settings, write_membership};
+use xylem_distribution::{
+    DistributionServer, NoInspector, Options, RateLimits, Settings, write_membership,
+};
 use xylem_http::{HttpServer, Limits};
 use xylem_pki::{ClientAuth, Credentials, Identity, server_config};
 use xylem_runtime::Shutdown;
@@ -56,6 +58,7 @@ pub(crate) async fn distribution_server(
         name: (*name).to_owned(),
         public_url: format!("https://{name}:{PORT}"),
         listen: SocketAddr::from(([0, 0, 0, 0], PORT)),
+        rates: RateLimits::default(),
     };
     let membership = Membership {
         credentials: Credentials::from_pem(identity_pem.as_bytes())?,

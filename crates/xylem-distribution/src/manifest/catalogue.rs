@@ -124,6 +124,7 @@ impl Catalogue {
         let listed = self.manifest.by_content(content).map(|d| Wanted {
             content: d.content,
             size: d.size,
+            priority: d.priority,
             stamp: d.stamp,
         });
         let wanted = listed.is_some() || self.wanted(content).is_some();

@@ -27,6 +27,11 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
+    /// The right of a party to whom things are granted one by one.
+    pub(crate) fn of(peer: &Peer) -> Self {
+        Self { party: peer.party() }
+    }
+
     /// Whether the right still stands: its party may have been removed meanwhile.
     pub(crate) fn still_stands(&self, node: &Node) -> bool {
         let (Some(party), Some(access)) = (self.party, node.access()) else { return true };
@@ -123,8 +128,9 @@ fn ready(node: &Node) -> Result<Arc<Access>, ApiError> {
     Ok(access)
 }
 
-/// A content that may be served now: wanted or within its grace, and here.
-pub(crate) fn served(node: &Node, content: &ContentId) -> Result<Served, ApiError> {
+/// A content that may be served now: wanted or within its grace, and here; or, for who may have it
+/// so, arriving.
+pub(crate) fn served(node: &Node, content: &ContentId, arriving: bool) -> Result<Served, ApiError> {
     let (descriptor, in_grace) = {
         let catalogue = node.catalogue();
         (catalogue.wanted(content).cloned(), catalogue.is_in_grace(content))
@@ -132,7 +138,9 @@ pub(crate) fn served(node: &Node, content: &ContentId) -> Result<Served, ApiErro
     if descriptor.is_none() && !in_grace {
         return Err(unknown());
     }
-    let size = node.repository.size_of(content).ok_or_else(unknown)?;
+    let published = node.repository.size_of(content);
+    let size = published.or_else(|| arriving.then(|| node.repository.arriving(content)).flatten());
+    let size = size.ok_or_else(unknown)?;
     Ok(Served { content: *content, size, descriptor })
 }
 

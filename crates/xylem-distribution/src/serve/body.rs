@@ -13,16 +13,20 @@ use bytes::Bytes;
 use futures_util::stream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use xylem_blobs::{BlobError, BlobReader, FRAME_BYTES};
+use xylem_blobs::{BlobError, BlobReader, FRAME_BYTES, GROUP_BYTES};
 use xylem_http::ByteRange;
 use xylem_model::ContentId;
 use xylem_telemetry::chain;
 
 use super::authorize::Permit;
 use crate::node::Node;
+use crate::pace::Flow;
 
 /// Frames that are read ahead.
-const READ_AHEAD: usize = 2;
+pub(crate) const READ_AHEAD: usize = 2;
+
+/// How long a file may pause while it arrives before whoever reads it is sent elsewhere.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// How long a caller may take over one frame before its reader, which keeps the content from
 /// being removed, is given up.
@@ -33,10 +37,11 @@ pub(crate) fn content(
     node: Arc<Node>,
     reader: BlobReader,
     range: ByteRange,
+    flow: Flow,
     permit: Permit,
 ) -> Body {
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
-    tokio::spawn(read_ahead(Arc::clone(&node), reader, range, sender));
+    tokio::spawn(read_ahead(Arc::clone(&node), reader, range, flow, sender));
     guarded(node, receiver, permit)
 }
 
@@ -48,7 +53,11 @@ pub(crate) fn tree(node: Arc<Node>, content: ContentId, permit: Permit) -> Body 
 }
 
 /// Hands on frames as long as the caller's right stands.
-fn guarded(node: Arc<Node>, frames: mpsc::Receiver<io::Result<Bytes>>, permit: Permit) -> Body {
+pub(crate) fn guarded(
+    node: Arc<Node>,
+    frames: mpsc::Receiver<io::Result<Bytes>>,
+    permit: Permit,
+) -> Body {
     Body::from_stream(stream::unfold((node, frames, permit), |(node, mut frames, permit)| async {
         let frame = frames.recv().await?;
         let frame = if permit.still_stands(&node) {
@@ -69,21 +78,31 @@ async fn read_ahead(
     node: Arc<Node>,
     mut reader: BlobReader,
     range: ByteRange,
+    flow: Flow,
     frames: mpsc::Sender<io::Result<Bytes>>,
 ) {
     let mut offset = range.start;
     while offset < range.end {
+        let most = flow.piece_bytes(FRAME_BYTES, GROUP_BYTES);
+        let want = (range.end - offset).min(most);
+        let there = reader.available().saturating_sub(offset);
+        if there > 0 {
+            flow.turn(want.min(there)).await;
+        }
         let read;
         (reader, read) = node
             .repository
             .run(move |_| {
-                let read = reader.read(offset, (range.end - offset).min(FRAME_BYTES));
+                let read = reader.read(offset, want);
                 (reader, read)
             })
             .await;
         let frame = match read {
-            Ok(frame) if !frame.is_empty() => Ok(frame),
-            Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(frame) if frame.is_empty() => match grown(&mut reader, offset).await {
+                Ok(()) => continue,
+                Err(error) => Err(error),
+            },
+            Ok(frame) => Ok(frame),
             Err(error) => Err(failed(&node, &reader.id(), error)),
         };
         let broken = frame.is_err();
@@ -92,6 +111,16 @@ async fn read_ahead(
             return;
         }
     }
+}
+
+/// Returns once there is more than `offset` bytes of a file that is arriving.
+async fn grown(reader: &mut BlobReader, offset: u64) -> io::Result<()> {
+    let Some(mut growth) = reader.growth().filter(|_| reader.may_grow()) else {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its arrival was given up"));
+    };
+    timeout(PAUSE, growth.beyond(offset)).await.map_err(|_| {
+        io::Error::new(io::ErrorKind::TimedOut, "nothing more of it has arrived for a minute")
+    })
 }
 
 async fn read_tree(node: Arc<Node>, content: ContentId, frames: mpsc::Sender<io::Result<Bytes>>) {
@@ -124,7 +153,7 @@ async fn read_tree(node: Arc<Node>, content: ContentId, frames: mpsc::Sender<io:
 }
 
 /// None once nobody takes frames any more.
-async fn hand_over(
+pub(crate) async fn hand_over(
     frames: &mpsc::Sender<io::Result<Bytes>>,
     frame: io::Result<Bytes>,
 ) -> Option<()> {

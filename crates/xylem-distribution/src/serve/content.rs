@@ -7,16 +7,21 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::get;
-use http::{HeaderMap, HeaderValue, Method, header};
+use axum::routing::{get, post};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use xylem_api::content::{MANY_PATH, PATH_HEADER};
 use xylem_blobs::{BlobError, outboard_len};
 use xylem_http::{ApiError, Peer};
-use xylem_model::{ContentId, FileKind, FileName};
+use xylem_model::{ContentId, FileKind, FileName, Party};
+use xylem_sync::Class;
 
-use super::authorize::{Permit, Served, authorize, authorize_named, served, unknown};
+use super::authorize::{Permit, Served, authorize_named, served, unknown};
 use super::body;
 use super::headers::{Address, answer_headers, select};
+use super::many::many;
+use super::waiting::wait_for;
 use crate::node::Node;
+use crate::pace::{Flow, Link};
 
 /// Where clients of the original look; the same again below [`OLD_SHARE`].
 const KINDS: [FileKind; 3] = [FileKind::Package, FileKind::App, FileKind::Ebook];
@@ -26,8 +31,10 @@ const OLD_SHARE: &str = "/CasperShare";
 
 /// The routes of contents.
 pub(crate) fn routes() -> Router<Arc<Node>> {
-    let mut router =
-        Router::new().route("/v1/blob/{id}", get(by_id)).route("/v1/blob/{id}/tree", get(tree));
+    let mut router = Router::new()
+        .route("/v1/blob/{id}", get(by_id))
+        .route("/v1/blob/{id}/tree", get(tree))
+        .route(MANY_PATH, post(many));
     for kind in KINDS {
         for share in ["", OLD_SHARE] {
             let handler = move |state, peer, name, method, headers| {
@@ -47,9 +54,8 @@ async fn by_id(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let Path(content) = id.map_err(|_| unknown())?;
-    let permit = authorize(&node, &peer, &headers, &content)?;
-    let served = served(&node, &content)?;
-    answer(node, &Asked { method, headers }, served, Address::Content, permit).await
+    let (permit, served) = wait_for(&node, &peer, &headers, &content).await?;
+    answer(node, &Asked { peer, method, headers }, served, Address::Content, permit).await
 }
 
 async fn by_name(
@@ -68,15 +74,46 @@ async fn by_name(
     let permit = authorize_named(&node, &peer, &headers, content.as_ref())?;
     let descriptor = descriptor.ok_or_else(unknown)?;
     // Under this name, also where the same content has another name too.
-    let served =
-        Served { descriptor: Some(Arc::clone(&descriptor)), ..served(&node, &descriptor.content)? };
-    answer(node, &Asked { method, headers }, served, Address::Name, permit).await
+    let served = Served {
+        descriptor: Some(Arc::clone(&descriptor)),
+        ..served(&node, &descriptor.content, false)?
+    };
+    answer(node, &Asked { peer, method, headers }, served, Address::Name, permit).await
 }
 
 /// The part of a request that decides what of a content is sent.
 struct Asked {
+    peer: Peer,
     method: Method,
     headers: HeaderMap,
+}
+
+impl Asked {
+    /// The answer's place among all that leaves.
+    fn flow(&self, node: &Node, served: &Served) -> Flow {
+        let class = served
+            .descriptor
+            .as_ref()
+            .map_or(Class::Bulk, |descriptor| Class::of(descriptor.priority, descriptor.size));
+        match self.peer.party() {
+            Some(Party::DistributionServer(id)) => {
+                node.pace.to_children.open(Link::Server(id), class)
+            }
+            _ => node.pace.to_clients.open(Link::Address(self.peer.address.ip()), class),
+        }
+    }
+}
+
+/// Says through which servers the bytes come here, so that nobody waits for itself.
+fn note_path(node: &Node, content: &ContentId, response: &mut Response) {
+    let path = node.arrivals.path(content);
+    if path.is_empty() || node.repository.contains(content) {
+        return;
+    }
+    let path: Vec<String> = path.iter().map(ToString::to_string).collect();
+    if let Ok(path) = HeaderValue::try_from(path.join(",")) {
+        response.headers_mut().insert(HeaderName::from_static(PATH_HEADER), path);
+    }
 }
 
 async fn answer(
@@ -92,15 +129,17 @@ async fn answer(
             let content = served.content;
             // Opened before the head of the answer leaves: what is gone is a 404, not a broken 200.
             let opened =
-                node.repository.run(move |repository| repository.open_blob(&content)).await;
+                node.repository.run(move |repository| repository.open_arriving(&content)).await;
             let reader = opened.map_err(|error| opening_failed(&node, &content, error))?;
-            body::content(Arc::clone(&node), reader, range, permit)
+            let flow = asked.flow(&node, &served);
+            body::content(Arc::clone(&node), reader, range, flow, permit)
         }
         _ => Body::empty(),
     };
     let mut response = Response::new(body);
     *response.status_mut() = selection.status();
     *response.headers_mut() = answer_headers(&served, address, selection);
+    note_path(&node, &served.content, &mut response);
     Ok(response)
 }
 
@@ -112,8 +151,7 @@ async fn tree(
     id: Result<Path<ContentId>, PathRejection>,
 ) -> Result<Response, ApiError> {
     let Path(content) = id.map_err(|_| unknown())?;
-    let permit = authorize(&node, &peer, &headers, &content)?;
-    let served = served(&node, &content)?;
+    let (permit, served) = wait_for(&node, &peer, &headers, &content).await?;
     let body = match method {
         Method::HEAD => Body::empty(),
         _ => body::tree(Arc::clone(&node), content, permit),

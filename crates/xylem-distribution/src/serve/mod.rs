@@ -4,6 +4,8 @@
 //! * [`headers`]: conditions, ranges, and what an answer says about a content.
 //! * [`body`]: verified bytes, as they leave.
 //! * [`content`]: the routes of contents.
+//! * [`waiting`]: holding back an answer until there is one.
+//! * [`many`]: many small files in one answer.
 //! * [`health`]: for load balancers and Prometheus.
 
 mod authorize;
@@ -11,6 +13,8 @@ mod body;
 mod content;
 mod headers;
 mod health;
+mod many;
+mod waiting;
 
 use std::sync::Arc;
 

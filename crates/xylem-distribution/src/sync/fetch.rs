@@ -1,215 +1,217 @@
 //! Fetching one content.
 //!
 //! The outboard comes first and proves itself against the content id; then every group of 16 KiB
-//! is checked as it arrives. So the fault of a parent is known at its first wrong byte, what came
-//! before is kept, and the next parent goes on from there.
+//! is checked as it arrives, and from then on others may read it. So the fault of a parent is
+//! known at its first wrong byte, what came before is kept, and the next parent goes on from
+//! there, while those who read here notice nothing but a pause.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::time::Instant;
 use xylem_blobs::{BlobError, Expected, StagedFile, TreeIntake};
-use xylem_client::{BodyReader, ClientError, ContentAnswer, ContentAuth};
-use xylem_model::{ByteSize, ContentId, DistributionServerId, Sha256, Timestamp};
-use xylem_telemetry::chain;
+use xylem_client::{BodyReader, ClientError, ContentAnswer, ContentAuth, ContentClient, Deadlines};
 
 use super::parents::Parents;
+use super::task::{Miss, Outcome, Task, Tries, parents_for};
 use crate::access::Parent;
 use crate::node::Node;
+use crate::pace::{Flow, Link};
 use crate::pour::{PourError, Source, pour};
 
-/// What is to be fetched.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Task {
-    pub(crate) content: ContentId,
-    pub(crate) size: u64,
-    pub(crate) sha256: Sha256,
+/// How long a parent may pause in the middle of a file before another is asked.
+const STALL: Duration = Duration::from_secs(15);
+
+/// The same where there is no other.
+const LONE_STALL: Duration = Duration::from_secs(60);
+
+/// How long a parent may hold back the beginning of its answer: longer than it waits itself.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// How far a fetch has come. Nothing of it depends on the parent.
+enum Stage {
+    /// Nothing yet, or an outboard that has to begin again.
+    Begin,
+    /// The outboard is complete; bytes may be.
+    Bytes(Box<StagedFile>),
+    /// Published.
+    Done,
 }
 
-/// How a fetch ended.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// Published here.
-    Published { source: Option<DistributionServerId>, took: Duration },
-    /// No parent has it yet.
-    NotYet,
-    /// Nobody could give it; not to be tried again before `not_before` where that is known.
-    Failed { reason: String, not_before: Option<Timestamp> },
+struct Fetch<'a> {
+    node: &'a Arc<Node>,
+    parents: &'a Parents,
+    task: Task,
+    client: ContentClient,
+    stage: Stage,
 }
 
-/// Why one parent did not give it.
-#[derive(Debug)]
-enum Miss {
-    /// It has not got it yet, or does not know yet that we may have it.
-    NotYet,
-    /// Out of reach, or broken off.
-    Away(String),
-    /// It gave something else.
-    Lied(String),
-    /// Our own disk.
-    Disk(BlobError),
-}
-
-impl From<BlobError> for Miss {
-    fn from(error: BlobError) -> Self {
-        match error {
-            BlobError::ForeignBytes { .. } => Self::Lied(error.to_string()),
-            error => Self::Disk(error),
-        }
-    }
-}
-
-impl From<ClientError> for Miss {
-    fn from(error: ClientError) -> Self {
-        match error {
-            // 401 and 403: its grants are as old as its last word from the management server.
-            // 404: it is itself still fetching. 503: it has not heard the management server yet.
-            ClientError::Answer { status: 401 | 403 | 404 | 429 | 503, .. } => Self::NotYet,
-            error => Self::Away(chain(&error).to_string()),
-        }
-    }
-}
-
-#[async_trait]
-impl Source for BodyReader {
-    type Error = ClientError;
-
-    async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
-        Self::next(self).await
-    }
-}
-
-/// Fetches from the first parent that gives it, publishes, and says how it went.
+/// Fetches from the first parent that gives it, going on at the next where one fails, publishes,
+/// and says how it went.
 pub(crate) async fn fetch(node: &Arc<Node>, parents: &Parents, task: Task) -> Outcome {
     let began = node.now();
-    let list = node.access().map(|access| access.parents.clone()).unwrap_or_default();
-    if list.is_empty() {
-        let reason = "no other server is known to have it: send it again, or restore this server's \
-                      repository from a backup";
-        return Outcome::Failed { reason: reason.to_owned(), not_before: None };
-    }
-    let (mut not_yet, mut reason, mut not_before) = (false, String::new(), None);
+    let list = parents_for(node, parents, &task.content);
+    let stall = if list.len() > 1 { STALL } else { LONE_STALL };
+    let deadlines = Deadlines { stall, answer: ANSWER, ..Deadlines::default() };
+    let client = node.content.with_deadlines(deadlines);
+    let mut fetch = Fetch { node, parents, task, client, stage: Stage::Begin };
+    let mut tries = Tries::default();
     for parent in &list {
-        let now = node.now();
-        if let Some((until, why)) = parents.set_aside(parent, now) {
-            reason = why;
-            not_before = Some(not_before.map_or(until, |earlier: Timestamp| earlier.min(until)));
-            continue;
-        }
-        match Box::pin(fetch_from(node, parents, parent, task)).await {
+        let _trial = match parents.try_out(parent, node.now()) {
+            Ok(trial) => trial,
+            Err((until, why)) => {
+                tries.set_aside(until, why);
+                continue;
+            }
+        };
+        match Box::pin(fetch.from(parent)).await {
             Ok(()) => {
                 parents.note_good(parent);
                 let took = node.now().since(began);
                 return Outcome::Published { source: Some(parent.id), took };
             }
-            Err(Miss::NotYet) => not_yet = true,
-            Err(Miss::Away(why)) => {
-                reason = format!("{}: {why}", parent.name);
-                parents.note_away(parent, &reason, &*node.environment.rng, now);
-            }
-            Err(Miss::Lied(why)) => {
-                reason = format!("{} sent wrong bytes: {why}", parent.name);
-                tracing::error!(dp.id = %parent.id, package.digest = %task.content, "{reason}");
-                parents.note_lie(parent, &reason, &*node.environment.rng, now);
-            }
-            Err(Miss::Disk(error)) => {
-                return Outcome::Failed { reason: disk_reason(&error), not_before: None };
+            Err(miss) => {
+                if let Err(outcome) = tries.missed(node, parents, parent, miss) {
+                    return outcome;
+                }
             }
         }
     }
-    if not_yet {
-        return Outcome::NotYet;
-    }
-    Outcome::Failed { reason, not_before }
+    fetch.keep().await;
+    tries.outcome()
 }
 
-async fn fetch_from(
-    node: &Arc<Node>,
-    parents: &Parents,
-    parent: &Parent,
-    task: Task,
-) -> Result<(), Miss> {
-    let transport = node.control.transport();
-    parents.confirm(transport, parent, node.now()).await?;
-    let Task { content, size, .. } = task;
-    let mut intake =
-        node.repository.run(move |repository| repository.stage_relayed(&content, size)).await?;
-    if !intake.is_complete() {
-        intake = fetch_tree(node, parent, task, intake).await?;
+impl Fetch<'_> {
+    async fn from(&mut self, parent: &Parent) -> Result<(), Miss> {
+        let transport = self.node.control.transport();
+        self.parents.confirm(transport, parent, self.node.now()).await?;
+        let link = Link::Server(parent.id);
+        let flow = self.node.pace.from_parents.open(link, self.task.class);
+        if matches!(self.stage, Stage::Begin) {
+            let staged = self.fetch_tree(parent, &flow).await?;
+            self.stage = Stage::Bytes(Box::new(staged));
+        }
+        self.fetch_bytes(parent, flow).await?;
+        self.publish().await
     }
-    let staged = node.repository.run(move |_| intake.finish()).await?;
-    let staged = Box::pin(fetch_bytes(node, parent, task, staged)).await?;
-    node.ledger.verifying(content, size);
-    let expected = Expected { size, blake3: Some(content), sha256: Some(task.sha256) };
-    let target = Arc::clone(node);
-    node.repository
-        .run(move |repository| {
-            repository.publish(staged.finish(&expected)?)?;
-            target.note_held(&content, true);
-            Ok::<(), BlobError>(())
-        })
-        .await?;
-    Ok(())
-}
 
-async fn fetch_tree(
-    node: &Arc<Node>,
-    parent: &Parent,
-    task: Task,
-    mut intake: TreeIntake,
-) -> Result<TreeIntake, Miss> {
-    let path = format!("/v1/blob/{}/tree", task.content);
-    let mut answer = ask(node, parent, &path, task.content, 0).await?;
-    expect_size("outboard", answer.size, intake.len())?;
-    while let Some(piece) = answer.body.next().await? {
-        let taken;
-        (intake, taken) = node
+    async fn fetch_tree(&self, parent: &Parent, flow: &Flow) -> Result<StagedFile, Miss> {
+        let Task { content, size, .. } = self.task;
+        let repository = &self.node.repository;
+        let mut intake =
+            repository.run(move |repository| repository.stage_relayed(&content, size)).await?;
+        if !intake.is_complete() {
+            let path = format!("/v1/blob/{content}/tree");
+            let mut answer = self.ask(parent, &path, 0).await?;
+            expect_size("outboard", answer.size, intake.len())?;
+            while let Some(piece) = answer.body.next().await? {
+                flow.turn(piece.len() as u64).await;
+                let taken;
+                (intake, taken) = append(repository, intake, piece).await;
+                taken?;
+            }
+            if !intake.is_complete() {
+                return Err(Miss::Lied("its outboard is cut".into()));
+            }
+        }
+        Ok(repository.run(move |_| intake.finish()).await?)
+    }
+
+    async fn fetch_bytes(&mut self, parent: &Parent, flow: Flow) -> Result<(), Miss> {
+        let Task { content, size, .. } = self.task;
+        let Stage::Bytes(staged) = std::mem::replace(&mut self.stage, Stage::Begin) else {
+            return Ok(());
+        };
+        let from = staged.offset();
+        if from == size {
+            self.stage = Stage::Bytes(staged);
+            return Ok(());
+        }
+        let answer = match self.ask(parent, &format!("/v1/blob/{content}"), from).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.stage = Stage::Bytes(staged);
+                return Err(error.into());
+            }
+        };
+        if answer.path.contains(&self.node.id) || answer.size != size {
+            self.stage = Stage::Bytes(staged);
+            expect_size("content", answer.size, size)?;
+            tracing::info!(dp.id = %parent.id, "a parent waits for this server itself");
+            return Err(Miss::NotYet);
+        }
+        self.node.arrivals.note_path(content, parent.id, &answer.path);
+        let offset = answer.offset;
+        let mut source = PacedSource { body: answer.body, flow, next: None };
+        let progress = |bytes| self.node.ledger.transferring(content, bytes, self.node.now());
+        let (staged, poured) =
+            pour(&self.node.repository, *staged, offset, &mut source, &progress).await;
+        let arrived = staged.offset();
+        self.stage = Stage::Bytes(Box::new(staged));
+        metrics::counter!("xylem_distribution_fetched_bytes_total")
+            .increment(arrived.saturating_sub(from));
+        match poured {
+            Ok(()) if arrived == size => Ok(()),
+            Ok(()) => Err(Miss::Lied(format!("it ended after {arrived} of {size} bytes"))),
+            Err(PourError::Blob(error)) => Err(error.into()),
+            Err(PourError::Source(error)) => Err(error.into()),
+        }
+    }
+
+    async fn publish(&mut self) -> Result<(), Miss> {
+        let Task { content, size, .. } = self.task;
+        let Stage::Bytes(staged) = std::mem::replace(&mut self.stage, Stage::Done) else {
+            return Ok(());
+        };
+        self.node.ledger.verifying(content, size);
+        // Every group agreed with the tree, and the tree with the id: nothing is left to hash.
+        let expected = Expected { size, blake3: Some(content), sha256: None };
+        let target = Arc::clone(self.node);
+        self.node
             .repository
-            .run(move |_| {
-                let taken = intake.append(&piece);
-                (intake, taken)
+            .run(move |repository| {
+                repository.publish(staged.finish(&expected)?)?;
+                target.note_held(&content, true);
+                Ok::<(), BlobError>(())
             })
-            .await;
-        taken?;
+            .await?;
+        Ok(())
     }
-    if intake.is_complete() { Ok(intake) } else { Err(Miss::Lied("its outboard is cut".into())) }
-}
 
-async fn fetch_bytes(
-    node: &Arc<Node>,
-    parent: &Parent,
-    task: Task,
-    staged: StagedFile,
-) -> Result<StagedFile, Miss> {
-    if staged.offset() == task.size {
-        return Ok(staged);
+    /// Makes what is here durable, for the next try.
+    async fn keep(&mut self) {
+        if let Stage::Bytes(mut staged) = std::mem::replace(&mut self.stage, Stage::Begin) {
+            let kept = self.node.repository.run(move |_| staged.pause()).await;
+            if let Err(error) = kept {
+                tracing::warn!(package.digest = %self.task.content, %error, "a rest is not kept");
+            }
+        }
     }
-    let path = format!("/v1/blob/{}", task.content);
-    let mut answer = ask(node, parent, &path, task.content, staged.offset()).await?;
-    expect_size("content", answer.size, task.size)?;
-    let progress = |bytes| node.ledger.transferring(task.content, bytes, node.now());
-    let from = answer.offset;
-    let (staged, poured) = pour(&node.repository, staged, from, &mut answer.body, &progress).await;
-    let arrived = staged.offset();
-    metrics::counter!("xylem_distribution_fetched_bytes_total")
-        .increment(arrived.saturating_sub(from));
-    match poured {
-        Ok(()) if arrived == task.size => Ok(staged),
-        Ok(()) => Err(Miss::Lied(format!("it ended after {arrived} of {} bytes", task.size))),
-        Err(PourError::Blob(error)) => Err(error.into()),
-        Err(PourError::Source(error)) => Err(error.into()),
+
+    async fn ask(
+        &self,
+        parent: &Parent,
+        path: &str,
+        offset: u64,
+    ) -> Result<ContentAnswer, ClientError> {
+        let content = &self.task.content;
+        self.client.fetch(&parent.url, path, content, offset, &ContentAuth::Certificate).await
     }
 }
 
-async fn ask(
-    node: &Arc<Node>,
-    parent: &Parent,
-    path: &str,
-    content: ContentId,
-    offset: u64,
-) -> Result<ContentAnswer, ClientError> {
-    node.content.fetch(&parent.url, path, &content, offset, &ContentAuth::Certificate).await
+async fn append(
+    repository: &xylem_blobs::Repository,
+    mut intake: TreeIntake,
+    piece: Bytes,
+) -> (TreeIntake, Result<(), BlobError>) {
+    repository
+        .run(move |_| {
+            let taken = intake.append(&piece);
+            (intake, taken)
+        })
+        .await
 }
 
 fn expect_size(what: &str, found: u64, expected: u64) -> Result<(), Miss> {
@@ -219,12 +221,32 @@ fn expect_size(what: &str, found: u64, expected: u64) -> Result<(), Miss> {
     Err(Miss::Lied(format!("its {what} has {found} bytes, not {expected}")))
 }
 
-/// What the administrator reads.
-fn disk_reason(error: &BlobError) -> String {
-    match error {
-        BlobError::NoSpace { needed, free, .. } => {
-            format!("no space: needs {}, has {}", ByteSize(*needed), ByteSize(*free))
+/// A body that is read no faster than rates and higher classes allow: what is not read, the
+/// parent does not send.
+struct PacedSource {
+    body: BodyReader,
+    flow: Flow,
+    /// A piece that has come, and when it may go on.
+    next: Option<(Bytes, Option<Instant>)>,
+}
+
+#[async_trait]
+impl Source for PacedSource {
+    type Error = ClientError;
+
+    async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        if self.next.is_none() {
+            let Some(piece) = self.body.next().await? else { return Ok(None) };
+            self.next = Some((piece, None));
         }
-        error => chain(error).to_string(),
+        if let Some((piece, due)) = &mut self.next {
+            // This may be dropped while it waits, so the piece is paid for once.
+            let due = match due {
+                Some(due) => *due,
+                None => *due.insert(Instant::now() + self.flow.claim(piece.len() as u64).await),
+            };
+            tokio::time::sleep_until(due).await;
+        }
+        Ok(self.next.take().map(|(piece, _)| piece))
     }
 }

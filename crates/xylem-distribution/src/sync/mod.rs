@@ -2,12 +2,18 @@
 //!
 //! * [`run`]: asks the planner what to do next, starts it, and asks again when something changed.
 //! * [`fetch`](mod@fetch): one content, from whichever parent gives it.
-//! * [`parents`]: which parents are worth asking.
+//! * [`batch`]: many small files, in one stream.
+//! * [`task`]: what both are given and what they give back.
+//! * [`parents`]: which parents are worth asking, in which order.
+//! * [`trouble`]: when to try again what failed.
 //! * [`removal`]: taking away what has not been wanted for long enough.
 
+mod batch;
 mod fetch;
 mod parents;
 mod removal;
+mod task;
+mod trouble;
 mod worker;
 
 pub(crate) use worker::run;

@@ -1,37 +1,39 @@
 //! The loop that asks the planner and does what it says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use xylem_model::{ContentId, Timestamp};
-use xylem_runtime::{Backoff, Shutdown};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use xylem_blobs::StageKey;
+use xylem_model::{ContentId, ParentPolicy, Timestamp};
+use xylem_runtime::Shutdown;
 use xylem_sync::{
-    CHILD_REMOVAL_GRACE, Limits, Plan, ROOT_REMOVAL_GRACE, Reality, SMALL_BYTES, Wanted, plan,
+    CHILD_REMOVAL_GRACE, Class, Fetch, Limits, Plan, ROOT_REMOVAL_GRACE, Reality, Wanted, plan,
 };
 use xylem_telemetry::chain;
 
-use super::fetch::{Outcome, Task, fetch};
+use super::batch::fetch_batch;
+use super::fetch::fetch;
 use super::parents::Parents;
 use super::removal;
+use super::task::{Outcome, Outcomes, Task};
+use super::trouble::Troubles;
 use crate::access::Parent;
 use crate::node::Node;
 use crate::report::Arrival;
 
-/// Small files that are fetched at once.
-const SMALL_FETCHES: usize = 16;
+/// Single files that are fetched at once.
+const SINGLE_FETCHES: usize = 16;
 
-/// Fetches that are handed out by one plan, so that a plan is not made for each small file.
-const PLANNED_FETCHES: usize = 64;
+/// Streams of small files at once: a stream may wait for files that a parent has not got yet, and
+/// must not keep others from coming.
+const BATCHES: usize = 8;
 
-/// First and longest wait for a parent that has not got a file yet: short, so that a file passes
-/// quickly through a chain of servers.
-const NOT_YET: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-
-/// First and longest wait after a failure.
-const FAILED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// Files and bytes of one such stream.
+const BATCH_FILES: usize = xylem_api::content::MAX_CONTENTS;
+const BATCH_BYTES: u64 = 128 << 20;
 
 /// Wish and reality are compared in full this often, should anything have slipped through.
 const RECOUNT_EVERY: Duration = Duration::from_secs(600);
@@ -42,45 +44,31 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Longest sleep, also where nothing is due.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// What is remembered of a content that could not be fetched.
-struct Trouble {
-    retry_at: Timestamp,
-    not_yet: Backoff,
-    failed: Backoff,
-}
-
-impl Default for Trouble {
-    fn default() -> Self {
-        Self {
-            retry_at: Timestamp::default(),
-            not_yet: Backoff::new(NOT_YET.0, NOT_YET.1),
-            failed: Backoff::new(FAILED.0, FAILED.1),
-        }
-    }
-}
-
 struct Worker {
     node: Arc<Node>,
     parents: Arc<Parents>,
-    small: Arc<Semaphore>,
-    fetches: JoinSet<(ContentId, u64, Outcome)>,
-    in_flight: BTreeSet<ContentId>,
-    trouble: BTreeMap<ContentId, Trouble>,
+    fetches: JoinSet<()>,
+    in_flight: BTreeMap<ContentId, AbortHandle>,
+    batches: BTreeMap<Id, usize>,
+    outcomes: Outcomes,
+    troubles: Troubles,
     recounted: Timestamp,
     /// The parents as of the last plan.
-    asked: Vec<Parent>,
+    asked: (Vec<Parent>, ParentPolicy),
 }
 
 /// Fetches and removes until shutdown.
 pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
+    let (outcomes, mut ended) = mpsc::unbounded_channel();
     let mut worker = Worker {
         parents: Arc::default(),
-        small: Arc::new(Semaphore::new(SMALL_FETCHES)),
         fetches: JoinSet::new(),
-        in_flight: BTreeSet::new(),
-        trouble: BTreeMap::new(),
+        in_flight: BTreeMap::new(),
+        batches: BTreeMap::new(),
+        outcomes,
+        troubles: Troubles::default(),
         recounted: Timestamp::default(),
-        asked: Vec::new(),
+        asked: Default::default(),
         node,
     };
     loop {
@@ -90,13 +78,17 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
         };
         let node = Arc::clone(&worker.node);
         tokio::select! {
-            Some(done) = worker.fetches.join_next() => worker.finish(done),
+            Some((task, outcome)) = ended.recv() => worker.finish(task, outcome),
+            Some(done) = worker.fetches.join_next_with_id() => worker.end(done),
             () = node.work.notified() => {}
             () = tokio::time::sleep(sleep) => {}
             () = shutdown.begun() => return,
         }
-        while let Some(done) = worker.fetches.try_join_next() {
-            worker.finish(done);
+        while let Ok((task, outcome)) = ended.try_recv() {
+            worker.finish(task, outcome);
+        }
+        while let Some(done) = worker.fetches.try_join_next_with_id() {
+            worker.end(done);
         }
     }
 }
@@ -115,12 +107,18 @@ impl Worker {
         }
         let Some(plan) = self.plan(now) else { return LONGEST_SLEEP };
         for content in &plan.queued {
-            if !self.trouble.contains_key(content) {
+            if !self.troubles.contains(content) {
                 self.node.ledger.queued(*content);
             }
         }
+        for content in &plan.give_up {
+            self.give_up(content);
+        }
         for one in &plan.fetch {
-            self.start(one.content);
+            self.start(one);
+        }
+        for batch in &plan.batches {
+            self.start_batch(batch);
         }
         let mut sleep = plan.wake_at.map_or(LONGEST_SLEEP, |at| at.since(now)).min(LONGEST_SLEEP);
         if !plan.remove.is_empty() && removal::remove(&self.node, plan.remove).await {
@@ -132,10 +130,10 @@ impl Worker {
     /// What is to be done; nothing while there is no head that may be acted on.
     fn plan(&mut self, now: Timestamp) -> Option<Plan> {
         let access = self.node.access()?;
-        if access.parents != self.asked {
+        if access.parents != self.asked.0 || access.parent_policy != self.asked.1 {
             // What the others could not give, these may.
-            self.asked.clone_from(&access.parents);
-            self.trouble.clear();
+            self.asked = (access.parents.clone(), access.parent_policy);
+            self.troubles.clear();
         }
         let catalogue = self.node.catalogue();
         let head = &catalogue.manifest.head()?.head;
@@ -143,7 +141,7 @@ impl Worker {
             return None;
         }
         let missing = catalogue.missing();
-        self.trouble.retain(|content, _| missing.contains_key(content));
+        self.troubles.retain(|content| missing.contains_key(content));
         let wanted: Vec<Wanted> = missing
             .values()
             .filter(|want| !self.node.uploads.is_finishing(&want.content))
@@ -153,75 +151,111 @@ impl Worker {
         let reality = Reality {
             // What is wanted and held needs nothing, so the planner need not hear of it.
             held: unwanted.keys().copied().collect(),
-            in_flight: self.in_flight.clone(),
-            retry_at: self.trouble.iter().map(|(c, trouble)| (*c, trouble.retry_at)).collect(),
+            in_flight: self.in_flight.keys().copied().collect(),
+            batches_in_flight: self.batches.len(),
+            retry_at: self.troubles.retries(),
             unwanted_since: unwanted.iter().map(|(c, one)| (*c, one.since)).collect(),
         };
         let limits = Limits {
-            fetches: PLANNED_FETCHES,
+            fetches: SINGLE_FETCHES,
+            batches: BATCHES,
+            batch_files: BATCH_FILES,
+            batch_bytes: BATCH_BYTES,
             removal_grace: if access.is_root { ROOT_REMOVAL_GRACE } else { CHILD_REMOVAL_GRACE },
             may_remove: access.may_remove,
         };
         Some(plan(&wanted, &reality, &limits, now))
     }
 
-    fn start(&mut self, content: ContentId) {
-        let Some(descriptor) = self.node.catalogue().wanted(&content).cloned() else { return };
-        let task = Task { content, size: descriptor.size, sha256: descriptor.sha256 };
-        let (node, parents) = (Arc::clone(&self.node), Arc::clone(&self.parents));
-        let small = (task.size <= SMALL_BYTES).then(|| Arc::clone(&self.small));
-        self.in_flight.insert(content);
-        self.fetches.spawn(async move {
-            // Large ones the planner hands out one at a time.
-            let _permit = match &small {
-                Some(small) => small.acquire().await.ok(),
-                None => None,
-            };
-            let outcome = fetch(&node, &parents, task).await;
-            (content, task.size, outcome)
-        });
+    fn task(&self, fetch: &Fetch) -> Option<Task> {
+        let want = self.node.catalogue().missing().get(&fetch.content).cloned()?;
+        let class = Class::of(want.priority, want.size);
+        Some(Task { content: want.content, size: want.size, class })
     }
 
-    fn finish(&mut self, done: Result<(ContentId, u64, Outcome), tokio::task::JoinError>) {
-        let (content, size, outcome) = match done {
-            Ok(done) => done,
-            Err(error) if error.is_cancelled() => return,
-            Err(error) => {
-                // A fetch that panicked cannot be told from the others: all are planned anew.
-                tracing::error!(%error, "a fetch was lost");
-                self.fetches.abort_all();
-                self.in_flight.clear();
-                return;
-            }
-        };
+    fn start(&mut self, one: &Fetch) {
+        let Some(task) = self.task(one) else { return };
+        let (node, parents) = (Arc::clone(&self.node), Arc::clone(&self.parents));
+        let outcomes = self.outcomes.clone();
+        let handle = self.fetches.spawn(async move {
+            let outcome = fetch(&node, &parents, task).await;
+            node.arrivals.forget(&task.content);
+            // Nobody listens once the server stops.
+            let _ = outcomes.send((task, outcome));
+        });
+        self.in_flight.insert(task.content, handle);
+    }
+
+    fn start_batch(&mut self, batch: &[Fetch]) {
+        let tasks: Vec<Task> = batch.iter().filter_map(|one| self.task(one)).collect();
+        let contents: Vec<ContentId> = tasks.iter().map(|task| task.content).collect();
+        let (node, parents) = (Arc::clone(&self.node), Arc::clone(&self.parents));
+        let outcomes = self.outcomes.clone();
+        let handle =
+            self.fetches.spawn(async move { fetch_batch(&node, &parents, tasks, &outcomes).await });
+        self.batches.insert(handle.id(), contents.len());
+        self.in_flight.extend(contents.into_iter().map(|content| (content, handle.clone())));
+    }
+
+    /// Ends a fetch of what is not wanted any more. A file of a batch comes in with the others,
+    /// and is removed like anything else that is not wanted.
+    fn give_up(&mut self, content: &ContentId) {
+        let Some(handle) = self.in_flight.get(content) else { return };
+        if self.batches.contains_key(&handle.id()) {
+            return;
+        }
+        tracing::info!(package.digest = %content, "given up: not wanted any more");
+        handle.abort();
+        self.in_flight.remove(content);
+        self.node.arrivals.forget(content);
+        self.node.ledger.forget(content);
+        let (node, content) = (Arc::clone(&self.node), *content);
+        self.fetches.spawn(async move { discard(&node, content).await });
+    }
+
+    fn finish(&mut self, task: Task, outcome: Outcome) {
+        let content = task.content;
         self.in_flight.remove(&content);
         let (node, now) = (&self.node, self.node.now());
         let rng = &*node.environment.rng;
         match outcome {
             Outcome::Published { source, took } => {
-                self.trouble.remove(&content);
+                self.troubles.over(&content);
                 let arrival = Arrival { took, source };
-                node.ledger.present(content, size, Some((now, arrival)));
+                node.ledger.present(content, task.size, Some((now, arrival)));
                 metrics::counter!("xylem_distribution_fetches_total").increment(1);
                 tracing::info!(
-                    package.digest = %content, size_bytes = size,
+                    package.digest = %content, size_bytes = task.size,
                     duration_ms = took.as_millis() as u64, "fetched"
                 );
             }
             Outcome::NotYet => {
-                let trouble = self.trouble.entry(content).or_default();
-                trouble.retry_at = now.plus(trouble.not_yet.next_wait(rng).max(NOT_YET.0 / 4));
+                self.troubles.not_yet(content, rng, now);
                 node.ledger.queued(content);
             }
             Outcome::Failed { reason, not_before } => {
-                let trouble = self.trouble.entry(content).or_default();
-                let next = now.plus(trouble.failed.next_wait(rng).max(FAILED.0 / 4));
-                trouble.retry_at = not_before.map_or(next, |earliest| earliest.max(next));
+                let next_try = self.troubles.failed(content, not_before, rng, now);
                 metrics::counter!("xylem_distribution_fetches_failed_total").increment(1);
                 tracing::warn!(package.digest = %content, reason, "could not be fetched");
-                node.ledger.failed(content, reason, trouble.retry_at);
+                node.ledger.failed(content, reason, next_try);
             }
         }
+    }
+
+    /// A task is over. What it was to bring and said nothing of, because it was lost or given up,
+    /// is planned anew.
+    fn end(&mut self, done: Result<(Id, ()), JoinError>) {
+        let id = match done {
+            Ok((id, ())) => id,
+            Err(error) => {
+                if error.is_panic() {
+                    tracing::error!(%error, "a fetch was lost");
+                }
+                error.id()
+            }
+        };
+        self.batches.remove(&id);
+        self.in_flight.retain(|_, handle| handle.id() != id);
     }
 
     /// Tells of content that was here before anybody asked.
@@ -231,6 +265,35 @@ impl Worker {
             let wanted = self.node.catalogue().wanted(&content).is_some();
             if wanted && !self.node.ledger.knows(&content) {
                 self.node.ledger.present(content, size, None);
+            }
+        }
+    }
+}
+
+/// Removes the staged bytes of a fetch that was given up, once its last visit to the disk is over.
+async fn discard(node: &Arc<Node>, content: ContentId) {
+    /// A visit writes at most a few pieces, and syncs.
+    const TRIES: u32 = 20;
+    const PAUSE: Duration = Duration::from_millis(250);
+    for _ in 0..TRIES {
+        tokio::time::sleep(PAUSE).await;
+        if node.catalogue().missing().contains_key(&content) {
+            return;
+        }
+        let key = StageKey::Content(content);
+        let swept = node
+            .repository
+            .run(move |repository| {
+                repository.sweep_staged(|other| *other != key)?;
+                Ok::<bool, xylem_blobs::BlobError>(!repository.staged_keys()?.contains(&key))
+            })
+            .await;
+        match swept {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "staged bytes stay until the next start");
+                return;
             }
         }
     }

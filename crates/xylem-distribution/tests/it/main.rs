@@ -18,6 +18,7 @@ mod fleet;
 mod management;
 mod parent;
 
+mod content_link;
 mod control;
 mod documents;
 mod grants;

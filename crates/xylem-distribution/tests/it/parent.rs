@@ -1,14 +1,17 @@
 //! A parent that does as it is told.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, StatusCode, header};
+use tokio::sync::watch;
+use xylem_api::content::{MANY_PATH, ManyRequest, NOT_HERE, frame_head};
 use xylem_api::control::PeerAddress;
 use xylem_blobs::{DigestSet, Expected, Repository, RepositoryOptions, StageKey};
 use xylem_http::{HttpServer, Limits, parse_range};
@@ -29,6 +32,8 @@ pub(crate) enum Manner {
     BreakAt(usize),
     /// Nothing more comes after so many bytes.
     StallAt(usize),
+    /// Nothing more comes after so many bytes, until it is released.
+    HoldAt(usize),
     /// Gives another file of the same size.
     OtherFile,
 }
@@ -44,6 +49,10 @@ struct Inner {
     tree: Vec<u8>,
     manner: Mutex<Manner>,
     offsets: Mutex<Vec<u64>>,
+    /// Requests for many files.
+    batches: AtomicUsize,
+    /// True once what is held may go.
+    released: watch::Sender<bool>,
 }
 
 impl Parent {
@@ -65,17 +74,20 @@ impl Parent {
         let http = HttpServer::listen(&fleet.environment, address, tls, Limits::default());
         let http = http.await.unwrap();
         let url = format!("https://{}", http.local_address().unwrap());
-        let peer = PeerAddress { id, name: "told".to_owned(), url };
+        let peer = PeerAddress { id, name: "told".to_owned(), url, fallback: false };
         fleet.management.world().servers.insert(id, peer);
         let inner = Arc::new(Inner {
             bytes: bytes.to_vec(),
             tree: outboard(bytes),
             manner: Mutex::new(manner),
             offsets: Mutex::default(),
+            batches: AtomicUsize::new(0),
+            released: watch::Sender::new(false),
         });
         let router = Router::new()
             .route("/v1/blob/{id}", get(blob))
             .route("/v1/blob/{id}/tree", get(tree))
+            .route(MANY_PATH, post(many))
             .with_state(Arc::clone(&inner));
         let shutdown = Shutdown::new();
         tokio::spawn(http.serve(router, shutdown.clone()));
@@ -84,6 +96,16 @@ impl Parent {
 
     pub(crate) fn behave(&self, manner: Manner) {
         *self.inner.manner.lock().unwrap() = manner;
+    }
+
+    /// Lets go what is held.
+    pub(crate) fn release(&self) {
+        self.inner.released.send_replace(true);
+    }
+
+    /// How often many files were asked for at once.
+    pub(crate) fn batches(&self) -> usize {
+        self.inner.batches.load(Ordering::SeqCst)
     }
 
     /// Where each request for bytes began.
@@ -131,7 +153,7 @@ async fn blob(
     match manner {
         Manner::WrongByte(at) => bytes[at] ^= 1,
         Manner::OtherFile => bytes.fill(7),
-        Manner::BreakAt(at) | Manner::StallAt(at) => end = at.max(start),
+        Manner::BreakAt(at) | Manner::StallAt(at) | Manner::HoldAt(at) => end = at.max(start),
         Manner::Good | Manner::WrongTree => {}
     }
     let pieces: Vec<_> =
@@ -142,6 +164,15 @@ async fn blob(
             Body::from_stream(pieces.chain(stream::iter([Err(std::io::Error::other("cut"))])))
         }
         Manner::StallAt(_) => Body::from_stream(pieces.chain(stream::pending())),
+        Manner::HoldAt(_) => {
+            let rest = Bytes::copy_from_slice(&bytes[end..]);
+            let mut released = inner.released.subscribe();
+            let rest = stream::once(async move {
+                released.wait_for(|released| *released).await.map_err(std::io::Error::other)?;
+                Ok(rest)
+            });
+            Body::from_stream(pieces.chain(rest))
+        }
         _ => Body::from_stream(pieces),
     };
     let mut response = Response::new(body);
@@ -153,6 +184,26 @@ async fn blob(
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     response
+}
+
+async fn many(State(inner): State<Arc<Inner>>, Json(request): Json<ManyRequest>) -> Response {
+    inner.batches.fetch_add(1, Ordering::SeqCst);
+    let mut frames = Vec::new();
+    for content in request.contents {
+        if content != ContentId::of(&inner.bytes) {
+            frames.extend_from_slice(&frame_head(&content, NOT_HERE));
+            continue;
+        }
+        let mut bytes = inner.bytes.clone();
+        match *inner.manner.lock().unwrap() {
+            Manner::WrongByte(at) => bytes[at] ^= 1,
+            Manner::OtherFile => bytes.fill(7),
+            _ => {}
+        }
+        frames.extend_from_slice(&frame_head(&content, bytes.len() as u64));
+        frames.extend_from_slice(&bytes);
+    }
+    Response::new(Body::from(frames))
 }
 
 async fn tree(State(inner): State<Arc<Inner>>, Path(content): Path<ContentId>) -> Response {

@@ -172,7 +172,11 @@ impl Documents {
             head: signed.head.clone(),
             grants: signed.grants.clone(),
             revocations: signed.revocations.clone(),
-            parents: overview.parents_of(server).into_iter().map(address).collect(),
+            parents: overview
+                .parents_of(server)
+                .into_iter()
+                .map(|it| address(server, it))
+                .collect(),
             parent_policy: ParentPolicy::default(),
             is_root: server.is_root,
             is_principal: server.is_principal,
@@ -188,8 +192,13 @@ impl ControlService {
     }
 }
 
-fn address(server: &ServerWish) -> PeerAddress {
-    PeerAddress { id: server.id, name: server.name.clone(), url: server.public_url.clone() }
+fn address(child: &ServerWish, server: &ServerWish) -> PeerAddress {
+    PeerAddress {
+        id: server.id,
+        name: server.name.clone(),
+        url: server.public_url.clone(),
+        fallback: child.parent.is_some_and(|parent| parent != server.id),
+    }
 }
 
 impl Overview {

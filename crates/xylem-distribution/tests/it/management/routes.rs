@@ -35,7 +35,7 @@ async fn enroll(
         server_auth: true,
     };
     let issued = management.ca.issue(&request.csr_pem, &leaf, management.now()).unwrap();
-    let address = PeerAddress { id, name: request.name, url: request.public_url };
+    let address = PeerAddress { id, name: request.name, url: request.public_url, fallback: false };
     management.world().servers.insert(id, address);
     Ok(Json(Enrolled {
         party: party.to_string(),

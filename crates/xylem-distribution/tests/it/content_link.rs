@@ -1,0 +1,198 @@
+//! The content link: cut-through, fail-over, batches, waiting.
+
+use std::fs;
+
+use http::StatusCode;
+use xylem_api::content::{MANY_PATH, PATH_HEADER};
+use xylem_model::{ContentId, DistributionServerId, ParentPolicy, Party};
+
+use crate::fleet::{Fleet, noise};
+use crate::parent::{Manner, Parent};
+
+/// Several groups, several frames, no round number.
+const BIG: usize = (3 << 20) + 12_345;
+
+/// A parent that holds one content, a child of it, and a grandchild; none running yet.
+async fn parent_child_grandchild(bytes: &[u8], manner: Manner) -> (Fleet, Parent) {
+    let mut fleet = Fleet::new().await;
+    let (child, grandchild) = (fleet.add("child").await, fleet.add("grandchild").await);
+    let parent = Parent::start(&fleet, bytes, manner, None).await;
+    fleet.management.place(parent.id, &[]);
+    fleet.management.place(child, &[parent.id]);
+    fleet.management.place(grandchild, &[child]);
+    (fleet, parent)
+}
+
+fn staged_len(fleet: &Fleet, index: usize, content: &ContentId) -> u64 {
+    let part = fleet.server(index).data.join(format!("repo/staged/{content}.part"));
+    part.metadata().map_or(0, |part| part.len())
+}
+
+async fn staged(fleet: &Fleet, index: usize, content: &ContentId, least: u64) {
+    fleet
+        .until(&format!("server {index} has staged {least} bytes"), async || {
+            staged_len(fleet, index, content) >= least
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_file_flows_on_while_it_is_still_arriving() {
+    let bytes = noise(1, BIG);
+    let (mut fleet, parent) = parent_child_grandchild(&bytes, Manner::HoldAt(2 << 20)).await;
+    let content = fleet.management.publish("Big.pkg", &bytes).content;
+    fleet.start(0).await;
+    fleet.start(1).await;
+    staged(&fleet, 1, &content, 2 << 20).await;
+    assert!(!fleet.file(0, &content).exists(), "the child itself has not got it yet");
+    // To a computer it does not exist before it is published.
+    let computer = fleet.asker(Some(fleet.computer()));
+    let answer = fleet.get(0, &computer, &format!("/v1/blob/{content}")).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    // A server hears through whom the bytes come.
+    let peer = fleet.asker(Some(Party::DistributionServer(fleet.server(1).id)));
+    let mut head = peer;
+    head.headers.insert("range", "bytes=0-9".parse().unwrap());
+    let answer = fleet.get(0, &head, &format!("/v1/blob/{content}")).await;
+    assert_eq!(answer.header(PATH_HEADER), parent.id.to_string());
+    parent.release();
+    fleet.held(0, &content).await;
+    fleet.held(1, &content).await;
+    assert_eq!(fs::read(fleet.file(1, &content)).unwrap(), bytes);
+    let answer = fleet.get(0, &head, &format!("/v1/blob/{content}")).await;
+    assert_eq!(answer.header(PATH_HEADER), "", "it comes from nowhere else any more");
+}
+
+#[tokio::test]
+async fn readers_notice_nothing_when_their_parent_changes_its_own() {
+    let bytes = noise(2, BIG);
+    let (mut fleet, broken) = parent_child_grandchild(&bytes, Manner::BreakAt(1 << 20)).await;
+    let good = Parent::start(&fleet, &bytes, Manner::HoldAt(2 << 20), None).await;
+    fleet.management.change(|world| {
+        world.parents.insert(fleet.server(0).id, vec![broken.id, good.id]);
+    });
+    let content = fleet.management.publish("Big.pkg", &bytes).content;
+    fleet.start(0).await;
+    fleet.start(1).await;
+    staged(&fleet, 1, &content, 2 << 20).await;
+    assert_eq!(broken.offsets(), [0]);
+    let offsets = good.offsets();
+    assert!(offsets.len() == 1 && offsets[0] >= 512 << 10, "{offsets:?}");
+    good.release();
+    fleet.held(1, &content).await;
+    let world = fleet.management.world();
+    let tries = world.copies.iter().filter(|((_, id), _)| *id == content).count();
+    assert!(tries > 0);
+    drop(world);
+    assert_eq!(fs::read(fleet.file(1, &content)).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn a_superseded_version_is_given_up_in_the_middle() {
+    let first = noise(3, BIG);
+    let (mut fleet, parent) = parent_child_grandchild(&first, Manner::HoldAt(1 << 20)).await;
+    let second = noise(4, BIG);
+    let other = Parent::start(&fleet, &second, Manner::Good, None).await;
+    fleet.management.change(|world| {
+        world.parents.insert(fleet.server(0).id, vec![parent.id, other.id]);
+    });
+    let old = fleet.management.publish("Big.pkg", &first).content;
+    fleet.start(0).await;
+    staged(&fleet, 0, &old, 1 << 20).await;
+    let new = fleet.management.publish("Big.pkg", &second).content;
+    fleet.held(0, &new).await;
+    fleet
+        .until("what there was of the old version is gone", async || {
+            staged_len(&fleet, 0, &old) == 0 && !fleet.file(0, &old).exists()
+        })
+        .await;
+    assert_eq!(parent.offsets(), [0], "it was asked once and never again");
+}
+
+#[tokio::test]
+async fn many_small_files_travel_together() {
+    let mut fleet = Fleet::chain(2).await;
+    fleet.stop(1).await;
+    let mut contents = Vec::new();
+    for number in 0..60 {
+        let bytes = noise(100 + number, 20_000 + number as usize);
+        contents.push(fleet.upload(&format!("Small-{number}.pkg"), &bytes).await);
+    }
+    fleet.start(1).await;
+    for content in &contents {
+        fleet.held(1, content).await;
+    }
+    let peer = fleet.asker(Some(Party::DistributionServer(fleet.server(1).id)));
+    assert_eq!(fleet.get(0, &peer, MANY_PATH).await.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn a_wrong_small_file_is_refused_and_fetched_from_another_parent() {
+    let mut fleet = Fleet::new().await;
+    let child = fleet.add("child").await;
+    let bytes = noise(5, 50_000);
+    let liar = Parent::start(&fleet, &bytes, Manner::WrongByte(40_000), None).await;
+    let good = Parent::start(&fleet, &bytes, Manner::Good, None).await;
+    fleet.management.place(good.id, &[]);
+    fleet.management.place(child, &[liar.id, good.id]);
+    let content = fleet.management.publish("Small.pkg", &bytes).content;
+    fleet.start(0).await;
+    fleet.held(0, &content).await;
+    assert_eq!(fs::read(fleet.file(0, &content)).unwrap(), bytes);
+    assert_eq!((liar.batches(), good.batches()), (1, 1));
+    assert_eq!(fs::read_dir(fleet.server(0).data.join("repo/staged")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_child_that_asks_before_its_parent_has_a_file_gets_it_when_it_comes() {
+    let (small, big) = (noise(6, 1000), noise(7, BIG));
+    let (mut fleet, parent) = parent_child_grandchild(&big, Manner::Good).await;
+    let other = Parent::start(&fleet, &small, Manner::Good, None).await;
+    let contents = [
+        fleet.management.publish("Small.pkg", &small).content,
+        fleet.management.publish("Big.pkg", &big).content,
+    ];
+    // The grandchild knows of both, and asks a child that has nobody to ask itself.
+    let nobody = DistributionServerId::from_parts(9, &[9; 10]);
+    fleet.management.change(|world| world.parents.insert(fleet.server(0).id, vec![nobody]));
+    fleet.start(0).await;
+    fleet.start(1).await;
+    fleet.caught_up(0).await;
+    fleet.caught_up(1).await;
+    fleet.management.change(|world| {
+        world.parents.insert(fleet.server(0).id, vec![parent.id, other.id]);
+    });
+    for content in &contents {
+        fleet.held(1, content).await;
+    }
+}
+
+#[tokio::test]
+async fn parents_share_the_work_by_turns() {
+    let mut fleet = Fleet::new().await;
+    let child = fleet.add("child").await;
+    let bytes = noise(8, BIG);
+    let one = Parent::start(&fleet, &bytes, Manner::Good, None).await;
+    let two = Parent::start(&fleet, &bytes, Manner::Good, None).await;
+    fleet.management.place(one.id, &[]);
+    fleet.management.place(child, &[one.id, two.id]);
+    fleet.management.change(|world| world.policy = ParentPolicy::RoundRobin);
+    let content = fleet.management.publish("Big.pkg", &bytes).content;
+    fleet.start(0).await;
+    for _ in 0..3 {
+        fleet.held(0, &content).await;
+        // The copy is damaged, so that it is fetched again.
+        let path = fleet.file(0, &content);
+        let mut damaged = bytes.clone();
+        damaged[BIG / 2] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        fleet.caught_up(0).await;
+        let computer = fleet.asker(Some(fleet.computer()));
+        assert!(fleet.get(0, &computer, "/Packages/Big.pkg").await.body.is_err());
+        fleet
+            .until("the copy is good again", async || fs::read(&path).is_ok_and(|b| b == bytes))
+            .await;
+    }
+    let asked = (one.offsets().len(), two.offsets().len());
+    assert_eq!(asked, (2, 2));
+}
