@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use xylem_model::{
-    ContentId, DistributionServerId, FileId, FileKind, FileName, Sha256, Timestamp, UploadId,
+    ContentId, DistributionServerId, FileId, FileKind, FileName, Priority, Sha256, Timestamp,
+    UploadId,
 };
 use xylem_trust::Envelope;
 
@@ -26,6 +27,10 @@ pub struct DeclareUpload {
     pub name: String,
     /// Its size in bytes.
     pub size: u64,
+    /// How much of a hurry the version that it becomes is in; normal where left out.
+    #[serde(default)]
+    #[schema(value_type = String, example = "normal")]
+    pub priority: Priority,
     /// BLAKE3 of the bytes; our own clients always declare it.
     #[schema(value_type = Option<String>)]
     pub blake3: Option<ContentId>,
@@ -136,6 +141,10 @@ pub struct FileVersion {
     pub sha256: Sha256,
     /// Size in bytes.
     pub size: u64,
+    /// How much of a hurry it is in: `urgent`, `normal` or `bulk`.
+    #[serde(default)]
+    #[schema(value_type = String, example = "normal")]
+    pub priority: Priority,
     /// `declared` or `computed-by-ingest`.
     pub digest_source: String,
     /// When it was committed.

@@ -8,7 +8,9 @@
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Set};
 use serde_json::{Value, json};
 use uuid::Uuid;
-use xylem_model::{ContentId, FileId, FileKind, FileName, Sha256, Stamp, Timestamp, UploadId};
+use xylem_model::{
+    ContentId, FileId, FileKind, FileName, Priority, Sha256, Stamp, Timestamp, UploadId,
+};
 
 use crate::audit::{self, Actor};
 use crate::convert::{self, int};
@@ -49,6 +51,8 @@ pub struct VersionFacts {
     pub sha256: Sha256,
     /// Bytes of its content.
     pub size: u64,
+    /// How much of a hurry it is in.
+    pub priority: Priority,
     /// On whose word the content id is known.
     pub content_source: DigestSource,
     /// On whose word the SHA-256 is known.
@@ -237,6 +241,7 @@ async fn facts(
         content: found.blake3,
         sha256: found.sha256,
         size: found.size,
+        priority: upload.declared.priority,
         content_source: source(upload.declared.blake3.is_some()),
         sha256_source: source(upload.declared.sha256.is_some()),
         stamp: raise(tx).await?,
@@ -330,6 +335,7 @@ pub(crate) fn version_row_of(
         published_at: None,
         epoch,
         generation,
+        priority: facts.priority.as_str().into(),
     })
 }
 

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 use xylem_model::{
-    CategoryId, ContentId, FileId, FileKind, FileName, Sha256, SiteId, Stamp, Timestamp,
+    CategoryId, ContentId, FileId, FileKind, FileName, Priority, Sha256, SiteId, Stamp, Timestamp,
 };
 
 use crate::audit::{self, Actor};
@@ -66,6 +66,8 @@ pub struct Version {
     pub sha256: Sha256,
     /// Bytes of its content.
     pub size: u64,
+    /// How much of a hurry it is in.
+    pub priority: Priority,
     /// On whose word the content id is known.
     pub content_source: DigestSource,
     /// On whose word the SHA-256 is known.
@@ -327,6 +329,7 @@ impl TryFrom<version::Model> for Version {
             content: ContentId::from_bytes(bytes32("content id", &row.content_id)?),
             sha256: Sha256::from_bytes(bytes32("SHA-256 digest", &row.sha256)?),
             size: uint("size", row.size)?,
+            priority: parsed("version's priority", &row.priority)?,
             content_source: parsed("source of the content id", &row.content_id_source)?,
             sha256_source: parsed("source of the SHA-256", &row.sha256_source)?,
             inspection: parsed_json("inspection", &row.inspection)?,

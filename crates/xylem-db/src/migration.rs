@@ -7,6 +7,7 @@
 use sea_orm_migration::prelude::*;
 
 mod m0001_initial;
+mod m0002_priority;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -14,6 +15,6 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_initial::Initial)]
+        vec![Box::new(m0001_initial::Initial), Box::new(m0002_priority::AddPriority)]
     }
 }

@@ -8,8 +8,8 @@ use sea_orm::{
 };
 use serde_json::json;
 use xylem_model::{
-    CategoryId, ContentId, DistributionServerId, FileId, FileKind, FileName, Sha256, SiteId,
-    Timestamp, UploadId,
+    CategoryId, ContentId, DistributionServerId, FileId, FileKind, FileName, Priority, Sha256,
+    SiteId, Timestamp, UploadId,
 };
 
 use crate::audit::{self, Actor};
@@ -55,6 +55,8 @@ pub struct NewUpload {
     pub name: FileName,
     /// How many bytes.
     pub size: u64,
+    /// How much of a hurry the version that it becomes is in.
+    pub priority: Priority,
     /// Its content id, where the uploader can tell.
     pub blake3: Option<ContentId>,
     /// Its SHA-256, where the uploader can tell.
@@ -140,7 +142,7 @@ impl Database {
             Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
             let detail = json!({
                 "id": new.id, "kind": new.kind, "size": new.size, "blake3": new.blake3,
-                "replace": new.replace,
+                "replace": new.replace, "priority": new.priority,
             });
             audit::append(tx, actor, now, "upload.declare", new.name.as_str(), &detail).await?;
             Ok(Declaration::Declared(Box::new(row.clone().try_into()?)))
@@ -252,6 +254,7 @@ fn declared_row(new: &NewUpload, actor: &Actor, now: Timestamp) -> Result<Model,
         ended_at: None,
         file_id: None,
         version: None,
+        priority: new.priority.as_str().into(),
     })
 }
 
@@ -332,6 +335,7 @@ impl TryFrom<Model> for Upload {
             kind: parsed("upload's kind", &row.kind)?,
             name: parsed("upload's name", &row.name)?,
             size: uint("size", row.size)?,
+            priority: parsed("upload's priority", &row.priority)?,
             blake3: digest("content id", row.blake3)?.map(ContentId::from_bytes),
             sha256: digest("SHA-256 digest", row.sha256)?.map(Sha256::from_bytes),
             replace: row.replace,

@@ -154,6 +154,7 @@ pub(crate) async fn upload(
             kind,
             name: source.name.clone(),
             size: source.size,
+            priority: options.priority,
             blake3: Some(source.digests.blake3),
             sha256: Some(source.digests.sha256),
             replace: options.replace,

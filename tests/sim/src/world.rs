@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use xylem_ca::{Authority, DISTRIBUTION_SERVER_LIFETIME, LeafRequest};
-use xylem_model::{ContentId, DistributionServerId, FileKind, FileName, Party, Sha256, UploadId};
+use xylem_model::{
+    ContentId, DistributionServerId, FileKind, FileName, Party, Priority, Sha256, UploadId,
+};
 use xylem_pki::{LeafNames, TrustAnchors};
 use xylem_runtime::{SystemRng, random_array};
 use xylem_server::{MemoryUpload, MemoryWishStore};
@@ -101,6 +103,7 @@ impl World {
             name: name.clone(),
             kind: FileKind::Package,
             size: bytes.len() as u64,
+            priority: Priority::Normal,
             blake3: Some(ContentId::of(bytes)),
             sha256: Some(sha256(bytes)),
             replace: false,

@@ -70,6 +70,8 @@ table! {
         pub(crate) published_at: Option<i64>,
         pub(crate) epoch: i64,
         pub(crate) generation: i64,
+        #[serde(default = "super::normal_priority")]
+        pub(crate) priority: String,
     }
 }
 
@@ -97,6 +99,8 @@ table! {
         pub(crate) ended_at: Option<i64>,
         pub(crate) file_id: Option<Uuid>,
         pub(crate) version: Option<i32>,
+        #[serde(default = "super::normal_priority")]
+        pub(crate) priority: String,
     }
 }
 
@@ -139,4 +143,9 @@ table! {
         /// The computer's orders generation when this order last changed.
         pub(crate) generation: i64,
     }
+}
+
+/// The priority of rows in backups from before there was one.
+fn normal_priority() -> String {
+    xylem_model::Priority::Normal.as_str().into()
 }

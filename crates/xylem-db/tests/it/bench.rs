@@ -10,8 +10,8 @@ use xylem_db::{
     NewUpload, Upload, Version, VersionFacts,
 };
 use xylem_model::{
-    ComputerId, ContentId, DistributionServerId, FileId, FileKind, FileName, Sha256, Timestamp,
-    UploadId,
+    ComputerId, ContentId, DistributionServerId, FileId, FileKind, FileName, Priority, Sha256,
+    Timestamp, UploadId,
 };
 
 /// One case's databases. They are gone when it is dropped.
@@ -149,6 +149,7 @@ pub(crate) fn declaration(
         kind: FileKind::Package,
         name: name(file_name),
         size: bytes.len() as u64,
+        priority: Priority::Normal,
         blake3: Some(ContentId::of(bytes)),
         sha256: Some(sha256_of(bytes)),
         replace: false,

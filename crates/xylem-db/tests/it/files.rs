@@ -2,7 +2,7 @@
 
 use xylem_db::{Database, DbError, DigestSource, NewUpload, Version, VersionFacts};
 use xylem_model::{
-    ContentId, DistributionServerId, FileId, FileKind, Generation, Stamp, Timestamp,
+    ContentId, DistributionServerId, FileId, FileKind, Generation, Priority, Stamp, Timestamp,
 };
 
 use crate::bench::{Bench, admin, at, declaration, enroll, id, name, publish, sha256_of};
@@ -16,7 +16,12 @@ pub(crate) async fn deleted_files_can_be_restored_until_purged(bench: Bench) {
     let db = bench.open().await;
     let server = enroll(&db, "root").await;
     put(&db, server, "Tool.pkg", "one").await;
-    let second = put(&db, server, "Tool.pkg", "two").await;
+    let urgent = NewUpload {
+        replace: true,
+        priority: Priority::Urgent,
+        ..declaration(server, "Tool.pkg", b"two")
+    };
+    let second = publish(&db, &urgent, b"two").await;
     let tool = name("TOOL.pkg");
 
     let deleted = db.delete_file(&tool, &admin(), at(100)).await.unwrap();
@@ -29,8 +34,11 @@ pub(crate) async fn deleted_files_can_be_restored_until_purged(bench: Bench) {
     let restored = db.restore_file(&tool, &admin(), at(110)).await.unwrap();
     assert!(restored > deleted);
     let live = db.file_by_name(&tool).await.unwrap();
-    assert_eq!((live.version.content, live.file.stamp), (second.content, restored));
-    assert_eq!(live.version.descriptor, second.descriptor, "not signed anew");
+    assert_eq!(live.file.stamp, restored);
+    let published = Version { published: Some(at(30)), ..second.clone() };
+    assert_eq!(live.version, published, "the very version, its priority too, not signed anew");
+    assert_eq!(live.version.priority, Priority::Urgent);
+    assert_eq!(db.versions(second.file).await.unwrap().len(), 2, "with its history");
 
     db.delete_file(&tool, &admin(), at(120)).await.unwrap();
     let purged = db.purge_deleted(at(121), &admin(), at(130)).await.unwrap();
@@ -117,6 +125,7 @@ fn facts(file: FileId, file_name: &str, number: u32, text: &str) -> VersionFacts
         content: ContentId::of(text.as_bytes()),
         sha256: sha256_of(text.as_bytes()),
         size: text.len() as u64,
+        priority: Priority::Bulk,
         content_source: DigestSource::Declared,
         sha256_source: DigestSource::ComputedByIngest,
         stamp: Stamp::new(1, 900),
@@ -137,6 +146,7 @@ pub(crate) async fn lost_versions_can_be_adopted(bench: Bench) {
     let live = db.file_by_name(&name("Lost.pkg")).await.unwrap();
     assert_eq!((live.file.id, live.version.number), (lost.file, 3));
     assert_eq!(live.version.descriptor, b"signed long ago");
+    assert_eq!(live.version.priority, Priority::Bulk);
     assert_eq!((live.version.content, live.file.stamp), (lost.content, stamp));
     assert_eq!(adopt(&lost).await.unwrap(), stamp, "a second time changes nothing");
 

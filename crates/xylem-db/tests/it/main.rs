@@ -58,6 +58,7 @@ cases! {
         a_damaged_backup_leaves_nothing_behind,
         a_filled_database_takes_no_backup,
         a_newer_backup_is_refused,
+        a_backup_of_an_older_program_loads,
     }
     files {
         deleted_files_can_be_restored_until_purged,
@@ -103,6 +104,7 @@ cases! {
         committing_again_gives_the_same_version,
         the_same_content_again_is_no_new_version,
         other_content_needs_replace,
+        a_priority_is_that_of_one_version,
         names_that_collide_are_refused_and_shown,
         a_name_taken_meanwhile_fails_the_upload,
         bytes_other_than_declared_fail_the_upload,

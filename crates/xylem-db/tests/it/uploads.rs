@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use xylem_db::{
     Commit, Database, DbError, Declaration, DigestSource, NewUpload, UPLOAD_KEPT, UploadState,
+    VersionFacts,
 };
-use xylem_model::{ContentId, DistributionServerId, FileId, FileKind, UploadId};
+use xylem_model::{ContentId, DistributionServerId, FileId, FileKind, Priority, UploadId};
 
 use crate::bench::{
     Bench, admin, at, commit, declaration, declare, enroll, found, id, in_parallel, name, publish,
@@ -127,6 +128,32 @@ pub(crate) async fn other_content_needs_replace(bench: Bench) {
         db.versions(first.file).await.unwrap().iter().map(|version| version.number).collect();
     assert_eq!(numbers, [2, 1]);
     assert_eq!(db.versions_of_content(first.content).await.unwrap()[0].number, 1);
+}
+
+pub(crate) async fn a_priority_is_that_of_one_version(bench: Bench) {
+    let db = bench.open().await;
+    let server = enroll(&db, "root").await;
+    let urgent = NewUpload {
+        priority: Priority::Urgent,
+        ..declaration(server, "Tool.pkg", b"tool 1")
+    };
+    let upload = declare(&db, &urgent).await;
+    assert_eq!(upload.declared.priority, Priority::Urgent);
+    let signed = |facts: &VersionFacts| {
+        assert_eq!(facts.priority, Priority::Urgent, "before it is signed");
+        sign(facts)
+    };
+    let file = id(FileId::from_parts);
+    let committed = db.commit_upload(urgent.id, &found(b"tool 1"), file, at(20), signed).await;
+    let Commit::Committed(first) = committed.unwrap() else { panic!() };
+    assert_eq!(first.priority, Priority::Urgent);
+
+    let next = NewUpload { replace: true, ..declaration(server, "Tool.pkg", b"tool 2") };
+    let second = publish(&db, &next, b"tool 2").await;
+    assert_eq!((second.number, second.priority), (2, Priority::Normal));
+    let versions = db.versions(first.file).await.unwrap();
+    let priorities: Vec<_> = versions.iter().map(|version| version.priority).collect();
+    assert_eq!(priorities, [Priority::Normal, Priority::Urgent], "newest first");
 }
 
 pub(crate) async fn names_that_collide_are_refused_and_shown(bench: Bench) {

@@ -251,6 +251,7 @@ pub(super) fn version_wire(name: &FileName, version: Version) -> FileVersion {
         content: version.content,
         sha256: version.sha256,
         size: version.size,
+        priority: version.priority,
         digest_source: source.to_owned(),
         created_at: version.created,
         inspection: version.inspection,

@@ -53,6 +53,7 @@ pub(super) async fn declare_upload(
         kind: asked.kind,
         name,
         size: asked.size,
+        priority: asked.priority,
         blake3: asked.blake3,
         sha256: asked.sha256,
         replace: asked.replace,

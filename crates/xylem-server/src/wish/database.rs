@@ -9,8 +9,7 @@ use xylem_db::{
     ServerReport, VersionFacts,
 };
 use xylem_model::{
-    ByteSize, DistributionServerId, Epoch, FileId, Generation, Party, Priority, Stamp, Timestamp,
-    UploadId,
+    ByteSize, DistributionServerId, Epoch, FileId, Generation, Party, Stamp, Timestamp, UploadId,
 };
 use xylem_runtime::Environment;
 use xylem_sync::FileFacts;
@@ -273,6 +272,7 @@ impl WishStore for DatabaseWishStore {
             content: descriptor.content,
             sha256: descriptor.sha256,
             size: descriptor.size,
+            priority: descriptor.priority,
             content_source: source,
             sha256_source: source,
             stamp: descriptor.stamp,
@@ -322,7 +322,7 @@ fn descriptor(facts: &VersionFacts) -> Descriptor {
         sha256: facts.sha256,
         size: facts.size,
         digest_source: digest_source(facts.content_source, facts.sha256_source),
-        priority: Priority::Normal,
+        priority: facts.priority,
         stamp: facts.stamp,
         issued: facts.created,
     }

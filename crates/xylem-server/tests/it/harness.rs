@@ -17,7 +17,8 @@ use xylem_client::enroll::{self, Anchor, EnrollError, Membership};
 use xylem_client::{AdminClient, AgentClient, BaseUrl, ClientError, ControlClient, Transport};
 use xylem_db::Database;
 use xylem_model::{
-    ContentId, DistributionServerId, Epoch, FileKind, Generation, Party, Sha256, Stamp, Timestamp,
+    ContentId, DistributionServerId, Epoch, FileKind, Generation, Party, Priority, Sha256, Stamp,
+    Timestamp,
 };
 use xylem_pki::{Identity, TrustAnchors, client_config};
 use xylem_runtime::{Environment, ManualClock, Shutdown};
@@ -252,6 +253,7 @@ pub(crate) fn declaration(name: &str, bytes: &[u8]) -> DeclareUpload {
         kind: FileKind::Package,
         name: name.to_owned(),
         size: bytes.len() as u64,
+        priority: Priority::Normal,
         blake3: Some(ContentId::of(bytes)),
         sha256: Some(sha256(bytes)),
         replace: false,

@@ -12,13 +12,13 @@ use tower::ServiceExt;
 use xylem_api::control::{ControlState, DescriptorPage};
 use xylem_api::ingest::Committed;
 use xylem_http::Peer;
-use xylem_model::{ContentId, DistributionServerId, FileKind, FileName, Party, UploadId};
+use xylem_model::{ContentId, DistributionServerId, FileKind, FileName, Party, Priority, UploadId};
 use xylem_pki::{Fingerprint, PeerCertificate};
 use xylem_runtime::{Environment, ManualClock, Shutdown};
 use xylem_server::{ControlService, MemoryUpload, MemoryWishStore, control_router};
 use xylem_trust::{DescriptorId, Envelope, SigningKey, TrustDocument, TrustStore, set_root};
 
-use crate::harness::{START, found, present, report, sha256};
+use crate::harness::{START, descriptor, found, present, report, sha256};
 
 struct Simulated {
     store: Arc<MemoryWishStore>,
@@ -97,6 +97,7 @@ impl Simulated {
             name: FileName::new(name).unwrap(),
             kind: FileKind::Package,
             size: bytes.len() as u64,
+            priority: Priority::Bulk,
             blake3: Some(ContentId::of(bytes)),
             sha256: Some(sha256(bytes)),
             replace: true,
@@ -116,6 +117,7 @@ async fn the_memory_store_carries_an_upload_from_declaration_to_every_head() {
     let first = simulated.upload(1, "a.pkg", b"one").await.unwrap();
     let second = simulated.upload(2, "a.pkg", b"two").await.unwrap();
     assert_ne!(first.descriptor, second.descriptor);
+    assert_eq!(descriptor(&second).priority, Priority::Bulk);
     for server in [1, 2] {
         let state: ControlState = simulated.get(server, "/v1/control/state").await.unwrap();
         let head = simulated.trust.open_head(&state.head, None, START).unwrap();

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use xylem_api::catalogue::{PlacementState, UploadState};
+use xylem_api::catalogue::{DeclareUpload, PlacementState, UploadState};
 use xylem_api::error::ErrorCode;
 use xylem_api::ingest::RefusedUpload;
-use xylem_model::{ContentId, FileKind, FileName};
+use xylem_model::{ContentId, FileKind, FileName, Priority};
 use xylem_trust::{DigestSource, Envelope, Operation, Ticket};
 
 use crate::harness::{Harness, START, declaration, descriptor, found, refusal, report};
@@ -46,6 +46,36 @@ async fn an_upload_is_committed_signed_and_published() {
     assert_eq!(done.state, UploadState::Published);
     assert_eq!(done.version.unwrap().content, ContentId::of(b"bytes"));
     assert_eq!(root.checked_set().await, [signed]);
+}
+
+#[tokio::test]
+async fn a_priority_is_signed_shown_and_kept_over_a_deletion() {
+    let harness = Harness::start().await;
+    let root = harness.server("root").await;
+    let admin = harness.admin();
+    let urgent = DeclareUpload { priority: Priority::Urgent, ..declaration(NAME, b"one") };
+    let upload = admin.declare_upload(&urgent).await.unwrap();
+    let committed = root.control.ingested(upload.id, &found(b"one")).await.unwrap();
+    root.control.published(upload.id).await.unwrap();
+    let signed = descriptor(&committed);
+    assert_eq!(signed.priority, Priority::Urgent);
+    assert_eq!(admin.upload(upload.id).await.unwrap().version.unwrap().priority, Priority::Urgent);
+
+    admin.delete_file(KIND, NAME).await.unwrap();
+    assert_eq!(root.checked_set().await, []);
+    let restored = admin.restore_file(KIND, NAME).await.unwrap().current;
+    assert_eq!((restored.version, restored.priority), (1, Priority::Urgent));
+    assert_eq!(root.checked_set().await, [signed], "the very descriptor");
+
+    let next = DeclareUpload { replace: true, ..declaration(NAME, b"two") };
+    let upload = admin.declare_upload(&next).await.unwrap();
+    let committed = root.control.ingested(upload.id, &found(b"two")).await.unwrap();
+    assert_eq!(descriptor(&committed).priority, Priority::Normal);
+    let listed = admin.files(KIND, None).await.unwrap().items;
+    assert_eq!(listed[0].current.priority, Priority::Normal);
+    let versions = admin.file(KIND, NAME).await.unwrap().versions;
+    let priorities: Vec<_> = versions.iter().map(|version| version.priority).collect();
+    assert_eq!(priorities, [Priority::Normal, Priority::Urgent], "newest first");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use xylem_model::{InvitationId, TokenId};
+use xylem_model::{InvitationId, Priority, TokenId};
 
 /// How to reach the management server: by options, by environment, or by `xylem login`.
 #[derive(Debug, Clone, Args)]
@@ -126,6 +126,9 @@ pub struct UploadOptions {
     /// Publish as the next version where a file of this name has other content
     #[arg(long)]
     pub replace: bool,
+    /// How much of a hurry this version is in; urgent goes before everything else
+    #[arg(long, value_name = "urgent|normal|bulk", default_value_t)]
+    pub priority: Priority,
     /// Return only when this many distribution servers hold it, verified
     #[arg(long, default_value_t = 1)]
     pub copies: u64,

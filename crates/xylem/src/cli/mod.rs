@@ -146,6 +146,7 @@ mod tests {
             "distribution run --data d",
             "distribution status --data d --json",
             "package upload a b --replace --copies 2",
+            "package upload a --priority urgent",
             "package list --json",
             "package show n",
             "package download n -o f",

@@ -114,10 +114,11 @@ fn uploaded(upload: &Upload) -> String {
     match &upload.version {
         None => format!("{} {what}.", upload.name),
         Some(version) => format!(
-            "{} {what}: version {}, {}, BLAKE3 {}",
+            "{} {what}: version {}, {}, {} priority, BLAKE3 {}",
             upload.name,
             version.version,
             ByteSize(version.size),
+            version.priority,
             version.content
         ),
     }
@@ -131,6 +132,7 @@ fn list(files: &[File]) -> String {
                 file.name.to_string(),
                 file.current.version.to_string(),
                 ByteSize(file.current.size).to_string(),
+                file.current.priority.to_string(),
                 format!("{}/{}", file.copies, file.wanted_copies),
                 or_dash(file.category.as_ref()),
                 or_dash(file.site.as_ref()),
@@ -138,7 +140,10 @@ fn list(files: &[File]) -> String {
             ]
         })
         .collect();
-    table(&["NAME", "VERSION", "SIZE", "COPIES", "CATEGORY", "SITE", "PUBLISHED"], &rows)
+    table(
+        &["NAME", "VERSION", "SIZE", "PRIORITY", "COPIES", "CATEGORY", "SITE", "PUBLISHED"],
+        &rows,
+    )
 }
 
 fn detail(it: &FileDetail) -> String {
@@ -150,6 +155,7 @@ fn detail(it: &FileDetail) -> String {
         ("Category", or_dash(file.category.as_ref())),
         ("Site", or_dash(file.site.as_ref())),
         ("Size", ByteSize(file.current.size).to_string()),
+        ("Priority", file.current.priority.to_string()),
         ("BLAKE3", file.current.content.to_string()),
         ("SHA-256", file.current.sha256.to_string()),
         ("Copies", format!("{} of {}", file.copies, file.wanted_copies)),
@@ -165,13 +171,14 @@ fn detail(it: &FileDetail) -> String {
             vec![
                 version.version.to_string(),
                 ByteSize(version.size).to_string(),
+                version.priority.to_string(),
                 version.created_at.to_string(),
                 version.content.to_string(),
             ]
         })
         .collect();
     text.push('\n');
-    text + &table(&["VERSION", "SIZE", "PUBLISHED", "BLAKE3"], &rows)
+    text + &table(&["VERSION", "SIZE", "PRIORITY", "PUBLISHED", "BLAKE3"], &rows)
 }
 
 /// The word for a copy's state.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use xylem_api::agent::{FetchAttempt, OrderReport};
 use xylem_api::catalogue::{Placement, PlacementState};
-use xylem_model::{ByteSize, FileKind};
+use xylem_model::{ByteSize, FileKind, Priority};
 
 use super::COMPUTER;
 use crate::Failure;
@@ -152,6 +152,7 @@ fn options() -> UploadOptions {
     UploadOptions {
         files: Vec::new(),
         replace: false,
+        priority: Priority::Normal,
         copies: 1,
         category: None,
         site: None,

@@ -33,6 +33,8 @@ pub struct MemoryUpload {
     pub kind: FileKind,
     /// Its size in bytes.
     pub size: u64,
+    /// How much of a hurry it is in.
+    pub priority: Priority,
     /// The declared content id.
     pub blake3: Option<ContentId>,
     /// The declared SHA-256.
@@ -262,7 +264,7 @@ impl Memory {
             sha256: found.sha256,
             size: found.size,
             digest_source,
-            priority: Priority::Normal,
+            priority: upload.priority,
             stamp: self.stamp,
             issued: now,
         })
