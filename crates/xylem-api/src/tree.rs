@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use xylem_model::{DistributionServerId, Stamp, Timestamp};
+use xylem_model::{DistributionServerId, ParentPolicy, Stamp, Timestamp};
 
 /// A distribution server.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -16,9 +16,16 @@ pub struct DistributionServer {
     pub site: Option<String>,
     /// Where it is reached.
     pub public_url: String,
-    /// Its parent's name; none for the root.
+    /// Its first parent's name; none for the root.
     pub parent: Option<String>,
-    /// Steps from the root.
+    /// The names of all its parents, in order.
+    #[serde(default)]
+    pub parents: Vec<String>,
+    /// In which order it asks them.
+    #[serde(default)]
+    #[schema(value_type = String, example = "first-available")]
+    pub parent_policy: ParentPolicy,
+    /// Steps from the root, by first parents.
     pub depth: u64,
     /// Whether it is the root.
     pub is_root: bool,
@@ -55,12 +62,18 @@ pub struct ChangeDistributionServer {
     pub public_url: Option<String>,
     /// New site by name; an empty text takes it out of its site.
     pub site: Option<String>,
+    /// Names of its parents from now on, in order.
+    pub parents: Option<Vec<String>>,
+    /// In which order it asks its parents: `first-available`, `sticky`, `by-hash`, `round-robin`
+    /// or `random`.
+    #[schema(value_type = Option<String>, example = "sticky")]
+    pub parent_policy: Option<ParentPolicy>,
 }
 
 /// `PUT /v1/distribution-servers/{name}/parent`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetParent {
-    /// The parent's name.
+    /// The first parent's name from now on; further parents stay.
     pub parent: String,
 }

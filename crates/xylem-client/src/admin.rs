@@ -136,7 +136,7 @@ impl AdminClient {
         self.get(&format!("/v1/distribution-servers/{}", segment(name))).await
     }
 
-    /// Changes name, URL or site of a distribution server.
+    /// Changes name, URL, site or parents of a distribution server.
     pub async fn change_distribution_server(
         &self,
         name: &str,
@@ -146,7 +146,7 @@ impl AdminClient {
         self.call(Method::PATCH, &path, Some(change)).await
     }
 
-    /// Hangs a distribution server below another.
+    /// Gives a distribution server another first parent.
     pub async fn set_parent(&self, name: &str, parent: &str) -> Result<(), ClientError> {
         let path = format!("/v1/distribution-servers/{}/parent", segment(name));
         self.call(Method::PUT, &path, Some(&SetParent { parent: parent.to_owned() })).await

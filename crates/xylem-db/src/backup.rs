@@ -66,8 +66,8 @@ pub struct BackupSummary {
 macro_rules! each_table {
     (|$table:ident| $body:expr) => {
         each_table!(@ $table, $body, state, setting, site, category, invitation, token,
-            certificate, distribution_server, computer, file, version, upload, placement, order,
-            audit)
+            certificate, distribution_server, further_parent, computer, file, version, upload,
+            placement, order, audit)
     };
     (@ $table:ident, $body:expr, $($entity:ident),*) => {
         each_table!(@@ $table, $body, $($entity)*)

@@ -36,6 +36,7 @@ mod files;
 mod invitations;
 mod migration;
 mod orders;
+mod parents;
 mod placements;
 mod refusals;
 mod server_tree;

@@ -8,6 +8,7 @@ use sea_orm_migration::prelude::*;
 
 mod m0001_initial;
 mod m0002_priority;
+mod m0003_parents;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -15,6 +16,10 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_initial::Initial), Box::new(m0002_priority::AddPriority)]
+        vec![
+            Box::new(m0001_initial::Initial),
+            Box::new(m0002_priority::AddPriority),
+            Box::new(m0003_parents::AddParents),
+        ]
     }
 }

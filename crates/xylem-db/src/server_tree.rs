@@ -9,7 +9,7 @@ use sea_orm::{
     Set, sea_query::Expr,
 };
 use serde_json::json;
-use xylem_model::{DistributionServerId, Party, SiteId, Stamp, Timestamp, Tree};
+use xylem_model::{DistributionServerId, ParentPolicy, Party, SiteId, Stamp, Timestamp, Tree};
 
 use crate::audit::{self, Actor};
 use crate::certificates::revoke_all;
@@ -19,8 +19,8 @@ use crate::entity::placement;
 use crate::servers::{self, DistributionServer, WHAT, require_live, store_stamped};
 use crate::sites::require_site;
 use crate::state::raise;
-use crate::transaction::{Outcome, change, query};
-use crate::{Database, DbError};
+use crate::transaction::{Outcome, change, read};
+use crate::{Database, DbError, parents};
 
 /// A distribution server that enrols.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +40,7 @@ pub struct NewDistributionServer {
 impl Database {
     /// The tree of the servers that have not been removed.
     pub async fn tree(&self) -> Result<Tree, DbError> {
-        let rows = query!(self, "reading the tree of servers", |db| servers::live(db).await)?;
-        build(&rows)
+        read!(self, "reading the tree of servers", |tx| parents::read_tree(tx).await)
     }
 
     /// Enrols a server. The first becomes root and principal; later ones hang below the root or
@@ -60,7 +59,7 @@ impl Database {
         change!(self, "enrolling a distribution server", |tx| {
             servers::refuse_taken(tx, &name, None).await?;
             require_site(tx, new.site).await?;
-            let mut tree = build(&servers::live(tx).await?)?;
+            let mut tree = parents::read_tree(tx).await?;
             let parent = new.parent.or(tree.root());
             tree.set_parent(new.id, parent).map_err(DbError::Tree)?;
             let (epoch, generation) = convert::columns(raise(tx).await?)?;
@@ -85,6 +84,7 @@ impl Database {
                 held_generation: 0,
                 epoch,
                 generation,
+                parent_policy: ParentPolicy::default().as_str().into(),
             };
             Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
             let detail = json!({ "id": new.id, "site": new.site, "parent": parent });
@@ -93,7 +93,7 @@ impl Database {
         })
     }
 
-    /// Hangs a server, with its branch, below another parent.
+    /// Gives a server, with its branch, another first parent; its further ones stay.
     pub async fn set_parent(
         &self,
         id: DistributionServerId,
@@ -103,10 +103,11 @@ impl Database {
     ) -> Result<DistributionServer, DbError> {
         change!(self, "moving a distribution server", |tx| {
             let row = require_live(tx, id).await?;
-            let mut tree = build(&servers::live(tx).await?)?;
-            tree.set_parent(id, Some(parent)).map_err(DbError::Tree)?;
+            let tree = parents::read_tree(tx).await?;
+            let further = tree.parents(id).iter().skip(1).filter(|other| **other != parent);
+            let wanted: Vec<_> = [parent].into_iter().chain(further.copied()).collect();
             let mut change = row.clone().into_active_model();
-            change.parent_id = Set(Some(parent.uuid()));
+            change.parent_id = Set(parents::change(tx, id, &wanted).await?);
             let changed = store_stamped(tx, change).await?;
             let detail = json!({ "parent": parent });
             audit::append(tx, actor, now, "server.set-parent", &row.name, &detail).await?;
@@ -137,7 +138,8 @@ impl Database {
     }
 
     /// Removes a server: its certificates are revoked, what it held is forgotten, its name is
-    /// free again. Refused for the root, the principal and servers with children.
+    /// free again. Servers that name it among several parents go on with the others. Refused for
+    /// the root, the principal, and where it is somebody's only parent.
     pub async fn remove_distribution_server(
         &self,
         id: DistributionServerId,
@@ -147,11 +149,10 @@ impl Database {
         change!(self, "removing a distribution server", |tx| {
             let row = require_live(tx, id).await?;
             refuse_role(&row)?;
-            let mut tree = build(&servers::live(tx).await?)?;
-            tree.remove(id).map_err(DbError::Tree)?;
             revoke_all(tx, Party::DistributionServer(id), now).await?;
             forget_placements(tx, id).await?;
             let stamp = raise(tx).await?;
+            parents::remove(tx, id, stamp).await?;
             let (epoch, generation) = convert::columns(stamp)?;
             let mut change = row.clone().into_active_model();
             change.live_key = Set(None);
@@ -178,33 +179,4 @@ async fn forget_placements(tx: &DatabaseTransaction, id: DistributionServerId) -
     let of_server = placement::Column::ServerId.eq(id.uuid());
     placement::Entity::delete_many().filter(of_server).exec(tx).await?;
     Ok(())
-}
-
-/// The tree out of its rows, from the root down: a parent must be there before its children.
-fn build(rows: &[Model]) -> Result<Tree, DbError> {
-    let id = |row: &Model| DistributionServerId::from_uuid(row.id);
-    let mut tree = Tree::new();
-    let mut level: Vec<&Model> = rows.iter().filter(|row| row.parent_id.is_none()).collect();
-    let mut placed = 0;
-    while !level.is_empty() {
-        for row in &level {
-            let parent = row.parent_id.map(DistributionServerId::from_uuid);
-            let problem = |error: xylem_model::TreeError| corrupt(&error.to_string());
-            tree.set_parent(id(row), parent).map_err(problem)?;
-        }
-        placed += level.len();
-        let above: Vec<_> = level.iter().map(|row| Some(row.id)).collect();
-        level = rows
-            .iter()
-            .filter(|row| row.parent_id.is_some() && above.contains(&row.parent_id))
-            .collect();
-    }
-    match placed == rows.len() {
-        true => Ok(tree),
-        false => Err(corrupt("some servers hang below none that leads to the root")),
-    }
-}
-
-fn corrupt(problem: &str) -> DbError {
-    DbError::Corrupt { what: "tree of distribution servers", problem: problem.into() }
 }

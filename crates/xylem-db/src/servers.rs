@@ -7,15 +7,15 @@ use sea_orm::{
     IntoActiveModel, QueryFilter, QueryOrder, Set, sea_query::Expr,
 };
 use serde_json::json;
-use xylem_model::{ByteSize, DistributionServerId, SiteId, Stamp, Timestamp};
+use xylem_model::{ByteSize, DistributionServerId, ParentPolicy, SiteId, Stamp, Timestamp};
 
 use crate::audit::{self, Actor};
-use crate::convert::{self, clip, int, moment, uint};
+use crate::convert::{self, clip, int, moment, parsed, uint};
 use crate::entity::distribution_server::{ActiveModel, Column, Entity, Model};
 use crate::sites::require_site;
 use crate::state::raise;
 use crate::transaction::{Outcome, change, query, report};
-use crate::{Database, DbError};
+use crate::{Database, DbError, parents};
 
 pub(crate) const WHAT: &str = "distribution server";
 
@@ -30,8 +30,10 @@ pub struct DistributionServer {
     pub site: Option<SiteId>,
     /// Where clients and peers reach it.
     pub public_url: String,
-    /// Whom it fetches from; the root has none.
+    /// Its first parent; the root has none. All of them are in the [`Tree`](xylem_model::Tree).
     pub parent: Option<DistributionServerId>,
+    /// In which order it asks its parents.
+    pub parent_policy: ParentPolicy,
     /// Whether it is the root: the top of the tree, holding every file.
     pub is_root: bool,
     /// Whether it is the principal: where new files enter.
@@ -84,6 +86,10 @@ pub struct ServerChange {
     pub public_url: Option<String>,
     /// Into maintenance, or out of it.
     pub maintenance: Option<bool>,
+    /// Other parents, in order.
+    pub parents: Option<Vec<DistributionServerId>>,
+    /// Another order in which it asks its parents.
+    pub parent_policy: Option<ParentPolicy>,
 }
 
 impl Database {
@@ -117,7 +123,11 @@ impl Database {
         row.try_into()
     }
 
-    /// Changes name, site, address or maintenance.
+    /// Changes what [`ServerChange`] names, all of it or nothing.
+    ///
+    /// # Errors
+    /// [`DbError::Conflict`] where the name is taken, [`DbError::Tree`] where the parents are not
+    /// possible.
     pub async fn update_distribution_server(
         &self,
         id: DistributionServerId,
@@ -144,10 +154,17 @@ impl Database {
             if let Some(maintenance) = change.maintenance {
                 row.maintenance = Set(maintenance);
             }
+            if let Some(wanted) = &change.parents {
+                row.parent_id = Set(parents::change(tx, id, wanted).await?);
+            }
+            if let Some(policy) = change.parent_policy {
+                row.parent_policy = Set(policy.as_str().into());
+            }
             let changed = store_stamped(tx, row).await?;
             let detail = json!({
                 "name": name, "site": change.site, "public_url": change.public_url,
-                "maintenance": change.maintenance,
+                "maintenance": change.maintenance, "parents": change.parents,
+                "parent_policy": change.parent_policy,
             });
             audit::append(tx, actor, now, "server.change", &old.name, &detail).await?;
             Ok(DistributionServer::try_from(changed)?)
@@ -244,6 +261,7 @@ impl TryFrom<Model> for DistributionServer {
             site: row.site_id.map(SiteId::from_uuid),
             public_url: row.public_url,
             parent: row.parent_id.map(DistributionServerId::from_uuid),
+            parent_policy: parsed("parent policy", &row.parent_policy)?,
             is_root: row.is_root,
             is_principal: row.is_principal,
             maintenance: row.maintenance,

@@ -29,5 +29,5 @@ pub use party::{Party, PartyError};
 pub use priority::{ParentPolicy, Priority};
 pub use size::ByteSize;
 pub use time::{Timestamp, TimestampError};
-pub use tree::{MAX_DEPTH, Tree, TreeError};
+pub use tree::{MAX_DEPTH, MAX_PARENTS, Tree, TreeError};
 pub use word::UnknownWord;

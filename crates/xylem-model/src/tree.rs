@@ -1,45 +1,63 @@
-//! The tree of distribution servers: one root, no cycle, no branch deeper than eight.
+//! Which distribution servers fetch from which: one root, no cycle, nobody deeper than eight.
+//!
+//! A server may name several parents, in order, so what is called the tree is a directed acyclic
+//! graph; the first parent of each makes a tree of it. The rule holds for every edge alike: a
+//! server can be sent to any of its parents at any time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::DistributionServerId;
 
-/// The deepest place in the tree, the root being at depth 0.
+/// The deepest place in the tree by the longest way, the root being at depth 0.
 pub const MAX_DEPTH: usize = 8;
 
-/// Who hangs below whom. Holds a tree at any time: a change that would break it is refused.
+/// The most parents one server can name: more would be asked in vain before it gives up, and each
+/// must be let in by every one of them.
+pub const MAX_PARENTS: usize = 8;
+
+/// Who fetches from whom. Holds the rule at any time: a change that would break it is refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tree {
-    parents: BTreeMap<DistributionServerId, Option<DistributionServerId>>,
+    /// Each server with its parents, in order; none for the root alone.
+    parents: BTreeMap<DistributionServerId, Vec<DistributionServerId>>,
 }
 
 /// Why a change of the tree is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TreeError {
-    /// The server would become its own ancestor.
+    /// Some server would become its own ancestor.
     #[error(
-        "the new parent is the server itself or hangs below it: choose a parent outside its branch"
+        "a parent is the server itself or fetches from it: choose parents that do not depend on it"
     )]
     Cycle,
     /// Some server would be too far from the root.
     #[error(
-        "the branch would be {depth} levels deep; at most {MAX_DEPTH} are allowed: choose a parent nearer to the root"
+        "some server would be {depth} levels below the root by the longest way; at most {MAX_DEPTH} are allowed: choose a parent nearer to the root"
     )]
     TooDeep {
         /// The depth it would have.
         depth: usize,
     },
-    /// The named parent is not enrolled.
-    #[error("the parent is not enrolled as a distribution server")]
+    /// A named parent is not enrolled.
+    #[error("a parent is not enrolled as a distribution server")]
     UnknownParent,
+    /// A parent is named more than once.
+    #[error("a parent is named more than once: name each once")]
+    TwiceNamed,
+    /// Too many parents are named.
+    #[error("{parents} parents are named; at most {MAX_PARENTS} are allowed")]
+    TooManyParents {
+        /// How many.
+        parents: usize,
+    },
     /// There is a root already.
     #[error("there is a root already: give the server a parent")]
     SecondRoot,
     /// The root has no parent until another server is made root.
     #[error("the server is the root, which has no parent: make another server the root first")]
     RootHasNoParent,
-    /// The server has children.
-    #[error("the server has {children} children: move them to another parent first")]
+    /// Servers have this one for their only parent.
+    #[error("it is the only parent of {children} servers: give them another parent first")]
     HasChildren {
         /// How many.
         children: usize,
@@ -52,22 +70,39 @@ impl Tree {
         Self::default()
     }
 
+    /// A tree from all its servers, each with its parents, in any order.
+    ///
+    /// # Errors
+    /// When they make none.
+    pub fn from_servers(
+        servers: impl IntoIterator<Item = (DistributionServerId, Vec<DistributionServerId>)>,
+    ) -> Result<Self, TreeError> {
+        let tree = Self { parents: servers.into_iter().collect() };
+        tree.check()?;
+        Ok(tree)
+    }
+
     /// The root, once there is a server.
     pub fn root(&self) -> Option<DistributionServerId> {
-        self.parents.iter().find(|(_, parent)| parent.is_none()).map(|(id, _)| *id)
+        self.parents.iter().find(|(_, parents)| parents.is_empty()).map(|(id, _)| *id)
     }
 
-    /// The parent of a server; `None` for the root and for strangers.
+    /// The parents of a server, in order; none for the root and for strangers.
+    pub fn parents(&self, id: DistributionServerId) -> &[DistributionServerId] {
+        self.parents.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first parent of a server; none for the root and for strangers.
     pub fn parent(&self, id: DistributionServerId) -> Option<DistributionServerId> {
-        self.parents.get(&id).copied().flatten()
+        self.parents(id).first().copied()
     }
 
-    /// The servers directly below one.
+    /// The servers that name one among their parents.
     pub fn children(&self, id: DistributionServerId) -> Vec<DistributionServerId> {
-        self.parents.iter().filter(|(_, p)| **p == Some(id)).map(|(c, _)| *c).collect()
+        self.parents.iter().filter(|(_, named)| named.contains(&id)).map(|(c, _)| *c).collect()
     }
 
-    /// From a server's parent up to the root.
+    /// From a server's first parent up to the root, always by first parents.
     pub fn ancestors(&self, id: DistributionServerId) -> Vec<DistributionServerId> {
         let mut above = Vec::new();
         let mut at = self.parent(id);
@@ -78,118 +113,134 @@ impl Tree {
         above
     }
 
-    /// How many steps a server is from the root.
+    /// How many steps a server is from the root, by first parents: where it is shown.
     pub fn depth(&self, id: DistributionServerId) -> usize {
         self.ancestors(id).len()
     }
 
-    /// Places a server below a parent, or as the root where `parent` is `None`; moves it, with
-    /// its branch, when it is in the tree already.
+    /// Everybody a server may fetch from, best first: its parents in order; then, for when none of
+    /// them can be reached, those above them, level by level; the root last. Nobody twice.
+    pub fn sources(&self, id: DistributionServerId) -> Vec<DistributionServerId> {
+        let mut sources = self.parents(id).to_vec();
+        let mut at = 0;
+        while let Some(next) = sources.get(at).copied() {
+            for above in self.parents(next) {
+                if !sources.contains(above) {
+                    sources.push(*above);
+                }
+            }
+            at += 1;
+        }
+        // The root was named, or comes in as soon as one way up has ended.
+        let named = self.parents(id).len();
+        let root = self.root();
+        if let Some(place) = sources.iter().skip(named).position(|source| Some(*source) == root) {
+            let root = sources.remove(named + place);
+            sources.push(root);
+        }
+        sources
+    }
+
+    /// Places a server below one parent, or as the root where there is none; moves it, with what
+    /// hangs below it, when it is in the tree already. Its former parents are forgotten.
+    ///
+    /// # Errors
+    /// When the rule forbids it.
     pub fn set_parent(
         &mut self,
         id: DistributionServerId,
         parent: Option<DistributionServerId>,
     ) -> Result<(), TreeError> {
-        let Some(parent) = parent else {
-            return match self.root() {
-                Some(root) if root != id => Err(TreeError::SecondRoot),
-                _ => {
-                    self.parents.insert(id, None);
-                    Ok(())
-                }
-            };
-        };
-        if !self.parents.contains_key(&parent) {
-            return Err(TreeError::UnknownParent);
+        self.set_parents(id, parent.as_slice())
+    }
+
+    /// Places a server below several parents, in order.
+    ///
+    /// # Errors
+    /// When the rule forbids it.
+    pub fn set_parents(
+        &mut self,
+        id: DistributionServerId,
+        parents: &[DistributionServerId],
+    ) -> Result<(), TreeError> {
+        match self.root() {
+            Some(root) if root == id && !parents.is_empty() => {
+                return Err(TreeError::RootHasNoParent);
+            }
+            Some(root) if root != id && parents.is_empty() => return Err(TreeError::SecondRoot),
+            _ => {}
         }
-        if parent == id || self.ancestors(parent).contains(&id) {
-            return Err(TreeError::Cycle);
-        }
-        if self.root() == Some(id) {
-            return Err(TreeError::RootHasNoParent);
-        }
-        let depth = self.depth(parent) + 1 + self.height(id);
-        if depth > MAX_DEPTH {
-            return Err(TreeError::TooDeep { depth });
-        }
-        self.parents.insert(id, Some(parent));
+        let mut changed = self.clone();
+        changed.parents.insert(id, parents.to_vec());
+        changed.check()?;
+        *self = changed;
         Ok(())
     }
 
-    /// Takes a server without children out of the tree.
+    /// Takes a server out of the tree. Those that name it among several parents go on with the
+    /// others, in their order; nobody may lose its last one.
+    ///
+    /// # Errors
+    /// When it is somebody's only parent.
     pub fn remove(&mut self, id: DistributionServerId) -> Result<(), TreeError> {
-        match self.children(id).len() {
-            0 => {
-                self.parents.remove(&id);
-                Ok(())
+        let orphans = self.parents.values().filter(|named| **named == [id]).count();
+        if orphans > 0 {
+            return Err(TreeError::HasChildren { children: orphans });
+        }
+        self.parents.remove(&id);
+        for named in self.parents.values_mut() {
+            named.retain(|parent| *parent != id);
+        }
+        Ok(())
+    }
+
+    /// The rule. Goes down from the root, each round placing those whose parents all have their
+    /// place, so that no depth of input costs stack and no number of ways costs time.
+    fn check(&self) -> Result<(), TreeError> {
+        self.check_lists()?;
+        let mut placed: BTreeSet<DistributionServerId> = BTreeSet::new();
+        let mut left: Vec<_> = self.parents.iter().collect();
+        let mut levels = 0;
+        while !left.is_empty() {
+            let (next, waiting): (Vec<_>, Vec<_>) = left
+                .into_iter()
+                .partition(|(_, parents)| parents.iter().all(|parent| placed.contains(parent)));
+            if next.is_empty() {
+                return Err(TreeError::Cycle);
             }
-            children => Err(TreeError::HasChildren { children }),
+            placed.extend(next.into_iter().map(|(id, _)| *id));
+            levels += 1;
+            left = waiting;
+        }
+        match levels > MAX_DEPTH + 1 {
+            true => Err(TreeError::TooDeep { depth: levels - 1 }),
+            false => Ok(()),
         }
     }
 
-    /// Levels below a server; breadth first, so that no depth of input costs stack.
-    fn height(&self, id: DistributionServerId) -> usize {
-        let mut level = self.children(id);
-        let mut height = 0;
-        while !level.is_empty() {
-            height += 1;
-            level = level.iter().flat_map(|child| self.children(*child)).collect();
+    /// What can be seen of each list of parents alone.
+    fn check_lists(&self) -> Result<(), TreeError> {
+        let mut roots = 0;
+        for parents in self.parents.values() {
+            if parents.is_empty() {
+                roots += 1;
+            }
+            if parents.len() > MAX_PARENTS {
+                return Err(TreeError::TooManyParents { parents: parents.len() });
+            }
+            if parents.iter().any(|parent| !self.parents.contains_key(parent)) {
+                return Err(TreeError::UnknownParent);
+            }
+            if parents.iter().collect::<BTreeSet<_>>().len() < parents.len() {
+                return Err(TreeError::TwiceNamed);
+            }
         }
-        height
+        match roots {
+            0 | 1 => Ok(()),
+            _ => Err(TreeError::SecondRoot),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(n: u8) -> DistributionServerId {
-        DistributionServerId::from_parts(u64::from(n), &[n; 10])
-    }
-
-    fn chain(length: u8) -> Tree {
-        let mut tree = Tree::new();
-        tree.set_parent(id(0), None).unwrap();
-        for n in 1..length {
-            tree.set_parent(id(n), Some(id(n - 1))).unwrap();
-        }
-        tree
-    }
-
-    #[test]
-    fn a_server_cannot_hang_below_itself() {
-        let mut tree = chain(4);
-        assert_eq!(tree.set_parent(id(1), Some(id(3))), Err(TreeError::Cycle));
-        assert_eq!(tree.set_parent(id(1), Some(id(1))), Err(TreeError::Cycle));
-        assert_eq!(tree, chain(4));
-    }
-
-    #[test]
-    fn depth_eight_is_allowed_and_nine_is_not() {
-        let mut tree = chain(9);
-        assert_eq!(tree.depth(id(8)), 8);
-        assert_eq!(tree.set_parent(id(9), Some(id(8))), Err(TreeError::TooDeep { depth: 9 }));
-    }
-
-    #[test]
-    fn moving_a_branch_counts_what_hangs_below_it() {
-        let mut tree = chain(5);
-        tree.set_parent(id(10), Some(id(0))).unwrap();
-        for n in 11..16 {
-            tree.set_parent(id(n), Some(id(n - 1))).unwrap();
-        }
-        assert_eq!(tree.set_parent(id(10), Some(id(4))), Err(TreeError::TooDeep { depth: 10 }));
-        tree.set_parent(id(10), Some(id(2))).unwrap();
-        assert_eq!(tree.depth(id(15)), 8);
-    }
-
-    #[test]
-    fn there_is_one_root() {
-        let mut tree = chain(2);
-        assert_eq!(tree.set_parent(id(7), None), Err(TreeError::SecondRoot));
-        assert_eq!(tree.set_parent(id(7), Some(id(6))), Err(TreeError::UnknownParent));
-        assert_eq!(tree.remove(id(0)), Err(TreeError::HasChildren { children: 1 }));
-        tree.remove(id(1)).unwrap();
-        assert_eq!(tree.set_parent(id(0), Some(id(0))), Err(TreeError::Cycle));
-    }
-}
+mod tests;

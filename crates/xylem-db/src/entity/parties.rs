@@ -25,6 +25,20 @@ table! {
         pub(crate) held_generation: i64,
         pub(crate) epoch: i64,
         pub(crate) generation: i64,
+        #[serde(default = "super::first_available")]
+        pub(crate) parent_policy: String,
+    }
+}
+
+table! {
+    /// The parents of distribution servers after the first, which is in the server's own row.
+    further_parent = "further_parents" {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) server_id: Uuid,
+        /// Counts from 1; the first parent's would be 0.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) position: i32,
+        pub(crate) parent_id: Uuid,
     }
 }
 
@@ -48,4 +62,9 @@ table! {
         pub(crate) epoch: i64,
         pub(crate) generation: i64,
     }
+}
+
+/// The policy of rows in backups from before there was one.
+fn first_available() -> String {
+    xylem_model::ParentPolicy::FirstAvailable.as_str().into()
 }

@@ -3,9 +3,9 @@
 use serde_json::json;
 use xylem_db::{
     AuditCheck, BackupError, Database, DbError, InvitationKind, NewInvitation, NewOrder, NewToken,
-    NewUpload, Organization, PlacementReport, PlacementState,
+    NewUpload, Organization, PlacementReport, PlacementState, ServerChange,
 };
-use xylem_model::{CategoryId, InvitationId, OrderId, Party, Priority, SiteId, TokenId};
+use xylem_model::{CategoryId, InvitationId, OrderId, ParentPolicy, Party, Priority, SiteId, TokenId};
 
 use crate::bench::{Bench, admin, at, declaration, declare, enroll, enroll_computer, id, publish};
 
@@ -35,9 +35,15 @@ async fn fill(db: &Database) {
     };
     db.add_token(&token, &admin(), at(1)).await.unwrap();
     let root = enroll(db, "root").await;
+    let mut children = Vec::new();
     for n in 0..3 {
-        enroll(db, &format!("child {n}")).await;
+        children.push(enroll(db, &format!("child {n}")).await);
     }
+    let change = ServerChange {
+        parents: Some(vec![children[1], children[2]]),
+        ..ServerChange::default()
+    };
+    db.update_distribution_server(children[0], &change, &admin(), at(1)).await.unwrap();
     db.record_certificate("0b", Party::DistributionServer(root), at(9), at(1)).await.unwrap();
     let computer = enroll_computer(db, "Mac").await;
     let tool = NewUpload {
@@ -94,7 +100,7 @@ async fn moves(from: &Database, to: &Database) {
     let text = String::from_utf8(bytes.clone()).unwrap();
     for table in [
         "state", "settings", "sites", "categories", "invitations", "tokens", "certificates",
-        "distribution_servers", "computers", "files", "versions", "uploads", "placements",
+        "distribution_servers", "further_parents", "computers", "files", "versions", "uploads", "placements",
         "orders", "audit",
     ] {
         assert!(text.contains(&format!("{{\"table\":\"{table}\"")), "no row of {table}");
@@ -188,6 +194,7 @@ pub(crate) async fn a_backup_of_an_older_program_loads(bench: Bench) {
     let live = db.live_versions(None, 9).await.unwrap();
     assert_eq!(live.len(), 1);
     assert_eq!(live[0].version.priority, Priority::Normal);
+    assert_eq!(db.distribution_servers().await.unwrap()[0].parent_policy, ParentPolicy::default());
     assert!(dump(&db).await == dump(&source).await, "what was added later has its first value");
 }
 
@@ -198,7 +205,9 @@ fn as_an_older_program_wrote_it(text: &str) -> String {
     while let Some(line) = lines.next() {
         let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
         if let Some(row) = value.get_mut("row").and_then(|row| row.as_object_mut()) {
-            row.remove("priority");
+            for added in ["parent_policy", "priority"] {
+                row.remove(added);
+            }
         }
         if let Some(schema) = value.get_mut("schema") {
             *schema = 1.into();

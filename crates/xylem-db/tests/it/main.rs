@@ -78,6 +78,8 @@ cases! {
         the_first_server_is_root_and_principal,
         the_tree_refuses_cycles_and_depth,
         opposite_moves_at_once_never_make_a_cycle,
+        servers_have_several_parents_in_order,
+        a_removed_parent_is_followed_by_the_next,
         servers_in_use_are_not_removed,
         removed_servers_lose_certificates_and_placements,
         placements_follow_the_reports,

@@ -6,7 +6,8 @@ use xylem_db::{
     DbError, NewDistributionServer, PlacementReport, PlacementState, ServerChange, ServerReport,
 };
 use xylem_model::{
-    ByteSize, ContentId, DistributionServerId, Party, Stamp, Timestamp, Tree, TreeError,
+    ByteSize, ContentId, DistributionServerId, ParentPolicy, Party, Stamp, Timestamp, Tree,
+    TreeError,
 };
 
 use crate::bench::{Bench, admin, at, enroll, id, in_parallel, new_server};
@@ -70,12 +71,66 @@ pub(crate) async fn the_tree_refuses_cycles_and_depth(bench: Bench) {
     let cycle = db.set_parent(chain[2], chain[5], &admin(), at(1)).await;
     assert!(matches!(cycle, Err(DbError::Tree(TreeError::Cycle))));
     let root = db.set_parent(chain[0], chain[5], &admin(), at(1)).await;
-    assert!(matches!(root, Err(DbError::Tree(TreeError::Cycle))));
+    assert!(matches!(root, Err(DbError::Tree(TreeError::RootHasNoParent))));
     assert_eq!(db.stamp().await.unwrap(), before, "nothing was changed");
 
     let moved = db.set_parent(chain[5], chain[0], &admin(), at(1)).await.unwrap();
     assert_eq!(moved.parent, Some(chain[0]));
     assert_eq!(db.tree().await.unwrap().depth(chain[8]), 4);
+}
+
+pub(crate) async fn servers_have_several_parents_in_order(bench: Bench) {
+    let db = bench.open().await;
+    let root = enroll(&db, "root").await;
+    let (a, b, c) = (enroll(&db, "a").await, enroll(&db, "b").await, enroll(&db, "c").await);
+    let to = |parents: &[DistributionServerId]| ServerChange {
+        parents: Some(parents.to_vec()),
+        ..ServerChange::default()
+    };
+    let change = ServerChange { parent_policy: Some(ParentPolicy::Sticky), ..to(&[b, a]) };
+    let before = db.stamp().await.unwrap();
+    let changed = db.update_distribution_server(c, &change, &admin(), at(2)).await.unwrap();
+    assert_eq!((changed.parent, changed.parent_policy), (Some(b), ParentPolicy::Sticky));
+    assert_eq!(changed.stamp.generation.0, before.generation.0 + 1);
+    assert_eq!(db.tree().await.unwrap().parents(c), [b, a]);
+
+    // Every edge counts, and a refused change leaves the rest undone too.
+    let renamed = ServerChange { name: Some("other".into()), ..to(&[root, c]) };
+    let cycle = db.update_distribution_server(a, &renamed, &admin(), at(2)).await;
+    assert!(matches!(cycle, Err(DbError::Tree(TreeError::Cycle))), "{cycle:?}");
+    assert_eq!(db.distribution_server(a).await.unwrap().name, "a");
+    let nobody = db.update_distribution_server(a, &to(&[]), &admin(), at(2)).await;
+    assert!(matches!(nobody, Err(DbError::Tree(TreeError::SecondRoot))));
+    let stranger = to(&[id(DistributionServerId::from_parts)]);
+    let unknown = db.update_distribution_server(a, &stranger, &admin(), at(2)).await;
+    assert!(matches!(unknown, Err(DbError::Tree(TreeError::UnknownParent))));
+
+    // Another first parent leaves the further ones.
+    db.set_parent(c, root, &admin(), at(3)).await.unwrap();
+    assert_eq!(db.tree().await.unwrap().parents(c), [root, a]);
+    db.set_parent(c, a, &admin(), at(3)).await.unwrap();
+    assert_eq!(db.tree().await.unwrap().parents(c), [a]);
+}
+
+pub(crate) async fn a_removed_parent_is_followed_by_the_next(bench: Bench) {
+    let db = bench.open().await;
+    let root = enroll(&db, "root").await;
+    let (a, b, c) = (enroll(&db, "a").await, enroll(&db, "b").await, enroll(&db, "c").await);
+    let change = ServerChange { parents: Some(vec![a, b, root]), ..ServerChange::default() };
+    db.update_distribution_server(c, &change, &admin(), at(2)).await.unwrap();
+    let stamp = db.remove_distribution_server(a, &admin(), at(3)).await.unwrap();
+    let row = db.distribution_server(c).await.unwrap();
+    assert_eq!((row.parent, row.stamp), (Some(b), stamp));
+    assert_eq!(db.tree().await.unwrap().parents(c), [b, root]);
+    db.set_parent(c, b, &admin(), at(4)).await.unwrap();
+    let change = ServerChange { parents: Some(vec![b]), ..ServerChange::default() };
+    db.update_distribution_server(c, &change, &admin(), at(4)).await.unwrap();
+    let last = db.remove_distribution_server(b, &admin(), at(5)).await;
+    assert!(matches!(last, Err(DbError::Tree(TreeError::HasChildren { children: 1 }))));
+    assert!(db.distribution_server(b).await.unwrap().removed.is_none(), "nothing was done");
+    // A removed server is nobody's child either.
+    db.remove_distribution_server(c, &admin(), at(6)).await.unwrap();
+    db.remove_distribution_server(b, &admin(), at(7)).await.unwrap();
 }
 
 pub(crate) async fn opposite_moves_at_once_never_make_a_cycle(bench: Bench) {

@@ -1,12 +1,15 @@
 //! Distribution servers.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use xylem_api::error::ErrorCode;
 use xylem_api::tree::{ChangeDistributionServer, DistributionServer, SetParent};
-use xylem_db::{PlacementState, ServerChange};
+use xylem_db::{DbError, PlacementState, ServerChange};
 use xylem_http::ApiJson;
-use xylem_model::{Stamp, Tree};
+use xylem_model::{DistributionServerId, MAX_PARENTS, Stamp, Tree, TreeError};
 
 use super::enrollment::parse_url;
 use crate::app::App;
@@ -49,7 +52,7 @@ pub(super) async fn distribution_server(
     Ok(Json(View::read(&app).await?.wire(&app, server).await?))
 }
 
-/// Changes name, URL or site.
+/// Changes name, URL, site or parents.
 #[utoipa::path(
     patch, path = "/v1/distribution-servers/{name}", tag = "distribution-servers",
     params(("name" = String, Path, description = "Its present name.")),
@@ -72,13 +75,24 @@ pub(super) async fn change_distribution_server(
         None => None,
         Some(url) => Some(parse_url(url)?.to_string()),
     };
-    let change = ServerChange { name: asked.name, site, public_url, maintenance: None };
+    let parents = match &asked.parents {
+        None => None,
+        Some(names) => Some(app.parent_ids(names).await?),
+    };
+    let change = ServerChange {
+        name: asked.name,
+        site,
+        public_url,
+        maintenance: None,
+        parents,
+        parent_policy: asked.parent_policy,
+    };
     let actor = caller.actor();
     let changed = app.database.update_distribution_server(id, &change, &actor, app.now()).await?;
     Ok(Json(View::read(&app).await?.wire(&app, changed).await?))
 }
 
-/// Hangs a distribution server, with its branch, below another.
+/// Gives a distribution server, with its branch, another first parent.
 #[utoipa::path(
     put, path = "/v1/distribution-servers/{name}/parent", tag = "distribution-servers",
     params(("name" = String, Path, description = "Its name.")), request_body = SetParent,
@@ -112,20 +126,38 @@ pub(super) async fn remove_distribution_server(
     Ok(StatusCode::NO_CONTENT)
 }
 
+impl App {
+    async fn parent_ids(&self, names: &[String]) -> Result<Vec<DistributionServerId>, Failure> {
+        if names.is_empty() {
+            let message = "no parent is named: only the root has none, so name at least one";
+            return Err(Failure::new(ErrorCode::BadRequest, message));
+        }
+        if names.len() > MAX_PARENTS {
+            return Err(DbError::from(TreeError::TooManyParents { parents: names.len() }).into());
+        }
+        let mut ids = Vec::with_capacity(names.len());
+        for name in names {
+            ids.push(self.database.distribution_server_by_name(name).await?.id);
+        }
+        Ok(ids)
+    }
+}
+
 /// What is the same for all servers that are shown.
 struct View {
     tree: Tree,
     names: Names,
-    parents: Vec<xylem_db::DistributionServer>,
+    names_of_servers: HashMap<DistributionServerId, String>,
     files_wanted: u64,
 }
 
 impl View {
     async fn read(app: &App) -> Result<Self, Failure> {
+        let servers = app.database.distribution_servers().await?;
         Ok(Self {
             tree: app.database.tree().await?,
             names: app.names().await?,
-            parents: app.database.distribution_servers().await?,
+            names_of_servers: servers.into_iter().map(|it| (it.id, it.name)).collect(),
             files_wanted: count_files(app).await?,
         })
     }
@@ -137,13 +169,17 @@ impl View {
     ) -> Result<DistributionServer, Failure> {
         let counts = app.database.server_placement_counts(server.id).await?;
         let present = counts.get(&PlacementState::Present).copied().unwrap_or(0);
-        let parent = self.parents.iter().find(|other| Some(other.id) == server.parent);
+        let named = self.tree.parents(server.id).iter();
+        let parents: Vec<String> =
+            named.filter_map(|id| self.names_of_servers.get(id).cloned()).collect();
         let used =
             server.total.zip(server.free).map(|(total, free)| total.0.saturating_sub(free.0));
         Ok(DistributionServer {
             id: server.id,
             site: self.names.site(server.site),
-            parent: parent.map(|parent| parent.name.clone()),
+            parent: parents.first().cloned(),
+            parents,
+            parent_policy: server.parent_policy,
             depth: self.tree.depth(server.id) as u64,
             is_root: server.is_root,
             is_principal: server.is_principal,

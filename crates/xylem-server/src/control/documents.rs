@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use xylem_api::control::{ControlState, PeerAddress};
-use xylem_model::{DistributionServerId, FileId, Generation, ParentPolicy, Stamp, Timestamp};
+use xylem_model::{DistributionServerId, FileId, Generation, Stamp, Timestamp};
 use xylem_sync::{FileFacts, ServerFacts, should_hold};
 use xylem_trust::{
     DescriptorId, Document, Envelope, Grant, GrantedEntries, Grants, Head, Revocations, set_root,
@@ -175,9 +175,9 @@ impl Documents {
             parents: overview
                 .parents_of(server)
                 .into_iter()
-                .map(|it| address(server, it))
+                .map(|it| overview.address(server, it))
                 .collect(),
-            parent_policy: ParentPolicy::default(),
+            parent_policy: server.parent_policy,
             is_root: server.is_root,
             is_principal: server.is_principal,
             may_remove: overview.may_remove,
@@ -192,117 +192,16 @@ impl ControlService {
     }
 }
 
-fn address(child: &ServerWish, server: &ServerWish) -> PeerAddress {
-    PeerAddress {
-        id: server.id,
-        name: server.name.clone(),
-        url: server.public_url.clone(),
-        fallback: child.parent.is_some_and(|parent| parent != server.id),
-    }
-}
-
 impl Overview {
-    fn server(&self, id: DistributionServerId) -> Option<&ServerWish> {
-        self.servers.iter().find(|server| server.id == id)
-    }
-
-    /// Where a server fetches from, best first: its parent, then, for when that is away, the
-    /// ancestors up to the root. The root fetches from nobody, but for the principal where new
-    /// files enter elsewhere: outside the tree and its cycle check.
-    fn parents_of(&self, server: &ServerWish) -> Vec<&ServerWish> {
-        if server.is_root {
-            let elsewhere = |other: &&ServerWish| other.is_principal && other.id != server.id;
-            return self.servers.iter().filter(elsewhere).collect();
+    /// Where a server finds one that it fetches from, and whether only as a last resort: named
+    /// parents come first.
+    fn address(&self, child: &ServerWish, server: &ServerWish) -> PeerAddress {
+        let is_named = self.tree.parents(child.id).contains(&server.id);
+        PeerAddress {
+            id: server.id,
+            name: server.name.clone(),
+            url: server.public_url.clone(),
+            fallback: !child.is_root && !is_named,
         }
-        let mut above = Vec::new();
-        let mut next = server.parent;
-        // The tree has no cycle; the limit makes that plain to this loop as well.
-        while let Some(parent) = next.and_then(|id| self.server(id)) {
-            if above.len() > xylem_model::MAX_DEPTH {
-                break;
-            }
-            above.push(parent);
-            next = parent.parent;
-        }
-        let root = self.servers.iter().find(|other| other.is_root);
-        if let Some(root) = root.filter(|root| !above.iter().any(|known| known.id == root.id)) {
-            above.push(root);
-        }
-        above
-    }
-
-    /// The servers that name this one among those they fetch from.
-    fn peers_of(&self, server: &ServerWish) -> impl Iterator<Item = DistributionServerId> {
-        let lists_it = |other: &&ServerWish| {
-            self.parents_of(other).iter().any(|parent| parent.id == server.id)
-        };
-        self.servers.iter().filter(lists_it).map(|other| other.id)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(n: u8) -> DistributionServerId {
-        DistributionServerId::from_parts(u64::from(n), &[n; 10])
-    }
-
-    /// Root 1, below it 2, below that 3; and 4 below the root.
-    fn overview(principal: u8) -> Overview {
-        let server = |n: u8, parent: Option<u8>| ServerWish {
-            id: id(n),
-            name: format!("s{n}"),
-            site: None,
-            public_url: format!("https://s{n}"),
-            parent: parent.map(id),
-            is_root: parent.is_none(),
-            is_principal: n == principal,
-        };
-        Overview {
-            stamp: Stamp::new(1, 1),
-            may_remove: true,
-            servers: vec![
-                server(1, None),
-                server(2, Some(1)),
-                server(3, Some(2)),
-                server(4, Some(1)),
-            ],
-            removed: Vec::new(),
-        }
-    }
-
-    fn parents(overview: &Overview, n: u8) -> Vec<DistributionServerId> {
-        let server = overview.server(id(n)).unwrap();
-        overview.parents_of(server).iter().map(|parent| parent.id).collect()
-    }
-
-    fn peers(overview: &Overview, n: u8) -> Vec<DistributionServerId> {
-        overview.peers_of(overview.server(id(n)).unwrap()).collect()
-    }
-
-    #[test]
-    fn a_server_falls_back_on_its_ancestors_and_they_admit_it() {
-        let overview = overview(1);
-        assert_eq!(parents(&overview, 3), [id(2), id(1)]);
-        assert_eq!(parents(&overview, 1), []);
-        assert_eq!(peers(&overview, 1), [id(2), id(3), id(4)]);
-        assert_eq!(peers(&overview, 2), [id(3)]);
-        assert_eq!(peers(&overview, 4), []);
-    }
-
-    #[test]
-    fn the_root_fetches_from_a_principal_below_it() {
-        let overview = overview(3);
-        assert_eq!(parents(&overview, 1), [id(3)]);
-        assert_eq!(peers(&overview, 3), [id(1)]);
-    }
-
-    #[test]
-    fn a_server_whose_parent_is_gone_fetches_from_the_root() {
-        let mut overview = overview(1);
-        overview.servers.remove(1);
-        assert_eq!(parents(&overview, 3), [id(1)]);
-        assert_eq!(peers(&overview, 1), [id(3), id(4)]);
     }
 }

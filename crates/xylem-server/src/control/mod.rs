@@ -13,6 +13,7 @@
 mod descriptors;
 mod documents;
 mod events;
+mod links;
 mod report;
 mod uploads;
 

@@ -98,11 +98,12 @@ impl DatabaseWishStore {
             name: server.name,
             site: server.site,
             public_url: server.public_url,
-            parent: server.parent,
             is_root: server.is_root,
             is_principal: server.is_principal,
+            parent_policy: server.parent_policy,
         });
-        Ok(Overview { stamp, may_remove, servers: servers.collect(), removed })
+        let servers = servers.collect();
+        Ok(Overview { stamp, may_remove, servers, tree: self.database.tree().await?, removed })
     }
 }
 

@@ -14,7 +14,8 @@ use async_trait::async_trait;
 use xylem_api::control::CopyReport;
 use xylem_api::ingest::Ingested;
 use xylem_model::{
-    DistributionServerId, Epoch, FileId, Generation, Party, SiteId, Stamp, Timestamp, UploadId,
+    DistributionServerId, Epoch, FileId, Generation, ParentPolicy, Party, SiteId, Stamp, Timestamp,
+    Tree, UploadId,
 };
 use xylem_sync::FileFacts;
 use xylem_trust::{Descriptor, EnvelopeError};
@@ -45,12 +46,12 @@ pub struct ServerWish {
     pub site: Option<SiteId>,
     /// Where peers reach it.
     pub public_url: String,
-    /// Whom it hangs below; none for the root.
-    pub parent: Option<DistributionServerId>,
     /// Whether it is the top of the tree.
     pub is_root: bool,
     /// Whether new files enter here.
     pub is_principal: bool,
+    /// In which order it asks its parents.
+    pub parent_policy: ParentPolicy,
 }
 
 /// Everything wished but the files, as of one stamp.
@@ -62,6 +63,8 @@ pub struct Overview {
     pub may_remove: bool,
     /// The distribution servers that are enrolled.
     pub servers: Vec<ServerWish>,
+    /// Who fetches from whom.
+    pub tree: Tree,
     /// Removed parties of whom a certificate would still be valid.
     pub removed: Vec<Party>,
 }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use xylem_api::control::StateChanged;
+use xylem_api::error::ErrorCode;
+use xylem_api::tree::ChangeDistributionServer;
 use xylem_client::NamedKind;
-use xylem_model::{FileKind, Stamp};
+use xylem_model::{FileKind, ParentPolicy, Stamp};
 use xylem_trust::{DescriptorId, GrantedEntries, Grants, set_root};
 
-use crate::harness::{Harness, START, found};
+use crate::harness::{Harness, START, found, refusal};
 
 #[tokio::test]
 async fn a_delta_brings_what_is_new_and_names_what_is_gone() {
@@ -121,6 +123,56 @@ async fn grants_and_parents_follow_the_tree() {
     assert_eq!((grants.peers[0].peer, &grants.peers[0].entries), (south.id, &GrantedEntries::All));
     let root_state = root.control.state().await.unwrap();
     assert!(root_state.is_root && root_state.is_principal && root_state.parents.is_empty());
+}
+
+#[tokio::test]
+async fn several_parents_are_told_in_order_and_each_lets_the_child_in() {
+    let harness = Harness::start().await;
+    let root = harness.server("root").await;
+    let (north, south, leaf) = (
+        harness.server("north").await,
+        harness.server("south").await,
+        harness.server("leaf").await,
+    );
+    let admin = harness.admin();
+    let wished = ChangeDistributionServer {
+        parents: Some(vec!["south".to_owned(), "NORTH".to_owned()]),
+        parent_policy: Some(ParentPolicy::RoundRobin),
+        ..ChangeDistributionServer::default()
+    };
+    let changed = admin.change_distribution_server("leaf", &wished).await.unwrap();
+    assert_eq!(changed.parents, ["south", "north"]);
+    assert_eq!(changed.parent.as_deref(), Some("south"));
+
+    let state = leaf.control.state().await.unwrap();
+    let told: Vec<_> = state.parents.iter().map(|parent| parent.id).collect();
+    assert_eq!(told, [south.id, north.id, root.id], "the root for when both are away");
+    assert_eq!(state.parent_policy, ParentPolicy::RoundRobin);
+    for parent in [&south, &north, &root] {
+        let state = parent.control.state().await.unwrap();
+        let grants: Grants = parent.trust.open(&state.grants, START).unwrap();
+        assert!(grants.peers.iter().any(|grant| grant.peer == leaf.id), "{}", parent.id);
+    }
+
+    let ask = async |name: &str, parents: &[&str]| {
+        let parents = Some(parents.iter().map(|name| (*name).to_owned()).collect());
+        let change = ChangeDistributionServer { parents, ..ChangeDistributionServer::default() };
+        refusal(admin.change_distribution_server(name, &change).await)
+    };
+    let (code, told) = ask("leaf", &["nobody"]).await;
+    assert_eq!(code, ErrorCode::NotFound);
+    assert!(told.contains("there is no distribution server `nobody`"), "{told}");
+    assert_eq!(ask("leaf", &[]).await.0, ErrorCode::BadRequest);
+    assert_eq!(ask("north", &["root", "leaf"]).await.0, ErrorCode::Conflict);
+    assert_eq!(ask("leaf", &["root"; 9]).await.0, ErrorCode::Conflict);
+    let (code, told) = ask("root", &["north"]).await;
+    assert_eq!(code, ErrorCode::Conflict);
+    assert!(told.contains("the server is the root"), "{told}");
+
+    admin.remove_distribution_server("south").await.unwrap();
+    let state = leaf.control.state().await.unwrap();
+    let told: Vec<_> = state.parents.iter().map(|parent| parent.id).collect();
+    assert_eq!(told, [north.id, root.id]);
 }
 
 #[tokio::test]

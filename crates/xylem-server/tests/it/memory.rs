@@ -12,7 +12,10 @@ use tower::ServiceExt;
 use xylem_api::control::{ControlState, DescriptorPage};
 use xylem_api::ingest::Committed;
 use xylem_http::Peer;
-use xylem_model::{ContentId, DistributionServerId, FileKind, FileName, Party, Priority, UploadId};
+use xylem_model::{
+    ContentId, DistributionServerId, FileKind, FileName, ParentPolicy, Party, Priority, TreeError,
+    UploadId,
+};
 use xylem_pki::{Fingerprint, PeerCertificate};
 use xylem_runtime::{Environment, ManualClock, Shutdown};
 use xylem_server::{ControlService, MemoryUpload, MemoryWishStore, control_router};
@@ -132,6 +135,19 @@ async fn the_memory_store_carries_an_upload_from_declaration_to_every_head() {
     let path = "/v1/control/descriptors?epoch=1&since=3";
     let page: DescriptorPage = simulated.get(2, path).await.unwrap();
     assert_eq!((page.full, page.removed.len(), page.removed[0].version), (false, 1, 2));
+}
+
+#[tokio::test]
+async fn the_memory_store_knows_several_parents_and_their_order() {
+    let simulated = Simulated::start();
+    simulated.store.enroll_server(id(3), "south", "https://south", Some(id(1))).unwrap();
+    simulated.store.enroll_server(id(4), "leaf", "https://leaf", Some(id(1))).unwrap();
+    simulated.store.set_parents(id(4), &[id(3), id(2)]).unwrap();
+    simulated.store.set_policy(id(4), ParentPolicy::ByHash);
+    let state: ControlState = simulated.get(4, "/v1/control/state").await.unwrap();
+    let told: Vec<_> = state.parents.iter().map(|parent| parent.id).collect();
+    assert_eq!((told, state.parent_policy), (vec![id(3), id(2), id(1)], ParentPolicy::ByHash));
+    assert_eq!(simulated.store.set_parents(id(2), &[id(4)]), Err(TreeError::Cycle));
 }
 
 #[tokio::test]

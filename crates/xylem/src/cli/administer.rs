@@ -191,7 +191,11 @@ pub enum DsCommand {
         /// Its name
         name: String,
     },
-    /// Change settings: name=…, public-url=…, site=… (an empty site takes it out of its site)
+    /// Change settings: name, public-url, site, parents, policy
+    ///
+    /// name=NEW; public-url=URL; site=SITE (an empty one takes it out of its site);
+    /// parents=A,B (whom it fetches from, in order); policy=POLICY, the order in which it asks
+    /// them: first-available, sticky, by-hash, round-robin or random.
     Set {
         /// Its name
         name: String,
@@ -199,7 +203,7 @@ pub enum DsCommand {
         #[arg(required = true, value_name = "KEY=VALUE")]
         settings: Vec<String>,
     },
-    /// Hang it below another
+    /// Give it another first parent; further ones stay
     SetParent {
         /// Its name
         name: String,

@@ -163,6 +163,7 @@ mod tests {
             "ds list",
             "ds show n",
             "ds set n name=x public-url=https://y site=S",
+            "ds set n parents=a,b policy=sticky",
             "ds set-parent n p",
             "ds remove n",
             "site list",

@@ -1,7 +1,7 @@
 //! Distribution servers.
 
 use xylem_api::tree::{ChangeDistributionServer, DistributionServer};
-use xylem_model::ByteSize;
+use xylem_model::{ByteSize, ParentPolicy, UnknownWord};
 
 use super::setting;
 use crate::Failure;
@@ -21,32 +21,54 @@ pub(crate) async fn run(
         }
         DsCommand::Show { name } => output.value(&admin.distribution_server(&name).await?, detail),
         DsCommand::Set { name, settings } => {
-            let mut change = ChangeDistributionServer::default();
-            for text in &settings {
-                let (key, value) = setting(text)?;
-                let field = match key {
-                    "name" => &mut change.name,
-                    "public-url" => &mut change.public_url,
-                    "site" => &mut change.site,
-                    _ => {
-                        return Err(Failure::configuration(format!(
-                            "`{key}` is no setting of a distribution server: use name, \
-                             public-url or site"
-                        )));
-                    }
-                };
-                *field = Some(value.to_owned());
-            }
+            let change = change(&settings)?;
             output.value(&admin.change_distribution_server(&name, &change).await?, detail)
         }
         DsCommand::SetParent { name, parent } => {
             admin.set_parent(&name, &parent).await?;
-            output.say(&format!("{name} now hangs below {parent}."))
+            output.say(&format!("{name} now fetches from {parent} first."))
         }
         DsCommand::Remove { name } => {
             admin.remove_distribution_server(&name).await?;
             output.say(&format!("Removed {name}; its certificate counts no more."))
         }
+    }
+}
+
+/// What `KEY=VALUE` settings ask for.
+fn change(settings: &[String]) -> Result<ChangeDistributionServer, Failure> {
+    let mut change = ChangeDistributionServer::default();
+    for text in settings {
+        let (key, value) = setting(text)?;
+        match key {
+            "name" => change.name = Some(value.to_owned()),
+            "public-url" => change.public_url = Some(value.to_owned()),
+            "site" => change.site = Some(value.to_owned()),
+            "parents" => {
+                let names = value.split(',').map(|name| name.trim().to_owned());
+                change.parents = Some(names.filter(|name| !name.is_empty()).collect());
+            }
+            "policy" => {
+                let policy: ParentPolicy = value
+                    .parse()
+                    .map_err(|error: UnknownWord| Failure::configuration(error.to_string()))?;
+                change.parent_policy = Some(policy);
+            }
+            _ => {
+                return Err(Failure::configuration(format!(
+                    "`{key}` is no setting of a distribution server: use name, public-url, site, \
+                     parents or policy"
+                )));
+            }
+        }
+    }
+    Ok(change)
+}
+
+fn parents(server: &DistributionServer) -> String {
+    match server.parents.is_empty() {
+        true => "-".to_owned(),
+        false => server.parents.join(", "),
     }
 }
 
@@ -84,7 +106,8 @@ fn detail(server: &DistributionServer) -> String {
         ("Id", server.id.to_string()),
         ("Role", roles(server)),
         ("Site", or_dash(server.site.as_ref())),
-        ("Parent", or_dash(server.parent.as_ref())),
+        ("Parents", parents(server)),
+        ("Parent policy", server.parent_policy.to_string()),
         ("URL", server.public_url.clone()),
         ("Enrolled", server.enrolled_at.to_string()),
         ("Last seen", or_dash(server.last_seen)),

@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use xylem_api::control::CopyReport;
 use xylem_api::ingest::Ingested;
 use xylem_model::{
-    ContentId, DistributionServerId, FileId, FileKind, FileName, Generation, Party, Priority,
-    Sha256, Stamp, Timestamp, Tree, TreeError, UploadId,
+    ContentId, DistributionServerId, FileId, FileKind, FileName, Generation, ParentPolicy, Party,
+    Priority, Sha256, Stamp, Timestamp, Tree, TreeError, UploadId,
 };
 use xylem_trust::{Descriptor, DigestSource};
 
@@ -50,6 +50,7 @@ struct Memory {
     stamp: Stamp,
     restored_from: Option<Stamp>,
     servers: BTreeMap<DistributionServerId, ServerWish>,
+    tree: Tree,
     removed: Vec<Party>,
     files: BTreeMap<FileId, StoredFile>,
     uploads: BTreeMap<UploadId, StoredUpload>,
@@ -91,7 +92,7 @@ impl MemoryWishStore {
         parent: Option<DistributionServerId>,
     ) -> Result<(), TreeError> {
         let mut memory = self.lock();
-        memory.tree()?.set_parent(id, parent)?;
+        memory.tree.set_parent(id, parent)?;
         let is_root = parent.is_none();
         memory.raise();
         let server = ServerWish {
@@ -99,15 +100,15 @@ impl MemoryWishStore {
             name: name.to_owned(),
             site: None,
             public_url: public_url.to_owned(),
-            parent,
             is_root,
             is_principal: is_root,
+            parent_policy: ParentPolicy::default(),
         };
         memory.servers.insert(id, server);
         Ok(())
     }
 
-    /// Hangs a server below another parent.
+    /// Hangs a server below one other parent.
     ///
     /// # Errors
     /// When the tree forbids it.
@@ -116,13 +117,31 @@ impl MemoryWishStore {
         id: DistributionServerId,
         parent: DistributionServerId,
     ) -> Result<(), TreeError> {
+        self.set_parents(id, &[parent])
+    }
+
+    /// Gives a server other parents, in order.
+    ///
+    /// # Errors
+    /// When the tree forbids it.
+    pub fn set_parents(
+        &self,
+        id: DistributionServerId,
+        parents: &[DistributionServerId],
+    ) -> Result<(), TreeError> {
         let mut memory = self.lock();
-        memory.tree()?.set_parent(id, Some(parent))?;
+        memory.tree.set_parents(id, parents)?;
+        memory.raise();
+        Ok(())
+    }
+
+    /// Sets in which order a server asks its parents.
+    pub fn set_policy(&self, id: DistributionServerId, policy: ParentPolicy) {
+        let mut memory = self.lock();
         memory.raise();
         if let Some(server) = memory.servers.get_mut(&id) {
-            server.parent = Some(parent);
+            server.parent_policy = policy;
         }
-        Ok(())
     }
 
     /// Makes a server the principal, where new files enter.
@@ -137,10 +156,10 @@ impl MemoryWishStore {
     /// Removes a server; its certificates count no longer.
     ///
     /// # Errors
-    /// When it has children.
+    /// When it is somebody's only parent.
     pub fn remove_server(&self, id: DistributionServerId) -> Result<(), TreeError> {
         let mut memory = self.lock();
-        memory.tree()?.remove(id)?;
+        memory.tree.remove(id)?;
         memory.raise();
         memory.servers.remove(&id);
         memory.removed.push(Party::DistributionServer(id));
@@ -203,20 +222,6 @@ impl Memory {
     fn raise(&mut self) -> Stamp {
         self.stamp.generation.0 = self.stamp.generation.0.saturating_add(1);
         self.stamp
-    }
-
-    /// The tree, rebuilt from the root down: a parent must be there before its children.
-    fn tree(&self) -> Result<Tree, TreeError> {
-        let mut tree = Tree::new();
-        let mut left: Vec<&ServerWish> = self.servers.values().collect();
-        while !left.is_empty() {
-            let before = left.len();
-            left.retain(|server| tree.set_parent(server.id, server.parent).is_err());
-            if left.len() == before {
-                return Err(TreeError::UnknownParent);
-            }
-        }
-        Ok(tree)
     }
 
     fn live(&self, key: &str) -> Option<FileId> {

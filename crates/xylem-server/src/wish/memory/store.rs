@@ -38,6 +38,7 @@ impl WishStore for MemoryWishStore {
             stamp: memory.stamp,
             may_remove: memory.restored_from.is_none(),
             servers: memory.servers.values().cloned().collect(),
+            tree: memory.tree.clone(),
             removed: memory.removed.clone(),
         })
     }
