@@ -19,6 +19,12 @@ pub(crate) const FOR_TESTS: &[Package] = &[Package {
     reason: "the database tests start a PostgreSQL server of their own, next to SQLite",
 }];
 
+/// Needed by `cargo xtask cut`.
+pub(crate) const FOR_CUTS: &[Package] = &[
+    Package { name: "e2fsprogs", reason: "power cuts happen on an ext4 volume of their own" },
+    Package { name: "xfsprogs", reason: "power cuts happen on xfs too, and xfs_io makes them" },
+];
+
 /// Makes sure that all of `packages` are there: installs what is missing when we are root,
 /// and otherwise says exactly what to type.
 pub(crate) fn require(packages: &[Package]) -> Outcome {
@@ -57,7 +63,8 @@ fn is_installed(name: &str) -> bool {
         .is_ok_and(|output| output.status.success() && output.stdout == b"installed")
 }
 
-fn is_root() -> bool {
+/// Whether we may install, mount and trace.
+pub(crate) fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 

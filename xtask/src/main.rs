@@ -15,6 +15,7 @@ mod cargo;
 mod debian;
 mod demo;
 mod failure;
+mod faults;
 mod layers;
 mod lint;
 mod openapi;
@@ -25,6 +26,7 @@ mod test;
 use std::process::ExitCode;
 
 use failure::{Failure, Outcome};
+use faults::Suite;
 
 const MENU: &str = "\
 usage: cargo xtask COMMAND
@@ -34,6 +36,7 @@ usage: cargo xtask COMMAND
   accept NAME [--fixtures DIR]  one of the long or large acceptance runs
                                 (the folder may also come from XYLEM_FIXTURES)
   sim --seeds N [OPTION…]       the real code on a simulated network, disk and clock
+  cut [--cuts N]                power cuts on ext4 and xfs, while contents are published
   lint                          formatting and clippy, warnings refused
   check-layers                  which crate may lean on which, and on what from outside
   openapi [--check]             writes openapi/xylem-v1.json, or compares it with the code
@@ -58,6 +61,7 @@ fn run(arguments: &[String]) -> Outcome {
         "demo" => demo::run(rest),
         "accept" => accept::run(rest),
         "sim" => sim::run(rest),
+        "cut" => faults::run(Suite::Cut, rest),
         "lint" => none(rest).and_then(|()| lint::run()),
         "check-layers" => none(rest).and_then(|()| layers::run()),
         "openapi" => openapi::run(rest),

@@ -6,6 +6,7 @@ use std::process::{ChildStdout, Stdio};
 use crate::cargo;
 use crate::debian;
 use crate::failure::{Attempting, Failure, Outcome};
+use crate::faults::{self, Suite};
 use crate::layers;
 use crate::openapi;
 use crate::sim;
@@ -29,11 +30,23 @@ pub(crate) fn run() -> Outcome {
     let (tally, tests) = cargo_test()?;
     let all = tests.and_then(|()| {
         step("simulation");
-        sim::run(&["--seeds".to_owned(), SEEDS.to_owned(), "--mutants".to_owned()])
+        sim::run(&["--seeds".to_owned(), SEEDS.to_owned(), "--mutants".to_owned()])?;
+        faults_on_the_real_thing()
     });
     println!();
     println!("{tally}");
     all
+}
+
+/// The fault suites, at the small sizes that they have by themselves.
+fn faults_on_the_real_thing() -> Outcome {
+    step("power cuts");
+    if debian::is_root() {
+        faults::run(Suite::Cut, &[])?;
+    } else {
+        println!("NOT RUN: only root may mount; for this part, run `sudo cargo xtask cut`");
+    }
+    Ok(())
 }
 
 fn step(name: &str) {

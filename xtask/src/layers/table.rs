@@ -166,6 +166,8 @@ const CRATES: &[Member] = &[
     member("xylem-testkit", Layer::Tests, &[]),
     member("xylem-e2e", Layer::Tests, &[]),
     member("xylem-sim", Layer::Tests, &[]),
+    // Stands beside the simulation: the same promises on real file systems and processes.
+    member("xylem-faults", Layer::Tests, &[]),
     member("xylem-accept", Layer::Tests, &[]),
     member("xtask", Layer::Automation, &[]),
 ];

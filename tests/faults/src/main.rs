@@ -1,0 +1,54 @@
+//! Faults on the real thing: what simulation cannot show, because there the file system and the
+//! operating system are simulated too.
+//!
+//! * `cut`: a power cut on a real file system while a worker publishes ([`cut`]).
+//!
+//! Each suite prints one line of figures, of what it *checked*, and fails where anything
+//! acknowledged was lost or wrong, or where a planted fault went unnoticed. How they work, and what
+//! they cannot show, is in `docs/design/fault-suites.md`.
+//!
+//! `publish` is not for people: it is the worker that the suites start, and cut down.
+
+#![expect(clippy::print_stdout, reason = "its lines are its result")]
+
+mod contents;
+mod cut;
+mod forgetful;
+mod victim;
+mod volume;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Faults on the real thing.
+#[derive(Debug, Parser)]
+#[command(name = "xylem-faults")]
+struct Cli {
+    #[command(subcommand)]
+    suite: Suite,
+}
+
+#[derive(Debug, Subcommand)]
+enum Suite {
+    /// Power cuts on ext4 and xfs, while contents are published.
+    Cut(cut::Options),
+    /// The worker: publishes contents, and says so after each.
+    #[command(hide = true)]
+    Publish(worker::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().suite {
+        Suite::Cut(options) => cut::run(&options),
+        Suite::Publish(options) => worker::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("FAILED: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
