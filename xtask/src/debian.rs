@@ -25,6 +25,10 @@ pub(crate) const FOR_CUTS: &[Package] = &[
     Package { name: "xfsprogs", reason: "power cuts happen on xfs too, and xfs_io makes them" },
 ];
 
+/// Needed by `cargo xtask nth`.
+pub(crate) const FOR_FAILING_CALLS: &[Package] =
+    &[Package { name: "strace", reason: "it lets the Nth system call of a program fail" }];
+
 /// Makes sure that all of `packages` are there: installs what is missing when we are root,
 /// and otherwise says exactly what to type.
 pub(crate) fn require(packages: &[Package]) -> Outcome {

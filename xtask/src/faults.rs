@@ -11,6 +11,8 @@ use crate::failure::{Attempting, Outcome, passed_on};
 pub(crate) enum Suite {
     /// Power cuts on real file systems.
     Cut,
+    /// Failing system calls.
+    Nth,
 }
 
 impl Suite {
@@ -18,6 +20,7 @@ impl Suite {
     const fn name(self) -> &'static str {
         match self {
             Self::Cut => "cut",
+            Self::Nth => "nth",
         }
     }
 
@@ -25,6 +28,7 @@ impl Suite {
     const fn packages(self) -> &'static [Package] {
         match self {
             Self::Cut => debian::FOR_CUTS,
+            Self::Nth => debian::FOR_FAILING_CALLS,
         }
     }
 }

@@ -37,6 +37,7 @@ usage: cargo xtask COMMAND
                                 (the folder may also come from XYLEM_FIXTURES)
   sim --seeds N [OPTION…]       the real code on a simulated network, disk and clock
   cut [--cuts N]                power cuts on ext4 and xfs, while contents are published
+  nth                           the Nth system call of a publish fails, for every N
   lint                          formatting and clippy, warnings refused
   check-layers                  which crate may lean on which, and on what from outside
   openapi [--check]             writes openapi/xylem-v1.json, or compares it with the code
@@ -62,6 +63,7 @@ fn run(arguments: &[String]) -> Outcome {
         "accept" => accept::run(rest),
         "sim" => sim::run(rest),
         "cut" => faults::run(Suite::Cut, rest),
+        "nth" => faults::run(Suite::Nth, rest),
         "lint" => none(rest).and_then(|()| lint::run()),
         "check-layers" => none(rest).and_then(|()| layers::run()),
         "openapi" => openapi::run(rest),

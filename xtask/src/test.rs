@@ -40,6 +40,8 @@ pub(crate) fn run() -> Outcome {
 
 /// The fault suites, at the small sizes that they have by themselves.
 fn faults_on_the_real_thing() -> Outcome {
+    step("failing system calls");
+    faults::run(Suite::Nth, &[])?;
     step("power cuts");
     if debian::is_root() {
         faults::run(Suite::Cut, &[])?;

@@ -1,7 +1,8 @@
 //! Faults on the real thing: what simulation cannot show, because there the file system and the
 //! operating system are simulated too.
 //!
-//! * `cut`: a power cut on a real file system while a worker publishes ([`cut`]).
+//! * [`cut`]: the power goes, on a real file system, while a worker publishes;
+//! * [`nth`]: the Nth system call of a publish fails, for every N.
 //!
 //! Each suite prints one line of figures, of what it *checked*, and fails where anything
 //! acknowledged was lost or wrong, or where a planted fault went unnoticed. How they work, and what
@@ -14,6 +15,8 @@
 mod contents;
 mod cut;
 mod forgetful;
+mod nth;
+mod trace;
 mod victim;
 mod volume;
 mod worker;
@@ -34,6 +37,8 @@ struct Cli {
 enum Suite {
     /// Power cuts on ext4 and xfs, while contents are published.
     Cut(cut::Options),
+    /// Lets the Nth system call of a publish fail, for every N.
+    Nth(nth::Options),
     /// The worker: publishes contents, and says so after each.
     #[command(hide = true)]
     Publish(worker::Options),
@@ -42,6 +47,7 @@ enum Suite {
 fn main() -> ExitCode {
     let result = match Cli::parse().suite {
         Suite::Cut(options) => cut::run(&options),
+        Suite::Nth(options) => nth::run(&options),
         Suite::Publish(options) => worker::run(&options),
     };
     match result {
