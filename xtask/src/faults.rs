@@ -13,6 +13,8 @@ pub(crate) enum Suite {
     Cut,
     /// Failing system calls.
     Nth,
+    /// Killed programs.
+    Kill,
 }
 
 impl Suite {
@@ -21,6 +23,7 @@ impl Suite {
         match self {
             Self::Cut => "cut",
             Self::Nth => "nth",
+            Self::Kill => "kill",
         }
     }
 
@@ -29,6 +32,7 @@ impl Suite {
         match self {
             Self::Cut => debian::FOR_CUTS,
             Self::Nth => debian::FOR_FAILING_CALLS,
+            Self::Kill => &[],
         }
     }
 }

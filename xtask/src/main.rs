@@ -37,6 +37,7 @@ usage: cargo xtask COMMAND
                                 (the folder may also come from XYLEM_FIXTURES)
   sim --seeds N [OPTION…]       the real code on a simulated network, disk and clock
   cut [--cuts N]                power cuts on ext4 and xfs, while contents are published
+  kill [--kills N]              kill -9 on a tree of real servers, with uploads and readers
   nth                           the Nth system call of a publish fails, for every N
   lint                          formatting and clippy, warnings refused
   check-layers                  which crate may lean on which, and on what from outside
@@ -63,6 +64,7 @@ fn run(arguments: &[String]) -> Outcome {
         "accept" => accept::run(rest),
         "sim" => sim::run(rest),
         "cut" => faults::run(Suite::Cut, rest),
+        "kill" => faults::run(Suite::Kill, rest),
         "nth" => faults::run(Suite::Nth, rest),
         "lint" => none(rest).and_then(|()| lint::run()),
         "check-layers" => none(rest).and_then(|()| layers::run()),

@@ -42,6 +42,8 @@ pub(crate) fn run() -> Outcome {
 fn faults_on_the_real_thing() -> Outcome {
     step("failing system calls");
     faults::run(Suite::Nth, &[])?;
+    step("killed programs");
+    faults::run(Suite::Kill, &[])?;
     step("power cuts");
     if debian::is_root() {
         faults::run(Suite::Cut, &[])?;

@@ -6,6 +6,7 @@
 //! something, or the cut proves nothing.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -48,6 +49,9 @@ pub(crate) struct Options {
     /// One file system only.
     #[arg(long)]
     fs: Option<Kind>,
+    /// Set on the second start, in a mount namespace of its own.
+    #[arg(long, hide = true)]
+    apart: bool,
 }
 
 /// What was checked.
@@ -65,8 +69,21 @@ struct Figures {
     resumed: u64,
 }
 
-/// Runs the suite.
+/// Runs the suite, in a mount namespace of its own: any other process that makes a namespace for
+/// itself would take our mounts along, and keep a volume that we unmount from going down.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    if options.apart {
+        return suite(options);
+    }
+    let mut apart = Command::new("unshare");
+    apart.args(["--mount", "--propagation=private", "--"]).arg(std::env::current_exe()?);
+    apart.args(std::env::args_os().skip(1)).arg("--apart");
+    let status = apart.status().context("cannot start unshare, of the package util-linux")?;
+    ensure!(status.success(), "the cuts ended with {status}");
+    Ok(())
+}
+
+fn suite(options: &Options) -> anyhow::Result<()> {
     for kind in [Kind::Ext4, Kind::Xfs] {
         if options.fs.is_some_and(|only| only != kind) {
             continue;

@@ -2,7 +2,8 @@
 //! operating system are simulated too.
 //!
 //! * [`cut`]: the power goes, on a real file system, while a worker publishes;
-//! * [`nth`]: the Nth system call of a publish fails, for every N.
+//! * [`nth`]: the Nth system call of a publish fails, for every N;
+//! * [`kill`]: programs of a whole tree of servers are killed, one after another.
 //!
 //! Each suite prints one line of figures, of what it *checked*, and fails where anything
 //! acknowledged was lost or wrong, or where a planted fault went unnoticed. How they work, and what
@@ -15,6 +16,7 @@
 mod contents;
 mod cut;
 mod forgetful;
+mod kill;
 mod nth;
 mod trace;
 mod victim;
@@ -39,6 +41,8 @@ enum Suite {
     Cut(cut::Options),
     /// Lets the Nth system call of a publish fail, for every N.
     Nth(nth::Options),
+    /// Kills the programs of a tree of servers, while packages are uploaded and read.
+    Kill(kill::Options),
     /// The worker: publishes contents, and says so after each.
     #[command(hide = true)]
     Publish(worker::Options),
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().suite {
         Suite::Cut(options) => cut::run(&options),
         Suite::Nth(options) => nth::run(&options),
+        Suite::Kill(options) => kill::run(&options),
         Suite::Publish(options) => worker::run(&options),
     };
     match result {
