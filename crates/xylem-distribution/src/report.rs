@@ -61,7 +61,7 @@ struct Rows {
 /// How fast a copy is arriving.
 #[derive(Debug, Clone, Copy)]
 struct Moving {
-    told_at: Timestamp,
+    told_at: Option<Timestamp>,
     /// Where the rate is measured from.
     since: (Timestamp, u64),
     rate: Option<u64>,
@@ -126,12 +126,12 @@ impl Ledger {
     pub(crate) fn transferring(&self, content: ContentId, bytes: u64, now: Timestamp) {
         {
             let mut rows = self.rows();
-            let fresh = Moving { told_at: Timestamp::default(), since: (now, bytes), rate: None };
+            let fresh = Moving { told_at: None, since: (now, bytes), rate: None };
             let moving = rows.moving.entry(content).or_insert(fresh);
-            if now.since(moving.told_at) < PROGRESS_EVERY {
+            if moving.told_at.is_some_and(|told| now.since(told) < PROGRESS_EVERY) {
                 return;
             }
-            moving.told_at = now;
+            moving.told_at = Some(now);
             moving.note(bytes, now);
             let rate = moving.rate;
             let state = PlacementState::Transferring;
