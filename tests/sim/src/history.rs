@@ -1,37 +1,65 @@
 //! What happened in a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use xylem_model::ContentId;
+use tokio::time::Instant;
+use xylem_model::{ContentId, FileName};
 
-/// What is counted: things that were *checked*, not only violations.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Hosts crashed.
-    pub crashes: u64,
-    /// Links cut.
-    pub partitions: u64,
-    /// Bodies read to their end and compared.
-    pub bodies: u64,
-    /// Uploads acknowledged.
-    pub acknowledged: u64,
-    /// Copies compared at the end, on all servers.
-    pub copies: u64,
-    /// Simulated milliseconds.
-    pub simulated_ms: u64,
+/// Declares the figures once, with how they are added up.
+macro_rules! figures {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What is counted: things that were *checked*, not only violations.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct Figures { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Figures {
+            /// Adds another run's figures.
+            pub fn add(&mut self, other: &Self) { $(self.$name += other.$name;)* }
+        }
+    };
 }
 
-impl Figures {
-    /// Adds another run's figures.
-    pub fn add(&mut self, other: &Self) {
-        self.crashes += other.crashes;
-        self.partitions += other.partitions;
-        self.bodies += other.bodies;
-        self.acknowledged += other.acknowledged;
-        self.copies += other.copies;
-        self.simulated_ms += other.simulated_ms;
-    }
+figures! {
+    /// Distribution servers.
+    servers,
+    /// Hosts crashed.
+    crashes,
+    /// Links cut.
+    partitions,
+    /// Clocks set wrong for a while.
+    clock_jumps,
+    /// Disks filled for a while.
+    full_disks,
+    /// Starts of a distribution server that failed, as on a full disk; it is started again.
+    failed_starts,
+    /// Parents changed.
+    parent_changes,
+    /// Uploads acknowledged.
+    acknowledged,
+    /// Of these, next versions of a file.
+    superseding,
+    /// Files deleted.
+    deleted,
+    /// P1: bodies read to their end and compared.
+    bodies,
+    /// Wrong bodies of the relay that lies, seen from outside; nobody below it may pass them on.
+    lies,
+    /// P2 and P3: copies compared at the end, on all servers.
+    copies,
+    /// P4: servers of which it was seen that they hang below the root.
+    in_tree,
+    /// P5: requests of a removed server that were refused.
+    refusals,
+    /// P6: copies that were still there after unwanted content was collected.
+    kept,
+    /// P6: copies of unwanted content that were gone.
+    collected,
+    /// P8: rows of the placement compared with what the server gives.
+    rows,
+    /// Simulated milliseconds.
+    simulated_ms,
 }
 
 /// Shared by everybody in a run.
@@ -41,16 +69,52 @@ pub(crate) struct History(Arc<Mutex<Record>>);
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     pub(crate) figures: Figures,
-    /// Acknowledged content, with its bytes.
+    /// Every content that was ever acknowledged, with its bytes.
     pub(crate) acknowledged: BTreeMap<ContentId, Arc<[u8]>>,
+    /// What each live file means: its newest acknowledged version.
+    pub(crate) current: BTreeMap<FileName, ContentId>,
+    /// The name that is being uploaded; nobody deletes it meanwhile.
+    pub(crate) uploading: Option<FileName>,
+    /// The server that was removed, and when.
+    pub(crate) removed: Option<(usize, Instant)>,
     /// Whether faults are still being made.
     pub(crate) faults: bool,
     /// What must not have happened, and did.
     pub(crate) violations: Vec<String>,
+    /// What was done, in its order, for whoever replays a seed.
+    pub(crate) course: Vec<String>,
 }
 
 impl History {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Record> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Record {
+    /// Notes what is done, with its moment.
+    pub(crate) fn note(&mut self, at: Duration, what: String) {
+        self.course.push(format!("{:>8.2} s  {what}", at.as_secs_f64()));
+    }
+
+    /// What every server is to hold.
+    pub(crate) fn wanted(&self) -> BTreeMap<ContentId, Arc<[u8]>> {
+        let ids: BTreeSet<&ContentId> = self.current.values().collect();
+        let bytes =
+            |id: &ContentId| self.acknowledged.get(id).map(|bytes| (*id, Arc::clone(bytes)));
+        ids.into_iter().filter_map(bytes).collect()
+    }
+
+    /// What was acknowledged once, and has been superseded or deleted since.
+    pub(crate) fn unwanted(&self) -> BTreeMap<ContentId, Arc<[u8]>> {
+        let wanted = self.wanted();
+        let all = self.acknowledged.iter();
+        all.filter(|(id, _)| !wanted.contains_key(*id))
+            .map(|(id, bytes)| (*id, Arc::clone(bytes)))
+            .collect()
+    }
+
+    pub(crate) fn is_removed(&self, server: usize) -> bool {
+        self.removed.is_some_and(|(removed, _)| removed == server)
     }
 }

@@ -2,36 +2,28 @@
 
 use std::time::Duration;
 
-use rand::rngs::StdRng;
-use rand::{Rng as _, SeedableRng as _};
 use turmoil::{Builder, Sim};
-use xylem_blobs::VerifyOnRead;
 
-use crate::environment::DiskFaults;
+use crate::faults::Faults;
 use crate::history::{Figures, History};
-use crate::world::{SERVER, SERVERS, World};
+use crate::machine::Planted;
+use crate::world::{SERVER, World};
 use crate::{hosts, people};
 
 /// How long faults are made.
 const FAULTY: Duration = Duration::from_secs(40);
 
 /// A run that takes longer, in simulated time, has stuck.
-const END: Duration = Duration::from_secs(400);
-
-/// How likely a fault begins in a step of a hundredth of a second.
-const FAULT_PROBABILITY: f64 = 0.006;
+const END: Duration = Duration::from_secs(600);
 
 /// How likely a read of published content on a child's disk has a flipped bit.
 const FLIP_PROBABILITY: f64 = 0.1;
 
-/// A fault planted at a seam.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mutant {
-    /// Syncing a file does nothing.
-    NoFileSync,
-    /// Bytes are served without being verified.
-    NoVerification,
-}
+/// The same on the disk of the relay that lies: it does not look twice.
+const CORRUPT_FLIP_PROBABILITY: f64 = 0.5;
+
+/// Who reads.
+const READERS: [&str; 2] = ["reader", "second-reader"];
 
 /// What a seed came to.
 #[derive(Debug)]
@@ -40,24 +32,28 @@ pub struct Outcome {
     pub figures: Figures,
     /// Why it failed, where it did.
     pub failure: Option<String>,
+    /// What was done to the servers, in its order.
+    pub course: Vec<String>,
 }
 
 /// Runs one seed.
 ///
 /// # Errors
 /// When the run cannot be set up, which says nothing about the code.
-pub fn run_seed(seed: u64, mutant: Option<Mutant>) -> anyhow::Result<Outcome> {
-    let world = World::make()?;
+pub fn run_seed(seed: u64, planted: Option<Planted>) -> anyhow::Result<Outcome> {
+    let world = World::make(seed, planted)?;
     let history = History::default();
     history.lock().faults = true;
     let mut sim = build(seed);
-    populate(&mut sim, &world, &history, seed, mutant);
-    let ended = drive(&mut sim, &history, seed);
+    history.lock().figures.servers = world.members.len() as u64;
+    populate(&mut sim, &world, &history, seed);
+    let ended = drive(&mut sim, &world, &history, seed);
 
     let mut record = history.lock();
     record.figures.simulated_ms = u64::try_from(sim.elapsed().as_millis())?;
     let failure = record.violations.first().cloned().or(ended.err());
-    Ok(Outcome { figures: record.figures, failure })
+    let course = std::mem::take(&mut record.course);
+    Ok(Outcome { figures: record.figures, failure, course })
 }
 
 fn build(seed: u64) -> Sim<'static> {
@@ -74,51 +70,50 @@ fn build(seed: u64) -> Sim<'static> {
     builder.build()
 }
 
-fn populate(
-    sim: &mut Sim<'static>,
-    world: &World,
-    history: &History,
-    seed: u64,
-    mutant: Option<Mutant>,
-) {
-    let verify = match mutant {
-        Some(Mutant::NoVerification) => VerifyOnRead::ScrubOnly,
-        _ => VerifyOnRead::Always,
-    };
+fn populate(sim: &mut Sim<'static>, world: &World, history: &History, seed: u64) {
     sim.host(SERVER, {
         let world = world.clone();
         move || hosts::management_server(world.clone(), seed)
     });
-    for (member, (name, parent)) in SERVERS.into_iter().enumerate() {
-        let world = world.clone();
-        let faults = DiskFaults {
-            no_file_sync: mutant == Some(Mutant::NoFileSync),
-            // The root's copy is the only one for a while: mending it from a child comes later.
-            flip_probability: if parent.is_some() { FLIP_PROBABILITY } else { 0.0 },
-        };
-        let seed = seed.wrapping_add(member as u64 + 1);
-        sim.host(name, move || {
-            hosts::distribution_server(world.clone(), member, seed, faults, verify)
+    for (number, member) in world.members.iter().enumerate() {
+        // The root's copy is the only one for a while: mending it from a child comes later.
+        member.machine.set_flip_probability(match number {
+            0 => 0.0,
+            _ if world.corrupt == Some(number) => CORRUPT_FLIP_PROBABILITY,
+            _ => FLIP_PROBABILITY,
+        });
+        let (world, history) = (world.clone(), history.clone());
+        let seed = seed.wrapping_add(number as u64 + 1);
+        sim.host(member.name, move || {
+            hosts::distribution_server(world.clone(), history.clone(), number, seed)
         });
     }
     let everybody = || (world.clone(), history.clone());
     let (world_, history_) = everybody();
     sim.client("uploader", async move { Ok(people::upload(world_, history_, seed ^ 0xaa).await?) });
+    for (number, name) in READERS.into_iter().enumerate() {
+        let ((world_, history_), seed) = (everybody(), seed ^ (0xbb00 + number as u64));
+        sim.client(name, async move { Ok(people::read(world_, history_, seed).await?) });
+    }
     let (world_, history_) = everybody();
-    sim.client("reader", async move { Ok(people::read(world_, history_, seed ^ 0xbb).await?) });
+    sim.client("administrator", async move {
+        Ok(people::administer(world_, history_, seed ^ 0xdd).await?)
+    });
     let (world_, history_) = everybody();
-    sim.client("judge", async move { Ok(people::judge(world_, history_, seed ^ 0xcc).await?) });
+    sim.client("judge", async move { Ok(people::judge(world_, history_, seed).await?) });
 }
 
 /// Steps through the run, making faults in between.
-fn drive(sim: &mut Sim<'static>, history: &History, seed: u64) -> Result<(), String> {
-    let mut faults = Faults::new(seed);
+fn drive(
+    sim: &mut Sim<'static>,
+    world: &World,
+    history: &History,
+    seed: u64,
+) -> Result<(), String> {
+    let mut faults = Faults::new(world, seed);
     loop {
         let done = sim.step().map_err(|error| error.to_string())?;
-        if done {
-            return Ok(());
-        }
-        if !history.lock().violations.is_empty() {
+        if done || !history.lock().violations.is_empty() {
             return Ok(());
         }
         let making = history.lock().faults;
@@ -128,85 +123,5 @@ fn drive(sim: &mut Sim<'static>, history: &History, seed: u64) -> Result<(), Str
         } else if making {
             faults.step(sim, history);
         }
-    }
-}
-
-/// Makes faults, and mends them after a while.
-struct Faults {
-    dice: StdRng,
-    acknowledged: u64,
-    down: Vec<(&'static str, Duration)>,
-    cut: Vec<(&'static str, &'static str, Duration)>,
-}
-
-impl Faults {
-    fn new(seed: u64) -> Self {
-        let dice = StdRng::seed_from_u64(seed ^ 0xfa17);
-        Self { dice, acknowledged: 0, down: Vec::new(), cut: Vec::new() }
-    }
-
-    fn step(&mut self, sim: &mut Sim<'static>, history: &History) {
-        self.mend(sim, sim.elapsed());
-        let acknowledged = history.lock().figures.acknowledged;
-        // The hardest moment for a promise is right after it was given.
-        let promised = acknowledged > self.acknowledged;
-        self.acknowledged = acknowledged;
-        if promised && self.dice.random_bool(0.5) {
-            self.crash("root", sim, history);
-        }
-        if !self.dice.random_bool(FAULT_PROBABILITY) {
-            return;
-        }
-        let host = self.host();
-        if self.dice.random_bool(0.5) {
-            self.crash(host, sim, history);
-        } else {
-            let other = self.host();
-            if host != other && !self.cut.iter().any(|(a, b, _)| (*a, *b) == (host, other)) {
-                sim.partition(host, other);
-                let until = sim.elapsed() + self.a_while();
-                self.cut.push((host, other, until));
-                history.lock().figures.partitions += 1;
-            }
-        }
-    }
-
-    fn host(&mut self) -> &'static str {
-        // One past the last: the management server.
-        let number = self.dice.random_range(0..=SERVERS.len());
-        SERVERS.get(number).map_or(SERVER, |(name, _)| *name)
-    }
-
-    fn a_while(&mut self) -> Duration {
-        Duration::from_millis(self.dice.random_range(100..6_000))
-    }
-
-    fn crash(&mut self, host: &'static str, sim: &mut Sim<'static>, history: &History) {
-        if self.down.iter().any(|(down, _)| *down == host) {
-            return;
-        }
-        sim.crash(host);
-        let until = sim.elapsed() + self.a_while();
-        self.down.push((host, until));
-        history.lock().figures.crashes += 1;
-    }
-
-    fn mend(&mut self, sim: &mut Sim<'static>, now: Duration) {
-        self.down.retain(|(host, until)| {
-            if *until <= now {
-                sim.bounce(*host);
-            }
-            *until > now
-        });
-        self.cut.retain(|(a, b, until)| {
-            if *until <= now {
-                sim.repair(*a, *b);
-            }
-            *until > now
-        });
-    }
-
-    fn stop(&mut self, sim: &mut Sim<'static>) {
-        self.mend(sim, Duration::MAX);
     }
 }

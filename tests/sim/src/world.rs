@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use xylem_ca::{Authority, DISTRIBUTION_SERVER_LIFETIME, LeafRequest};
 use xylem_model::{
     ContentId, DistributionServerId, FileKind, FileName, Party, Priority, Sha256, UploadId,
@@ -13,6 +15,7 @@ use xylem_server::{MemoryUpload, MemoryWishStore};
 use xylem_trust::{Envelope, Operation, SigningKey, Ticket, TrustDocument, TrustStore};
 
 use crate::environment::beginning;
+use crate::machine::{Machine, Planted};
 
 /// Where every host listens.
 pub(crate) const PORT: u16 = 8443;
@@ -20,15 +23,33 @@ pub(crate) const PORT: u16 = 8443;
 /// The management server's host.
 pub(crate) const SERVER: &str = "server";
 
-/// The distribution servers, each with its parent.
-pub(crate) const SERVERS: [(&str, Option<&str>); 3] =
-    [("root", None), ("child", Some("root")), ("grandchild", Some("child"))];
+/// Names of the distribution servers; a run takes the first few. The root comes first.
+const NAMES: [&str; 20] = [
+    "root", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13",
+    "s14", "s15", "s16", "s17", "s18", "s19",
+];
+
+/// The smallest tree: one chain, or two children.
+const FEWEST_SERVERS: usize = 3;
+
+/// Servers on one path from the root down, when the tree is made; changes may lengthen it.
+const DEEPEST: usize = 6;
+
+/// How likely one of the relays lies: its disk flips bits and it does not verify.
+const CORRUPT_RELAY: f64 = 0.3;
 
 /// How long tickets are good for.
 const TICKET: Duration = Duration::from_secs(600);
 
-/// Name, id, key and certificate in PEM.
-type Member = (&'static str, DistributionServerId, String);
+/// A distribution server of a run.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) name: &'static str,
+    pub(crate) id: DistributionServerId,
+    /// Its key and certificate, in PEM.
+    pub(crate) identity: Arc<str>,
+    pub(crate) machine: Arc<Machine>,
+}
 
 /// What everybody in a run is born with. Cheap to clone.
 #[derive(Clone)]
@@ -40,13 +61,20 @@ pub(crate) struct World {
     pub(crate) store: Arc<MemoryWishStore>,
     /// The management server's key and certificate, in PEM.
     pub(crate) server: Arc<str>,
-    /// Each distribution server with its key and certificate, in PEM.
+    /// The distribution servers, the root first.
     pub(crate) members: Arc<Vec<Member>>,
+    /// The relay that lies, where there is one.
+    pub(crate) corrupt: Option<usize>,
+    /// What the management server runs on.
+    pub(crate) server_machine: Arc<Machine>,
+    /// What all people use: their clocks are right.
+    pub(crate) people_machine: Arc<Machine>,
 }
 
 impl World {
-    pub(crate) fn make() -> anyhow::Result<Self> {
+    pub(crate) fn make(seed: u64, planted: Option<Planted>) -> anyhow::Result<Self> {
         let now = beginning();
+        let mut dice = StdRng::seed_from_u64(seed ^ 0x77ee);
         let authority = Authority::create("Simulation", now, Arc::new(SystemRng))?;
         let leaf = |party: Party, host: &str| -> anyhow::Result<String> {
             let request = LeafRequest {
@@ -61,14 +89,20 @@ impl World {
 
         let store = Arc::new(MemoryWishStore::new());
         let mut members: Vec<Member> = Vec::new();
-        for (number, (name, parent)) in SERVERS.into_iter().enumerate() {
+        let parents = draw_tree(&mut dice);
+        for (number, (name, parent)) in NAMES.into_iter().zip(&parents).enumerate() {
             let id = DistributionServerId::from_parts(number as u64 + 1, &[number as u8; 10]);
-            let parent = parent.and_then(|parent| {
-                members.iter().find(|(name, ..)| *name == parent).map(|(_, id, _)| *id)
-            });
+            let parent = parent.and_then(|parent| members.get(parent)).map(|parent| parent.id);
             store.enroll_server(id, name, &format!("https://{name}:{PORT}"), parent)?;
-            members.push((name, id, leaf(Party::DistributionServer(id), name)?));
+            let identity = leaf(Party::DistributionServer(id), name)?.into();
+            members.push(Member { name, id, identity, machine: Machine::new(planted) });
         }
+        let relays: Vec<usize> = parents.iter().flatten().copied().filter(|at| *at > 0).collect();
+        let corrupt = if dice.random_bool(CORRUPT_RELAY) && !relays.is_empty() {
+            relays.get(dice.random_range(0..relays.len())).copied()
+        } else {
+            None
+        };
 
         let root_key = SigningKey::from_seed(&random_array::<32>(&SystemRng))?;
         let signer = SigningKey::from_seed(&random_array::<32>(&SystemRng))?;
@@ -87,7 +121,16 @@ impl World {
             store,
             server: leaf(Party::ManagementServer(uuid::Uuid::from_u128(1)), SERVER)?.into(),
             members: Arc::new(members),
+            corrupt,
+            server_machine: Machine::new(planted),
+            people_machine: Machine::new(None),
         })
+    }
+
+    /// All machines.
+    pub(crate) fn machines(&self) -> impl Iterator<Item = &Arc<Machine>> {
+        let own = [&self.server_machine, &self.people_machine];
+        own.into_iter().chain(self.members.iter().map(|member| &member.machine))
     }
 
     /// Announces an upload to the root, as the management server would, and gives its ticket.
@@ -97,7 +140,7 @@ impl World {
         name: &FileName,
         bytes: &[u8],
     ) -> anyhow::Result<()> {
-        let root = self.members.first().map(|(_, id, _)| *id);
+        let root = self.members.first().map(|root| root.id);
         self.store.declare_upload(MemoryUpload {
             id: upload,
             name: name.clone(),
@@ -106,7 +149,7 @@ impl World {
             priority: Priority::Normal,
             blake3: Some(ContentId::of(bytes)),
             sha256: Some(sha256(bytes)),
-            replace: false,
+            replace: true,
             server: root.ok_or_else(|| anyhow::anyhow!("no root"))?,
         });
         Ok(())
@@ -151,4 +194,42 @@ fn sha256(bytes: &[u8]) -> Sha256 {
     let mut copy = [0; 32];
     copy.copy_from_slice(digest.as_ref());
     Sha256::from_bytes(copy)
+}
+
+/// For each server the position of its parent. Small trees are many, so that seeds are quick;
+/// each size up to the largest occurs.
+fn draw_tree(dice: &mut StdRng) -> Vec<Option<usize>> {
+    let share: f64 = dice.random();
+    let more = (share.powi(3) * (NAMES.len() - FEWEST_SERVERS + 1) as f64) as usize;
+    let count = (FEWEST_SERVERS + more).min(NAMES.len());
+    let mut parents: Vec<Option<usize>> = vec![None];
+    let mut depths = vec![1];
+    while parents.len() < count {
+        let parent = dice.random_range(0..parents.len());
+        let depth = depths.get(parent).copied().unwrap_or(DEEPEST) + 1;
+        if depth <= DEEPEST {
+            parents.push(Some(parent));
+            depths.push(depth);
+        }
+    }
+    parents
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trees_of_every_size_are_drawn_and_hang_together() {
+        let mut sizes = std::collections::BTreeSet::new();
+        for seed in 0..2_000 {
+            let parents = draw_tree(&mut StdRng::seed_from_u64(seed));
+            sizes.insert(parents.len());
+            for (at, parent) in parents.iter().enumerate() {
+                assert_eq!(parent.is_none(), at == 0);
+                assert!(parent.is_none_or(|parent| parent < at));
+            }
+        }
+        assert_eq!(sizes, (FEWEST_SERVERS..=NAMES.len()).collect());
+    }
 }
