@@ -9,6 +9,9 @@ use crate::failure::{Attempting, Failure, Outcome, passed_on};
 /// Names the folder of fixtures when `--fixtures` does not.
 const FIXTURES_VARIABLE: &str = "XYLEM_FIXTURES";
 
+/// What the acceptance runs start, and the one that runs them.
+const PROGRAMS: &[&str] = &["xylem", "xylem-agent", "xylem-sim", "xylem-faults", "xylem-accept"];
+
 /// Builds the programs and `xylem-accept` (`tests/accept`), and runs it.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let request =
@@ -19,7 +22,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
             request.fixtures.display()
         )));
     }
-    let programs = cargo::build(&["xylem", "xylem-agent", "xylem-accept"])?;
+    let programs = cargo::build(PROGRAMS)?;
     let status = Command::new(programs.path("xylem-accept")?)
         .arg(&request.name)
         .arg("--fixtures")

@@ -1,0 +1,3 @@
+//! The content link: from a parent to its children.
+
+pub(crate) mod faults;
