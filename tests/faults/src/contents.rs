@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 use rand::rngs::StdRng;
 use rand::{RngCore as _, SeedableRng as _};
-use xylem_blobs::{DigestSet, Expected, Repository, StageKey, Verified};
+use xylem_blobs::{Batch, DigestSet, Expected, Repository, StageKey, Verified};
 use xylem_model::{ContentId, UploadId};
 
 /// Sizes in bytes, taken in turn: a single byte, both sides of a group's edge (16 KiB), several
@@ -60,6 +60,11 @@ impl Content {
         self.append(&mut staged)?;
         let expected = Expected { size: self.size(), blake3: Some(self.id), sha256: None };
         Ok(staged.finish(&expected)?)
+    }
+
+    /// The third way in: whole, with others.
+    pub(crate) fn add_to(&self, batch: &mut Batch) -> anyhow::Result<()> {
+        Ok(batch.add(&self.id, &self.bytes)?)
     }
 
     /// Appends what is missing: a staged file may have been interrupted.

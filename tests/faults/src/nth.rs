@@ -152,7 +152,8 @@ impl Run {
         let (output, trace) = self.under_strace(None)?;
         ensure!(output.status.success(), "the publish fails by itself: {}", text(&output.stdout));
         let before = trace.before_publishing();
-        for needed in ["openat", "pwrite64", "fsync", "rename"] {
+        let sync = if self.work.way == Way::Many { "syncfs" } else { "fsync" };
+        for needed in ["openat", "pwrite64", sync, "rename"] {
             ensure!(
                 before.contains_key(needed),
                 "the trace shows no {needed}: is the path another one now?"

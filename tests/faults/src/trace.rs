@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// Calls that reach the file system. Those that a publish makes are found by looking; a name that
 /// an architecture does not have is marked so that strace lets it pass.
-pub(crate) const CALLS: [&str; 24] = [
+pub(crate) const CALLS: [&str; 27] = [
     "openat",
     "close",
     "pread64",
@@ -12,10 +12,13 @@ pub(crate) const CALLS: [&str; 24] = [
     "pwrite64",
     "fsync",
     "fdatasync",
+    "syncfs",
     "?sync_file_range",
     "?rename",
     "renameat",
     "renameat2",
+    "?link",
+    "linkat",
     "?unlink",
     "unlinkat",
     "?mkdir",
@@ -32,8 +35,18 @@ pub(crate) const CALLS: [&str; 24] = [
 ];
 
 /// Calls that make the disk fuller.
-const WRITING: [&str; 8] =
-    ["openat", "pwrite64", "fsync", "rename", "renameat", "mkdir", "mkdirat", "ftruncate"];
+const WRITING: [&str; 10] = [
+    "openat",
+    "pwrite64",
+    "fsync",
+    "syncfs",
+    "rename",
+    "renameat",
+    "linkat",
+    "mkdir",
+    "mkdirat",
+    "ftruncate",
+];
 
 /// Calls that a signal may interrupt.
 const SLOW: [&str; 6] = ["openat", "pread64", "read", "pwrite64", "fsync", "ftruncate"];

@@ -9,14 +9,16 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use xylem_blobs::{Repository, RepositoryOptions, Verified};
+use xylem_blobs::{Repository, RepositoryOptions};
 use xylem_runtime::Disk;
 
 use crate::contents::Content;
 use crate::forgetful::Forgets;
 
-/// Contents that are published together when the way is a batch.
-pub(crate) const BATCH: u64 = 5;
+/// Contents that are published together when they come in whole groups: fewer than it takes to
+/// sync the whole file system at once, and more.
+const FEW: u64 = 3;
+const MANY: u64 = 12;
 
 /// What to publish, and where.
 #[derive(Debug, Args)]
@@ -52,19 +54,22 @@ pub(crate) enum Way {
     Upload,
     /// Fetched from a peer: the outboard first.
     Relay,
-    /// Several, of both kinds, published together.
-    Batch,
+    /// A few from a peer, each whole in memory, published together.
+    Few,
+    /// Many so, with one sync for all.
+    Many,
 }
 
 impl Way {
     /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Upload, Self::Relay, Self::Batch];
+    pub(crate) const ALL: [Self; 4] = [Self::Upload, Self::Relay, Self::Few, Self::Many];
 
     /// How many contents one publish takes.
     pub(crate) const fn contents(self) -> u64 {
         match self {
             Self::Upload | Self::Relay => 1,
-            Self::Batch => BATCH,
+            Self::Few => FEW,
+            Self::Many => MANY,
         }
     }
 }
@@ -115,8 +120,7 @@ impl Work {
                 Some(size) => Content::of_size(options.seed, number, size),
                 None => Content::make(options.seed, number),
             };
-            let relayed = way == Way::Relay || (way == Way::Batch && number.is_multiple_of(2));
-            let tree = if relayed { Some(content.tree(parent)?) } else { None };
+            let tree = if way == Way::Relay { Some(content.tree(parent)?) } else { None };
             contents.push((content, tree));
         }
         Ok(Self { way, contents })
@@ -124,15 +128,19 @@ impl Work {
 
     /// Publishes them, together.
     pub(crate) fn publish(&self, repository: &Repository) -> anyhow::Result<()> {
-        let verified: Vec<Verified> = self
-            .contents
-            .iter()
-            .map(|(content, tree)| match tree {
-                Some(tree) => content.relay(repository, tree),
-                None => content.upload(repository),
-            })
-            .collect::<anyhow::Result<_>>()?;
-        Ok(repository.publish_all(verified)?)
+        if matches!(self.way, Way::Few | Way::Many) {
+            let mut batch = repository.begin_batch();
+            self.contents.iter().try_for_each(|(content, _)| content.add_to(&mut batch))?;
+            return Ok(batch.publish()?);
+        }
+        for (content, tree) in &self.contents {
+            let verified = match tree {
+                Some(tree) => content.relay(repository, tree)?,
+                None => content.upload(repository)?,
+            };
+            repository.publish(verified)?;
+        }
+        Ok(())
     }
 
     /// What is published.

@@ -18,8 +18,8 @@ use xylem_trust::Descriptor;
 /// The store, but for one thing: servers that were removed still belong.
 pub(crate) struct ForgetsRemovals {
     store: Arc<MemoryWishStore>,
-    /// Every server that was ever seen.
-    seen: Mutex<BTreeMap<DistributionServerId, ServerWish>>,
+    /// Every server that was ever seen, with its parents.
+    seen: Mutex<BTreeMap<DistributionServerId, (ServerWish, Vec<DistributionServerId>)>>,
 }
 
 impl ForgetsRemovals {
@@ -41,9 +41,16 @@ impl WishStore for ForgetsRemovals {
         let mut overview = self.store.overview().await?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         for server in &overview.servers {
-            seen.insert(server.id, server.clone());
+            let parents = overview.tree.parents(server.id).to_vec();
+            seen.insert(server.id, (server.clone(), parents));
         }
-        overview.servers = seen.values().cloned().collect();
+        for (id, (server, parents)) in seen.iter() {
+            let gone = !overview.servers.iter().any(|one| one.id == *id);
+            // Where its parents are gone too, it cannot be put back, and is not.
+            if gone && overview.tree.set_parents(*id, parents).is_ok() {
+                overview.servers.push(server.clone());
+            }
+        }
         overview.removed.clear();
         Ok(overview)
     }

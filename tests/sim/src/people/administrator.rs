@@ -1,17 +1,17 @@
 //! Who changes the tree, deletes files and removes servers.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::ensure;
 use rand::Rng as _;
 use tokio::time::{Instant, sleep};
-use xylem_model::DistributionServerId;
+use xylem_model::{DistributionServerId, ParentPolicy};
 use xylem_server::WishStore as _;
 
 use super::{Person, now};
 use crate::history::History;
-use crate::world::World;
+use crate::world::{Member, World};
 
 /// Longest pause between two changes.
 const PAUSE_MS: u64 = 4_000;
@@ -22,6 +22,19 @@ const DELETES: f64 = 0.15;
 /// How likely a run removes a server, and when at the latest.
 const REMOVES: f64 = 0.4;
 const REMOVED_BY_MS: u64 = 20_000;
+
+/// How likely a server gets a second parent, and another order to ask them in.
+const SECOND_PARENT: f64 = 0.5;
+const OTHER_POLICY: f64 = 0.3;
+
+/// All of them.
+const POLICIES: [ParentPolicy; 5] = [
+    ParentPolicy::FirstAvailable,
+    ParentPolicy::Sticky,
+    ParentPolicy::ByHash,
+    ParentPolicy::RoundRobin,
+    ParentPolicy::Random,
+];
 
 /// A tree this small loses no server.
 const FEWEST_SERVERS: usize = 3;
@@ -46,30 +59,41 @@ pub(crate) async fn administer(world: World, history: History, seed: u64) -> any
         } else if person.dice.random_bool(DELETES) {
             person.delete_a_file();
         } else {
-            person.change_a_parent();
+            person.change_parents();
         }
         person.check_the_tree().await?;
     }
 }
 
 impl Person {
-    /// Hangs any server below any other. Where that would make a circle, the store refuses.
-    fn change_a_parent(&mut self) {
+    /// Hangs any server below one or two others. Where that would make a circle, the store refuses.
+    fn change_parents(&mut self) {
         let count = self.world.members.len();
-        let (child, parent) = (self.dice.random_range(1..count), self.dice.random_range(0..count));
+        let chosen = self.dice.random_range(1..count);
+        let mut parents = vec![self.dice.random_range(0..count)];
+        if self.dice.random_bool(SECOND_PARENT) {
+            parents.push(self.dice.random_range(0..count));
+        }
+        parents.dedup();
         let mut record = self.history.lock();
-        if record.is_removed(child) || record.is_removed(parent) {
+        if record.is_removed(chosen) || parents.iter().any(|parent| record.is_removed(*parent)) {
             return;
         }
-        let (Some(child), Some(parent)) =
-            (self.world.members.get(child), self.world.members.get(parent))
-        else {
+        let Some(child) = self.world.members.get(chosen) else { return };
+        let named: Vec<&Member> =
+            parents.iter().filter_map(|parent| self.world.members.get(*parent)).collect();
+        let ids: Vec<DistributionServerId> = named.iter().map(|parent| parent.id).collect();
+        if self.world.store.set_parents(child.id, &ids).is_err() {
             return;
-        };
-        let changed = self.world.store.set_parent(child.id, parent.id).is_ok();
-        if changed {
-            record.figures.parent_changes += 1;
-            record.note(now(), format!("{} now hangs below {}", child.name, parent.name));
+        }
+        record.figures.parent_changes += 1;
+        let names: Vec<&str> = named.iter().map(|parent| parent.name).collect();
+        record.note(now(), format!("{} now hangs below {}", child.name, names.join(", ")));
+        if self.dice.random_bool(OTHER_POLICY) {
+            let policy = POLICIES.get(self.dice.random_range(0..POLICIES.len()));
+            let policy = policy.copied().unwrap_or_default();
+            self.world.store.set_policy(child.id, policy);
+            record.note(now(), format!("{} asks its parents: {policy:?}", child.name));
         }
     }
 
@@ -96,45 +120,48 @@ impl Person {
 
     /// Removes a server that nothing hangs below.
     async fn remove_a_leaf(&mut self) -> anyhow::Result<()> {
-        let parents = self.parents().await?;
-        if parents.len() <= FEWEST_SERVERS {
+        let tree = self.world.store.overview().await?.tree;
+        let members = &self.world.members;
+        if members.len() <= FEWEST_SERVERS {
             return Ok(());
         }
-        let is_leaf =
-            |id: &DistributionServerId| !parents.values().any(|parent| *parent == Some(*id));
-        let leaf = self.world.members.iter().rposition(|member| is_leaf(&member.id));
-        let Some((at, member)) = leaf.and_then(|at| Some((at, self.world.members.get(at)?))) else {
+        let leaf = members.iter().rposition(|member| tree.children(member.id).is_empty());
+        let Some((at, member)) = leaf.and_then(|at| Some((at, members.get(at)?))) else {
             return Ok(());
         };
         self.world.store.remove_server(member.id)?;
         let mut record = self.history.lock();
         record.removed = Some((at, Instant::now()));
         record.note(now(), format!("{} is removed", member.name));
-        drop(record);
         Ok(())
     }
 
-    /// P4: whatever was changed, every server hangs below the one root.
+    /// P4: whatever was changed, every server hangs below the one root, and nothing in a circle.
     pub(super) async fn check_the_tree(&self) -> anyhow::Result<()> {
-        let parents = self.parents().await?;
-        let roots = parents.values().filter(|parent| parent.is_none()).count();
-        ensure!(roots == 1, "P4: there are {roots} roots");
-        for id in parents.keys() {
-            let (mut at, mut steps) = (*id, 0);
-            while let Some(parent) = parents.get(&at).copied().flatten() {
-                (at, steps) = (parent, steps + 1);
-                ensure!(steps <= parents.len(), "P4: {id} hangs in a circle");
-            }
-            ensure!(parents.contains_key(&at), "P4: {id} hangs below a server that is gone");
-        }
-        self.history.lock().figures.in_tree += parents.len() as u64;
-        Ok(())
-    }
-
-    async fn parents(
-        &self,
-    ) -> anyhow::Result<BTreeMap<DistributionServerId, Option<DistributionServerId>>> {
         let overview = self.world.store.overview().await?;
-        Ok(overview.servers.iter().map(|server| (server.id, server.parent)).collect())
+        let mut left: Vec<DistributionServerId> =
+            overview.servers.iter().map(|server| server.id).collect();
+        let count = left.len();
+        let roots = left.iter().filter(|id| overview.tree.parents(**id).is_empty()).count();
+        ensure!(roots == 1, "P4: there are {roots} roots");
+        // From the root down: whoever has only parents that were reached is reached. What is left
+        // hangs in a circle, or below a server that is gone.
+        let mut reached = BTreeSet::new();
+        loop {
+            let before = left.len();
+            left.retain(|id| {
+                let below = overview.tree.parents(*id).iter().all(|one| reached.contains(one));
+                if below {
+                    reached.insert(*id);
+                }
+                !below
+            });
+            if left.len() == before {
+                break;
+            }
+        }
+        ensure!(left.is_empty(), "P4: {left:?} do not hang below the root");
+        self.history.lock().figures.in_tree += count as u64;
+        Ok(())
     }
 }
