@@ -169,6 +169,7 @@ const CRATES: &[Member] = &[
     // Stands beside the simulation: the same promises on real file systems and processes.
     member("xylem-faults", Layer::Tests, &[]),
     member("xylem-accept", Layer::Tests, &[]),
+    member("xylem-bench", Layer::Tests, &[]),
     member("xtask", Layer::Automation, &[]),
 ];
 

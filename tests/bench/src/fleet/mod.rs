@@ -1,0 +1,280 @@
+//! Our programs on the hosts of a room, started as an administrator starts them.
+//!
+//! Here they are started and stopped; `watch` looks at what they do.
+
+mod watch;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use tokio::time::Instant;
+use xylem::access::Access;
+use xylem::system::{Process, Programs, free_address, run_to_end};
+use xylem_model::FileKind;
+use xylem_pki::TrustAnchors;
+use xylem_runtime::RealFs;
+
+use crate::room::Host;
+use crate::shell::plain;
+
+pub use watch::Counted;
+
+/// How long a part may take to start and to report.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long to wait between two questions to the management server, which cost it something.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
+/// What is measured is published as an app: those are not looked into, so that a file can have
+/// exactly the size that the peers' has, and publishing many takes no longer than it must.
+pub const KIND: FileKind = FileKind::App;
+
+/// A management server and its distribution servers.
+pub struct Fleet {
+    programs: Programs,
+    folder: PathBuf,
+    url: String,
+    access: Access,
+    server: Process,
+    members: BTreeMap<String, Member>,
+}
+
+/// One distribution server.
+struct Member {
+    host: Host,
+    data: PathBuf,
+    port: String,
+    process: Option<Process>,
+}
+
+impl Fleet {
+    /// Starts a management server on this host, in a new folder.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start(programs: &Programs, folder: &Path, host: &Host) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder.join("logs"))?;
+        let url = format!("https://{}:{}", host.address(), free_port()?);
+        let listen = url.trim_start_matches("https://");
+        let (config, data) = (folder.join("server.toml"), folder.join("server"));
+        let settings = format!(
+            "data = {:?}\nlisten = {listen:?}\npublic_url = {url:?}\norganization = \"Bench\"\n",
+            text(&data)?
+        );
+        fs::write(&config, settings)?;
+        let xylem = &programs.xylem;
+        run_to_end(xylem, &["server", "init", "--config", text(&config)?], &[])
+            .await
+            .map_err(plain)?;
+        let anchors = TrustAnchors::read(&RealFs, &data.join("ca.pem"))?;
+        let token = fs::read_to_string(data.join("admin.token"))?;
+        let access = Access::new(&url, token.trim(), &anchors).map_err(plain)?;
+        let words = ["server", "run", "--config", text(&config)?];
+        let server =
+            Process::start("server", xylem, &words, &folder.join("logs")).map_err(plain)?;
+        let mut fleet = Self {
+            programs: programs.clone(),
+            folder: folder.to_owned(),
+            url,
+            access,
+            server,
+            members: BTreeMap::new(),
+        };
+        let end = Instant::now() + START_LIMIT;
+        while let Err(error) = fleet.access.admin.status().await {
+            fleet.server.check().map_err(plain)?;
+            ensure!(Instant::now() < end, "the management server does not answer: {error}");
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        Ok(fleet)
+    }
+
+    /// Enrols a distribution server on a host and starts it. The first is the root.
+    ///
+    /// # Errors
+    /// When it cannot be enrolled or does not come up.
+    pub async fn add(
+        &mut self,
+        name: &str,
+        host: &Host,
+        parent: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let port = free_port()?;
+        self.enroll(name, host, parent, (&port, &port)).await?;
+        self.up(name).await
+    }
+
+    /// Enrols a distribution server that listens on the first port, and is reached at the second.
+    ///
+    /// # Errors
+    /// When it cannot be enrolled.
+    pub async fn enroll(
+        &mut self,
+        name: &str,
+        host: &Host,
+        parent: Option<&str>,
+        (listen, public): (&str, &str),
+    ) -> anyhow::Result<()> {
+        let invitation = self.xylem(&["invite", "distribution"]).await?;
+        let data = self.data_of(name);
+        let listen_on = format!("{}:{listen}", host.listen_on());
+        let public_url = format!("https://{}:{public}", host.address());
+        let ca = self.folder.join("server/ca.pem");
+        let words = [
+            ["distribution", "enroll"],
+            ["--server", &self.url],
+            ["--invitation", &invitation],
+            ["--data", text(&data)?],
+            ["--listen", &listen_on],
+            ["--public-url", &public_url],
+            ["--name", name],
+            ["--ca", text(&ca)?],
+        ];
+        run_to_end(&self.programs.xylem, words.as_flattened(), &[]).await.map_err(plain)?;
+        if let Some(parent) = parent {
+            self.access.admin.set_parent(name, parent).await?;
+        }
+        let member = Member { host: host.clone(), data, port: listen.to_owned(), process: None };
+        self.members.insert(name.to_owned(), member);
+        Ok(())
+    }
+
+    /// Starts a distribution server and does not wait for it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn launch(&mut self, name: &str) -> anyhow::Result<()> {
+        let logs = self.folder.join("logs");
+        let program = text(&self.programs.xylem)?.to_owned();
+        let member = self.member_mut(name)?;
+        let mut words = member.host.words_before();
+        words.extend([&program, "distribution", "run", "--data", text(&member.data)?]);
+        let (first, rest) = words.split_first().context("no program")?;
+        let process = Process::start(name, Path::new(first), rest, &logs).map_err(plain)?;
+        member.process = Some(process);
+        Ok(())
+    }
+
+    /// Starts a distribution server and waits until it has reported.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn up(&mut self, name: &str) -> anyhow::Result<()> {
+        let before = self.access.admin.distribution_server(name).await?.last_seen;
+        self.launch(name)?;
+        let end = Instant::now() + START_LIMIT;
+        while self.access.admin.distribution_server(name).await?.last_seen == before {
+            if let Some(process) = self.member_mut(name)?.process.as_mut() {
+                process.check().map_err(plain)?;
+            }
+            ensure!(Instant::now() < end, "{name} did not report in time");
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Asks a distribution server to end, and waits for it.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub async fn down(&mut self, name: &str) -> anyhow::Result<()> {
+        if let Some(mut process) = self.member_mut(name)?.process.take() {
+            process.stop().await;
+        }
+        Ok(())
+    }
+
+    /// Kills a distribution server without warning (SIGKILL).
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn kill(&mut self, name: &str) -> anyhow::Result<()> {
+        let mut process = self.member_mut(name)?.process.take().context("it does not run")?;
+        process.kill().await;
+        Ok(())
+    }
+
+    /// Empties the repository of a distribution server that is down.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn wipe(&self, name: &str) -> anyhow::Result<()> {
+        let repository = self.member(name)?.data.join("repo");
+        if repository.exists() {
+            let removed = fs::remove_dir_all(&repository);
+            removed.with_context(|| format!("cannot remove {}", repository.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Stops everything.
+    pub async fn stop(mut self) {
+        for member in self.members.values_mut() {
+            if let Some(mut process) = member.process.take() {
+                process.stop().await;
+            }
+        }
+        self.server.stop().await;
+    }
+
+    /// Runs `xylem` with the administrator's token.
+    ///
+    /// # Errors
+    /// When it fails, with the last line it said.
+    pub async fn xylem(&self, words: &[&str]) -> anyhow::Result<String> {
+        let (token, ca) =
+            (self.folder.join("server/admin.token"), self.folder.join("server/ca.pem"));
+        let environment = [
+            ("XYLEM_SERVER", self.url.as_str()),
+            ("XYLEM_TOKEN_FILE", text(&token)?),
+            ("XYLEM_CA", text(&ca)?),
+        ];
+        run_to_end(&self.programs.xylem, words, &environment).await.map_err(plain)
+    }
+
+    /// The administrator's way in.
+    pub const fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// The data folder of a distribution server.
+    pub fn data_of(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn member(&self, name: &str) -> anyhow::Result<&Member> {
+        self.members.get(name).with_context(|| format!("no distribution server called {name}"))
+    }
+
+    fn member_mut(&mut self, name: &str) -> anyhow::Result<&mut Member> {
+        self.members.get_mut(name).with_context(|| format!("no distribution server called {name}"))
+    }
+}
+
+impl Drop for Fleet {
+    /// A run that is given up leaves nothing running.
+    fn drop(&mut self) {
+        let members = self.members.values().filter_map(|member| member.process.as_ref());
+        for process in members.chain([&self.server]) {
+            // One that has ended needs no blow.
+            let _ = process.strike();
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+///
+/// # Errors
+/// When the system gives none.
+pub fn free_port() -> anyhow::Result<String> {
+    let address = free_address().map_err(plain)?;
+    let (_, port) = address.rsplit_once(':').context("an address without a port")?;
+    Ok(port.to_owned())
+}
+
+fn text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().with_context(|| format!("the path {} is not Unicode", path.display()))
+}

@@ -1,0 +1,55 @@
+//! `cargo xtask bench NAME`: measures, prints every round, and fails where a goal is missed.
+
+#![expect(clippy::print_stderr, reason = "a person reads why nothing was measured")]
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use xylem::system::Programs;
+use xylem_bench::options::Options;
+use xylem_bench::shell::plain;
+use xylem_bench::{chain, latency, replicate};
+
+const USAGE: &str = "\
+usage: xylem-bench NAME [OPTION…]
+
+  replicate   one hop, against rsync, rclone and curl from nginx
+  chain       six hops, against one hop and a chain of rsync
+  latency     1 MiB from the answered upload to the sixth hop
+
+  --rounds N     how often each contender runs (5)
+  --size MIB     size of the large file (1024)
+  --files N      how many small files (10000)
+  --uploads N    how many uploads are timed (200)
+  --rate MBIT    rate of links (200)
+  --folder DIR   where data goes; on a disk
+  --only ROW     one row of replicate: one-hop, loopback, many-files, unchanged
+
+exit codes: 0 all goals met, 1 one missed, 2 it could not be measured";
+
+fn main() -> ExitCode {
+    match bench() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("not measured: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn bench() -> anyhow::Result<bool> {
+    let mut words = std::env::args().skip(1);
+    let name = words.next().context(USAGE)?;
+    let options = Options::parse(words).context(USAGE)?;
+    let here = std::env::current_exe().context("cannot find this program's own file")?;
+    let programs = Programs::beside(&here.with_file_name("xylem")).map_err(plain)?;
+    let run = match name.as_str() {
+        "replicate" => replicate::run,
+        "chain" => chain::run,
+        "latency" => latency::run,
+        _ => bail!("no bench called {name}\n\n{USAGE}"),
+    };
+    options.print_deviations();
+    run(&programs, &options)
+}
