@@ -34,6 +34,20 @@ pub(crate) fn output(words: &[&str]) -> Outcome<Vec<u8>> {
     }
 }
 
+/// How programs are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Quickly.
+    Dev,
+    /// As they ship.
+    Release,
+}
+
+/// Builds these programs quickly, showing cargo's progress.
+pub(crate) fn build(programs: &[&str]) -> Outcome<Programs> {
+    build_as(Profile::Dev, programs)
+}
+
 /// Builds these programs, showing cargo's progress.
 ///
 /// The whole workspace is selected although only some programs are built: cargo then settles on
@@ -42,9 +56,12 @@ pub(crate) fn output(words: &[&str]) -> Outcome<Vec<u8>> {
 ///
 /// Cargo itself says where it put them: a target folder moved by `CARGO_TARGET_DIR` or by a
 /// configuration file, or a cross build, needs no guess.
-pub(crate) fn build(programs: &[&str]) -> Outcome<Programs> {
+pub(crate) fn build_as(profile: Profile, programs: &[&str]) -> Outcome<Programs> {
     let mut command = cargo();
     command.args(["build", "--workspace", "--message-format=json-render-diagnostics"]);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
     for program in programs {
         command.args(["--bin", program]);
     }

@@ -11,6 +11,7 @@
 )]
 
 mod accept;
+mod bench;
 mod cargo;
 mod debian;
 mod demo;
@@ -35,6 +36,7 @@ usage: cargo xtask COMMAND
   demo [FILE…] [--keep]         the whole system on this machine, from nothing
   accept NAME [--fixtures DIR]  one of the long or large acceptance runs
                                 (the folder may also come from XYLEM_FIXTURES)
+  bench NAME [OPTION…]          speed beside others': replicate, chain, latency (needs root)
   sim --seeds N [OPTION…]       the real code on a simulated network, disk and clock
   cut [--cuts N]                power cuts on ext4 and xfs, while contents are published
   kill [--kills N]              kill -9 on a tree of real servers, with uploads and readers
@@ -62,6 +64,7 @@ fn run(arguments: &[String]) -> Outcome {
         "test" => none(rest).and_then(|()| test::run()),
         "demo" => demo::run(rest),
         "accept" => accept::run(rest),
+        "bench" => bench::run(rest),
         "sim" => sim::run(rest),
         "cut" => faults::run(Suite::Cut, rest),
         "kill" => faults::run(Suite::Kill, rest),
