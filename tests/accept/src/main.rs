@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "its lines are its result")]
 
+mod content_link;
 mod debian;
 mod main_job;
 mod oracle;
@@ -39,7 +40,8 @@ fn accept() -> anyhow::Result<()> {
     }
     let fixtures = fixtures.context("--fixtures FOLDER is missing")?;
     match name.as_str() {
+        "content-link" => content_link::accept(only.as_deref()),
         "main-job" => main_job::accept(&fixtures, only.as_deref()),
-        _ => bail!("there is no acceptance called {name}; there is: main-job"),
+        _ => bail!("there is no acceptance called {name}; there is: content-link, main-job"),
     }
 }
