@@ -1,14 +1,13 @@
 //! The control link: learning what is wanted.
 //!
-//! [`follow`] compares and takes over, over and over; [`watch`] only wakes it. Both can be stopped
-//! and started at any point: nothing depends on having seen an event.
+//! [`follow`] compares and takes over, over and over; [`watch`](super::watch) only wakes it. Both
+//! can be stopped and started at any point: nothing depends on having seen an event.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
-use xylem_api::control::{ControlState, StateChanged};
-use xylem_client::{ClientError, ControlClient, Deadlines};
+use xylem_api::control::ControlState;
+use xylem_client::ClientError;
 use xylem_model::{Epoch, Generation, Stamp};
 use xylem_runtime::{Backoff, Shutdown};
 use xylem_telemetry::chain;
@@ -22,14 +21,9 @@ use crate::node::Node;
 /// The state is asked for this often even when nothing seems to have changed.
 const SLOW_POLL: Duration = Duration::from_secs(60);
 
-/// How long the management server may hold back the answer to a poll, in seconds.
-const LONG_POLL_SECONDS: u64 = 25;
-
-/// Silence after which a stream of events counts as broken: more than two heartbeats.
-const EVENT_SILENCE: Duration = Duration::from_secs(75);
-
 /// First and longest wait after a failure.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+pub(crate) const RETRY: (Duration, Duration) =
+    (Duration::from_millis(500), Duration::from_secs(60));
 
 /// How often state and descriptors are asked for again when the catalogue moves between the two.
 const MAX_ROUNDS: usize = 6;
@@ -193,68 +187,4 @@ fn open_all(
             Ok(SignedDescriptor { id: DescriptorId::of(&envelope), envelope, descriptor })
         })
         .collect()
-}
-
-/// Wakes [`follow`] when the management server says that something changed: by a stream of
-/// events, and by held polls where a proxy breaks the stream.
-pub(crate) async fn watch(node: Arc<Node>, shutdown: Shutdown) {
-    let deadlines = Deadlines { stall: EVENT_SILENCE, ..Deadlines::default() };
-    let transport = node.control.transport().with_deadlines(deadlines);
-    let control = ControlClient::new(transport, node.control.server().clone());
-    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
-    loop {
-        let watching = async {
-            let broken = follow_events(&node, &control).await;
-            tracing::debug!(error = %chain(&broken), "no stream of events");
-            match long_poll(&node, &control).await {
-                Ok(()) => backoff.reset(),
-                Err(error) => tracing::debug!(error = %chain(&error), "no held poll either"),
-            }
-            tokio::time::sleep(backoff.next_wait(&*node.environment.rng)).await;
-        };
-        tokio::select! {
-            () = watching => {}
-            () = shutdown.begun() => return,
-        }
-    }
-}
-
-/// Reads events until the stream breaks, and says why it did.
-async fn follow_events(node: &Node, control: &ControlClient) -> ClientError {
-    let mut events = match control.events().await {
-        Ok(events) => events,
-        Err(error) => return error,
-    };
-    // What happened before the stream was open has no event.
-    node.resync.notify_one();
-    loop {
-        match events.next::<StateChanged>().await {
-            Ok(Some(changed)) => note_change(node, changed),
-            Ok(None) => {
-                let server = control.server().clone();
-                let reason = "the stream of events ended".to_owned();
-                return ClientError::Protocol { server, reason };
-            }
-            Err(error) => return error,
-        }
-    }
-}
-
-/// Asks once, and is answered when something changes or after some time.
-async fn long_poll(node: &Node, control: &ControlClient) -> Result<(), ClientError> {
-    let stamp = node.catalogue().manifest.stamp();
-    let path = format!(
-        "/v1/control/changes?wait={LONG_POLL_SECONDS}&epoch={}&since={}",
-        stamp.epoch.0, stamp.generation.0
-    );
-    let request = Request::builder().uri(path);
-    let changed = control.transport().json(control.server(), request, None::<&()>).await?;
-    note_change(node, changed);
-    Ok(())
-}
-
-fn note_change(node: &Node, changed: StateChanged) {
-    if changed.stamp != node.catalogue().manifest.stamp() {
-        node.resync.notify_one();
-    }
 }

@@ -36,6 +36,7 @@ mod server;
 mod status;
 mod sync;
 mod tickets;
+mod watch;
 
 pub use data::{DataError, Settings};
 pub use enroll::{EnrollError, EnrollOptions, enroll, write_membership};

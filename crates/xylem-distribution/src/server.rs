@@ -20,7 +20,7 @@ use xylem_telemetry::start_metrics;
 use crate::data::{DataError, DataFolder, Settings, read_json};
 use crate::inspector::Inspector;
 use crate::node::{Node, Parts, Restored};
-use crate::{control, ingest, renewal, report, serve, sync};
+use crate::{control, ingest, renewal, report, serve, sync, watch};
 
 /// How a distribution server runs.
 #[derive(Debug, Clone)]
@@ -135,7 +135,7 @@ impl DistributionServer {
         prepare(&node).await;
         let mut tasks = JoinSet::new();
         tasks.spawn(control::follow(Arc::clone(&node), shutdown.clone()));
-        tasks.spawn(control::watch(Arc::clone(&node), shutdown.clone()));
+        tasks.spawn(watch::watch(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(report::run(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(renewal::run(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(sync::run(Arc::clone(&node), shutdown.clone()));

@@ -68,6 +68,22 @@ async fn where_a_proxy_breaks_events_held_polls_take_their_place() {
 }
 
 #[tokio::test]
+async fn where_a_proxy_holds_answers_back_until_they_end_held_polls_take_their_place() {
+    let mut fleet = Fleet::new().await;
+    let root = fleet.add("root").await;
+    fleet.management.place(root, &[]);
+    fleet.management.world().is_buffered = true;
+    fleet.start(0).await;
+    fleet.caught_up(0).await;
+    fleet.until("a poll is held", async || fleet.management.world().held_polls > 0).await;
+    let asked = fleet.management.world().state_calls;
+    fleet.management.publish("Polled.pkg", b"published while a poll was held");
+    // The slow poll would come too late for the patience of tests.
+    fleet.caught_up(0).await;
+    assert!(fleet.management.world().state_calls > asked);
+}
+
+#[tokio::test]
 async fn a_full_disk_fails_the_large_file_alone_and_only_until_there_is_room() {
     let cramped = Cramped::new(1 << 20);
     let mut fleet = Fleet::on(cramped.disk()).await;

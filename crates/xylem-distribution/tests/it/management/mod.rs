@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -95,6 +96,8 @@ pub(crate) struct World {
     pub(crate) restores: u64,
     /// Whether a proxy breaks streams of events.
     pub(crate) no_events: bool,
+    /// Whether a proxy holds back every answer until it has ended.
+    pub(crate) is_buffered: bool,
     pub(crate) held_polls: u32,
     pub(crate) unlisted: Vec<Envelope>,
     /// Every call is answered 503.

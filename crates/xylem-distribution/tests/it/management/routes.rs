@@ -16,6 +16,18 @@ pub(super) fn router(management: &Management) -> Router {
         .route("/v1/control/uploads/{id}/refused", post(refused))
         .route("/v1/control/uploads/{id}/published", post(published))
         .with_state(management.clone())
+        .layer(from_fn_with_state(management.clone(), buffer))
+}
+
+/// What a proxy does that passes an answer on only once it has all of it.
+async fn buffer(State(management): State<Management>, request: Request, next: Next) -> Response {
+    let answer = next.run(request).await;
+    if !management.world().is_buffered {
+        return answer;
+    }
+    let (head, body) = answer.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    Response::from_parts(head, Body::from(bytes))
 }
 
 async fn enroll(
@@ -107,7 +119,9 @@ async fn events(State(management): State<Management>, peer: Peer) -> Result<Resp
     if management.world().no_events {
         return Err(ApiError::not_found("a proxy is in the way"));
     }
-    let receiver = management.changed.subscribe();
+    let mut receiver = management.changed.subscribe();
+    // The present state comes at once.
+    receiver.mark_changed();
     let world = Arc::clone(&management.world);
     drop(management);
     let stream = stream::unfold((receiver, world), |(mut receiver, world)| async {
