@@ -21,7 +21,7 @@ mod server;
 mod turnstile;
 
 pub use error::{ApiError, ApiJson, MAX_JSON_BODY_BYTES};
-pub use limits::Limits;
+pub use limits::{DEFAULT_CONNECTIONS, DEFAULT_CONNECTIONS_PER_ADDRESS, Limits};
 pub use peer::Peer;
 pub use range::{ByteRange, RangeError, parse_range};
 pub use request_id::{RequestId, current_request_id};

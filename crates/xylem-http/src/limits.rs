@@ -2,6 +2,14 @@
 
 use std::time::Duration;
 
+/// Connections at once, in all, where nothing else is set: at up to 64 KiB each, half a gigabyte.
+pub const DEFAULT_CONNECTIONS: usize = 8192;
+
+/// Connections at once from one address, where nothing else is set. All the sites of an
+/// organisation may come from one, behind a router that translates addresses, each with a stream
+/// of events and a few calls; one address alone must not be able to use up all places.
+pub const DEFAULT_CONNECTIONS_PER_ADDRESS: usize = 4096;
+
 /// Limits of a listener. Every one has a value; none is infinite.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -26,8 +34,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 4096,
-            connections_per_address: 512,
+            connections: DEFAULT_CONNECTIONS,
+            connections_per_address: DEFAULT_CONNECTIONS_PER_ADDRESS,
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(10),
             header_bytes: 64 << 10,

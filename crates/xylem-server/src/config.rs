@@ -3,10 +3,12 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 use xylem_client::BaseUrl;
+use xylem_http::{DEFAULT_CONNECTIONS, DEFAULT_CONNECTIONS_PER_ADDRESS};
 
 /// The sample file, which is the manual: every setting with its default.
 pub const SAMPLE: &str = include_str!("../../../config/server.toml");
@@ -23,7 +25,14 @@ const MAX_CHECK_IN_SECONDS: u64 = 24 * 60 * 60;
 /// Characters of the organisation's name: what fits into a certificate.
 const MAX_ORGANIZATION_CHARS: usize = 64;
 
-const KEYS: [&str; 7] = [
+/// Fewest connections that a setting may allow: one server with a handful of parties.
+const MIN_CONNECTIONS: u64 = 16;
+
+/// Most connections that a setting may allow: what one process can have open at once on Linux
+/// without further settings of the system.
+const MAX_CONNECTIONS: u64 = 1_000_000;
+
+const KEYS: [&str; 9] = [
     "data",
     "listen",
     "public_url",
@@ -31,6 +40,8 @@ const KEYS: [&str; 7] = [
     "database_url",
     "database_url_file",
     "check_in_seconds",
+    "connections",
+    "connections_per_address",
 ];
 
 /// The settings, checked.
@@ -48,6 +59,10 @@ pub struct ServerConfig {
     pub database: DatabaseAddress,
     /// How often computers check in, in seconds.
     pub check_in_seconds: u64,
+    /// Connections at once, in all.
+    pub connections: usize,
+    /// Connections at once from one address.
+    pub connections_per_address: usize,
 }
 
 /// Where the database is.
@@ -88,6 +103,8 @@ impl Default for ServerConfig {
             organization: "Xylem".to_owned(),
             database: DatabaseAddress::InDataFolder,
             check_in_seconds: 60,
+            connections: DEFAULT_CONNECTIONS,
+            connections_per_address: DEFAULT_CONNECTIONS_PER_ADDRESS,
         }
     }
 }
@@ -117,7 +134,14 @@ impl ServerConfig {
             }),
             organization: reader.text("organization", default.organization, organization),
             database: reader.database(),
-            check_in_seconds: reader.check_in_seconds(default.check_in_seconds),
+            check_in_seconds: reader.number(
+                "check_in_seconds",
+                default.check_in_seconds,
+                MIN_CHECK_IN_SECONDS..=MAX_CHECK_IN_SECONDS,
+            ),
+            connections: reader.connections("connections", default.connections),
+            connections_per_address: reader
+                .connections("connections_per_address", default.connections_per_address),
         };
         match reader.problems.is_empty() {
             true => Ok(config),
@@ -196,22 +220,22 @@ impl Reader {
         }
     }
 
-    fn check_in_seconds(&mut self, default: u64) -> u64 {
-        let given = match self.table.get("check_in_seconds") {
+    fn number(&mut self, key: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let given = match self.table.get(key) {
             None => return default,
-            Some(value) => value.as_integer().and_then(|seconds| u64::try_from(seconds).ok()),
+            Some(value) => value.as_integer().and_then(|number| u64::try_from(number).ok()),
         };
-        let range = MIN_CHECK_IN_SECONDS..=MAX_CHECK_IN_SECONDS;
-        match given.filter(|seconds| range.contains(seconds)) {
-            Some(seconds) => seconds,
-            None => {
-                self.problems.push(format!(
-                    "`check_in_seconds`: give a number from {MIN_CHECK_IN_SECONDS} to \
-                     {MAX_CHECK_IN_SECONDS}"
-                ));
-                default
-            }
-        }
+        given.filter(|number| range.contains(number)).unwrap_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            self.problems.push(format!("`{key}`: give a number from {least} to {most}"));
+            default
+        })
+    }
+
+    fn connections(&mut self, key: &str, default: usize) -> usize {
+        let range = MIN_CONNECTIONS..=MAX_CONNECTIONS;
+        let given = self.number(key, default as u64, range);
+        usize::try_from(given).unwrap_or(default)
     }
 }
 
@@ -224,6 +248,8 @@ impl fmt::Debug for ServerConfig {
             .field("public_url", &self.public_url)
             .field("organization", &self.organization)
             .field("check_in_seconds", &self.check_in_seconds)
+            .field("connections", &self.connections)
+            .field("connections_per_address", &self.connections_per_address)
             .finish_non_exhaustive()
     }
 }
@@ -244,9 +270,9 @@ mod tests {
     fn all_problems_are_told_at_once() {
         let text = "data = 7\nlisten = \"here\"\npublic_url = \"http://a\"\ndatabase = \"x\"\n\
                     database_url = \"mysql://user:secret@host\"\ncheck_in_seconds = 1\n\
-                    organization = \"\"";
+                    organization = \"\"\nconnections = 0\nconnections_per_address = \"all\"";
         let error = ServerConfig::parse(text).unwrap_err();
-        assert_eq!(error.problems.len(), 7, "{error}");
+        assert_eq!(error.problems.len(), 9, "{error}");
         for word in ["`data`", "`listen`", "https://", "`database` is no", "check_in_seconds"] {
             assert!(error.to_string().contains(word), "{word}: {error}");
         }

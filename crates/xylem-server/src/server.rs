@@ -93,7 +93,12 @@ impl Server {
         let anchors = TrustAnchors::from_pem(loaded.authority.root_pem().as_bytes())?;
         let clock = Arc::clone(&environment.clock);
         let tls = server_config(&identity, &anchors, Arc::clone(&clock), ClientAuth::Optional)?;
-        let http = HttpServer::listen(&environment, config.listen, tls, Limits::default()).await?;
+        let limits = Limits {
+            connections: config.connections,
+            connections_per_address: config.connections_per_address,
+            ..Limits::default()
+        };
+        let http = HttpServer::listen(&environment, config.listen, tls, limits).await?;
         let client = client_config(&anchors, Some(&identity), clock)?;
         let closing = Shutdown::new();
         let wishes = DatabaseWishStore::new(database.clone(), environment.clone());

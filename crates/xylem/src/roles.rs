@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use xylem_api::enrollment::{InvitationKind, NewInvitation};
 use xylem_blobs::VerifyOnRead;
@@ -212,6 +213,17 @@ pub(crate) async fn distribution(
 fn start_role() {
     start_logging(LogFormat::Text, LOG_DEFAULT);
     start_metrics();
+    raise_open_files();
+}
+
+/// Lets this process have as many files open as the system allows it. Each connection is one, and
+/// the limit that a shell hands down (1024) is below what a server of a large tree needs.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays at {:?}", limit.current);
+    }
 }
 
 fn read_config(path: &Path) -> Result<ServerConfig, Failure> {
