@@ -181,6 +181,9 @@ pub struct Placement {
     pub name: FileName,
     /// The version asked about.
     pub version: u64,
+    /// Its size in bytes.
+    #[serde(default)]
+    pub size: u64,
     /// On how many servers it is present.
     pub present: u64,
     /// On how many it should be.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use xylem_model::{Stamp, Timestamp, TokenId};
+use xylem_model::{FileKind, FileName, Stamp, Timestamp, TokenId};
 
 /// `GET /v1/status`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -19,6 +19,36 @@ pub struct Status {
     pub now: Timestamp,
     /// Whether a restore waits for `xylem server confirm-restore`; until then nothing is removed.
     pub restore_unconfirmed: bool,
+}
+
+/// One server-sent event of `GET /v1/events`; the event's name is the value of `event`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum ServerEvent {
+    /// Copies of files have moved on: look at their placement again. At most four a second.
+    Placements {
+        /// Which files; the newest versions only.
+        files: Vec<ChangedFile>,
+        /// Whether others may have changed too: look again at everything that matters to you.
+        all: bool,
+    },
+    /// The catalogue, the servers or their tree changed.
+    State {
+        /// The newest state.
+        #[schema(value_type = Object)]
+        stamp: Stamp,
+    },
+}
+
+/// A file that a [`ServerEvent`] speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangedFile {
+    /// Its kind.
+    #[schema(value_type = String)]
+    pub kind: FileKind,
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: FileName,
 }
 
 /// What a token may do.

@@ -278,16 +278,19 @@ impl AdminClient {
         }
     }
 
-    /// Opens the stream of [`StateChanged`](xylem_api::control::StateChanged).
-    pub async fn events(&self) -> Result<EventStream, ClientError> {
-        let request = Request::builder()
+    /// Opens the stream of [`ServerEvent`](xylem_api::server::ServerEvent); one that goes on after
+    /// the event with the id `after`.
+    pub async fn events(&self, after: Option<&str>) -> Result<EventStream, ClientError> {
+        let mut request = Request::builder()
             .uri("/v1/events")
-            .header(header::AUTHORIZATION, self.authorization.clone())
-            .body(empty_body())
-            .map_err(|e| ClientError::Protocol {
-                server: self.server.clone(),
-                reason: e.to_string(),
-            })?;
+            .header(header::AUTHORIZATION, self.authorization.clone());
+        if let Some(after) = after {
+            request = request.header("last-event-id", after);
+        }
+        let request = request.body(empty_body()).map_err(|e| ClientError::Protocol {
+            server: self.server.clone(),
+            reason: e.to_string(),
+        })?;
         Ok(EventStream::new(self.transport.send(&self.server, request).await?.into_body()))
     }
 

@@ -14,11 +14,12 @@ pub struct EventStream {
     body: BodyReader,
     buffer: BytesMut,
     data: String,
+    last_id: Option<String>,
 }
 
 impl EventStream {
     pub(crate) fn new(body: BodyReader) -> Self {
-        Self { body, buffer: BytesMut::new(), data: String::new() }
+        Self { body, buffer: BytesMut::new(), data: String::new(), last_id: None }
     }
 
     /// The next event's data as JSON; none when the server ends the stream.
@@ -40,6 +41,11 @@ impl EventStream {
         }
     }
 
+    /// The id of the last event that had one: what to go on from after a break.
+    pub fn last_id(&self) -> Option<&str> {
+        self.last_id.as_deref()
+    }
+
     fn take_line(&mut self) -> Option<String> {
         let end = self.buffer.iter().position(|byte| *byte == b'\n')?;
         let line = self.buffer.split_to(end + 1);
@@ -56,6 +62,9 @@ impl EventStream {
                 self.data.push('\n');
             }
             self.data.push_str(data.strip_prefix(' ').unwrap_or(data));
+        }
+        if let Some(id) = line.strip_prefix("id:") {
+            self.last_id = Some(id.strip_prefix(' ').unwrap_or(id).to_owned());
         }
         None
     }

@@ -165,6 +165,25 @@ impl Database {
         rows.into_iter().map(Version::try_from).collect()
     }
 
+    /// Kind and name of the live files whose newest version has one of these contents; at most
+    /// [`MAX_PAGE`](crate::MAX_PAGE) contents are looked for.
+    pub async fn files_of_contents(
+        &self,
+        contents: &[ContentId],
+    ) -> Result<Vec<(FileKind, FileName)>, DbError> {
+        let looked_for = usize::try_from(convert::MAX_PAGE).unwrap_or(usize::MAX);
+        let wanted: Vec<Vec<u8>> =
+            contents.iter().take(looked_for).map(|it| it.as_bytes().to_vec()).collect();
+        let rows = query!(self, "looking up files by their content", |db| {
+            let files = live_files().filter(version::Column::ContentId.is_in(wanted.clone()));
+            Ok(files.order_by_asc(file::Column::LiveKey).all(db).await?)
+        })?;
+        let named = |(file, _): (file::Model, _)| {
+            Ok((parsed("file's kind", &file.kind)?, parsed("file's name", &file.name)?))
+        };
+        rows.into_iter().map(named).collect()
+    }
+
     /// Deletes a file: it is wanted nowhere from now on. It can be restored until
     /// [`purge_deleted`](Self::purge_deleted) forgets it.
     pub async fn delete_file(

@@ -9,6 +9,7 @@ use sea_orm_migration::prelude::*;
 mod m0001_initial;
 mod m0002_priority;
 mod m0003_parents;
+mod m0004_rate;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_initial::Initial),
             Box::new(m0002_priority::AddPriority),
             Box::new(m0003_parents::AddParents),
+            Box::new(m0004_rate::AddRate),
         ]
     }
 }

@@ -15,7 +15,7 @@ use crate::transaction::{Outcome, query, report};
 use crate::words::words;
 use crate::{Database, DbError};
 
-/// Rows written or deleted by one statement: ten values each, well below every backend's limit of
+/// Rows written or deleted by one statement: eleven values each, well below every backend's limit of
 /// values in a statement.
 const BATCH: usize = 500;
 
@@ -46,6 +46,8 @@ pub struct PlacementReport {
     pub state: PlacementState,
     /// Bytes that have arrived.
     pub bytes: u64,
+    /// Bytes per second at which they arrive, while they do.
+    pub rate: Option<u64>,
     /// When it was last verified.
     pub verified: Option<Timestamp>,
     /// Why it failed.
@@ -190,6 +192,7 @@ fn row(
         content_id: report.content.as_bytes().to_vec(),
         state: report.state.as_str().into(),
         bytes: int("bytes", report.bytes)?,
+        rate: report.rate.map(|rate| int("rate", rate)).transpose()?,
         verified_at: report.verified.map(Timestamp::unix_ms),
         reason: report.reason.as_deref().map(clip),
         next_try: report.next_try.map(Timestamp::unix_ms),
@@ -204,6 +207,7 @@ async fn upsert(tx: &DatabaseTransaction, rows: &[&Model]) -> Outcome<()> {
     replace.update_columns([
         Column::State,
         Column::Bytes,
+        Column::Rate,
         Column::VerifiedAt,
         Column::Reason,
         Column::NextTry,
@@ -250,6 +254,7 @@ impl TryFrom<Model> for Placement {
             content: ContentId::from_bytes(bytes32("content id", &row.content_id)?),
             state: parsed("placement's state", &row.state)?,
             bytes: uint("bytes", row.bytes)?,
+            rate: row.rate.map(|rate| uint("rate", rate)).transpose()?,
             verified: moment(row.verified_at),
             reason: row.reason,
             next_try: moment(row.next_try),

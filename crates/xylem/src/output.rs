@@ -49,18 +49,29 @@ impl Output {
         Ok(self.bars.suspend(|| writeln!(std::io::stdout(), "{text}"))?)
     }
 
-    /// A progress bar over bytes; hidden where standard error is no terminal.
+    /// A progress bar over bytes that pass through here, with their measured rate; hidden where
+    /// standard error is no terminal.
     pub(crate) fn bar(&self, label: &str, bytes: u64) -> ProgressBar {
+        let style =
+            "{prefix:28} [{bar:32}] {bytes:>10} / {total_bytes:10} {bytes_per_sec:>12} {eta:>4}";
+        self.styled_bar(style, label, bytes)
+    }
+
+    /// A progress bar over the bytes of a copy elsewhere; its message is what the server says.
+    pub(crate) fn copy_bar(&self, server: &str, bytes: u64) -> ProgressBar {
+        let style = "{prefix:20} [{bar:24}] {bytes:>10} / {total_bytes:10} {msg}";
+        self.styled_bar(style, server, bytes)
+    }
+
+    fn styled_bar(&self, style: &str, label: &str, bytes: u64) -> ProgressBar {
         if !std::io::stderr().is_terminal() {
             return ProgressBar::hidden();
         }
         let bar = self.bars.add(ProgressBar::new(bytes));
-        let style =
-            "{msg:28} [{bar:32}] {bytes:>10} / {total_bytes:10} {bytes_per_sec:>12} {eta:>4}";
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_message(label.to_owned());
+        bar.set_prefix(label.to_owned());
         bar
     }
 }

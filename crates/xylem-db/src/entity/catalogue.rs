@@ -120,6 +120,7 @@ table! {
         pub(crate) updated_at: i64,
         pub(crate) epoch: i64,
         pub(crate) generation: i64,
+        pub(crate) rate: Option<i64>,
     }
 }
 

@@ -74,6 +74,7 @@ fn present(n: u32, stamp: xylem_model::Stamp) -> PlacementReport {
         content: xylem_model::ContentId::of(&n.to_be_bytes()),
         state: PlacementState::Present,
         bytes: u64::from(n),
+        rate: None,
         verified: Some(at(-1)),
         reason: None,
         next_try: None,
@@ -205,7 +206,7 @@ fn as_an_older_program_wrote_it(text: &str) -> String {
     while let Some(line) = lines.next() {
         let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
         if let Some(row) = value.get_mut("row").and_then(|row| row.as_object_mut()) {
-            for added in ["parent_policy", "priority"] {
+            for added in ["parent_policy", "priority", "rate"] {
                 row.remove(added);
             }
         }

@@ -42,6 +42,7 @@ async fn deadlocks_are_tried_again(bench: Bench) {
         content,
         state: PlacementState::Present,
         bytes: 1,
+        rate: None,
         verified: None,
         reason: None,
         next_try: None,

@@ -209,6 +209,7 @@ fn placement(content: ContentId, state: PlacementState) -> PlacementReport {
         content,
         state,
         bytes: 4,
+        rate: None,
         verified: Some(at(7)),
         reason: None,
         next_try: None,
@@ -225,12 +226,16 @@ pub(crate) async fn placements_follow_the_reports(bench: Bench) {
         next_try: Some(at(500)),
         ..placement(two, PlacementState::Failed)
     };
-    let report = [placement(one, PlacementState::Transferring), failed];
+    let arriving =
+        PlacementReport { rate: Some(1 << 40), ..placement(one, PlacementState::Transferring) };
+    let report = [arriving.clone(), failed];
     db.report_placements(a, &report, false, at(10)).await.unwrap();
     db.report_placements(b, &[placement(one, PlacementState::Present)], false, at(10))
         .await
         .unwrap();
     assert_eq!(db.servers_holding(one).await.unwrap(), [b]);
+    let of_one = db.placements_of_content(one).await.unwrap();
+    assert!(of_one.iter().any(|known| known.report == arriving), "{of_one:?}");
 
     let present = placement(one, PlacementState::Present);
     db.report_placements(a, &[present], false, at(20)).await.unwrap();

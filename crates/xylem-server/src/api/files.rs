@@ -14,12 +14,13 @@ use xylem_model::{DistributionServerId, FileKind, FileName};
 use xylem_sync::{FileFacts, ServerFacts, should_hold};
 use xylem_trust::DigestSource;
 
+use super::placement::server_placement;
 use crate::app::App;
 use crate::extract::{ApiPath, ApiQuery};
 use crate::failure::Failure;
 use crate::names::Names;
 use crate::permission::Caller;
-use crate::wish::{api_placement, digest_source};
+use crate::wish::digest_source;
 
 /// Which page of which files.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -120,19 +121,20 @@ pub(super) async fn placement(
 ) -> Result<Json<Placement>, Failure> {
     let live = app.live_file(&file).await?;
     let known = app.database.placements_of_content(live.version.content).await?;
-    let servers = app.database.distribution_servers().await?;
+    let (servers, now) = (app.database.distribution_servers().await?, app.now());
     let rows: Vec<ServerPlacement> = servers
         .into_iter()
         .filter(|server| wanted_on(server, &live))
         .map(|server| {
             let known = known.iter().find(|known| known.server == server.id);
-            server_placement(server.name, known)
+            server_placement(server.name, known, live.version.size, now)
         })
         .collect();
     let present = rows.iter().filter(|row| row.state == PlacementState::Present).count() as u64;
     Ok(Json(Placement {
         name: live.file.name,
         version: u64::from(live.version.number),
+        size: live.version.size,
         present,
         wanted: rows.len() as u64,
         servers: rows,
@@ -211,31 +213,6 @@ fn wanted_on(server: &DistributionServer, live: &LiveFile) -> bool {
         site: live.file.site,
     };
     should_hold(&server, &file)
-}
-
-fn server_placement(server: String, known: Option<&xylem_db::Placement>) -> ServerPlacement {
-    match known.map(|known| &known.report) {
-        None => ServerPlacement {
-            server,
-            state: PlacementState::Wanted,
-            bytes: 0,
-            rate: None,
-            seconds_left: None,
-            verified_at: None,
-            reason: None,
-            next_try: None,
-        },
-        Some(report) => ServerPlacement {
-            server,
-            state: api_placement(report.state),
-            bytes: report.bytes,
-            rate: None,
-            seconds_left: None,
-            verified_at: report.verified,
-            reason: report.reason.clone(),
-            next_try: report.next_try,
-        },
-    }
 }
 
 /// A version as callers see it.

@@ -8,11 +8,13 @@ mod agents;
 mod audit;
 mod computers;
 mod enrollment;
+mod events;
 mod files;
 mod invitations;
 mod names;
 mod orders;
 mod pages;
+mod placement;
 mod restore;
 mod servers;
 mod status;
@@ -51,7 +53,7 @@ pub(crate) fn routes() -> Routes<App> {
         .add(Permission::Public, routes!(enrollment::enroll_computer))
         .add(Permission::Public, routes!(enrollment::renew))
         .add(ANY_SCOPE, routes!(status::status))
-        .add(READ_FILES, routes!(status::events))
+        .add(READ_FILES, routes!(events::events))
         .add(READ_FILES, routes!(status::changes))
         .add(READ, routes!(status::jobs))
         .add(READ, routes!(audit::audit))

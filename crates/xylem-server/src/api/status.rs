@@ -1,16 +1,12 @@
-//! How the server is, and what changes.
-
-use std::convert::Infallible;
+//! How the server is, and held polls for changes.
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::sse::{Event, Sse};
-use futures_util::Stream;
 use xylem_api::control::StateChanged;
 use xylem_api::server::Status;
 
 use crate::app::App;
-use crate::control::{LongPoll, event_stream, wait_for_change};
+use crate::control::{LongPoll, wait_for_change};
 use crate::extract::ApiQuery;
 use crate::failure::Failure;
 use crate::jobs::JobStatus;
@@ -28,18 +24,6 @@ pub(super) async fn status(State(app): State<App>) -> Result<Json<Status>, Failu
         now: app.now(),
         restore_unconfirmed: app.database.restore_unconfirmed().await?,
     }))
-}
-
-/// Streams `state` events, each a `StateChanged`: the present state at once, then every change.
-#[utoipa::path(
-    get, path = "/v1/events", tag = "server",
-    responses((status = 200, description = "A stream of `state` events.",
-        content_type = "text/event-stream", body = StateChanged))
-)]
-pub(super) async fn events(
-    State(app): State<App>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
-    event_stream(&app.control, None).await
 }
 
 /// Answers with the newest state as soon as it differs from the caller's, or after the wait: for

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use utoipa::IntoParams;
 use xylem_api::control::StateChanged;
-use xylem_model::{Party, Stamp};
+use xylem_model::{DistributionServerId, Stamp};
 
 use super::ControlService;
 use crate::extract::ApiQuery;
@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::permission::Caller;
 
 /// A comment is sent this often, so that both sides notice a dead connection.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The longest a long poll waits: below the idle limit of common proxies.
 const MAX_WAIT: Duration = Duration::from_secs(50);
@@ -34,8 +34,20 @@ pub(super) async fn events(
     State(service): State<ControlService>,
     caller: Caller,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
-    let party = Party::DistributionServer(caller.distribution_server()?);
-    event_stream(&service, Some(party)).await
+    let server = caller.distribution_server()?;
+    let mut newest = service.newest();
+    service.refresh().await?;
+    // What is there counts as seen only once the stream has sent it.
+    newest.mark_changed();
+    let following = Following { service, newest, server };
+    let stream = futures_util::stream::unfold(following, async |mut following| {
+        let stamp = following.next().await?;
+        // A struct of two numbers always has a JSON form.
+        let event = Event::default().event("state").json_data(StateChanged { stamp }).ok()?;
+        Some((Ok(event), following))
+    });
+    let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("heartbeat");
+    Ok(Sse::new(stream).keep_alive(heartbeat))
 }
 
 /// How long to wait for which change.
@@ -84,43 +96,21 @@ pub(crate) async fn wait_for_change(
     Ok(StateChanged { stamp })
 }
 
-/// The event stream; that of a party ends when it is removed.
-pub(crate) async fn event_stream(
-    service: &ControlService,
-    party: Option<Party>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<>>, Failure> {
-    let mut newest = service.newest();
-    service.refresh().await?;
-    // What is there counts as seen only once the stream has sent it.
-    newest.mark_changed();
-    let following = Following { service: service.clone(), newest, party };
-    let stream = futures_util::stream::unfold(following, async |mut following| {
-        let stamp = following.next().await?;
-        // A struct of two numbers always has a JSON form.
-        let event = Event::default().event("state").json_data(StateChanged { stamp }).ok()?;
-        Some((Ok(event), following))
-    });
-    let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("heartbeat");
-    Ok(Sse::new(stream).keep_alive(heartbeat))
-}
-
+/// An open stream; it ends when its server is removed.
 struct Following {
     service: ControlService,
     newest: watch::Receiver<Stamp>,
-    party: Option<Party>,
+    server: DistributionServerId,
 }
 
 impl Following {
-    /// The next state; none once the party is removed or the server stops.
+    /// The next state; none once the server is removed or this program stops.
     async fn next(&mut self) -> Option<Stamp> {
         tokio::select! {
             changed = self.newest.changed() => changed.ok()?,
             () = self.service.shutdown().begun() => return None,
         }
         let stamp = *self.newest.borrow_and_update();
-        match self.party {
-            Some(party) if !self.service.is_member(party).await => None,
-            _ => Some(stamp),
-        }
+        self.service.is_member_at(self.server, stamp).await.then_some(stamp)
     }
 }

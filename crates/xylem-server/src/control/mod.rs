@@ -10,10 +10,12 @@
 //!   wakes at once. A change made elsewhere is found by asking the store now and then: nothing
 //!   depends on having been woken.
 
+mod copies;
 mod descriptors;
 mod documents;
 mod events;
 mod links;
+mod members;
 mod report;
 mod uploads;
 
@@ -28,16 +30,18 @@ use utoipa_axum::routes;
 use xylem_api::error::ErrorCode;
 use xylem_http::{ApiError, Peer};
 use xylem_model::{FileId, Party, Stamp};
-use xylem_runtime::{Environment, Shutdown};
+use xylem_runtime::{Environment, Shutdown, random_array};
 use xylem_trust::{Descriptor, SigningKey, TrustStore};
 
 use crate::failure::Failure;
 use crate::permission::{Caller, Gatekeeper, Permission, Routes, require_party};
 use crate::wish::{Standing, WishError, WishStore};
 
+pub(crate) use copies::{ChangedCopies, CopyLog};
 pub(crate) use documents::DOCUMENT_LIFETIME;
 use documents::Documents;
-pub(crate) use events::{LongPoll, event_stream, wait_for_change};
+pub(crate) use events::{HEARTBEAT, LongPoll, wait_for_change};
+use members::Members;
 
 /// The management server's side of the control link. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -52,7 +56,9 @@ struct Inner {
     trust: RwLock<TrustStore>,
     newest: watch::Sender<Stamp>,
     documents: tokio::sync::Mutex<Documents>,
+    members: tokio::sync::Mutex<Members>,
     unlisted: Mutex<BTreeMap<(FileId, u64), Unlisted>>,
+    copies: CopyLog,
     shutdown: Shutdown,
 }
 
@@ -75,6 +81,7 @@ impl ControlService {
         trust: TrustStore,
         shutdown: Shutdown,
     ) -> Self {
+        let life = u64::from_le_bytes(random_array(&*environment.rng));
         let inner = Inner {
             environment,
             store,
@@ -82,7 +89,9 @@ impl ControlService {
             trust: RwLock::new(trust),
             newest: watch::Sender::new(Stamp::default()),
             documents: tokio::sync::Mutex::default(),
+            members: tokio::sync::Mutex::default(),
             unlisted: Mutex::default(),
+            copies: CopyLog::new(life),
             shutdown,
         };
         Self { inner: Arc::new(inner) }
@@ -108,6 +117,11 @@ impl ControlService {
     /// The newest state, to be waited on.
     pub fn newest(&self) -> watch::Receiver<Stamp> {
         self.inner.newest.subscribe()
+    }
+
+    /// Which copies changed lately.
+    pub(crate) fn copies(&self) -> &CopyLog {
+        &self.inner.copies
     }
 
     /// The trust document in force.
@@ -150,11 +164,6 @@ impl ControlService {
 
     pub(crate) fn shutdown(&self) -> &Shutdown {
         &self.inner.shutdown
-    }
-
-    /// Whether a party may go on with what it does.
-    pub(crate) async fn is_member(&self, party: Party) -> bool {
-        matches!(self.inner.store.standing(party).await, Ok(Standing::Member))
     }
 
     fn store(&self) -> &dyn WishStore {

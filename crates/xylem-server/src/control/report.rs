@@ -48,6 +48,11 @@ pub(super) async fn report(
     };
     let (store, copies) = (service.store(), &report.copies);
     store.note_report(server, &news, copies, report.full, now).await?;
+    match report.full {
+        // It also takes back what it does not name.
+        true => service.copies().note_all(),
+        false => service.copies().note(copies.iter().map(|copy| copy.content)),
+    }
     service.rise_above(report.applied, now).await?;
     service.take_unlisted(&report.unlisted, now).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -69,7 +69,7 @@ async fn events_tell_the_present_state_at_once_and_each_change_when_it_happens()
     let harness = Harness::start().await;
     let root = harness.server("root").await;
     let mut events = root.control.events().await.unwrap();
-    let mut admin_events = harness.admin().events().await.unwrap();
+    let mut admin_events = harness.admin().events(None).await.unwrap();
     let present = harness.admin().status().await.unwrap().stamp;
     let first: StateChanged = events.next().await.unwrap().unwrap();
     assert_eq!(first.stamp, present);

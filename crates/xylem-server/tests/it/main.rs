@@ -12,6 +12,7 @@ mod agents;
 mod control;
 mod document;
 mod enrollment;
+mod events;
 mod harness;
 mod ingest;
 mod memory;

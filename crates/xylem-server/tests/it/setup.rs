@@ -119,7 +119,7 @@ async fn a_server_starts_again_with_what_it_had() {
 #[tokio::test]
 async fn stopping_ends_open_event_streams_at_once() {
     let harness = Harness::start().await;
-    let mut events = harness.admin().events().await.unwrap();
+    let mut events = harness.admin().events(None).await.unwrap();
     events.next::<serde_json::Value>().await.unwrap().unwrap();
     let stopped = tokio::spawn(harness.stop());
     assert_eq!(events.next::<serde_json::Value>().await.unwrap(), None);

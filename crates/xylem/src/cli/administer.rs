@@ -99,10 +99,13 @@ pub enum FileCommand {
         /// Its name
         name: String,
     },
-    /// Where copies are
+    /// Where copies are, and how far the others have come
     Placement {
         /// Its name
         name: String,
+        /// Print it again with each change, until interrupted
+        #[arg(long)]
+        watch: bool,
     },
     /// Wait until copies are where they should be
     Wait {

@@ -153,6 +153,7 @@ mod tests {
             "package delete n",
             "package restore n",
             "package placement n",
+            "package placement n --watch",
             "package wait n --on all --timeout 60s",
             "package wait n --on s1 s2",
             "app list",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use xylem_api::catalogue::{File, FileDetail, Placement, PlacementState, Upload, UploadState};
 use xylem_model::{ByteSize, FileKind};
 
-use super::wait_for_copies;
+use super::{placement, wait_for_copies};
 use crate::Failure;
 use crate::access::Access;
 use crate::cli::{FileCommand, UploadOptions};
@@ -41,8 +41,8 @@ pub(crate) async fn run(
             let file = admin.restore_file(kind, &name).await?;
             output.value(&file, |file| list(std::slice::from_ref(file)))
         }
-        FileCommand::Placement { name } => {
-            output.value(&admin.placement(kind, &name).await?, placement)
+        FileCommand::Placement { name, watch } => {
+            placement::show(kind, &name, watch, access, output).await
         }
         FileCommand::Wait { name, on, timeout } => {
             let all = on.iter().any(|server| server == "all");
@@ -55,7 +55,7 @@ pub(crate) async fn run(
                 placement.wanted > 0 && asked.all(|server| server.state == PlacementState::Present)
             };
             let reached = wait_for_copies(access, output, kind, &name, timeout, enough).await?;
-            output.value(&reached, placement)
+            output.value(&reached, placement::in_words)
         }
     }
 }
@@ -179,42 +179,4 @@ fn detail(it: &FileDetail) -> String {
         .collect();
     text.push('\n');
     text + &table(&["VERSION", "SIZE", "PRIORITY", "PUBLISHED", "BLAKE3"], &rows)
-}
-
-/// The word for a copy's state.
-pub(super) const fn state_word(state: PlacementState) -> &'static str {
-    match state {
-        PlacementState::Failed => "failed",
-        PlacementState::Present => "present",
-        PlacementState::Queued => "queued",
-        PlacementState::Transferring => "transferring",
-        PlacementState::Verifying => "verifying",
-        PlacementState::Wanted => "wanted",
-    }
-}
-
-fn placement(placement: &Placement) -> String {
-    let rows: Vec<Vec<String>> = placement
-        .servers
-        .iter()
-        .map(|server| {
-            let remark = match (&server.reason, server.next_try, server.verified_at) {
-                (Some(reason), Some(next), _) => format!("{reason}; next try {next}"),
-                (Some(reason), None, _) => reason.clone(),
-                (None, _, Some(at)) => format!("verified {at}"),
-                (None, _, None) => "-".to_owned(),
-            };
-            vec![
-                server.server.clone(),
-                state_word(server.state).to_owned(),
-                ByteSize(server.bytes).to_string(),
-                remark,
-            ]
-        })
-        .collect();
-    let head = format!(
-        "{}, version {}: on {} of {} distribution servers\n\n",
-        placement.name, placement.version, placement.present, placement.wanted
-    );
-    head + &table(&["SERVER", "STATE", "BYTES", "REMARK"], &rows)
 }

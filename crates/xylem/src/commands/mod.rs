@@ -2,7 +2,9 @@
 
 mod computers;
 mod files;
+mod follow;
 mod names;
+mod placement;
 mod servers;
 mod status;
 mod wait;

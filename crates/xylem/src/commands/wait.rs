@@ -4,16 +4,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use xylem_api::catalogue::{Placement, PlacementState, ServerPlacement};
 use xylem_model::FileKind;
 
+use super::follow::Changes;
+use super::placement::{in_short, state_word};
 use crate::Failure;
 use crate::access::Access;
 use crate::output::Output;
-
-/// How often copies are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Waits until `enough` says that the placement is, showing a bar for each server.
 pub(crate) async fn wait_for_copies(
@@ -24,38 +23,37 @@ pub(crate) async fn wait_for_copies(
     limit: Duration,
     enough: impl Fn(&Placement) -> bool,
 ) -> Result<Placement, Failure> {
-    let size = access.admin.file(kind, name).await?.file.current.size;
     let end = Instant::now() + limit;
+    let mut changes = Changes::of(&access.admin, kind, name);
     let mut bars: HashMap<String, ProgressBar> = HashMap::new();
     loop {
         let placement = access.admin.placement(kind, name).await?;
         for server in &placement.servers {
             let bar = bars
                 .entry(server.server.clone())
-                .or_insert_with(|| output.bar(&server.server, size));
-            show(bar, server, size);
+                .or_insert_with(|| output.copy_bar(&server.server, placement.size));
+            show(bar, server, placement.size);
         }
         if enough(&placement) {
             return Ok(placement);
         }
-        if Instant::now() >= end {
+        if timeout_at(end, changes.next()).await.is_err() {
             for bar in bars.values() {
                 bar.abandon();
             }
             return Err(Failure::new(still_missing(&placement, limit)));
         }
-        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
 fn show(bar: &ProgressBar, server: &ServerPlacement, size: u64) {
-    if server.state == PlacementState::Present {
-        if !bar.is_finished() {
-            bar.set_position(size);
-            bar.finish();
-        }
-    } else {
-        bar.set_position(server.bytes);
+    // A next version while waiting has another size.
+    bar.set_length(size);
+    bar.set_position(server.bytes);
+    bar.set_message(in_short(server));
+    if server.state == PlacementState::Present && !bar.is_finished() {
+        bar.set_position(size);
+        bar.abandon();
     }
 }
 
@@ -66,7 +64,7 @@ fn still_missing(placement: &Placement, limit: Duration) -> String {
         .filter(|server| server.state != PlacementState::Present)
         .map(|server| match &server.reason {
             Some(reason) => format!("{} ({reason})", server.server),
-            None => format!("{} ({})", server.server, super::files::state_word(server.state)),
+            None => format!("{} ({})", server.server, state_word(server.state)),
         })
         .collect();
     format!(
