@@ -5,7 +5,8 @@
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, IntoActiveModel,
-    JoinType, QueryFilter, QueryOrder, QuerySelect, RelationDef, SelectTwo, Set, sea_query::Expr,
+    JoinType, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationDef, SelectTwo, Set,
+    sea_query::Expr,
 };
 use serde_json::{Value, json};
 use xylem_model::{
@@ -133,6 +134,13 @@ impl Database {
             Ok(page.all(db).await?)
         })?;
         rows.into_iter().map(live_file).collect()
+    }
+
+    /// How many live files there are, of all kinds.
+    pub async fn count_files(&self) -> Result<u64, DbError> {
+        query!(self, "counting files", |db| {
+            Ok(file::Entity::find().filter(file::Column::DeletedAt.is_null()).count(db).await?)
+        })
     }
 
     /// Deleted files that can still be restored, last deleted first; at most

@@ -1,11 +1,12 @@
 //! What is where, as the distribution servers report it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect, sea_query::OnConflict,
 };
+use uuid::Uuid;
 use xylem_model::{ContentId, DistributionServerId, Stamp, Timestamp};
 
 use crate::convert::{self, bytes32, clip, int, moment, parsed, uint};
@@ -141,38 +142,46 @@ impl Database {
         Ok(rows.into_iter().map(|row| DistributionServerId::from_uuid(row.server_id)).collect())
     }
 
-    /// On how many servers a content is in each state.
-    pub async fn placement_counts(
+    /// The servers that hold a verified copy of each of these contents; at most
+    /// [`MAX_PAGE`](crate::MAX_PAGE) contents are looked for.
+    pub async fn holders(
         &self,
-        content: ContentId,
-    ) -> Result<BTreeMap<PlacementState, u64>, DbError> {
-        self.counts(is_content(content)).await
+        contents: &[ContentId],
+    ) -> Result<HashMap<ContentId, Vec<DistributionServerId>>, DbError> {
+        let looked_for = usize::try_from(convert::MAX_PAGE).unwrap_or(usize::MAX);
+        let wanted: Vec<Vec<u8>> =
+            contents.iter().take(looked_for).map(|it| it.as_bytes().to_vec()).collect();
+        let rows: Vec<(Vec<u8>, Uuid)> = query!(self, "listing the holders of contents", |db| {
+            let present = Column::State.eq(PlacementState::Present.as_str());
+            let holders = Entity::find()
+                .select_only()
+                .column(Column::ContentId)
+                .column(Column::ServerId)
+                .filter(Column::ContentId.is_in(wanted.clone()))
+                .filter(present);
+            Ok(holders.order_by_asc(Column::ServerId).into_tuple().all(db).await?)
+        })?;
+        let mut holders: HashMap<ContentId, Vec<DistributionServerId>> = HashMap::new();
+        for (content, server) in rows {
+            let content = ContentId::from_bytes(bytes32("content id", &content)?);
+            holders.entry(content).or_default().push(DistributionServerId::from_uuid(server));
+        }
+        Ok(holders)
     }
 
-    /// How many contents are in each state on a server.
-    pub async fn server_placement_counts(
-        &self,
-        server: DistributionServerId,
-    ) -> Result<BTreeMap<PlacementState, u64>, DbError> {
-        self.counts(Column::ServerId.eq(server.uuid())).await
-    }
-
-    async fn counts(
-        &self,
-        condition: sea_orm::sea_query::Expr,
-    ) -> Result<BTreeMap<PlacementState, u64>, DbError> {
-        let rows: Vec<(String, i64)> = query!(self, "counting placements", |db| {
+    /// How many contents each server holds, verified.
+    pub async fn present_counts(&self) -> Result<HashMap<DistributionServerId, u64>, DbError> {
+        let rows: Vec<(Uuid, i64)> = query!(self, "counting copies by server", |db| {
             let counts = Entity::find()
                 .select_only()
-                .column(Column::State)
+                .column(Column::ServerId)
                 .column_as(Column::State.count(), "count")
-                .filter(condition.clone())
-                .group_by(Column::State);
+                .filter(Column::State.eq(PlacementState::Present.as_str()))
+                .group_by(Column::ServerId);
             Ok(counts.into_tuple().all(db).await?)
         })?;
-        let count = |(state, count): (String, i64)| {
-            Ok((parsed("placement's state", &state)?, uint("count", count)?))
-        };
+        let count =
+            |(server, count)| Ok((DistributionServerId::from_uuid(server), uint("count", count)?));
         rows.into_iter().map(count).collect()
     }
 }

@@ -133,8 +133,8 @@ impl Tree {
         }
         // The root was named, or comes in as soon as one way up has ended.
         let named = self.parents(id).len();
-        let root = self.root();
-        if let Some(place) = sources.iter().skip(named).position(|source| Some(*source) == root) {
+        let is_root = |source: &DistributionServerId| self.parents(*source).is_empty();
+        if let Some(place) = sources.iter().skip(named).position(is_root) {
             let root = sources.remove(named + place);
             sources.push(root);
         }

@@ -83,6 +83,11 @@ pub(crate) async fn files_are_listed_in_pages(bench: Bench) {
         names.extend(page.iter().map(|live| live.file.name.to_string()));
     }
     assert_eq!(names, ["A.pkg", "B.pkg", "d.pkg", "e.ipa"]);
+    assert_eq!(db.count_files().await.unwrap(), 4, "deleted ones do not count");
+    let contents = [ContentId::of(b"app"), ContentId::of(b"c.pkg"), ContentId::of(b"B.pkg")];
+    let found = db.files_of_contents(&contents).await.unwrap();
+    let expected = [(FileKind::Package, name("B.pkg")), (FileKind::App, name("e.ipa"))];
+    assert_eq!(found, expected, "live files by name");
     let apps = db.list_files(Some(FileKind::App), None, 9).await.unwrap();
     assert_eq!(apps.len(), 1);
     assert_eq!(apps[0].file.name, app.name);

@@ -1,6 +1,6 @@
 //! Distribution servers, their tree, and placements.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use xylem_db::{
     DbError, NewDistributionServer, PlacementReport, PlacementState, ServerChange, ServerReport,
@@ -244,11 +244,10 @@ pub(crate) async fn placements_follow_the_reports(bench: Bench) {
     assert_eq!(of_two.len(), 1);
     assert_eq!(of_two[0].report.reason.as_deref(), Some("no space left"));
     assert_eq!(of_two[0].report.next_try, Some::<Timestamp>(at(500)));
-    let counts = db.server_placement_counts(a).await.unwrap();
-    let expected = BTreeMap::from([(PlacementState::Present, 1), (PlacementState::Failed, 1)]);
-    assert_eq!(counts, expected);
-    let counts = db.placement_counts(one).await.unwrap();
-    assert_eq!(counts, BTreeMap::from([(PlacementState::Present, 2)]));
+    let counts = db.present_counts().await.unwrap();
+    assert_eq!(counts, HashMap::from([(a, 1), (b, 1)]), "what failed is not counted");
+    let holders = db.holders(&[one, two]).await.unwrap();
+    assert_eq!(holders, HashMap::from([(one, vec![a, b])]));
 
     // A full report drops what it does not name, of that server only.
     db.report_placements(a, &[placement(two, PlacementState::Present)], true, at(30))

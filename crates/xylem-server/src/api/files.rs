@@ -1,5 +1,7 @@
 //! Files: what there is, where it is, and where to fetch it.
 
+use std::collections::{HashMap, HashSet};
+
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -10,7 +12,7 @@ use xylem_api::catalogue::{
     File, FileDetail, FilePage, FileVersion, Placement, PlacementState, ServerPlacement, Sources,
 };
 use xylem_db::{DistributionServer, LiveFile, Version};
-use xylem_model::{DistributionServerId, FileKind, FileName};
+use xylem_model::{ContentId, DistributionServerId, FileKind, FileName};
 use xylem_sync::{FileFacts, ServerFacts, should_hold};
 use xylem_trust::DigestSource;
 
@@ -48,10 +50,10 @@ pub(super) async fn files(
     let is_full = u64::try_from(found.len()).is_ok_and(|count| count >= MAX_PAGE);
     let next = found.last().filter(|_| is_full).map(|live| live.file.name.to_string());
     let (names, servers) = (app.names().await?, app.database.distribution_servers().await?);
-    let mut items = Vec::with_capacity(found.len());
-    for live in found {
-        items.push(app.file_wire(live, &names, &servers).await?);
-    }
+    let contents: Vec<ContentId> = found.iter().map(|live| live.version.content).collect();
+    let holders = app.database.holders(&contents).await?;
+    let view = View { names, servers, holders };
+    let items = found.into_iter().map(|live| view.wire(live)).collect();
     Ok(Json(FilePage { items, next }))
 }
 
@@ -173,33 +175,39 @@ impl App {
 
     async fn file_now(&self, live: LiveFile) -> Result<File, Failure> {
         let (names, servers) = (self.names().await?, self.database.distribution_servers().await?);
-        self.file_wire(live, &names, &servers).await
+        let holders = self.database.holders(&[live.version.content]).await?;
+        Ok(View { names, servers, holders }.wire(live))
     }
+}
 
-    async fn file_wire(
-        &self,
-        live: LiveFile,
-        names: &Names,
-        servers: &[DistributionServer],
-    ) -> Result<File, Failure> {
-        let wanted: Vec<DistributionServerId> = servers
+/// What is needed to show files, read once for all of a page.
+struct View {
+    names: Names,
+    servers: Vec<DistributionServer>,
+    holders: HashMap<ContentId, Vec<DistributionServerId>>,
+}
+
+impl View {
+    fn wire(&self, live: LiveFile) -> File {
+        let wanted: HashSet<DistributionServerId> = self
+            .servers
             .iter()
             .filter(|server| wanted_on(server, &live))
             .map(|server| server.id)
             .collect();
-        let holders = self.database.servers_holding(live.version.content).await?;
+        let holders = self.holders.get(&live.version.content).map_or(&[][..], Vec::as_slice);
         let copies = holders.iter().filter(|holder| wanted.contains(holder)).count() as u64;
-        Ok(File {
+        File {
             id: live.file.id,
             kind: live.file.kind,
-            category: names.category(live.file.category),
-            site: names.site(live.file.site),
+            category: self.names.category(live.file.category),
+            site: self.names.site(live.file.site),
             deleted_at: live.file.deleted,
             current: version_wire(&live.file.name, live.version),
             name: live.file.name,
             copies,
             wanted_copies: wanted.len() as u64,
-        })
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use axum::extract::State;
 use http::StatusCode;
 use xylem_api::error::ErrorCode;
 use xylem_api::tree::{ChangeDistributionServer, DistributionServer, SetParent};
-use xylem_db::{DbError, PlacementState, ServerChange};
+use xylem_db::{DbError, ServerChange};
 use xylem_http::ApiJson;
 use xylem_model::{DistributionServerId, MAX_PARENTS, Stamp, Tree, TreeError};
 
@@ -17,9 +17,6 @@ use crate::extract::ApiPath;
 use crate::failure::Failure;
 use crate::names::Names;
 use crate::permission::Caller;
-
-/// Rows counted at a time.
-const COUNT_PAGE: u64 = 1_000;
 
 /// Distribution servers, root first.
 #[utoipa::path(
@@ -32,7 +29,7 @@ pub(super) async fn distribution_servers(
     let view = View::read(&app).await?;
     let mut servers = Vec::new();
     for server in app.database.distribution_servers().await? {
-        servers.push(view.wire(&app, server).await?);
+        servers.push(view.wire(server));
     }
     servers.sort_by(|a, b| (a.depth, &a.name).cmp(&(b.depth, &b.name)));
     Ok(Json(servers))
@@ -49,7 +46,7 @@ pub(super) async fn distribution_server(
     ApiPath(name): ApiPath<String>,
 ) -> Result<Json<DistributionServer>, Failure> {
     let server = app.database.distribution_server_by_name(&name).await?;
-    Ok(Json(View::read(&app).await?.wire(&app, server).await?))
+    Ok(Json(View::read(&app).await?.wire(server)))
 }
 
 /// Changes name, URL, site or parents.
@@ -89,7 +86,7 @@ pub(super) async fn change_distribution_server(
     };
     let actor = caller.actor();
     let changed = app.database.update_distribution_server(id, &change, &actor, app.now()).await?;
-    Ok(Json(View::read(&app).await?.wire(&app, changed).await?))
+    Ok(Json(View::read(&app).await?.wire(changed)))
 }
 
 /// Gives a distribution server, with its branch, another first parent.
@@ -148,6 +145,8 @@ struct View {
     tree: Tree,
     names: Names,
     names_of_servers: HashMap<DistributionServerId, String>,
+    /// Files that each server holds, verified.
+    present: HashMap<DistributionServerId, u64>,
     files_wanted: u64,
 }
 
@@ -158,23 +157,19 @@ impl View {
             tree: app.database.tree().await?,
             names: app.names().await?,
             names_of_servers: servers.into_iter().map(|it| (it.id, it.name)).collect(),
-            files_wanted: count_files(app).await?,
+            present: app.database.present_counts().await?,
+            files_wanted: app.database.count_files().await?,
         })
     }
 
-    async fn wire(
-        &self,
-        app: &App,
-        server: xylem_db::DistributionServer,
-    ) -> Result<DistributionServer, Failure> {
-        let counts = app.database.server_placement_counts(server.id).await?;
-        let present = counts.get(&PlacementState::Present).copied().unwrap_or(0);
+    fn wire(&self, server: xylem_db::DistributionServer) -> DistributionServer {
+        let present = self.present.get(&server.id).copied().unwrap_or(0);
         let named = self.tree.parents(server.id).iter();
         let parents: Vec<String> =
             named.filter_map(|id| self.names_of_servers.get(id).cloned()).collect();
         let used =
             server.total.zip(server.free).map(|(total, free)| total.0.saturating_sub(free.0));
-        Ok(DistributionServer {
+        DistributionServer {
             id: server.id,
             site: self.names.site(server.site),
             parent: parents.first().cloned(),
@@ -194,19 +189,6 @@ impl View {
             files_wanted: self.files_wanted,
             name: server.name,
             public_url: server.public_url,
-        })
-    }
-}
-
-async fn count_files(app: &App) -> Result<u64, Failure> {
-    let mut after = None;
-    let mut count = 0;
-    loop {
-        let page = app.database.list_files(None, after.as_ref(), COUNT_PAGE).await?;
-        count += page.len() as u64;
-        match page.into_iter().last() {
-            Some(last) if count % COUNT_PAGE == 0 => after = Some(last.file.name),
-            _ => return Ok(count),
         }
     }
 }

@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 use xylem_api::MAX_PAGE;
 use xylem_api::control::{DescriptorPage, RemovedVersion};
 use xylem_api::error::ErrorCode;
-use xylem_model::{DistributionServerId, Epoch, Generation};
+use xylem_model::{Epoch, Generation};
 use xylem_sync::{ServerFacts, should_hold};
 use xylem_trust::Envelope;
 
@@ -39,20 +39,13 @@ pub(super) async fn descriptors(
     ApiQuery(asked): ApiQuery<Since>,
 ) -> Result<Json<DescriptorPage>, Failure> {
     let id = caller.distribution_server()?;
-    let server = facts(&service, id).await?;
+    let removed = || Failure::new(ErrorCode::Revoked, "this distribution server was removed");
+    let server = service.facts_of(id).await?.ok_or_else(removed)?;
     let stamp = service.store().stamp().await?;
     let full = asked.since == 0 || Epoch(asked.epoch) != stamp.epoch;
     let since = Generation(if full { 0 } else { asked.since });
     let changes = service.store().changes(since, MAX_PAGE).await?;
     Ok(Json(page(changes, &server, full)?))
-}
-
-async fn facts(service: &ControlService, id: DistributionServerId) -> Result<ServerFacts, Failure> {
-    let overview = service.store().overview().await?;
-    let server = overview.servers.into_iter().find(|server| server.id == id);
-    server
-        .map(|server| ServerFacts { id, is_root: server.is_root, site: server.site })
-        .ok_or_else(|| Failure::new(ErrorCode::Revoked, "this distribution server was removed"))
 }
 
 fn page(changes: Changes, server: &ServerFacts, full: bool) -> Result<DescriptorPage, Failure> {

@@ -9,10 +9,12 @@ use xylem_api::control::{ControlState, PeerAddress};
 use xylem_model::{DistributionServerId, FileId, Generation, Stamp, Timestamp};
 use xylem_sync::{FileFacts, ServerFacts, should_hold};
 use xylem_trust::{
-    DescriptorId, Document, Envelope, Grant, GrantedEntries, Grants, Head, Revocations, set_root,
+    DescriptorId, Document, Envelope, Grant, GrantedEntries, Grants, Head, Revocations,
 };
 
 use super::ControlService;
+use super::links::Links;
+use super::selections::{Digested, Selections};
 use crate::failure::Failure;
 use crate::permission::Caller;
 use crate::wish::{Overview, ServerWish, WishStore};
@@ -34,9 +36,11 @@ const READ_TRIES: u32 = 8;
 #[derive(Default)]
 pub(super) struct Documents {
     overview: Option<Overview>,
+    links: Links,
     /// How far `files` has followed.
     read_to: Stamp,
     files: BTreeMap<FileId, Wanted>,
+    selections: Selections,
     signed: HashMap<DistributionServerId, Signed>,
 }
 
@@ -87,7 +91,9 @@ impl Documents {
             let overview = store.overview().await?;
             self.read_files(store, overview.stamp).await?;
             self.signed.clear();
+            self.selections.forget();
             let settled = self.read_to == overview.stamp;
+            self.links = Links::of(&overview);
             self.overview = Some(overview);
             if settled {
                 return Ok(());
@@ -139,18 +145,12 @@ impl Documents {
         let Some(server) = overview.server(id) else { return Ok(()) };
         let (stamp, issued, expires) = (overview.stamp, now, now.plus(DOCUMENT_LIFETIME));
         let facts = ServerFacts { id, is_root: server.is_root, site: server.site };
-        let held: Vec<DescriptorId> = self
-            .files
-            .values()
-            .filter(|file| should_hold(&facts, &file.facts))
-            .map(|file| file.descriptor)
-            .collect();
-        let count = held.len() as u64;
-        let head = Head { server: id, stamp, issued, expires, count, set_root: set_root(held) };
-        let peers = overview
-            .peers_of(server)
-            .map(|peer| Grant { peer, entries: GrantedEntries::All })
-            .collect();
+        let all = self.files.values();
+        let all = all.map(|file| (file.descriptor, should_hold(&facts, &file.facts)));
+        let Digested { count, set_root } = self.selections.digest(all);
+        let head = Head { server: id, stamp, issued, expires, count, set_root };
+        let peers = self.links.peers(id).iter();
+        let peers = peers.map(|peer| Grant { peer: *peer, entries: GrantedEntries::All }).collect();
         let grants = Grants { server: id, stamp, issued, expires, peers };
         let parties = overview.removed.clone();
         let revocations = Revocations { stamp, issued, expires, parties };
@@ -167,16 +167,13 @@ impl Documents {
     fn state_of(&self, id: DistributionServerId, trust: Envelope) -> Option<ControlState> {
         let overview = self.overview.as_ref()?;
         let (server, signed) = (overview.server(id)?, self.signed.get(&id)?);
+        let parents = self.links.parents(id).iter();
         Some(ControlState {
             trust,
             head: signed.head.clone(),
             grants: signed.grants.clone(),
             revocations: signed.revocations.clone(),
-            parents: overview
-                .parents_of(server)
-                .into_iter()
-                .map(|it| overview.address(server, it))
-                .collect(),
+            parents: parents.filter_map(|id| overview.server(*id)).map(|it| overview.address(server, it)).collect(),
             parent_policy: server.parent_policy,
             is_root: server.is_root,
             is_principal: server.is_principal,
@@ -186,6 +183,18 @@ impl Documents {
 }
 
 impl ControlService {
+    /// A server as the newest state shows it, without asking the store for the whole of it; none
+    /// where it was removed.
+    pub(super) async fn facts_of(
+        &self,
+        id: DistributionServerId,
+    ) -> Result<Option<ServerFacts>, Failure> {
+        let mut documents = self.inner.documents.lock().await;
+        documents.follow(self.store()).await?;
+        let server = documents.overview.as_ref().and_then(|overview| overview.server(id));
+        Ok(server.map(|server| ServerFacts { id, is_root: server.is_root, site: server.site }))
+    }
+
     /// Signs a document with the online key.
     pub(crate) fn sign<D: Document>(&self, document: &D) -> Result<Envelope, Failure> {
         Ok(Envelope::sign(document, &[self.signer()])?)

@@ -1,34 +1,57 @@
-//! Who fetches from whom, and is let in there. Pure.
+//! Who fetches from whom, and is let in there, in one state. Pure.
+
+use std::collections::HashMap;
 
 use xylem_model::DistributionServerId;
 
 use crate::wish::{Overview, ServerWish};
+
+/// The links between servers, in both directions: worked out once for each state, since every
+/// server asks for its own when something changed.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    parents: HashMap<DistributionServerId, Vec<DistributionServerId>>,
+    peers: HashMap<DistributionServerId, Vec<DistributionServerId>>,
+}
+
+impl Links {
+    pub(super) fn of(overview: &Overview) -> Self {
+        let mut links = Self::default();
+        for server in &overview.servers {
+            let parents = overview.parents_of(server);
+            for parent in &parents {
+                links.peers.entry(*parent).or_default().push(server.id);
+            }
+            links.parents.insert(server.id, parents);
+        }
+        links
+    }
+
+    /// Where a server fetches from, best first.
+    pub(super) fn parents(&self, id: DistributionServerId) -> &[DistributionServerId] {
+        self.parents.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The servers that list one among those they fetch from.
+    pub(super) fn peers(&self, id: DistributionServerId) -> &[DistributionServerId] {
+        self.peers.get(&id).map_or(&[], Vec::as_slice)
+    }
+}
 
 impl Overview {
     pub(super) fn server(&self, id: DistributionServerId) -> Option<&ServerWish> {
         self.servers.iter().find(|server| server.id == id)
     }
 
-    /// Where a server fetches from, best first: its parents, then, for when those are away, the
-    /// servers above them up to the root. The root fetches from nobody, but for the principal
-    /// where new files enter elsewhere: outside the tree and its cycle check.
-    pub(super) fn parents_of(&self, server: &ServerWish) -> Vec<&ServerWish> {
-        if server.is_root {
-            let elsewhere = |other: &&ServerWish| other.is_principal && other.id != server.id;
-            return self.servers.iter().filter(elsewhere).collect();
+    /// A server's parents, then, for when those are away, the servers above them up to the root.
+    /// The root fetches from nobody, but for the principal where new files enter elsewhere:
+    /// outside the tree and its cycle check.
+    fn parents_of(&self, server: &ServerWish) -> Vec<DistributionServerId> {
+        if !server.is_root {
+            return self.tree.sources(server.id);
         }
-        self.tree.sources(server.id).into_iter().filter_map(|id| self.server(id)).collect()
-    }
-
-    /// The servers that list this one among those they fetch from.
-    pub(super) fn peers_of(
-        &self,
-        server: &ServerWish,
-    ) -> impl Iterator<Item = DistributionServerId> {
-        let lists_it = |other: &&ServerWish| {
-            self.parents_of(other).iter().any(|parent| parent.id == server.id)
-        };
-        self.servers.iter().filter(lists_it).map(|other| other.id)
+        let elsewhere = |other: &&ServerWish| other.is_principal && other.id != server.id;
+        self.servers.iter().filter(elsewhere).map(|principal| principal.id).collect()
     }
 }
 
@@ -66,38 +89,30 @@ mod tests {
         }
     }
 
-    fn parents(overview: &Overview, n: u8) -> Vec<DistributionServerId> {
-        let server = overview.server(id(n)).unwrap();
-        overview.parents_of(server).iter().map(|parent| parent.id).collect()
-    }
-
-    fn peers(overview: &Overview, n: u8) -> Vec<DistributionServerId> {
-        overview.peers_of(overview.server(id(n)).unwrap()).collect()
-    }
-
     #[test]
     fn a_server_falls_back_on_its_ancestors_and_they_admit_it() {
-        let overview = overview(1);
-        assert_eq!(parents(&overview, 3), [id(2), id(1)]);
-        assert_eq!(parents(&overview, 1), []);
-        assert_eq!(peers(&overview, 1), [id(2), id(3), id(4)]);
-        assert_eq!(peers(&overview, 2), [id(3)]);
-        assert_eq!(peers(&overview, 4), []);
+        let links = Links::of(&overview(1));
+        assert_eq!(links.parents(id(3)), [id(2), id(1)]);
+        assert_eq!(links.parents(id(1)), []);
+        assert_eq!(links.peers(id(1)), [id(2), id(3), id(4)]);
+        assert_eq!(links.peers(id(2)), [id(3)]);
+        assert_eq!(links.peers(id(4)), []);
     }
 
     #[test]
     fn a_further_parent_and_those_above_it_admit_it_too() {
         let mut overview = overview(1);
         overview.tree.set_parents(id(4), &[id(1), id(3)]).unwrap();
-        assert_eq!(parents(&overview, 4), [id(1), id(3), id(2)]);
-        assert_eq!(peers(&overview, 3), [id(4)]);
-        assert_eq!(peers(&overview, 2), [id(3), id(4)]);
+        let links = Links::of(&overview);
+        assert_eq!(links.parents(id(4)), [id(1), id(3), id(2)]);
+        assert_eq!(links.peers(id(3)), [id(4)]);
+        assert_eq!(links.peers(id(2)), [id(3), id(4)]);
     }
 
     #[test]
     fn the_root_fetches_from_a_principal_below_it() {
-        let overview = overview(3);
-        assert_eq!(parents(&overview, 1), [id(3)]);
-        assert_eq!(peers(&overview, 3), [id(1)]);
+        let links = Links::of(&overview(3));
+        assert_eq!(links.parents(id(1)), [id(3)]);
+        assert_eq!(links.peers(id(3)), [id(1)]);
     }
 }

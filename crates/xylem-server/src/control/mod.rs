@@ -17,6 +17,7 @@ mod events;
 mod links;
 mod members;
 mod report;
+mod selections;
 mod uploads;
 
 use std::collections::BTreeMap;
