@@ -28,6 +28,12 @@ const PARTS: [(&str, Part); 9] = [
     ("latency", || bench("latency")),
 ];
 
+/// A part and its name.
+type Part = (&'static str, fn() -> anyhow::Result<()>);
+
+/// Every part, in the order in which they run.
+const PARTS: &[Part] = &[("events", events::event_streams)];
+
 /// Runs every part, or the one that is named.
 pub(crate) fn accept(only: Option<&str>) -> anyhow::Result<()> {
     if let Some(only) = only
