@@ -173,7 +173,10 @@ impl Documents {
             head: signed.head.clone(),
             grants: signed.grants.clone(),
             revocations: signed.revocations.clone(),
-            parents: parents.filter_map(|id| overview.server(*id)).map(|it| overview.address(server, it)).collect(),
+            parents: parents
+                .filter_map(|id| overview.server(*id))
+                .map(|it| overview.address(server, it))
+                .collect(),
             parent_policy: server.parent_policy,
             is_root: server.is_root,
             is_principal: server.is_principal,

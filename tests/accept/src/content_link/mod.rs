@@ -16,7 +16,7 @@ use crate::run::project;
 type Part = fn() -> anyhow::Result<()>;
 
 /// Everything that must hold, by name.
-const PARTS: [(&str, Part); 9] = [
+const PARTS: &[(&str, Part)] = &[
     ("faults", faults::faults),
     ("parent-killed", scenarios::parent_killed),
     ("lying-relay", scenarios::lying_relay),
@@ -27,12 +27,6 @@ const PARTS: [(&str, Part); 9] = [
     ("chain", || bench("chain")),
     ("latency", || bench("latency")),
 ];
-
-/// A part and its name.
-type Part = (&'static str, fn() -> anyhow::Result<()>);
-
-/// Every part, in the order in which they run.
-const PARTS: &[Part] = &[("events", events::event_streams)];
 
 /// Runs every part, or the one that is named.
 pub(crate) fn accept(only: Option<&str>) -> anyhow::Result<()> {
