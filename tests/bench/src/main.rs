@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "a person reads why nothing was measured")]
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -24,6 +25,7 @@ usage: xylem-bench NAME [OPTION…]
   --rate MBIT    rate of links (200)
   --folder DIR   where data goes; on a disk
   --only ROW     one row of replicate: one-hop, loopback, many-files, unchanged
+  --programs DIR the folder of xylem and xylem-agent; this program's own where left out
 
 exit codes: 0 all goals met, 1 one missed, 2 it could not be measured";
 
@@ -42,8 +44,7 @@ fn bench() -> anyhow::Result<bool> {
     let mut words = std::env::args().skip(1);
     let name = words.next().context(USAGE)?;
     let options = Options::parse(words).context(USAGE)?;
-    let here = std::env::current_exe().context("cannot find this program's own file")?;
-    let programs = Programs::beside(&here.with_file_name("xylem")).map_err(plain)?;
+    let programs = Programs::beside(&xylem(&options)?).map_err(plain)?;
     let run = match name.as_str() {
         "replicate" => replicate::run,
         "chain" => chain::run,
@@ -52,4 +53,13 @@ fn bench() -> anyhow::Result<bool> {
     };
     options.print_deviations();
     run(&programs, &options)
+}
+
+/// The program that is measured.
+fn xylem(options: &Options) -> anyhow::Result<PathBuf> {
+    if let Some(folder) = &options.programs {
+        return Ok(folder.join("xylem"));
+    }
+    let here = std::env::current_exe().context("cannot find this program's own file")?;
+    Ok(here.with_file_name("xylem"))
 }

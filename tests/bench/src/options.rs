@@ -25,6 +25,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// Only the row of this name.
     pub only: Option<String>,
+    /// The folder of the programs that are measured; that of this program where it is not named.
+    pub programs: Option<PathBuf>,
 }
 
 impl Options {
@@ -38,6 +40,7 @@ impl Options {
             rate_mbit: 200,
             folder: std::env::temp_dir(),
             only: None,
+            programs: None,
         }
     }
 
@@ -58,6 +61,7 @@ impl Options {
                 "--rate" => options.rate_mbit = number(&word, &value)?,
                 "--folder" => options.folder = PathBuf::from(value),
                 "--only" => options.only = Some(value),
+                "--programs" => options.programs = Some(PathBuf::from(value)),
                 _ => bail!("no such option: {word}"),
             }
         }
@@ -82,9 +86,6 @@ impl Options {
     /// Says where these are not the goals' own numbers, so that nobody takes one for the other.
     pub fn print_deviations(&self) {
         let goals = Self::goals();
-        if cfg!(debug_assertions) {
-            println!("NOTE built without optimisation: figures are provisional");
-        }
         if self.rounds < goals.rounds {
             println!("NOTE {} rounds instead of {}", self.rounds, goals.rounds);
         }
