@@ -24,6 +24,10 @@ const COLLECTING_SEEDS: u64 = 3;
 /// a server whose clock was a day ahead when it noted what is unwanted.
 const PAST_THE_GRACE: Duration = Duration::from_secs(50 * 3600);
 
+/// What was asked for before it became unwanted may still arrive for so long: parents hold an
+/// answer back for up to 20 s. Its grace begins when it has come.
+const SETTLING: Duration = Duration::from_secs(30);
+
 /// By then every server has looked for what to collect.
 const COLLECTION: Duration = Duration::from_secs(130);
 
@@ -91,6 +95,7 @@ impl Person {
         if unwanted.is_empty() {
             return Ok(());
         }
+        sleep(SETTLING).await;
         let later = i64::try_from(PAST_THE_GRACE.as_millis())?;
         self.world.machines().for_each(|machine| machine.set_clock_error(later));
         let end = Instant::now() + COLLECTION;
