@@ -85,6 +85,6 @@ fn anybody(dice: &mut StdRng) -> &'static str {
     if dice.random_bool(MANAGEMENT) {
         return SERVER;
     }
-    let (name, _) = TREE[dice.random_range(0..TREE.len())];
-    name
+    let number = dice.random_range(0..TREE.len());
+    TREE.get(number).map_or(SERVER, |(name, _)| name)
 }
