@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use xylem_api::agent::FetchAttempt;
-use xylem_client::{AgentClient, BaseUrl, ContentClient, Transport};
+use xylem_client::{AgentClient, BaseUrl, ContentClient, RunningDigests, Transport};
 use xylem_model::{ComputerId, ContentId, FileName, Party, Sha256};
 use xylem_pki::{Identity, TrustAnchors, client_config};
 use xylem_runtime::{Environment, Fs};
 use xylem_trust::{Descriptor, Document};
 
 use crate::cache::{self, VerifiedFile};
-use crate::content::{Expected, PIECE_BYTES, RunningDigest};
+use crate::content::{Expected, PIECE_BYTES};
 use crate::error::AgentError;
 use crate::fetch::{FetchError, FetchPolicy, Fetcher};
 use crate::folder::{DataFolder, FolderError, failed, require_json};
@@ -239,7 +239,7 @@ fn copy_out(
         fs.remove_file(&staged).map_err(failed("remove", &staged))?;
     }
     let copy = fs.create_new(&staged).map_err(failed("create", &staged))?;
-    let mut digest = RunningDigest::new();
+    let mut digest = RunningDigests::new();
     let mut piece = vec![0; PIECE_BYTES];
     let mut offset = 0;
     loop {
@@ -254,7 +254,7 @@ fn copy_out(
     }
     copy.sync().map_err(failed("write", &staged))?;
     drop(copy);
-    if !digest.is(expected) {
+    if !expected.is(&digest) {
         fs.remove_file(&staged).map_err(failed("remove", &staged))?;
         return Ok(false);
     }

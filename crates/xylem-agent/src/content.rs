@@ -2,8 +2,8 @@
 
 use std::io;
 
-use aws_lc_rs::digest;
-use xylem_model::{ContentId, Sha256};
+use xylem_client::RunningDigests;
+use xylem_model::{ContentId, Digests, Sha256};
 use xylem_runtime::FsFile;
 use xylem_trust::Descriptor;
 
@@ -24,42 +24,22 @@ impl From<&Descriptor> for Expected {
     }
 }
 
-/// Both digests of the bytes so far.
-#[derive(Clone)]
-pub(crate) struct RunningDigest {
-    blake3: Box<blake3::Hasher>,
-    sha256: digest::Context,
-    size: u64,
-}
-
-impl RunningDigest {
-    pub(crate) fn new() -> Self {
-        Self { blake3: Box::default(), sha256: digest::Context::new(&digest::SHA256), size: 0 }
-    }
-
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.blake3.update(bytes);
-        self.sha256.update(bytes);
-        self.size = self.size.saturating_add(bytes.len() as u64);
-    }
-
-    /// Whether the bytes are the expected ones.
-    pub(crate) fn is(&self, expected: &Expected) -> bool {
-        let sha256 = self.sha256.clone().finish();
-        self.size == expected.size
-            && self.blake3.finalize().as_bytes() == expected.content.as_bytes()
-            && sha256.as_ref() == expected.sha256.as_bytes()
+impl Expected {
+    /// Whether these are the expected bytes.
+    pub(crate) fn is(&self, found: &RunningDigests) -> bool {
+        let expected = Digests { blake3: self.content, sha256: self.sha256 };
+        found.size() == self.size && found.digests() == expected
     }
 }
 
 /// Digests the first `size` bytes of an open file.
-pub(crate) fn digest_of(file: &dyn FsFile, size: u64) -> io::Result<RunningDigest> {
-    let mut digest = RunningDigest::new();
+pub(crate) fn digest_of(file: &dyn FsFile, size: u64) -> io::Result<RunningDigests> {
+    let mut digest = RunningDigests::new();
     let mut piece = vec![0; PIECE_BYTES];
-    while digest.size < size {
-        let left = usize::try_from(size - digest.size).unwrap_or(PIECE_BYTES);
+    while digest.size() < size {
+        let left = usize::try_from(size - digest.size()).unwrap_or(PIECE_BYTES);
         let (buffer, _) = piece.split_at_mut(left.min(PIECE_BYTES));
-        let read = file.read_at(buffer, digest.size)?;
+        let read = file.read_at(buffer, digest.size())?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -70,7 +50,7 @@ pub(crate) fn digest_of(file: &dyn FsFile, size: u64) -> io::Result<RunningDiges
 
 /// Whether an open file holds the expected bytes and no others.
 pub(crate) fn holds(file: &dyn FsFile, expected: &Expected) -> io::Result<bool> {
-    Ok(file.len()? == expected.size && digest_of(file, expected.size)?.is(expected))
+    Ok(file.len()? == expected.size && expected.is(&digest_of(file, expected.size)?))
 }
 
 #[cfg(test)]
@@ -80,12 +60,10 @@ mod tests {
     use super::*;
 
     fn expected(bytes: &[u8]) -> Expected {
-        let sha256 = digest::digest(&digest::SHA256, bytes);
-        Expected {
-            content: ContentId::of(bytes),
-            sha256: Sha256::from_bytes(sha256.as_ref().try_into().unwrap()),
-            size: bytes.len() as u64,
-        }
+        let mut digests = RunningDigests::new();
+        digests.update(bytes);
+        let Digests { blake3, sha256 } = digests.digests();
+        Expected { content: blake3, sha256, size: digests.size() }
     }
 
     #[test]

@@ -8,10 +8,6 @@ use crate::plist;
 /// Where macOS says which version it is, below the root of its volume.
 const MAC_VERSION_FILE: &str = "System/Library/CoreServices/SystemVersion.plist";
 
-/// Where Linux says what this computer is called, and the tool that says so elsewhere.
-const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
-const HOST_NAME_TOOL: &str = "/bin/hostname";
-
 /// The tool that knows a Mac's serial number.
 const IOREG: &str = "/usr/sbin/ioreg";
 
@@ -45,14 +41,8 @@ pub(crate) fn mac_version(root: &Path) -> Option<String> {
 
 /// The name that this computer has for itself, without a domain.
 pub fn host_name() -> Option<String> {
-    let name = match std::fs::read_to_string(HOST_NAME_FILE) {
-        Ok(name) => name,
-        Err(_) => {
-            let output = Command::new(HOST_NAME_TOOL).stdin(Stdio::null()).output().ok()?;
-            String::from_utf8_lossy(&output.stdout).into_owned()
-        }
-    };
-    let short = name.trim().split('.').next().unwrap_or_default();
+    let name = xylem_runtime::host_name()?;
+    let short = name.split('.').next().unwrap_or_default();
     (!short.is_empty()).then(|| short.to_owned())
 }
 

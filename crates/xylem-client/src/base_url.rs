@@ -86,6 +86,30 @@ impl FromStr for BaseUrl {
     }
 }
 
+/// Where a content is: a server, and the path there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentUrl {
+    /// The distribution server.
+    pub server: BaseUrl,
+    /// Path and query, as they are sent to it; at least `/`.
+    pub path: String,
+}
+
+impl FromStr for ContentUrl {
+    type Err = BaseUrlError;
+
+    fn from_str(text: &str) -> Result<Self, BaseUrlError> {
+        const SCHEME: &str = "https://";
+        let path_at = text
+            .strip_prefix(SCHEME)
+            .and_then(|rest| rest.find('/'))
+            .map_or(text.len(), |at| at + SCHEME.len());
+        let (server, path) = text.split_at_checked(path_at).unwrap_or((text, ""));
+        let path = if path.is_empty() { "/" } else { path };
+        Ok(Self { server: server.parse()?, path: path.to_owned() })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +142,17 @@ mod tests {
         ] {
             let error = text.parse::<BaseUrl>().unwrap_err().to_string();
             assert!(error.contains(": "), "{error}");
+        }
+    }
+
+    #[test]
+    fn urls_of_contents_are_split_into_server_and_path() {
+        let url: ContentUrl = "https://[::1]:8443/v1/blob/ab?x=1".parse().unwrap();
+        assert_eq!(url.server.to_string(), "https://[::1]:8443");
+        assert_eq!(url.path, "/v1/blob/ab?x=1");
+        assert_eq!("https://a.example".parse::<ContentUrl>().unwrap().path, "/");
+        for bad in ["", "http://a/b", "https:///b", "https://u@a/b", "/v1/blob", "é://"] {
+            assert!(bad.parse::<ContentUrl>().is_err(), "{bad}");
         }
     }
 }

@@ -11,6 +11,7 @@ mod backoff;
 mod clock;
 mod environment;
 mod fs;
+mod host;
 mod net;
 mod rng;
 mod shutdown;
@@ -21,6 +22,7 @@ pub use environment::Environment;
 pub use fs::{
     Disk, Entry, Fs, FsFile, RealFs, SyncGroup, read_bounded, replace_file, replace_private_file,
 };
+pub use host::host_name;
 pub use net::{Listener, Net, RealNet, Stream};
 pub use rng::{Rng, SystemRng, random_array};
 pub use shutdown::Shutdown;

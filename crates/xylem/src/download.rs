@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use indicatif::ProgressBar;
 use xylem_api::catalogue::{Candidate, Sources};
-use xylem_client::{BaseUrl, ContentAuth, ContentClient};
+use xylem_client::{ContentAuth, ContentClient, ContentUrl, RunningDigests};
 use xylem_model::{ByteSize, FileKind};
 use xylem_trust::Descriptor;
 
 use crate::Failure;
 use crate::access::Access;
 use crate::output::Output;
-use crate::upload::Digesting;
 
 /// Fetches a file from the best place that has it, goes on at the next one where one fails, and
 /// gives the file its name only when size and both digests agree.
@@ -33,7 +32,7 @@ pub(crate) async fn download(
     let bar = output.bar(name, descriptor.size);
     let part = part_path(to);
     let file = File::create(&part).with_context(|| format!("cannot write {}", part.display()))?;
-    let mut download = Download { descriptor, file, digesting: Digesting::default(), bar };
+    let mut download = Download { descriptor, file, digesting: RunningDigests::new(), bar };
     if let Err(error) = download.fetch_from_any(access, &sources).await {
         // Nothing half-fetched stays behind; what cannot be removed was at least never named.
         let _ = std::fs::remove_file(&part);
@@ -56,7 +55,7 @@ fn part_path(to: &Path) -> PathBuf {
 struct Download {
     descriptor: Descriptor,
     file: File,
-    digesting: Digesting,
+    digesting: RunningDigests,
     bar: ProgressBar,
 }
 
@@ -87,10 +86,10 @@ impl Download {
         client: &ContentClient,
         candidate: &Candidate,
     ) -> anyhow::Result<()> {
-        let (server, path) = split(&candidate.url)?;
+        let ContentUrl { server, path } = candidate.url.parse()?;
         let auth = ContentAuth::Ticket(candidate.ticket.clone());
         let have = self.digesting.size();
-        let answer = client.fetch(&server, path, &self.descriptor.content, have, &auth).await?;
+        let answer = client.fetch(&server, &path, &self.descriptor.content, have, &auth).await?;
         ensure!(answer.size == self.descriptor.size || answer.offset > 0, "it has another size");
         if answer.offset != have {
             self.start_over()?;
@@ -109,7 +108,7 @@ impl Download {
     }
 
     fn is_right(&self) -> bool {
-        let found = self.digesting.clone().finish();
+        let found = self.digesting.digests();
         self.digesting.size() == self.descriptor.size
             && found.blake3 == self.descriptor.content
             && found.sha256 == self.descriptor.sha256
@@ -119,15 +118,7 @@ impl Download {
         use std::io::Seek as _;
         self.file.set_len(0)?;
         self.file.rewind()?;
-        self.digesting = Digesting::default();
+        self.digesting = RunningDigests::new();
         Ok(())
     }
-}
-
-/// Server and path of a content's URL.
-fn split(url: &str) -> anyhow::Result<(BaseUrl, &str)> {
-    let rest = url.strip_prefix("https://").context("its address is no https:// address")?;
-    let at = rest.find('/').context("its address has no path")?;
-    let (server, path) = url.split_at("https://".len() + at);
-    Ok((server.parse()?, path))
 }

@@ -14,7 +14,7 @@ use xylem_client::enroll::Anchor;
 use xylem_distribution::{ChildInspector, DistributionServer, EnrollOptions, Options};
 use xylem_model::ByteSize;
 use xylem_pki::TrustAnchors;
-use xylem_runtime::{Environment, RealFs, Shutdown, read_bounded};
+use xylem_runtime::{Environment, RealFs, Shutdown, host_name, read_bounded};
 use xylem_server::{MAX_CONFIG_BYTES, Server, ServerConfig};
 use xylem_telemetry::{LogFormat, start_logging, start_metrics};
 
@@ -175,7 +175,7 @@ pub(crate) async fn distribution(
                     Some(url) => url.parse().map_err(configuration)?,
                     None => own_url(listen),
                 },
-                name: name.unwrap_or_else(host_name),
+                name: name.unwrap_or_else(own_name),
             };
             let id = xylem_distribution::enroll(&environment, options).await?;
             output.say(&format!(
@@ -263,9 +263,10 @@ fn shutdown_on_signal() -> Result<Shutdown, Failure> {
 }
 
 fn own_url(listen: SocketAddr) -> BaseUrl {
-    BaseUrl::new(host_name(), listen.port())
+    BaseUrl::new(own_name(), listen.port())
 }
 
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+/// What this machine is called; where the system knows no name, what every machine is called.
+fn own_name() -> String {
+    host_name().unwrap_or_else(|| "localhost".to_owned())
 }

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use aws_lc_rs::digest;
 use bytes::Bytes;
 use indicatif::ProgressBar;
 use xylem_api::catalogue::{DeclareUpload, IngestAddress, Upload, UploadState};
 use xylem_api::error::ErrorCode;
-use xylem_client::{BaseUrl, ClientError, ContentClient, Deadlines, RequestBody, channel_body};
-use xylem_model::{ContentId, Digests, FileKind, Sha256, UploadId};
+use xylem_client::{
+    BaseUrl, ClientError, ContentClient, Deadlines, RequestBody, RunningDigests, channel_body,
+};
+use xylem_model::{Digests, FileKind, UploadId};
 use xylem_runtime::{Backoff, SystemRng};
 
 use crate::Failure;
@@ -89,7 +90,7 @@ impl Source {
 }
 
 fn digest_file(mut file: &File, bar: &ProgressBar) -> io::Result<(Digests, u64)> {
-    let mut digesting = Digesting::default();
+    let mut digesting = RunningDigests::new();
     let mut block = vec![0; BLOCK_BYTES];
     loop {
         let read = file.read(&mut block)?;
@@ -97,47 +98,7 @@ fn digest_file(mut file: &File, bar: &ProgressBar) -> io::Result<(Digests, u64)>
         digesting.update(bytes);
         bar.set_position(digesting.size());
     }
-    let size = digesting.size();
-    Ok((digesting.finish(), size))
-}
-
-/// Both digests of bytes that come piece by piece.
-#[derive(Clone)]
-pub(crate) struct Digesting {
-    blake3: blake3::Hasher,
-    sha256: digest::Context,
-    size: u64,
-}
-
-impl Default for Digesting {
-    fn default() -> Self {
-        let sha256 = digest::Context::new(&digest::SHA256);
-        Self { blake3: blake3::Hasher::new(), sha256, size: 0 }
-    }
-}
-
-impl Digesting {
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.blake3.update(bytes);
-        self.sha256.update(bytes);
-        self.size += bytes.len() as u64;
-    }
-
-    /// Bytes so far.
-    pub(crate) const fn size(&self) -> u64 {
-        self.size
-    }
-
-    pub(crate) fn finish(self) -> Digests {
-        let mut sha256 = [0; 32];
-        for (to, from) in sha256.iter_mut().zip(self.sha256.finish().as_ref()) {
-            *to = *from;
-        }
-        Digests {
-            blake3: ContentId::from_bytes(*self.blake3.finalize().as_bytes()),
-            sha256: Sha256::from_bytes(sha256),
-        }
-    }
+    Ok((digesting.digests(), digesting.size()))
 }
 
 /// Announces, sends and completes an upload. Returns once it is published.

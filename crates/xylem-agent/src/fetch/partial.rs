@@ -4,10 +4,11 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use xylem_client::RunningDigests;
 use xylem_runtime::{Fs, FsFile};
 
 use crate::cache::{self, VerifiedFile, partial_path};
-use crate::content::{Expected, PIECE_BYTES, RunningDigest, digest_of};
+use crate::content::{Expected, PIECE_BYTES, digest_of};
 use crate::folder::{DataFolder, FolderError, failed};
 use crate::session::Session;
 
@@ -19,7 +20,7 @@ pub(super) struct Partial {
     session: Session,
     expected: Expected,
     file: Arc<dyn FsFile>,
-    digest: RunningDigest,
+    digest: RunningDigests,
     /// Bytes in the file.
     len: u64,
     /// Bytes that came and are not in the file yet.
@@ -125,7 +126,7 @@ impl Partial {
             file.set_len(0).map_err(failed("cut", &partial_path(folder, &content)))
         });
         cut.await?;
-        self.digest = RunningDigest::new();
+        self.digest = RunningDigests::new();
         self.len = 0;
         self.pending.clear();
         self.senders.clear();
@@ -135,7 +136,7 @@ impl Partial {
 
     /// Whether the bytes, all of which are there, are the expected ones.
     pub(super) fn is_right(&self) -> bool {
-        self.pending.is_empty() && self.digest.is(&self.expected)
+        self.pending.is_empty() && self.expected.is(&self.digest)
     }
 
     /// Moves the complete content to its name. `None` when the disk gave back other bytes.
@@ -145,7 +146,7 @@ impl Partial {
     }
 }
 
-type Opened = (Arc<dyn FsFile>, RunningDigest, u64);
+type Opened = (Arc<dyn FsFile>, RunningDigests, u64);
 
 fn open(fs: &dyn Fs, folder: &DataFolder, expected: &Expected) -> Result<Opened, FolderError> {
     let path = partial_path(folder, &expected.content);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use xylem_api::catalogue::Candidate;
-use xylem_client::{BaseUrl, BaseUrlError, ClientError, ContentAuth};
+use xylem_client::{BaseUrlError, ClientError, ContentAuth, ContentUrl};
 
 /// Most places that are tried for one content.
 const MAX_SOURCES: usize = 6;
@@ -12,17 +12,10 @@ const MAX_SOURCES: usize = 6;
 pub(super) struct Source {
     /// The distribution server's name.
     pub(super) name: String,
-    pub(super) address: Result<Address, BaseUrlError>,
+    pub(super) address: Result<ContentUrl, BaseUrlError>,
     pub(super) auth: ContentAuth,
     standing: Standing,
     tries: u32,
-}
-
-/// Where a content is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address {
-    pub(super) server: BaseUrl,
-    pub(super) path: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +31,7 @@ enum Standing {
 impl Source {
     fn new(candidate: Candidate) -> Self {
         Self {
-            address: Address::parse(&candidate.url),
+            address: candidate.url.parse(),
             name: candidate.name,
             auth: ContentAuth::Ticket(candidate.ticket),
             standing: Standing::Good,
@@ -66,20 +59,6 @@ impl Source {
             | ClientError::Protocol { .. }
             | ClientError::Source(_) => Standing::GivenUp,
         };
-    }
-}
-
-impl Address {
-    /// Splits the URL of a content into the server and the path there.
-    fn parse(url: &str) -> Result<Self, BaseUrlError> {
-        const SCHEME: &str = "https://";
-        let path_at = url
-            .strip_prefix(SCHEME)
-            .and_then(|rest| rest.find('/'))
-            .map_or(url.len(), |at| at + SCHEME.len());
-        let (server, path) = url.split_at_checked(path_at).unwrap_or((url, ""));
-        let path = if path.is_empty() { "/" } else { path };
-        Ok(Self { server: server.parse()?, path: path.to_owned() })
     }
 }
 
@@ -225,16 +204,5 @@ mod tests {
         assert!(!sources.renew_tickets(&candidates(&["b"])));
         assert!(sources.renew_tickets(&candidates(&["a"])));
         assert_eq!(sources.next(), Next::WaitThenTry(0));
-    }
-
-    #[test]
-    fn urls_of_contents_are_split_into_server_and_path() {
-        let address = Address::parse("https://[::1]:8443/v1/blob/ab?x=1").unwrap();
-        assert_eq!(address.server.to_string(), "https://[::1]:8443");
-        assert_eq!(address.path, "/v1/blob/ab?x=1");
-        assert_eq!(Address::parse("https://a.example").unwrap().path, "/");
-        for bad in ["", "http://a/b", "https:///b", "https://u@a/b", "/v1/blob", "é://"] {
-            assert!(Address::parse(bad).is_err(), "{bad}");
-        }
     }
 }
