@@ -117,11 +117,17 @@ fn scan_shard(
     for name in &names {
         let (stem, extension) = name.split_once('.').unwrap_or((name, ""));
         match (parse_content_name(stem).filter(|id| shard_of(id) == shard), extension) {
-            (Some(id), "") => {
-                if let Some(size) = sound_size(fs, layout, &id)? {
+            (Some(id), "") => match sound_size(fs, layout, &id) {
+                Ok(Some(size)) => {
                     index.insert(id, Entry::new(size));
                 }
-            }
+                Ok(None) => {}
+                // The others are served all the same; the next start tries again.
+                Err(error @ BlobError::NoSpace { .. }) => {
+                    tracing::error!(package.digest = %id, %error, "content without an outboard is left out");
+                }
+                Err(error) => return Err(error),
+            },
             (Some(_), "tree") if names.contains(stem) => {}
             (Some(_), "tree" | "tree.new") => {
                 let path = folder.join(name);

@@ -46,18 +46,18 @@ pub(crate) async fn pour<S: Source>(
 ) -> (StagedFile, Result<(), PourError<S::Error>>) {
     let (mut pieces, mut len) = (Vec::new(), 0);
     let mut end = None;
-    let mut disk = Disk::Free(staged);
+    let mut disk = Disk::Free(Box::new(staged));
     loop {
         disk = match disk {
             Disk::Free(staged) if !pieces.is_empty() => {
                 let writing =
-                    write(repository.clone(), staged, offset, std::mem::take(&mut pieces));
+                    write(repository.clone(), *staged, offset, std::mem::take(&mut pieces));
                 offset += len as u64;
                 len = 0;
                 Disk::Busy(Box::pin(writing))
             }
             Disk::Free(staged) => match end {
-                Some(end) => return (staged, end),
+                Some(end) => return (*staged, end),
                 None => Disk::Free(staged),
             },
             busy @ Disk::Busy(_) => busy,
@@ -68,7 +68,7 @@ pub(crate) async fn pour<S: Source>(
                 if let Err(error) = written {
                     return (staged, Err(PourError::Blob(error)));
                 }
-                disk = Disk::Free(staged);
+                disk = Disk::Free(Box::new(staged));
             }
             piece = source.next(), if end.is_none() && len < GATHER_BYTES => match piece {
                 Ok(Some(piece)) => {
@@ -84,7 +84,7 @@ pub(crate) async fn pour<S: Source>(
 
 /// The staged file, or the visit to the disk that has it.
 enum Disk {
-    Free(StagedFile),
+    Free(Box<StagedFile>),
     Busy(Writing),
 }
 

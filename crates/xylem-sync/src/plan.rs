@@ -64,8 +64,9 @@ pub struct Reality {
     pub in_flight: BTreeSet<ContentId>,
     /// Streams of many small files that are under way.
     pub batches_in_flight: usize,
-    /// Content whose last try failed, and when to try again.
-    pub retry_at: BTreeMap<ContentId, Timestamp>,
+    /// Content whose last try failed, and how long until it is to be tried again. A span and not a
+    /// moment: the time of day may be set back, and nothing may wait for it to come round again.
+    pub retry_in: BTreeMap<ContentId, Duration>,
     /// Since when content has not been wanted.
     pub unwanted_since: BTreeMap<ContentId, Timestamp>,
 }
@@ -112,25 +113,19 @@ pub struct Plan {
     pub remove: Vec<ContentId>,
     /// Content that has become unwanted, or still is, with the time since when.
     pub unwanted: Vec<Unwanted>,
-    /// When something that waits comes due.
-    pub wake_at: Option<Timestamp>,
+    /// How long until something that waits comes due.
+    pub wake_in: Option<Duration>,
 }
 
 /// Compares wish and reality.
 pub fn plan(wanted: &[Wanted], reality: &Reality, limits: &Limits, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
-    plan_fetches(wanted, reality, limits, now, &mut plan);
+    plan_fetches(wanted, reality, limits, &mut plan);
     plan_removals(wanted, reality, limits, now, &mut plan);
     plan
 }
 
-fn plan_fetches(
-    wanted: &[Wanted],
-    reality: &Reality,
-    limits: &Limits,
-    now: Timestamp,
-    plan: &mut Plan,
-) {
+fn plan_fetches(wanted: &[Wanted], reality: &Reality, limits: &Limits, plan: &mut Plan) {
     let mut missing: BTreeMap<ContentId, &Wanted> = BTreeMap::new();
     for want in wanted.iter().filter(|want| !reality.held.contains(&want.content)) {
         // Wanted under several names, it is in the hurry of the most urgent.
@@ -146,9 +141,9 @@ fn plan_fetches(
         missing.into_values().filter(|want| !reality.in_flight.contains(&want.content)).collect();
     waiting.sort_by_key(|want| (want.class(), want.stamp, want.content));
     for want in waiting {
-        if let Some(due) = reality.retry_at.get(&want.content).filter(|due| **due > now) {
+        if let Some(left) = reality.retry_in.get(&want.content).filter(|left| !left.is_zero()) {
             plan.queued.push(want.content);
-            wake(plan, *due);
+            wake(plan, *left);
         } else if !free.place(want, plan) {
             plan.queued.push(want.content);
         }
@@ -238,13 +233,13 @@ fn plan_removals(
         }
         plan.unwanted.push(Unwanted { content: *content, since });
         if limits.may_remove {
-            wake(plan, due);
+            wake(plan, due.since(now));
         }
     }
 }
 
-fn wake(plan: &mut Plan, at: Timestamp) {
-    plan.wake_at = Some(plan.wake_at.map_or(at, |earlier| earlier.min(at)));
+fn wake(plan: &mut Plan, after: Duration) {
+    plan.wake_in = Some(plan.wake_in.map_or(after, |earlier| earlier.min(after)));
 }
 
 #[cfg(test)]
@@ -343,11 +338,14 @@ mod tests {
     #[test]
     fn a_failed_fetch_waits_for_its_time_and_holds_up_nobody() {
         let wanted = [want(1, 2 * MIB), want(2, 2 * MIB)];
-        let reality = Reality { retry_at: [(id(1), at(60))].into(), ..Reality::default() };
-        let before = plan(&wanted, &reality, &LIMITS, at(59));
+        let failed = |left| {
+            let retry_in = [(id(1), Duration::from_secs(left))].into();
+            Reality { retry_in, ..Reality::default() }
+        };
+        let before = plan(&wanted, &failed(1), &LIMITS, at(0));
         assert_eq!(started(&before), [id(2)]);
-        assert_eq!(before.wake_at, Some(at(60)));
-        assert_eq!(started(&plan(&wanted, &reality, &LIMITS, at(60))), [id(1), id(2)]);
+        assert_eq!(before.wake_in, Some(Duration::from_secs(1)));
+        assert_eq!(started(&plan(&wanted, &failed(0), &LIMITS, at(0))), [id(1), id(2)]);
     }
 
     #[test]
@@ -360,7 +358,7 @@ mod tests {
         let grace = i64::try_from(CHILD_REMOVAL_GRACE.as_secs()).unwrap();
         let early = plan(&[], &reality, &LIMITS, at(grace - 1));
         assert!(early.remove.is_empty());
-        assert_eq!(early.wake_at, Some(at(grace)));
+        assert_eq!(early.wake_in, Some(Duration::from_secs(1)));
         let late = plan(&[], &reality, &LIMITS, at(grace));
         assert_eq!(late.remove, [id(1)], "the other has only just become unwanted");
         assert_eq!(late.unwanted, [Unwanted { content: id(2), since: at(grace) }]);

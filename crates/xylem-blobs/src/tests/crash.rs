@@ -215,6 +215,25 @@ fn content_without_a_sound_outboard_is_hashed_anew_or_quarantined() {
 }
 
 #[test]
+fn a_full_disk_keeps_one_content_from_its_new_outboard_and_no_other_from_being_served() {
+    use xylem_runtime::Fs;
+
+    let (whole, bare) = (Sample::new(5, 100_000), Sample::new(6, 100_000));
+    let fs = TestFs::new();
+    let repository = open(&fs).unwrap();
+    store(&repository, &whole).unwrap();
+    store(&repository, &bare).unwrap();
+    drop(repository);
+    fs.remove_file(&bare.tree_path()).unwrap();
+    fs.plan(Plan { full_at: Some(0), stays_full: true, ..Plan::default() });
+    let repository = open(&fs).unwrap();
+    assert!(repository.contains(&whole.id) && !repository.contains(&bare.id));
+    drop(repository);
+    fs.plan(Plan::default());
+    open(&fs).unwrap().verify(&bare.id).unwrap();
+}
+
+#[test]
 fn an_outboard_without_content_is_removed_and_foreign_files_are_left_alone() {
     use xylem_runtime::Fs;
 

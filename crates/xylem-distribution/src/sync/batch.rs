@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 use xylem_blobs::{BlobError, Repository};
 use xylem_client::{ClientError, ContentClient, Deadlines, ManyReader};
 use xylem_model::{ContentId, Timestamp};
@@ -51,7 +52,7 @@ pub(crate) async fn fetch_batch(
         if rest.is_empty() {
             return;
         }
-        let _trial = match parents.try_out(parent, node.now()) {
+        let _trial = match parents.try_out(parent, Instant::now()) {
             Ok(trial) => trial,
             Err((until, why)) => {
                 tries.set_aside(until, why);
@@ -100,7 +101,7 @@ impl FromParent<'_> {
         rest: &mut BTreeMap<ContentId, Task>,
     ) -> Result<(), Miss> {
         let transport = self.node.control.transport();
-        self.parents.confirm(transport, self.parent, self.node.now()).await?;
+        self.parents.confirm(transport, self.parent, Instant::now()).await?;
         let contents = rest.keys().copied().collect();
         let mut reader = client.fetch_many(&self.parent.url, contents).await?;
         let (sender, receiver) = mpsc::channel(GROUP_FILES);

@@ -59,7 +59,7 @@ pub(crate) async fn fetch(node: &Arc<Node>, parents: &Parents, task: Task) -> Ou
     let mut fetch = Fetch { node, parents, task, client, stage: Stage::Begin };
     let mut tries = Tries::default();
     for parent in &list {
-        let _trial = match parents.try_out(parent, node.now()) {
+        let _trial = match parents.try_out(parent, Instant::now()) {
             Ok(trial) => trial,
             Err((until, why)) => {
                 tries.set_aside(until, why);
@@ -86,7 +86,7 @@ pub(crate) async fn fetch(node: &Arc<Node>, parents: &Parents, task: Task) -> Ou
 impl Fetch<'_> {
     async fn from(&mut self, parent: &Parent) -> Result<(), Miss> {
         let transport = self.node.control.transport();
-        self.parents.confirm(transport, parent, self.node.now()).await?;
+        self.parents.confirm(transport, parent, Instant::now()).await?;
         let link = Link::Server(parent.id);
         let flow = self.node.pace.from_parents.open(link, self.task.class);
         if matches!(self.stage, Stage::Begin) {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use xylem_client::{ClientError, Transport};
-use xylem_model::{ContentId, DistributionServerId, ParentPolicy, Party, Timestamp};
+use xylem_model::{ContentId, DistributionServerId, ParentPolicy, Party};
 use xylem_runtime::{Backoff, Rng, random_array};
 use xylem_sync::{ParentChoice, parent_order};
 
@@ -26,9 +27,10 @@ const PROBING: Duration = Duration::from_secs(1);
 /// The breaker of one parent, and what else is known of it.
 #[derive(Debug)]
 struct Standing {
-    confirmed_until: Timestamp,
+    /// All moments are by the clock that nobody sets.
+    confirmed_until: Option<Instant>,
     /// Open until then; closed when it was never set.
-    set_aside_until: Timestamp,
+    set_aside_until: Option<Instant>,
     /// The time is over, and one fetch is trying it out.
     is_probed: bool,
     reason: String,
@@ -39,8 +41,8 @@ struct Standing {
 impl Default for Standing {
     fn default() -> Self {
         Self {
-            confirmed_until: Timestamp::default(),
-            set_aside_until: Timestamp::default(),
+            confirmed_until: None,
+            set_aside_until: None,
             is_probed: false,
             reason: String::new(),
             away: Backoff::new(AWAY.0, AWAY.1),
@@ -54,8 +56,13 @@ impl Standing {
         self.away.failures() == 0 && self.lied.failures() == 0
     }
 
-    fn open(&mut self, wait: Duration, why: &str, now: Timestamp) {
-        self.set_aside_until = self.set_aside_until.max(now.plus(wait));
+    /// Until when it is left alone, where that is not over.
+    fn open_until(&self, now: Instant) -> Option<Instant> {
+        self.set_aside_until.filter(|until| *until > now)
+    }
+
+    fn open(&mut self, wait: Duration, why: &str, now: Instant) {
+        self.set_aside_until = self.set_aside_until.max(Some(now + wait));
         self.is_probed = false;
         why.clone_into(&mut self.reason);
     }
@@ -124,16 +131,16 @@ impl Parents {
     pub(crate) fn try_out(
         &self,
         parent: &Parent,
-        now: Timestamp,
-    ) -> Result<Trial<'_>, (Timestamp, String)> {
+        now: Instant,
+    ) -> Result<Trial<'_>, (Instant, String)> {
         let mut standing = self.standing();
         let one = standing.entry(parent.id).or_default();
         if !one.is_closed() {
-            if one.set_aside_until > now {
-                return Err((one.set_aside_until, one.reason.clone()));
+            if let Some(until) = one.open_until(now) {
+                return Err((until, one.reason.clone()));
             }
             if one.is_probed {
-                return Err((now.plus(PROBING), one.reason.clone()));
+                return Err((now + PROBING, one.reason.clone()));
             }
             one.is_probed = true;
         }
@@ -142,11 +149,11 @@ impl Parents {
     }
 
     /// A parent could not be reached: others are asked for a while.
-    pub(crate) fn note_away(&self, parent: &Parent, why: &str, rng: &dyn Rng, now: Timestamp) {
+    pub(crate) fn note_away(&self, parent: &Parent, why: &str, rng: &dyn Rng, now: Instant) {
         let mut standing = self.standing();
         let one = standing.entry(parent.id).or_default();
-        one.confirmed_until = Timestamp::default();
-        if one.set_aside_until > now {
+        one.confirmed_until = None;
+        if one.open_until(now).is_some() {
             // Several fetches broke with one connection: one failure.
             return;
         }
@@ -155,7 +162,7 @@ impl Parents {
     }
 
     /// A parent gave bytes that are not what was asked for.
-    pub(crate) fn note_lie(&self, parent: &Parent, why: &str, rng: &dyn Rng, now: Timestamp) {
+    pub(crate) fn note_lie(&self, parent: &Parent, why: &str, rng: &dyn Rng, now: Instant) {
         let mut standing = self.standing();
         let one = standing.entry(parent.id).or_default();
         let wait = one.lied.next_wait(rng).max(LIAR.0);
@@ -184,9 +191,10 @@ impl Parents {
         &self,
         transport: &Transport,
         parent: &Parent,
-        now: Timestamp,
+        now: Instant,
     ) -> Result<(), ClientError> {
-        let known = self.standing().get(&parent.id).is_some_and(|one| one.confirmed_until > now);
+        let known =
+            self.standing().get(&parent.id).is_some_and(|one| one.confirmed_until > Some(now));
         if known {
             return Ok(());
         }
@@ -201,7 +209,7 @@ impl Parents {
                 ),
             });
         }
-        self.standing().entry(parent.id).or_default().confirmed_until = now.plus(CONFIRMED_FOR);
+        self.standing().entry(parent.id).or_default().confirmed_until = Some(now + CONFIRMED_FOR);
         Ok(())
     }
 }
@@ -218,20 +226,27 @@ mod tests {
         Parent { id, name: format!("parent{n}"), url, is_fallback }
     }
 
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_unix_ms(1_000_000 + seconds * 1000)
+    /// Moments since the beginning of a test.
+    struct Moments(Instant);
+
+    impl Moments {
+        fn at(&self, seconds: u64) -> Instant {
+            self.0 + Duration::from_secs(seconds)
+        }
     }
 
     #[test]
     fn a_breaker_opens_after_a_failure_and_lets_one_fetch_try_when_its_time_is_over() {
         let (parents, one) = (Parents::default(), parent(1, false));
+        let moments = Moments(Instant::now());
+        let at = |seconds| moments.at(seconds);
         drop((
             parents.try_out(&one, at(0)).ok().unwrap(),
             parents.try_out(&one, at(0)).ok().unwrap(),
         ));
         parents.note_away(&one, "gone", &SystemRng, at(0));
         let (until, why) = parents.try_out(&one, at(0)).err().unwrap();
-        assert!(until >= at(0).plus(AWAY.0) && why == "gone");
+        assert!(until >= at(0) + AWAY.0 && why == "gone");
         let trial = parents.try_out(&one, at(60)).ok().unwrap();
         assert!(parents.try_out(&one, at(60)).is_err(), "it is being tried out");
         drop(trial);
@@ -245,6 +260,8 @@ mod tests {
     #[test]
     fn a_liar_is_left_alone_for_longer_and_an_answer_does_not_clear_it() {
         let (parents, one) = (Parents::default(), parent(1, false));
+        let moments = Moments(Instant::now());
+        let at = |seconds| moments.at(seconds);
         parents.note_lie(&one, "wrong bytes", &SystemRng, at(0));
         parents.note_answered(&one);
         assert!(parents.try_out(&one, at(29)).is_err());
@@ -254,6 +271,8 @@ mod tests {
     #[test]
     fn fetches_that_break_together_count_as_one_failure() {
         let (parents, one) = (Parents::default(), parent(1, false));
+        let moments = Moments(Instant::now());
+        let at = |seconds| moments.at(seconds);
         for _ in 0..20 {
             parents.note_away(&one, "gone", &SystemRng, at(0));
         }

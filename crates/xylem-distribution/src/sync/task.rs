@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use xylem_blobs::BlobError;
 use xylem_client::ClientError;
-use xylem_model::{ByteSize, ContentId, DistributionServerId, Timestamp};
+use xylem_model::{ByteSize, ContentId, DistributionServerId};
 use xylem_sync::Class;
 use xylem_telemetry::chain;
 
@@ -30,7 +31,7 @@ pub(crate) enum Outcome {
     /// No parent has it yet.
     NotYet,
     /// Nobody could give it; not to be tried again before `not_before` where that is known.
-    Failed { reason: String, not_before: Option<Timestamp> },
+    Failed { reason: String, not_before: Option<Instant> },
 }
 
 /// Where outcomes go.
@@ -74,15 +75,14 @@ impl From<ClientError> for Miss {
 pub(crate) struct Tries {
     not_yet: bool,
     reason: String,
-    not_before: Option<Timestamp>,
+    not_before: Option<Instant>,
 }
 
 impl Tries {
     /// A parent was not asked: its breaker is open.
-    pub(crate) fn set_aside(&mut self, until: Timestamp, why: String) {
+    pub(crate) fn set_aside(&mut self, until: Instant, why: String) {
         self.reason = why;
-        self.not_before =
-            Some(self.not_before.map_or(until, |earlier: Timestamp| earlier.min(until)));
+        self.not_before = Some(self.not_before.map_or(until, |earlier| earlier.min(until)));
     }
 
     /// A parent did not give it: notes that where the next fetch looks.
@@ -96,7 +96,7 @@ impl Tries {
         parent: &Parent,
         miss: Miss,
     ) -> Result<(), Outcome> {
-        let (rng, now) = (&*node.environment.rng, node.now());
+        let (rng, now) = (&*node.environment.rng, Instant::now());
         match miss {
             Miss::NotYet => {
                 parents.note_answered(parent);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use xylem_model::{ContentId, Timestamp};
+use tokio::time::Instant;
+use xylem_model::ContentId;
 use xylem_runtime::{Backoff, Rng};
 
 /// First and longest wait for a parent that has not got a file yet. Parents hold back such an
@@ -19,7 +20,8 @@ pub(crate) struct Troubles(BTreeMap<ContentId, Trouble>);
 
 #[derive(Debug)]
 struct Trouble {
-    retry_at: Timestamp,
+    /// By the clock that nobody sets: after a wrong time of day nothing waits for hours.
+    retry_at: Instant,
     not_yet: Backoff,
     failed: Backoff,
 }
@@ -27,7 +29,7 @@ struct Trouble {
 impl Default for Trouble {
     fn default() -> Self {
         Self {
-            retry_at: Timestamp::default(),
+            retry_at: Instant::now(),
             not_yet: Backoff::new(NOT_YET.0, NOT_YET.1),
             failed: Backoff::new(FAILED.0, FAILED.1),
         }
@@ -40,29 +42,32 @@ impl Troubles {
         self.0.contains_key(content)
     }
 
-    /// When each is to be tried again.
-    pub(crate) fn retries(&self) -> BTreeMap<ContentId, Timestamp> {
-        self.0.iter().map(|(content, trouble)| (*content, trouble.retry_at)).collect()
+    /// How long until each is to be tried again.
+    pub(crate) fn retries(&self) -> BTreeMap<ContentId, Duration> {
+        let now = Instant::now();
+        let left = |trouble: &Trouble| trouble.retry_at.saturating_duration_since(now);
+        self.0.iter().map(|(content, trouble)| (*content, left(trouble))).collect()
     }
 
     /// No parent has it yet.
-    pub(crate) fn not_yet(&mut self, content: ContentId, rng: &dyn Rng, now: Timestamp) {
+    pub(crate) fn not_yet(&mut self, content: ContentId, rng: &dyn Rng) {
         let trouble = self.0.entry(content).or_default();
-        trouble.retry_at = now.plus(trouble.not_yet.next_wait(rng).max(NOT_YET.0 / 4));
+        trouble.retry_at = Instant::now() + trouble.not_yet.next_wait(rng).max(NOT_YET.0 / 4);
     }
 
-    /// It failed, and is not to be tried before a moment where that is known. Returns when it is.
+    /// It failed, and is not to be tried before a moment where that is known. Returns how long
+    /// until it is.
     pub(crate) fn failed(
         &mut self,
         content: ContentId,
-        not_before: Option<Timestamp>,
+        not_before: Option<Instant>,
         rng: &dyn Rng,
-        now: Timestamp,
-    ) -> Timestamp {
+    ) -> Duration {
         let trouble = self.0.entry(content).or_default();
-        let next = now.plus(trouble.failed.next_wait(rng).max(FAILED.0 / 4));
+        let now = Instant::now();
+        let next = now + trouble.failed.next_wait(rng).max(FAILED.0 / 4);
         trouble.retry_at = not_before.map_or(next, |earliest| earliest.max(next));
-        trouble.retry_at
+        trouble.retry_at - now
     }
 
     /// It is here.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::time::Instant;
 use xylem_blobs::StageKey;
 use xylem_model::{ContentId, ParentPolicy, Timestamp};
 use xylem_runtime::Shutdown;
@@ -52,7 +53,7 @@ struct Worker {
     batches: BTreeMap<Id, usize>,
     outcomes: Outcomes,
     troubles: Troubles,
-    recounted: Timestamp,
+    recounted: Option<Instant>,
     /// The parents as of the last plan.
     asked: (Vec<Parent>, ParentPolicy),
 }
@@ -67,7 +68,7 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
         batches: BTreeMap::new(),
         outcomes,
         troubles: Troubles::default(),
-        recounted: Timestamp::default(),
+        recounted: None,
         asked: Default::default(),
         node,
     };
@@ -97,8 +98,8 @@ impl Worker {
     /// Makes a plan, starts what it says, and returns how long to sleep.
     async fn step(&mut self) -> Duration {
         let now = self.node.now();
-        if now.since(self.recounted) >= RECOUNT_EVERY {
-            self.recounted = now;
+        if self.recounted.is_none_or(|last| last.elapsed() >= RECOUNT_EVERY) {
+            self.recounted = Some(Instant::now());
             let target = Arc::clone(&self.node);
             if let Err(error) = self.node.environment.disk.run(move |fs| target.recount(fs)).await {
                 tracing::warn!(error = %chain(&error), "wish and reality could not be compared");
@@ -120,7 +121,7 @@ impl Worker {
         for batch in &plan.batches {
             self.start_batch(batch);
         }
-        let mut sleep = plan.wake_at.map_or(LONGEST_SLEEP, |at| at.since(now)).min(LONGEST_SLEEP);
+        let mut sleep = plan.wake_in.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
         if !plan.remove.is_empty() && removal::remove(&self.node, plan.remove).await {
             sleep = sleep.min(BUSY);
         }
@@ -153,7 +154,7 @@ impl Worker {
             held: unwanted.keys().copied().collect(),
             in_flight: self.in_flight.keys().copied().collect(),
             batches_in_flight: self.batches.len(),
-            retry_at: self.troubles.retries(),
+            retry_in: self.troubles.retries(),
             unwanted_since: unwanted.iter().map(|(c, one)| (*c, one.since)).collect(),
         };
         let limits = Limits {
@@ -230,11 +231,11 @@ impl Worker {
                 );
             }
             Outcome::NotYet => {
-                self.troubles.not_yet(content, rng, now);
+                self.troubles.not_yet(content, rng);
                 node.ledger.queued(content);
             }
             Outcome::Failed { reason, not_before } => {
-                let next_try = self.troubles.failed(content, not_before, rng, now);
+                let next_try = now.plus(self.troubles.failed(content, not_before, rng));
                 metrics::counter!("xylem_distribution_fetches_failed_total").increment(1);
                 tracing::warn!(package.digest = %content, reason, "could not be fetched");
                 node.ledger.failed(content, reason, next_try);
