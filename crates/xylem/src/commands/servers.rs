@@ -118,3 +118,26 @@ fn detail(server: &DistributionServer) -> String {
         ("Applied state", or_dash(server.applied)),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(settings: &[&str]) -> Result<ChangeDistributionServer, String> {
+        let settings: Vec<String> = settings.iter().map(|&text| text.to_owned()).collect();
+        change(&settings).map_err(|failure| match failure {
+            Failure::Failed(error) | Failure::Configuration(error) => error.to_string(),
+        })
+    }
+
+    #[test]
+    fn parents_are_a_list_in_order_and_a_policy_is_one_of_five_words() {
+        let change = asked(&["parents=South, North", "policy=by-hash"]).unwrap();
+        assert_eq!(change.parents, Some(vec!["South".to_owned(), "North".to_owned()]));
+        assert_eq!(change.parent_policy, Some(ParentPolicy::ByHash));
+        let told = asked(&["policy=fastest"]).unwrap_err();
+        assert!(told.contains("first-available, sticky, by-hash, round-robin or random"), "{told}");
+        assert!(asked(&["colour=red"]).unwrap_err().contains("parents or policy"));
+        assert!(asked(&["parents"]).is_err());
+    }
+}
