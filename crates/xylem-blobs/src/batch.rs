@@ -5,17 +5,19 @@
 //! renamed, and the folders synced once: what a single file costs is its share of two syncs.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 
 use xylem_model::ContentId;
-use xylem_runtime::SyncGroup;
+use xylem_runtime::{Fs, FsFile, SyncGroup};
 
 use crate::builder::outboard_of;
 use crate::error::BlobError;
 use crate::layout::StageKey;
 use crate::publish::Unnamed;
 use crate::repository::{Claim, Repository};
-use crate::staged::{open_or_create, remove_staged};
-use crate::tree::groups_of;
+use crate::staged::remove_staged;
+use crate::tree::{Node, has_outboard};
 
 /// Files that are checked and written, and not yet published. Dropped, nothing of them remains.
 pub struct Batch {
@@ -56,38 +58,35 @@ impl Batch {
     /// [`BlobError::Busy`] while another fetches the same content, [`BlobError::NoSpace`], and
     /// failures of the disk.
     pub fn add(&mut self, id: &ContentId, bytes: &[u8]) -> Result<(), BlobError> {
-        let (root, outboard) = outboard_of(bytes);
+        let size = bytes.len() as u64;
+        let (root, outboard) = if has_outboard(size) {
+            outboard_of(bytes)
+        } else {
+            (Node::root(size).hash_of_bytes(bytes), Vec::new())
+        };
         if root != *id.as_bytes() {
             return Err(BlobError::ForeignBytes { id: *id, offset: 0 });
         }
-        let size = bytes.len() as u64;
         let claim = Claim::new(&self.repository, &StageKey::Content(*id))?;
         claim.reserve(size, size)?;
-        self.write(&claim, size, bytes, &outboard).inspect_err(|_| discard(&claim))?;
+        self.write(&claim, bytes, &outboard).inspect_err(|_| discard(&claim))?;
         claim.set_missing(0);
         self.bytes += size;
-        self.files.push(Unnamed { claim, id: *id, size });
+        self.files.push(Unnamed { claim, id: *id, size, has_leftovers: false });
         Ok(())
     }
 
-    fn write(
-        &mut self,
-        claim: &Claim,
-        size: u64,
-        bytes: &[u8],
-        outboard: &[u8],
-    ) -> Result<(), BlobError> {
+    fn write(&mut self, claim: &Claim, bytes: &[u8], outboard: &[u8]) -> Result<(), BlobError> {
         let (fs, layout) = (self.repository.fs(), self.repository.layout());
         let mut parts = vec![(layout.part(&claim.key), bytes)];
-        if groups_of(size) > 1 {
+        if !outboard.is_empty() {
             parts.push((layout.part_tree(&claim.key), outboard));
         }
         for (path, bytes) in parts {
-            let file = open_or_create(fs, &path)?;
             let needed = bytes.len() as u64;
             let writing = |error| BlobError::writing(fs, "write", &path, needed, error);
-            // A rest of an earlier attempt may lie there, longer than this.
-            file.set_len(0).and_then(|()| file.write_all_at(bytes, 0)).map_err(writing)?;
+            let file = create_empty(fs, &path).map_err(writing)?;
+            file.write_all_at(bytes, 0).map_err(writing)?;
             self.written.add(file);
         }
         Ok(())
@@ -112,6 +111,18 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         self.files.iter().for_each(|file| discard(&file.claim));
+    }
+}
+
+/// Makes a file, or empties the rest of an earlier attempt.
+fn create_empty(fs: &dyn Fs, path: &Path) -> io::Result<Box<dyn FsFile>> {
+    match fs.create_new(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let file = fs.open_write(path)?;
+            file.set_len(0)?;
+            Ok(file)
+        }
+        file => file,
     }
 }
 

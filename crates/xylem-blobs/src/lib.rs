@@ -11,7 +11,7 @@
 //! staged/KEY.tree       their outboard, as far as it is known
 //! staged/KEY.mark       how many of the bytes survive a power cut
 //! content/ab/HEX        published content
-//! content/ab/HEX.tree   its outboard; a file of one group (16 KiB) needs none
+//! content/ab/HEX.tree   its outboard; a file of one frame (256 KiB) needs none
 //! quarantine/HEX        what failed its check
 //! ```
 //!

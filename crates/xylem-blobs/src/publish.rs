@@ -19,13 +19,15 @@ use crate::error::{BlobError, Doing};
 use crate::layout::shard_of;
 use crate::repository::{Claim, Entry, Repository};
 use crate::staged::remove_staged;
-use crate::tree::groups_of;
+use crate::tree::has_outboard;
 
 /// Content that lies whole and durable under a staged name.
 pub(crate) struct Unnamed {
     pub(crate) claim: Claim,
     pub(crate) id: ContentId,
     pub(crate) size: u64,
+    /// Whether more than what gets a name may lie among the staged files.
+    pub(crate) has_leftovers: bool,
 }
 
 /// Staged content whose digests are right and which is on the disk, but not yet published.
@@ -123,7 +125,8 @@ impl Repository {
         }
         drop(state);
         self.note_change();
-        for unnamed in here.into_iter().chain(fresh) {
+        let leftovers = fresh.into_iter().filter(|unnamed| unnamed.has_leftovers);
+        for unnamed in here.into_iter().chain(leftovers) {
             // They are published; a leftover is swept another time.
             if let Err(error) = unnamed.discard() {
                 let key = unnamed.claim.key;
@@ -165,7 +168,7 @@ impl Repository {
     fn name(&self, unnamed: &Unnamed) -> Result<(), BlobError> {
         let (layout, key, id) = (self.layout(), &unnamed.claim.key, &unnamed.id);
         let mut moves = vec![(layout.part(key), layout.blob(id))];
-        if groups_of(unnamed.size) > 1 {
+        if has_outboard(unnamed.size) {
             moves.insert(0, (layout.part_tree(key), layout.tree(id)));
         }
         for (from, to) in moves {

@@ -16,7 +16,7 @@ use crate::error::{BlobError, Doing};
 use crate::layout::StageKey;
 use crate::path::{Fault, ProvedPath, read_full};
 use crate::repository::{Repository, VerifyOnRead};
-use crate::tree::{GROUP_BYTES, groups_of};
+use crate::tree::{GROUP_BYTES, groups_of, has_outboard};
 
 /// Bytes read, and hashed in one run, at a time: large enough for the hash to use the whole width
 /// of the processor, small enough to stay in its cache until the bytes are encrypted.
@@ -66,7 +66,7 @@ impl BlobReader {
         };
         let source = Source::Published { _lease: lease };
         let mut reader = Self::new(repository, id, size, source, data, verify);
-        if groups_of(size) > 1 {
+        if has_outboard(size) {
             let path = repository.layout().tree(id);
             reader.outboard = match fs.open(&path) {
                 // Whoever reads finds the content unproved, and withdraws it.
@@ -163,7 +163,8 @@ impl BlobReader {
     /// [`FRAME_BYTES`], so a range takes several calls; an empty answer means that nothing of it
     /// is (yet) [available](Self::available).
     ///
-    /// The buffer should hold [`FRAME_BYTES`] and must hold [`GROUP_BYTES`].
+    /// The buffer should hold [`FRAME_BYTES`]; it must hold a file that is no larger than that, and
+    /// [`GROUP_BYTES`] of others.
     ///
     /// # Errors
     /// [`BlobError::Corrupt`] where the content is damaged; it has then been withdrawn. Failures of
@@ -182,14 +183,32 @@ impl BlobReader {
         if fits == 0 {
             return Err(BlobError::SmallBuffer { len: buffer.len(), least: GROUP_BYTES });
         }
-        let first = range.start / GROUP_BYTES;
-        let frame_end = (first / FRAME_GROUPS + 1) * FRAME_GROUPS;
-        let last = end.div_ceil(GROUP_BYTES).min(first + fits).min(frame_end);
+        let groups = self.groups_to_read(range.start, end, fits);
+        let least = (groups.end * GROUP_BYTES).min(self.size) - groups.start * GROUP_BYTES;
+        if (buffer.len() as u64) < least {
+            return Err(BlobError::SmallBuffer { len: buffer.len(), least });
+        }
+        let Range { start: first, end: last } = groups;
         let start = first * GROUP_BYTES;
         let len = ((last * GROUP_BYTES).min(self.size) - start) as usize;
         let bytes = buffer.get_mut(..len).unwrap_or_default();
         self.read_groups(first..last, bytes)?;
         Ok((range.start - start) as usize..len.min((end - start) as usize))
+    }
+
+    /// The groups that are read at once for bytes from `start` to `end`.
+    fn groups_to_read(&self, start: u64, end: u64, fits: u64) -> Range<u64> {
+        if self.is_read_whole() {
+            return 0..groups_of(self.size);
+        }
+        let first = start / GROUP_BYTES;
+        let frame_end = (first / FRAME_GROUPS + 1) * FRAME_GROUPS;
+        first..end.div_ceil(GROUP_BYTES).min(first + fits).min(frame_end)
+    }
+
+    /// Whether only all of it together can be proved, for want of an outboard.
+    fn is_read_whole(&self) -> bool {
+        matches!(self.source, Source::Published { .. }) && !has_outboard(self.size)
     }
 
     /// Reads up to `at_most` bytes from `offset`, as many as one frame gives; see
@@ -200,7 +219,13 @@ impl BlobReader {
     pub fn read(&mut self, offset: u64, at_most: u64) -> Result<Bytes, BlobError> {
         let end = offset.saturating_add(at_most);
         let groups = end.min(self.size).saturating_sub(offset).div_ceil(GROUP_BYTES) + 1;
-        let mut buffer = vec![0; (groups.min(FRAME_GROUPS) * GROUP_BYTES) as usize];
+        self.follow_publish()?;
+        let len = if self.is_read_whole() {
+            self.size.max(GROUP_BYTES)
+        } else {
+            groups.min(FRAME_GROUPS) * GROUP_BYTES
+        };
+        let mut buffer = vec![0; len as usize];
         let filled = self.read_frame(offset..end, &mut buffer)?;
         Ok(Bytes::from(buffer).slice(filled))
     }

@@ -14,7 +14,7 @@ use crate::layout::{
 use crate::path::read_full;
 use crate::reader::FRAME_BYTES;
 use crate::repository::Entry;
-use crate::tree::{PREFIX_BYTES, groups_of, outboard_len};
+use crate::tree::{PREFIX_BYTES, groups_of, has_outboard, outboard_len};
 use crate::withdraw::{move_to_quarantine, sync_quarantine};
 
 /// Makes the folders and checks the format.
@@ -139,7 +139,8 @@ fn scan_shard(
     Ok(())
 }
 
-/// The size of a content file, once it has a sound outboard; none if it went to quarantine.
+/// The size of a content file, once it has a sound outboard where it needs one; none if it went to
+/// quarantine. A file of a few groups is checked when it is read.
 fn sound_size(fs: &dyn Fs, layout: &Layout, id: &ContentId) -> Result<Option<u64>, BlobError> {
     let path = layout.blob(id);
     let file = fs.open(&path).doing("open", &path)?;
@@ -149,7 +150,10 @@ fn sound_size(fs: &dyn Fs, layout: &Layout, id: &ContentId) -> Result<Option<u64
         if prove(&*file, id, size).doing("read", &path)?.is_some() {
             return Ok(Some(size));
         }
-    } else if has_outboard(fs, layout, id, size)? || rebuild(fs, layout, id, &*file, size)? {
+    } else if !has_outboard(size)
+        || outboard_is_sound(fs, layout, id, size)?
+        || rebuild(fs, layout, id, &*file, size)?
+    {
         return Ok(Some(size));
     }
     drop(file);
@@ -160,7 +164,7 @@ fn sound_size(fs: &dyn Fs, layout: &Layout, id: &ContentId) -> Result<Option<u64
 }
 
 /// Whether there is an outboard of the right length and size. Its nodes are checked when used.
-fn has_outboard(
+fn outboard_is_sound(
     fs: &dyn Fs,
     layout: &Layout,
     id: &ContentId,

@@ -17,7 +17,7 @@ use crate::layout::{Layout, StageKey};
 use crate::reader::BlobReader;
 use crate::recover;
 use crate::staged::StagedFile;
-use crate::tree::outboard_len;
+use crate::tree::{has_outboard, outboard_len};
 use crate::tree_reader::TreeReader;
 
 /// When stored bytes are compared with their digest.
@@ -156,7 +156,11 @@ impl Repository {
 
     /// Bytes that published content takes, outboards included.
     pub fn used_bytes(&self) -> u64 {
-        self.state().index.values().map(|entry| entry.size + outboard_len(entry.size)).sum()
+        let with_outboard = |entry: &Entry| match has_outboard(entry.size) {
+            true => entry.size + outboard_len(entry.size),
+            false => entry.size,
+        };
+        self.state().index.values().map(with_outboard).sum()
     }
 
     /// Bytes that the disk still has room for.

@@ -28,7 +28,7 @@ use crate::mark;
 use crate::publish::{Unnamed, Verified};
 use crate::recover::feed;
 use crate::repository::{Claim, Repository};
-use crate::tree::outboard_len;
+use crate::tree::{has_outboard, outboard_len};
 use crate::withdraw::ignore_missing;
 
 /// A staged file is synced, and its mark moved, after this many new bytes: what a power cut can
@@ -235,7 +235,7 @@ impl StagedFile {
         self.write_outboard()?;
         self.sync_outboard()?;
         let Self { claim, file, size, arrival, .. } = self;
-        let unnamed = Unnamed { claim, id, size };
+        let unnamed = Unnamed { claim, id, size, has_leftovers: true };
         Ok(Verified { unnamed, file, sha256, _arrival: arrival })
     }
 
@@ -278,7 +278,7 @@ impl StagedFile {
     /// Writes what is known of the outboard.
     fn write_outboard(&mut self) -> Result<(), BlobError> {
         let Check::AtEnd(check) = &mut self.check else { return Ok(()) };
-        if !check.tree.has_pending() {
+        if !has_outboard(self.size) || !check.tree.has_pending() {
             return Ok(());
         }
         let fs = self.claim.repository.fs();

@@ -30,6 +30,12 @@ pub(crate) fn groups_of(size: u64) -> u64 {
     size.div_ceil(GROUP_BYTES).max(1)
 }
 
+/// Whether published content of `size` bytes has an outboard on the disk. Content of at most one
+/// frame needs none: it is read and hashed whole, and then the id alone proves it.
+pub(crate) const fn has_outboard(size: u64) -> bool {
+    size > crate::reader::FRAME_BYTES
+}
+
 /// The length in bytes of the outboard of a file of `size` bytes.
 pub fn outboard_len(size: u64) -> u64 {
     PREFIX_BYTES + (groups_of(size) - 1) * PARENT_BYTES as u64

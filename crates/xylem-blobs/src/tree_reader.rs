@@ -7,19 +7,22 @@ use bytes::Bytes;
 use xylem_model::ContentId;
 use xylem_runtime::FsFile;
 
+use crate::builder::outboard_of;
 use crate::error::{BlobError, Doing};
 use crate::layout::StageKey;
 use crate::path::{OutboardCheck, read_full};
 use crate::repository::Repository;
-use crate::tree::{groups_of, outboard_len};
+use crate::tree::{groups_of, has_outboard, outboard_len};
 
 /// An outboard, read front to back. It is always checked: its reader is about to trust it.
 pub struct TreeReader {
     repository: Repository,
     id: ContentId,
     size: u64,
-    /// A single group has no outboard on the disk.
+    /// Where it lies on the disk; small content has none there.
     file: Option<Box<dyn FsFile>>,
+    /// All of it, where it was made from the content.
+    made: Vec<u8>,
     check: OutboardCheck,
     offset: u64,
     /// Whether it was opened while its content was arriving.
@@ -33,11 +36,27 @@ impl TreeReader {
         let size = size.ok_or(BlobError::NotFound { id: *id })?;
         let check = OutboardCheck::new(id, size);
         let (repository, staged) = (repository.clone(), published.is_none());
-        let mut reader = Self { repository, id: *id, size, file: None, check, offset: 0, staged };
-        if groups_of(size) > 1 {
-            reader.open_file()?;
-        }
+        let (id, file, made) = (*id, None, Vec::new());
+        let mut reader = Self { repository, id, size, file, made, check, offset: 0, staged };
+        reader.open_source()?;
         Ok(reader)
+    }
+
+    /// Opens the file it lies in, or makes it from the content.
+    fn open_source(&mut self) -> Result<(), BlobError> {
+        let on_disk = if self.staged { groups_of(self.size) > 1 } else { has_outboard(self.size) };
+        if on_disk {
+            return self.open_file();
+        }
+        self.file = None;
+        self.made = match groups_of(self.size) {
+            1 => self.size.to_le_bytes().to_vec(),
+            _ => {
+                let bytes = self.repository.open_blob(&self.id)?.read(0, self.size)?;
+                outboard_of(&bytes).1
+            }
+        };
+        Ok(())
     }
 
     fn open_file(&mut self) -> Result<(), BlobError> {
@@ -51,7 +70,7 @@ impl TreeReader {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if self.staged && self.repository.contains(&self.id) {
                     self.staged = false;
-                    return self.open_file();
+                    return self.open_source();
                 }
                 if !self.staged {
                     self.repository.withdraw(&self.id)?;
@@ -69,9 +88,9 @@ impl TreeReader {
     /// Moves over to the published file once there is one, as [`BlobReader`](crate::BlobReader)
     /// does.
     fn follow_publish(&mut self) -> Result<(), BlobError> {
-        if self.staged && self.file.is_some() && self.repository.contains(&self.id) {
+        if self.staged && self.repository.contains(&self.id) {
             self.staged = false;
-            self.open_file()?;
+            self.open_source()?;
         }
         Ok(())
     }
@@ -86,7 +105,8 @@ impl TreeReader {
         false
     }
 
-    /// The next whole nodes, together at most `at_most` bytes but at least one; empty at the end.
+    /// The next whole nodes, together at most `at_most` bytes but at least one, or all of a small
+    /// outboard; empty at the end.
     ///
     /// # Errors
     /// [`BlobError::Corrupt`] where it is damaged; the content has then been withdrawn. Failures of
@@ -98,8 +118,10 @@ impl TreeReader {
             return Ok(Bytes::new());
         }
         let Some(file) = &self.file else {
+            let rest = self.made.get(self.offset as usize..).unwrap_or_default();
+            let rest = Bytes::copy_from_slice(rest);
             self.offset = self.len();
-            return Ok(Bytes::copy_from_slice(&self.size.to_le_bytes()));
+            return Ok(rest);
         };
         // Whole nodes only: the part of one could not be checked before it leaves.
         let prefix = if self.offset == 0 { PREFIX } else { 0 };

@@ -55,7 +55,7 @@ fn judge(fs: &TestFs, samples: &[Sample], acknowledged: bool) -> Result<(), Stri
 }
 
 fn samples() -> [Sample; 2] {
-    [Sample::new(1, 5 * 16_384 + 7), Sample::new(2, 100)]
+    [Sample::new(1, 17 * 16_384 + 7), Sample::new(2, 100)]
 }
 
 /// A way in for files.
@@ -218,7 +218,7 @@ fn content_without_a_sound_outboard_is_hashed_anew_or_quarantined() {
 fn a_full_disk_keeps_one_content_from_its_new_outboard_and_no_other_from_being_served() {
     use xylem_runtime::Fs;
 
-    let (whole, bare) = (Sample::new(5, 100_000), Sample::new(6, 100_000));
+    let (whole, bare) = (Sample::new(5, 300_000), Sample::new(6, 300_000));
     let fs = TestFs::new();
     let repository = open(&fs).unwrap();
     store(&repository, &whole).unwrap();
@@ -237,7 +237,7 @@ fn a_full_disk_keeps_one_content_from_its_new_outboard_and_no_other_from_being_s
 fn an_outboard_without_content_is_removed_and_foreign_files_are_left_alone() {
     use xylem_runtime::Fs;
 
-    let sample = Sample::new(4, 100_000);
+    let sample = Sample::new(4, 300_000);
     let fs = TestFs::new();
     store(&open(&fs).unwrap(), &sample).unwrap();
     let foreign = sample.path().with_file_name("notes.txt");

@@ -145,12 +145,12 @@ fn publishing_twice_is_the_same_as_once() {
 
 #[test]
 fn sweeping_spares_what_is_wanted_and_what_is_in_use() {
-    let (fs, size) = (TestFs::new(), 50_000);
+    let (fs, size) = (TestFs::new(), 500_000);
     let repository = open(&fs).unwrap();
     let [kept, used, left] = [8, 9, 10].map(|seed| Sample::new(seed, size));
     for sample in [&kept, &used, &left] {
         let mut staged = repository.stage(&sample.key, sample.size(), BOTH).unwrap();
-        staged.append(0, &sample.bytes[..40_000]).unwrap();
+        staged.append(0, &sample.bytes[..400_000]).unwrap();
         staged.pause().unwrap();
     }
     let in_use = repository.stage(&used.key, used.size(), BOTH).unwrap();
@@ -161,9 +161,9 @@ fn sweeping_spares_what_is_wanted_and_what_is_in_use() {
         "bytes, outboard and mark"
     );
     assert_eq!(repository.staged_keys().unwrap().len(), 2);
-    assert_eq!(in_use.offset(), 40_000);
+    assert_eq!(in_use.offset(), 400_000);
     drop(in_use);
-    assert_eq!(repository.stage(&kept.key, kept.size(), BOTH).unwrap().offset(), 40_000);
+    assert_eq!(repository.stage(&kept.key, kept.size(), BOTH).unwrap().offset(), 400_000);
     assert_eq!(repository.stage(&left.key, left.size(), BOTH).unwrap().offset(), 0);
 }
 

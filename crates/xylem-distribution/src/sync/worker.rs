@@ -11,7 +11,8 @@ use xylem_blobs::StageKey;
 use xylem_model::{ContentId, ParentPolicy, Timestamp};
 use xylem_runtime::Shutdown;
 use xylem_sync::{
-    CHILD_REMOVAL_GRACE, Class, Fetch, Limits, Plan, ROOT_REMOVAL_GRACE, Reality, Wanted, plan,
+    BATCHED_BYTES, CHILD_REMOVAL_GRACE, Class, Fetch, Limits, Plan, ROOT_REMOVAL_GRACE, Reality,
+    Wanted, plan,
 };
 use xylem_telemetry::chain;
 
@@ -225,10 +226,13 @@ impl Worker {
                 let arrival = Arrival { took, source };
                 node.ledger.present(content, task.size, Some((now, arrival)));
                 metrics::counter!("xylem_distribution_fetches_total").increment(1);
-                tracing::info!(
-                    package.digest = %content, size_bytes = task.size,
-                    duration_ms = took.as_millis() as u64, "fetched"
-                );
+                let duration_ms = took.as_millis() as u64;
+                if task.size > BATCHED_BYTES {
+                    tracing::info!(package.digest = %content, size_bytes = task.size, duration_ms, "fetched");
+                } else {
+                    // They may come by the thousand.
+                    tracing::debug!(package.digest = %content, size_bytes = task.size, duration_ms, "fetched");
+                }
             }
             Outcome::NotYet => {
                 self.troubles.not_yet(content, rng);
