@@ -1,11 +1,11 @@
 //! A simulated disk: what is not synced is lost in a crash, unsynced blocks are torn; bits may
 //! flip, and it may be full.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -16,6 +16,9 @@ use crate::machine::{Machine, Planted};
 
 /// Room on a disk that is not full, in bytes.
 const PLENTY: u64 = 1 << 40;
+
+/// A block: what a write takes from a disk, and what a crash tears.
+pub(crate) const BLOCK_BYTES: u64 = 4096;
 
 /// How often a bit was flipped in what a disk gave back; for the closing line.
 pub static FLIPPED_BITS: AtomicU64 = AtomicU64::new(0);
@@ -28,6 +31,8 @@ pub(crate) struct SimFs {
     /// The dice of each file that may rot. Its own, so that what happens to it does not depend on
     /// the order in which files are looked at.
     dice: Mutex<HashMap<PathBuf, Dice>>,
+    /// Names taken from files whose folders have not been synced since.
+    freed: Mutex<HashSet<PathBuf>>,
 }
 
 type Dice = Arc<Mutex<StdRng>>;
@@ -42,7 +47,8 @@ struct SimFile {
 
 impl SimFs {
     pub(crate) fn new(seed: u64, machine: &Arc<Machine>) -> Self {
-        Self { machine: Arc::clone(machine), seed, dice: Mutex::default() }
+        let machine = Arc::clone(machine);
+        Self { machine, seed, dice: Mutex::default(), freed: Mutex::default() }
     }
 
     fn wrap(&self, path: &Path, file: sim_fs::File) -> Box<dyn FsFile> {
@@ -79,8 +85,34 @@ impl SimFs {
         Ok(())
     }
 
-    fn create(path: &Path) -> io::Result<sim_fs::File> {
-        sim_fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)
+    /// Makes a file, empty as on a real disk.
+    ///
+    /// turmoil 0.7.2 keeps what happens to files by their names, until the folder is synced: of two
+    /// files that had one name in turn it takes the second for the first, and drops what was synced
+    /// of the second as it removes the first. So a name is freed for good before it is taken again,
+    /// which a real disk may do at any moment too; and what it still holds back for the first file
+    /// is cut off.
+    fn create(&self, path: &Path) -> io::Result<sim_fs::File> {
+        if self.freed().contains(path)
+            && let Some(folder) = path.parent()
+        {
+            self.sync_names(folder)?;
+        }
+        let file = sim_fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        if file.metadata()?.len() > 0 {
+            file.set_len(0)?;
+        }
+        Ok(file)
+    }
+
+    fn sync_names(&self, folder: &Path) -> io::Result<()> {
+        sim_fs::sync_dir(folder)?;
+        self.freed().retain(|name| name.parent() != Some(folder));
+        Ok(())
+    }
+
+    fn freed(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.freed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -91,7 +123,7 @@ impl Fs for SimFs {
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
         self.machine.refuse_when_full()?;
-        Ok(self.wrap(path, Self::create(path)?))
+        Ok(self.wrap(path, self.create(path)?))
     }
 
     fn create_private(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
@@ -109,6 +141,7 @@ impl Fs for SimFs {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         sim_fs::rename(from, to)?;
+        self.freed().insert(from.to_owned());
         let collected = to.extension().is_some_and(|extension| extension == "removed");
         if collected && self.machine.is_planted(Planted::CollectsTheWanted) {
             self.remove_another(to)?;
@@ -117,14 +150,16 @@ impl Fs for SimFs {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        sim_fs::remove_file(path)
+        sim_fs::remove_file(path)?;
+        self.freed().insert(path.to_owned());
+        Ok(())
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         if self.machine.is_planted(Planted::NoFolderSync) && is_of_repository(path) {
             return Ok(());
         }
-        sim_fs::sync_dir(path)
+        self.sync_names(path)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
@@ -163,11 +198,15 @@ impl FsFile for SimFile {
         Ok(read)
     }
 
+    /// On a full disk, there is still room in the last block that the file has.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        if offset.saturating_add(bytes.len() as u64) > self.len()? {
-            self.machine.refuse_when_full()?;
-        }
-        std::os::unix::fs::FileExt::write_all_at(&self.file, bytes, offset)
+        let has = self.len()?.next_multiple_of(BLOCK_BYTES);
+        let room = usize::try_from(has.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let (fits, rest) = bytes.split_at(room.min(bytes.len()));
+        let refused = if rest.is_empty() { Ok(()) } else { self.machine.refuse_when_full() };
+        let taken = if refused.is_ok() { bytes } else { fits };
+        std::os::unix::fs::FileExt::write_all_at(&self.file, taken, offset)?;
+        refused
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -198,3 +237,6 @@ fn lies_in(path: &Path, folder: &str) -> bool {
 fn is_of_repository(path: &Path) -> bool {
     lies_in(path, "staged") || lies_in(path, "content")
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use turmoil::{Builder, Sim};
 
+use crate::disk::BLOCK_BYTES;
 use crate::faults::Faults;
 use crate::history::{Figures, History};
 use crate::machine::Planted;
@@ -66,7 +67,7 @@ fn build(seed: u64) -> Sim<'static> {
         .max_message_latency(Duration::from_millis(20))
         .enable_random_order()
         .tcp_capacity(4096);
-    builder.fs().sync_probability(0.02).block_size(4096);
+    builder.fs().sync_probability(0.02).block_size(BLOCK_BYTES);
     builder.build()
 }
 
