@@ -2,7 +2,7 @@
 
 use super::{Sample, open, store};
 use crate::test_fs::{Cut, Plan, TestFs};
-use crate::{BlobError, DigestSet};
+use crate::{BlobError, DigestSet, Repository};
 
 #[test]
 fn a_disk_full_at_any_write_leaves_nothing_visible_and_the_upload_resumable() {
@@ -81,4 +81,33 @@ fn an_upload_that_cannot_fit_is_refused_before_its_first_byte() {
     first.discard().unwrap();
     let error = repository.stage(&three.key, u64::MAX, DigestSet::Blake3);
     assert!(matches!(error, Err(BlobError::NoSpace { .. })), "{error:?}");
+}
+
+/// Two files have had the name of the staged file in turn, and no folder was synced in between.
+#[test]
+fn an_upload_that_had_no_room_at_first_starts_anew_and_survives_a_power_cut() {
+    let fs = TestFs::new();
+    let repository = open(&fs).unwrap();
+    let sample = Sample::new(6, 300_001);
+    let (first, rest) = sample.bytes.split_at(100_000);
+    let stage = |repository: &Repository| {
+        repository.stage(&sample.key, sample.size(), DigestSet::Blake3AndSha256)
+    };
+    fs.set_capacity(10_000);
+    assert!(matches!(stage(&repository), Err(BlobError::NoSpace { .. })));
+    fs.set_capacity(1 << 40);
+    let mut staged = stage(&repository).unwrap();
+    staged.append(0, first).unwrap();
+    staged.pause().unwrap();
+    drop(staged);
+    for cut in [None, Some(Cut::Nothing), Some(Cut::Everything), Some(Cut::Torn(1))] {
+        let fs = fs.copy();
+        cut.into_iter().for_each(|cut| fs.power_cut(cut));
+        let repository = open(&fs).unwrap();
+        let mut staged = stage(&repository).unwrap();
+        assert_eq!(staged.offset(), first.len() as u64, "{cut:?}");
+        staged.append(staged.offset(), rest).unwrap();
+        repository.publish(staged.finish(&sample.expected()).unwrap()).unwrap();
+        repository.verify(&sample.id).unwrap();
+    }
 }
