@@ -15,16 +15,19 @@ use xylem_server::{
 };
 use xylem_trust::Descriptor;
 
+/// Every server that was ever seen, with its parents. Like the store it outlives a crash.
+pub(crate) type Seen =
+    Arc<Mutex<BTreeMap<DistributionServerId, (ServerWish, Vec<DistributionServerId>)>>>;
+
 /// The store, but for one thing: servers that were removed still belong.
 pub(crate) struct ForgetsRemovals {
     store: Arc<MemoryWishStore>,
-    /// Every server that was ever seen, with its parents.
-    seen: Mutex<BTreeMap<DistributionServerId, (ServerWish, Vec<DistributionServerId>)>>,
+    seen: Seen,
 }
 
 impl ForgetsRemovals {
-    pub(crate) fn new(store: Arc<MemoryWishStore>) -> Self {
-        Self { store, seen: Mutex::default() }
+    pub(crate) fn new(store: Arc<MemoryWishStore>, seen: Seen) -> Self {
+        Self { store, seen }
     }
 }
 

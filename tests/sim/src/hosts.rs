@@ -38,7 +38,7 @@ pub(crate) async fn management_server(world: World, seed: u64) -> HostResult {
     let environment = environment(seed, &world.server_machine);
     let forgets = world.server_machine.is_planted(Planted::ForgetsRemovals);
     let store: Arc<dyn WishStore> = if forgets {
-        Arc::new(ForgetsRemovals::new(world.store.clone()))
+        Arc::new(ForgetsRemovals::new(world.store.clone(), world.seen.clone()))
     } else {
         world.store.clone()
     };

@@ -15,6 +15,7 @@ use xylem_server::{MemoryUpload, MemoryWishStore};
 use xylem_trust::{Envelope, Operation, SigningKey, Ticket, TrustDocument, TrustStore};
 
 use crate::environment::beginning;
+use crate::forgetful::Seen;
 use crate::machine::{Machine, Planted};
 
 /// Where every host listens.
@@ -59,6 +60,8 @@ pub(crate) struct World {
     pub(crate) signer: Arc<SigningKey>,
     /// Stands for the database, which survives crashes of its server.
     pub(crate) store: Arc<MemoryWishStore>,
+    /// What the planted fault of a forgetful store remembers.
+    pub(crate) seen: Seen,
     /// The management server's key and certificate, in PEM.
     pub(crate) server: Arc<str>,
     /// The distribution servers, the root first.
@@ -119,6 +122,7 @@ impl World {
             trust: TrustStore::pin(Envelope::sign(&document, &[&root_key])?)?,
             signer: Arc::new(signer),
             store,
+            seen: Seen::default(),
             server: leaf(Party::ManagementServer(uuid::Uuid::from_u128(1)), SERVER)?.into(),
             members: Arc::new(members),
             corrupt,

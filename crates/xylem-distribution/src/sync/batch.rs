@@ -124,6 +124,7 @@ impl FromParent<'_> {
                         let took = self.node.now().since(self.began);
                         Outcome::Published { source: Some(self.parent.id), took }
                     }
+                    Settled::Unneeded => Outcome::Unneeded,
                     Settled::Failed(reason) => Outcome::Failed { reason, not_before: None },
                     Settled::Busy => continue,
                     Settled::Foreign(why) => return Err(Miss::Lied(why)),
@@ -145,6 +146,8 @@ impl FromParent<'_> {
 /// What became of a file that came in.
 enum Settled {
     Published,
+    /// It is not wanted any more: its grace would begin only now.
+    Unneeded,
     /// Another fetch is bringing it.
     Busy,
     /// It is not what was asked for.
@@ -171,8 +174,13 @@ fn publish_group(
     let mut batch = repository.begin_batch();
     let mut settled = Vec::with_capacity(group.len());
     for Arrived { task, bytes, .. } in group {
-        let added = batch.add(&task.content, &bytes);
-        settled.push((task, added.map_or_else(Settled::from, |()| Settled::Published)));
+        let needed = node.catalogue().missing().contains_key(&task.content);
+        let result = if needed {
+            batch.add(&task.content, &bytes).map_or_else(Settled::from, |()| Settled::Published)
+        } else {
+            Settled::Unneeded
+        };
+        settled.push((task, result));
     }
     let failed = batch.publish().err().map(|error| disk_reason(&error));
     for (task, settled) in &mut settled {

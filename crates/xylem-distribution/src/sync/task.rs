@@ -28,6 +28,8 @@ pub(crate) struct Task {
 pub(crate) enum Outcome {
     /// Published here.
     Published { source: Option<DistributionServerId>, took: Duration },
+    /// It came, and is not wanted any more.
+    Unneeded,
     /// No parent has it yet.
     NotYet,
     /// Nobody could give it; not to be tried again before `not_before` where that is known.

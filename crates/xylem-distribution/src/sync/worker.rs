@@ -234,6 +234,7 @@ impl Worker {
                     tracing::debug!(package.digest = %content, size_bytes = task.size, duration_ms, "fetched");
                 }
             }
+            Outcome::Unneeded => node.ledger.forget(&content),
             Outcome::NotYet => {
                 self.troubles.not_yet(content, rng);
                 node.ledger.queued(content);
