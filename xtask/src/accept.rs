@@ -27,6 +27,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         .arg(&request.name)
         .arg("--fixtures")
         .arg(&request.fixtures)
+        .args(request.only.iter().flat_map(|part| ["--only", part]))
         .status()
         .attempting("start the acceptance run")?;
     passed_on(status)
@@ -37,16 +38,22 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 struct Request {
     name: String,
     fixtures: PathBuf,
+    /// The one part to run; all where left out.
+    only: Option<String>,
 }
 
 impl Request {
     fn parse(arguments: &[String], from_environment: Option<PathBuf>) -> Outcome<Self> {
         let mut name = None;
-        let mut fixtures = None;
+        let (mut fixtures, mut only) = (None, None);
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--fixtures" => fixtures = words.next().map(PathBuf::from),
+                "--only" => {
+                    let part = words.next().ok_or_else(|| Failure::usage("--only needs a PART"))?;
+                    only = Some(part.clone());
+                }
                 option if option.starts_with('-') => {
                     return Err(Failure::usage(format!("accept has no option {option}")));
                 }
@@ -62,7 +69,7 @@ impl Request {
                 "accept needs a folder of fixtures: --fixtures DIR, or set {FIXTURES_VARIABLE}"
             ))
         })?;
-        Ok(Self { name, fixtures })
+        Ok(Self { name, fixtures, only })
     }
 }
 
@@ -78,16 +85,23 @@ mod tests {
     #[test]
     fn the_option_wins_over_the_environment() {
         let request = parse("packages --fixtures here", Some("there")).unwrap();
-        assert_eq!(request, Request { name: "packages".into(), fixtures: "here".into() });
+        let (name, fixtures) = ("packages".into(), "here".into());
+        assert_eq!(request, Request { name, fixtures, only: None });
         let request = parse("packages", Some("there")).unwrap();
         assert_eq!(request.fixtures, PathBuf::from("there"));
+        let request = parse("packages --only demo", Some("there")).unwrap();
+        assert_eq!(request.only.as_deref(), Some("demo"));
     }
 
     #[test]
     fn a_missing_name_or_folder_is_wrong_usage() {
-        for (line, folder) in
-            [("", Some("there")), ("packages", None), ("one two", Some("t")), ("--all", Some("t"))]
-        {
+        for (line, folder) in [
+            ("", Some("there")),
+            ("packages", None),
+            ("one two", Some("t")),
+            ("--all", Some("t")),
+            ("one --only", Some("t")),
+        ] {
             assert!(matches!(parse(line, folder), Err(Failure::Usage(_))), "{line}");
         }
     }

@@ -35,7 +35,8 @@ usage: cargo xtask COMMAND
   test                          all that CI runs: layers, tests, 100 simulated seeds
   demo [FILE…] [--keep]         the whole system on this machine, from nothing
   accept NAME [--fixtures DIR]  one of the long or large acceptance runs
-                                (the folder may also come from XYLEM_FIXTURES)
+                                (the folder may also come from XYLEM_FIXTURES); --only PART
+                                runs one part of it
   bench NAME [OPTION…]          speed beside others': replicate, chain, latency (needs root)
   sim --seeds N [OPTION…]       the real code on a simulated network, disk and clock
   cut [--cuts N]                power cuts on ext4 and xfs, while contents are published
