@@ -23,8 +23,9 @@ use crate::node::Node;
 /// How long the management server may hold back the answer to a poll, in seconds.
 const LONG_POLL_SECONDS: u64 = 25;
 
-/// Silence after which a stream of events counts as broken: more than two heartbeats.
-const EVENT_SILENCE: Duration = Duration::from_secs(75);
+/// Silence after which a stream of events counts as broken: more than two heartbeats, and less than
+/// what a server may take to come to hold everything once nothing is wrong any more.
+const EVENT_SILENCE: Duration = Duration::from_secs(40);
 
 /// How long a stream may keep its first event back. A proxy that holds it back longer holds back
 /// the whole stream, and keeps all of it in its memory.
