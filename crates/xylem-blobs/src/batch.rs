@@ -17,7 +17,7 @@ use crate::layout::StageKey;
 use crate::publish::Unnamed;
 use crate::repository::{Claim, Repository};
 use crate::staged::remove_staged;
-use crate::tree::{Node, has_outboard};
+use crate::tree::has_outboard;
 
 /// Files that are checked and written, and not yet published. Dropped, nothing of them remains.
 pub struct Batch {
@@ -59,12 +59,13 @@ impl Batch {
     /// failures of the disk.
     pub fn add(&mut self, id: &ContentId, bytes: &[u8]) -> Result<(), BlobError> {
         let size = bytes.len() as u64;
-        let (root, outboard) = if has_outboard(size) {
-            outboard_of(bytes)
+        let (found, outboard) = if has_outboard(size) {
+            let (root, outboard) = outboard_of(bytes);
+            (ContentId::from_bytes(root), outboard)
         } else {
-            (Node::root(size).hash_of_bytes(bytes), Vec::new())
+            (ContentId::of(bytes), Vec::new())
         };
-        if root != *id.as_bytes() {
+        if found != *id {
             return Err(BlobError::ForeignBytes { id: *id, offset: 0 });
         }
         let claim = Claim::new(&self.repository, &StageKey::Content(*id))?;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::error::{BlobError, Doing};
 use crate::layout::StageKey;
 use crate::repository::Repository;
+use crate::staged::remove_staged;
 use crate::withdraw::ignore_missing;
 
 /// What the files of one staged file end in; and removed content that a crash left.
@@ -46,6 +47,23 @@ impl Repository {
             removed += 1;
         }
         Ok(removed)
+    }
+
+    /// Removes one staged file, unless it is in use; says whether nothing of it is left.
+    ///
+    /// # Errors
+    /// Failures of the disk.
+    pub fn discard_staged(&self, key: &StageKey) -> Result<bool, BlobError> {
+        // Held throughout: an attempt that begins meanwhile must not lose what it just made.
+        let state = self.state();
+        if state.is_staging(key) {
+            return Ok(false);
+        }
+        remove_staged(self.fs(), self.layout(), key)?;
+        // A mark that was being replaced when its process died.
+        let unfinished = self.layout().mark(key).with_extension("mark.new");
+        ignore_missing(self.fs().remove_file(&unfinished)).doing("remove", &unfinished)?;
+        Ok(true)
     }
 
     fn staged_names(&self) -> Result<Vec<(StageKey, &'static str, String)>, BlobError> {

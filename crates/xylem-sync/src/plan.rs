@@ -90,12 +90,14 @@ pub struct Limits {
 }
 
 /// One fetch to start now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fetch {
     /// The content.
     pub content: ContentId,
     /// Its size in bytes.
     pub size: u64,
+    /// What it goes before, and after.
+    pub class: Class,
 }
 
 /// What to do now, and when to ask again.
@@ -183,11 +185,11 @@ impl<'a> Free<'a> {
 
     /// Starts a fetch where there is room for it.
     fn place(&mut self, want: &Wanted, plan: &mut Plan) -> bool {
-        let fetch = Fetch { content: want.content, size: want.size };
+        let fetch = Fetch { content: want.content, size: want.size, class: want.class() };
         if want.is_batched() {
-            return self.place_in_batch(want.class(), fetch, plan);
+            return self.place_in_batch(fetch, plan);
         }
-        if self.fetches == 0 || (want.is_large() && !self.large.remove(&want.class())) {
+        if self.fetches == 0 || (want.is_large() && !self.large.remove(&fetch.class)) {
             return false;
         }
         self.fetches -= 1;
@@ -195,8 +197,8 @@ impl<'a> Free<'a> {
         true
     }
 
-    fn place_in_batch(&mut self, class: Class, fetch: Fetch, plan: &mut Plan) -> bool {
-        let size = fetch.size;
+    fn place_in_batch(&mut self, fetch: Fetch, plan: &mut Plan) -> bool {
+        let Fetch { size, class, .. } = fetch;
         if let (Some((filling, bytes)), Some(batch)) = (&mut self.filling, plan.batches.last_mut())
             && *filling == class
             && batch.len() < self.limits.batch_files

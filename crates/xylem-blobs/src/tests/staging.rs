@@ -168,6 +168,25 @@ fn sweeping_spares_what_is_wanted_and_what_is_in_use() {
 }
 
 #[test]
+fn one_staged_file_is_thrown_away_unless_it_is_in_use() {
+    let repository = open(&TestFs::new()).unwrap();
+    let [thrown, other] = [12, 13].map(|seed| Sample::new(seed, 500_000));
+    for sample in [&thrown, &other] {
+        let mut staged = repository.stage(&sample.key, sample.size(), BOTH).unwrap();
+        staged.append(0, &sample.bytes[..400_000]).unwrap();
+        staged.pause().unwrap();
+    }
+    let in_use = repository.stage(&thrown.key, thrown.size(), BOTH).unwrap();
+    assert!(!repository.discard_staged(&thrown.key).unwrap());
+    drop(in_use);
+    for _ in 0..2 {
+        assert!(repository.discard_staged(&thrown.key).unwrap(), "nothing of it is left");
+        assert_eq!(repository.staged_keys().unwrap(), [other.key]);
+    }
+    assert_eq!(repository.stage(&thrown.key, thrown.size(), BOTH).unwrap().offset(), 0);
+}
+
+#[test]
 fn after_a_failed_sync_nothing_unsynced_is_trusted() {
     for failing in 0.. {
         let (fs, sample) = (TestFs::new(), Sample::new(11, 120_000));

@@ -79,10 +79,8 @@ async fn forget(node: &Arc<Node>, record: Record) -> Result<(), DataError> {
     let id = record.facts.upload;
     let target = Arc::clone(node);
     node.environment.disk.run(move |fs| record.remove(fs, &target.folder)).await?;
-    let swept = node
-        .repository
-        .run(move |repository| repository.sweep_staged(|key| *key != StageKey::Upload(id)))
-        .await;
+    let key = StageKey::Upload(id);
+    let swept = node.repository.run(move |repository| repository.discard_staged(&key)).await;
     if let Err(error) = swept {
         tracing::warn!(error = %chain(&error), "the bytes of a forgotten upload are still there");
     }

@@ -30,17 +30,27 @@ pub(crate) async fn wait_for(
     content: &ContentId,
 ) -> Result<(Permit, Served), ApiError> {
     let end = Instant::now() + WAIT;
-    let mut changes = Changes::of(node);
+    let mut changes = None;
     loop {
+        let waits = waits(node, peer);
         let error = match authorize(node, peer, headers, content) {
-            Ok(permit) => match served(node, content, waits(node, peer)) {
+            Ok(permit) => match served(node, content, waits) {
                 Ok(served) => return Ok((permit, served)),
                 Err(error) => error,
             },
             Err(error) => error,
         };
-        if !waits(node, peer) || is_in_vain(node, content) || !changes.before(end).await {
+        if !waits || is_in_vain(node, content) {
             return Err(error);
+        }
+        match &mut changes {
+            // Looked at once more after this, so that no change falls in between.
+            None => changes = Some(Changes::of(node)),
+            Some(changes) => {
+                if !changes.before(end).await {
+                    return Err(error);
+                }
+            }
         }
     }
 }

@@ -20,6 +20,9 @@ use crate::access::Parent;
 use crate::node::Node;
 use crate::pace::Link;
 
+/// What the planner puts into a stream, the stream must be able to carry.
+const _: () = assert!(xylem_sync::BATCHED_BYTES <= xylem_api::content::MAX_FRAME_BYTES);
+
 /// How long a parent may hold back the next file: longer than it waits itself.
 const STALL: Duration = Duration::from_secs(30);
 
@@ -59,7 +62,7 @@ pub(crate) async fn fetch_batch(
                 continue;
             }
         };
-        let mut from = FromParent { node, parents, parent, began, outcomes };
+        let from = FromParent { node, parents, parent, began, outcomes };
         let before = rest.len();
         let result = Box::pin(from.fetch(&client, &mut rest)).await;
         if rest.len() < before {
@@ -73,14 +76,8 @@ pub(crate) async fn fetch_batch(
     }
     let outcome = tries.outcome();
     for task in rest.into_values() {
-        let outcome = match &outcome {
-            Outcome::Failed { reason, not_before } => {
-                Outcome::Failed { reason: reason.clone(), not_before: *not_before }
-            }
-            _ => Outcome::NotYet,
-        };
         // Nobody listens once the server stops.
-        let _ = outcomes.send((task, outcome));
+        let _ = outcomes.send((task, outcome.clone()));
     }
 }
 
@@ -96,7 +93,7 @@ struct FromParent<'a> {
 impl FromParent<'_> {
     /// Takes out of `rest` what is settled: published here, or refused by our own disk.
     async fn fetch(
-        &mut self,
+        &self,
         client: &ContentClient,
         rest: &mut BTreeMap<ContentId, Task>,
     ) -> Result<(), Miss> {

@@ -8,23 +8,16 @@ use tokio::time::Instant;
 use xylem_blobs::BlobError;
 use xylem_client::ClientError;
 use xylem_model::{ByteSize, ContentId, DistributionServerId};
-use xylem_sync::Class;
+/// What is to be fetched: what the planner said.
+pub(crate) use xylem_sync::Fetch as Task;
 use xylem_telemetry::chain;
 
 use super::parents::Parents;
 use crate::access::Parent;
 use crate::node::Node;
 
-/// What is to be fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Task {
-    pub(crate) content: ContentId,
-    pub(crate) size: u64,
-    pub(crate) class: Class,
-}
-
 /// How a fetch ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Outcome {
     /// Published here.
     Published { source: Option<DistributionServerId>, took: Duration },

@@ -1,6 +1,6 @@
 //! The loop that asks the planner and does what it says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,7 @@ use xylem_blobs::StageKey;
 use xylem_model::{ContentId, ParentPolicy, Timestamp};
 use xylem_runtime::Shutdown;
 use xylem_sync::{
-    BATCHED_BYTES, CHILD_REMOVAL_GRACE, Class, Fetch, Limits, Plan, ROOT_REMOVAL_GRACE, Reality,
-    Wanted, plan,
+    BATCHED_BYTES, CHILD_REMOVAL_GRACE, Limits, Plan, ROOT_REMOVAL_GRACE, Reality, Wanted, plan,
 };
 use xylem_telemetry::chain;
 
@@ -51,7 +50,8 @@ struct Worker {
     parents: Arc<Parents>,
     fetches: JoinSet<()>,
     in_flight: BTreeMap<ContentId, AbortHandle>,
-    batches: BTreeMap<Id, usize>,
+    /// The tasks among them that fetch many small files.
+    batches: BTreeSet<Id>,
     outcomes: Outcomes,
     troubles: Troubles,
     recounted: Option<Instant>,
@@ -66,7 +66,7 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
         parents: Arc::default(),
         fetches: JoinSet::new(),
         in_flight: BTreeMap::new(),
-        batches: BTreeMap::new(),
+        batches: BTreeSet::new(),
         outcomes,
         troubles: Troubles::default(),
         recounted: None,
@@ -116,11 +116,11 @@ impl Worker {
         for content in &plan.give_up {
             self.give_up(content);
         }
-        for one in &plan.fetch {
-            self.start(one);
+        for task in plan.fetch {
+            self.start(task);
         }
-        for batch in &plan.batches {
-            self.start_batch(batch);
+        for tasks in plan.batches {
+            self.start_batch(tasks);
         }
         let mut sleep = plan.wake_in.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
         if !plan.remove.is_empty() && removal::remove(&self.node, plan.remove).await {
@@ -169,14 +169,7 @@ impl Worker {
         Some(plan(&wanted, &reality, &limits, now))
     }
 
-    fn task(&self, fetch: &Fetch) -> Option<Task> {
-        let want = self.node.catalogue().missing().get(&fetch.content).cloned()?;
-        let class = Class::of(want.priority, want.size);
-        Some(Task { content: want.content, size: want.size, class })
-    }
-
-    fn start(&mut self, one: &Fetch) {
-        let Some(task) = self.task(one) else { return };
+    fn start(&mut self, task: Task) {
         let (node, parents) = (Arc::clone(&self.node), Arc::clone(&self.parents));
         let outcomes = self.outcomes.clone();
         let handle = self.fetches.spawn(async move {
@@ -188,14 +181,13 @@ impl Worker {
         self.in_flight.insert(task.content, handle);
     }
 
-    fn start_batch(&mut self, batch: &[Fetch]) {
-        let tasks: Vec<Task> = batch.iter().filter_map(|one| self.task(one)).collect();
+    fn start_batch(&mut self, tasks: Vec<Task>) {
         let contents: Vec<ContentId> = tasks.iter().map(|task| task.content).collect();
         let (node, parents) = (Arc::clone(&self.node), Arc::clone(&self.parents));
         let outcomes = self.outcomes.clone();
         let handle =
             self.fetches.spawn(async move { fetch_batch(&node, &parents, tasks, &outcomes).await });
-        self.batches.insert(handle.id(), contents.len());
+        self.batches.insert(handle.id());
         self.in_flight.extend(contents.into_iter().map(|content| (content, handle.clone())));
     }
 
@@ -203,7 +195,7 @@ impl Worker {
     /// and is removed like anything else that is not wanted.
     fn give_up(&mut self, content: &ContentId) {
         let Some(handle) = self.in_flight.get(content) else { return };
-        if self.batches.contains_key(&handle.id()) {
+        if self.batches.contains(&handle.id()) {
             return;
         }
         tracing::info!(package.digest = %content, "given up: not wanted any more");
@@ -287,14 +279,7 @@ async fn discard(node: &Arc<Node>, content: ContentId) {
             return;
         }
         let key = StageKey::Content(content);
-        let swept = node
-            .repository
-            .run(move |repository| {
-                repository.sweep_staged(|other| *other != key)?;
-                Ok::<bool, xylem_blobs::BlobError>(!repository.staged_keys()?.contains(&key))
-            })
-            .await;
-        match swept {
+        match node.repository.run(move |repository| repository.discard_staged(&key)).await {
             Ok(true) => return,
             Ok(false) => {}
             Err(error) => {
