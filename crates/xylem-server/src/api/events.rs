@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, Sse};
 use futures_util::Stream;
 use http::HeaderMap;
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use xylem_api::server::{ChangedFile, ServerEvent};
 use xylem_model::Stamp;
 
 use crate::app::App;
-use crate::control::{ChangedCopies, HEARTBEAT};
+use crate::control::{ChangedCopies, heartbeat};
 use crate::failure::Failure;
 
 /// Events about copies are at least this far apart: progress that a person can follow, at a cost
@@ -62,8 +62,7 @@ pub(super) async fn events(
         // Numbers and checked names always have a JSON form.
         Some((Ok(event.json_data(told).ok()?), watching))
     });
-    let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("heartbeat");
-    Ok(Sse::new(stream).keep_alive(heartbeat))
+    Ok(Sse::new(stream).keep_alive(heartbeat()))
 }
 
 /// What a stream has told.

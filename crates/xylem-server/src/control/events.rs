@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::permission::Caller;
 
 /// A comment is sent this often, so that both sides notice a dead connection.
-pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The longest a long poll waits: below the idle limit of common proxies.
 const MAX_WAIT: Duration = Duration::from_secs(50);
@@ -46,8 +46,12 @@ pub(super) async fn events(
         let event = Event::default().event("state").json_data(StateChanged { stamp }).ok()?;
         Some((Ok(event), following))
     });
-    let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("heartbeat");
-    Ok(Sse::new(stream).keep_alive(heartbeat))
+    Ok(Sse::new(stream).keep_alive(heartbeat()))
+}
+
+/// What every stream of events says while nothing happens.
+pub(crate) fn heartbeat() -> KeepAlive {
+    KeepAlive::new().interval(HEARTBEAT).text("heartbeat")
 }
 
 /// How long to wait for which change.

@@ -41,7 +41,7 @@ use crate::wish::{Standing, WishError, WishStore};
 pub(crate) use copies::{ChangedCopies, CopyLog};
 pub(crate) use documents::DOCUMENT_LIFETIME;
 use documents::Documents;
-pub(crate) use events::{HEARTBEAT, LongPoll, wait_for_change};
+pub(crate) use events::{LongPoll, heartbeat, wait_for_change};
 use members::Members;
 
 /// The management server's side of the control link. Cheap to clone; clones share everything.
