@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use xylem::system::{Programs, System};
 use xylem_testkit::{Snapshot, snapshot};
 
-use crate::run::{name_of, packages, programs, project, run, run_measured};
+use crate::run::{Part, name_of, packages, programs, project, run, run_measured, run_parts};
 use crate::{debian, oracle};
 
 /// Debian packages these runs need, and for what.
@@ -45,7 +45,7 @@ const DISK: &str = "campus-mac-1-disk";
 /// Runs every part, or the one that is named.
 pub(crate) fn accept(fixtures: &Path, only: Option<&str>) -> anyhow::Result<()> {
     install_tools()?;
-    let parts: [(&str, &dyn Fn() -> anyhow::Result<()>); 6] = [
+    let parts: [Part<'_>; 6] = [
         ("demo", &|| every_valid_package(fixtures)),
         ("large", &large_package),
         ("hostile", &|| hostile_packages(fixtures)),
@@ -53,21 +53,7 @@ pub(crate) fn accept(fixtures: &Path, only: Option<&str>) -> anyhow::Result<()> 
         ("pages", &pages),
         ("fresh-debian", &debian::two_commands),
     ];
-    if let Some(only) = only
-        && !parts.iter().any(|(name, _)| *name == only)
-    {
-        bail!("there is no part called {only}");
-    }
-    let mut failed = Vec::new();
-    for (name, part) in parts.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
-        if let Err(error) = part() {
-            println!("MAIN-JOB {name} FAILED: {error:#}");
-            failed.push(*name);
-        }
-    }
-    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
-    println!("MAIN-JOB accepted");
-    Ok(())
+    run_parts("MAIN-JOB", &parts, only)
 }
 
 /// The demo with each valid package installs what independent tools find in it.

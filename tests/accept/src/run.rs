@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 /// A command that ended.
 pub(crate) struct Ended {
@@ -103,4 +103,27 @@ pub(crate) fn packages(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// The last part of a path, as text.
 pub(crate) fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// One thing that must hold: it prints its line of figures, or fails.
+pub(crate) type Part<'a> = (&'a str, &'a dyn Fn() -> anyhow::Result<()>);
+
+/// Runs every part of an acceptance, or the one that is named, and goes on after one that fails.
+pub(crate) fn run_parts(label: &str, parts: &[Part<'_>], only: Option<&str>) -> anyhow::Result<()> {
+    if let Some(only) = only
+        && !parts.iter().any(|(name, _)| *name == only)
+    {
+        let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
+        bail!("there is no part called {only}; there are: {}", names.join(", "));
+    }
+    let mut failed = Vec::new();
+    for (name, part) in parts.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
+        if let Err(error) = part() {
+            println!("{label} {name} FAILED: {error:#}");
+            failed.push(*name);
+        }
+    }
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    println!("{label} accepted");
+    Ok(())
 }

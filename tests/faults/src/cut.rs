@@ -5,7 +5,6 @@
 //! publish that the cut prevented. The same worker on a disk that forgets its syncs must lose
 //! something, or the cut proves nothing.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -14,14 +13,13 @@ use clap::Args;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tempfile::TempDir;
-use xylem_blobs::{Repository, RepositoryOptions};
-use xylem_runtime::Disk;
+use xylem_blobs::Repository;
 
 use crate::contents::Content;
 use crate::forgetful::Forgets;
 use crate::victim::Victim;
 use crate::volume::{Kind, Volume};
-use crate::worker::{self, Way, Work};
+use crate::worker::{self, Way, Work, open};
 
 /// Publishes that a worker may make; it is always stopped before.
 const ENDLESS: u64 = 100_000;
@@ -229,9 +227,4 @@ fn go_on(
     repository.sweep_staged(|_| false)?;
     ensure!(repository.staged_keys()?.is_empty(), "staged leftovers cannot be swept");
     Ok(())
-}
-
-fn open(folder: &Path) -> anyhow::Result<Repository> {
-    let folder: PathBuf = folder.to_owned();
-    Ok(Repository::open(Disk::real(), folder, RepositoryOptions::default())?)
 }

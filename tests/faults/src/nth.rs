@@ -7,20 +7,17 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use tempfile::TempDir;
-use xylem_blobs::{Repository, RepositoryOptions};
 use xylem_model::ContentId;
-use xylem_runtime::Disk;
 
 use crate::forgetful::Forgets;
 use crate::trace::{self, CALLS, FAULTS, Trace};
 use crate::victim::arguments;
-use crate::worker::{self, Way, Work};
+use crate::worker::{self, Way, Work, open};
 
 /// Where repositories lie: in memory. What a sync means is shown by `cut`.
 const SHARED_MEMORY: &str = "/dev/shm";
@@ -228,11 +225,6 @@ impl Run {
         ensure!(repository.staged_keys()?.is_empty(), "staged leftovers cannot be swept");
         Ok(())
     }
-}
-
-fn open(folder: &Path) -> anyhow::Result<Repository> {
-    let folder: PathBuf = folder.to_owned();
-    Ok(Repository::open(Disk::real(), folder, RepositoryOptions::default())?)
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -6,7 +6,7 @@
 //! ```
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use xylem_blobs::{Repository, RepositoryOptions};
@@ -154,4 +154,9 @@ fn say(line: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)
+}
+
+/// Opens a repository as the next start of a program would, on the real disk without any fault.
+pub(crate) fn open(folder: &Path) -> anyhow::Result<Repository> {
+    Ok(Repository::open(Disk::real(), folder.to_owned(), RepositoryOptions::default())?)
 }

@@ -8,44 +8,24 @@ mod scenarios;
 
 use std::process::Command;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
-use crate::run::project;
-
-/// One thing that must hold: it prints its line of figures, or fails.
-type Part = fn() -> anyhow::Result<()>;
-
-/// Everything that must hold, by name.
-const PARTS: &[(&str, Part)] = &[
-    ("faults", faults::faults),
-    ("parent-killed", scenarios::parent_killed),
-    ("lying-relay", scenarios::lying_relay),
-    ("full-disk", scenarios::full_disk),
-    ("urgent-under-bulk", scenarios::urgent_under_bulk),
-    ("events", events::event_streams),
-    ("replicate", || bench("replicate")),
-    ("chain", || bench("chain")),
-    ("latency", || bench("latency")),
-];
+use crate::run::{Part, project, run_parts};
 
 /// Runs every part, or the one that is named.
 pub(crate) fn accept(only: Option<&str>) -> anyhow::Result<()> {
-    if let Some(only) = only
-        && !PARTS.iter().any(|(name, _)| *name == only)
-    {
-        let names: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
-        bail!("there is no part called {only}; there are: {}", names.join(", "));
-    }
-    let mut failed = Vec::new();
-    for (name, part) in PARTS.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
-        if let Err(error) = part() {
-            println!("CONTENT-LINK {name} FAILED: {error:#}");
-            failed.push(*name);
-        }
-    }
-    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
-    println!("CONTENT-LINK accepted");
-    Ok(())
+    let parts: &[Part<'_>] = &[
+        ("faults", &faults::faults),
+        ("parent-killed", &scenarios::parent_killed),
+        ("lying-relay", &scenarios::lying_relay),
+        ("full-disk", &scenarios::full_disk),
+        ("urgent-under-bulk", &scenarios::urgent_under_bulk),
+        ("events", &events::event_streams),
+        ("replicate", &|| bench("replicate")),
+        ("chain", &|| bench("chain")),
+        ("latency", &|| bench("latency")),
+    ];
+    run_parts("CONTENT-LINK", parts, only)
 }
 
 /// Runs a bench of five rounds, which prints its own lines and fails where a *must* is missed.
