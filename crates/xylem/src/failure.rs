@@ -27,6 +27,13 @@ impl Failure {
         Self::Configuration(anyhow::Error::msg(message.into()))
     }
 
+    /// What went wrong, for callers that give no exit code.
+    pub fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::Failed(error) | Self::Configuration(error) => error,
+        }
+    }
+
     /// Prints the failure with its causes in one line, and gives the exit code.
     pub fn report(&self) -> ExitCode {
         let (error, code) = match self {

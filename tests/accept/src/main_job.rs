@@ -7,20 +7,22 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use xylem::Failure;
 use xylem::system::{Programs, System};
+use xylem_bench::debian::{Tool, require};
 use xylem_testkit::{Snapshot, snapshot};
 
 use crate::run::{Part, name_of, packages, programs, project, run, run_measured, run_parts};
 use crate::{debian, oracle};
 
 /// Debian packages these runs need, and for what.
-const NEEDED: [(&str, &str); 6] = [
-    ("7z", "p7zip-full"),
-    ("cpio", "cpio"),
-    ("xz", "xz-utils"),
-    ("mmdebstrap", "mmdebstrap"),
-    ("/usr/bin/time", "time"),
-    ("psql", "postgresql"),
+const NEEDED: &[Tool] = &[
+    Tool::new("7z", "p7zip-full"),
+    Tool::new("cpio", "cpio"),
+    Tool::new("xz", "xz-utils"),
+    Tool::new("mmdebstrap", "mmdebstrap"),
+    Tool::new("/usr/bin/time", "time"),
+    Tool::new("psql", "postgresql"),
 ];
 
 /// Fixtures called packages that are none, though they lie among the real ones: one is a bare
@@ -44,7 +46,7 @@ const DISK: &str = "campus-mac-1-disk";
 
 /// Runs every part, or the one that is named.
 pub(crate) fn accept(fixtures: &Path, only: Option<&str>) -> anyhow::Result<()> {
-    install_tools()?;
+    require(NEEDED)?;
     let parts: [Part<'_>; 6] = [
         ("demo", &|| every_valid_package(fixtures)),
         ("large", &large_package),
@@ -144,11 +146,15 @@ fn large_package() -> anyhow::Result<()> {
 fn hostile_packages(fixtures: &Path) -> anyhow::Result<()> {
     tokio::runtime::Runtime::new()?.block_on(async {
         let scratch = tempfile::tempdir()?;
-        let programs = Programs::beside(&programs()?.join("xylem")).map_err(failure)?;
-        let mut system =
-            System::start(programs, scratch.path().join("system")).await.map_err(failure)?;
-        system.add_distribution_server("root", None, None, None).await.map_err(failure)?;
-        system.add_computer("mac", None).await.map_err(failure)?;
+        let programs = Programs::beside(&programs()?.join("xylem")).map_err(Failure::into_error)?;
+        let mut system = System::start(programs, scratch.path().join("system"))
+            .await
+            .map_err(Failure::into_error)?;
+        system
+            .add_distribution_server("root", None, None, None)
+            .await
+            .map_err(Failure::into_error)?;
+        system.add_computer("mac", None).await.map_err(Failure::into_error)?;
         let result = try_hostile(fixtures, &system).await;
         system.stop().await;
         result
@@ -184,7 +190,7 @@ async fn try_hostile(fixtures: &Path, system: &System) -> anyhow::Result<()> {
             at_install += 1;
         }
     }
-    let listed = system.xylem(&["package", "list", "--json"]).await.map_err(failure)?;
+    let listed = system.xylem(&["package", "list", "--json"]).await.map_err(Failure::into_error)?;
     let kept: serde_json::Value = serde_json::from_str(&listed)?;
     ensure!(kept.as_array().is_some_and(Vec::is_empty), "something was kept: {listed}");
     let staged = fs::read_dir(system.folder().join("root/repo/staged"))?.count();
@@ -279,28 +285,4 @@ fn pages() -> anyhow::Result<()> {
     .require("the page tests")?;
     println!("MAIN-JOB pages ARCHITECTURE.md names every crate; every path exists");
     Ok(())
-}
-
-fn install_tools() -> anyhow::Result<()> {
-    let missing: Vec<&str> = NEEDED
-        .iter()
-        .filter(|(tool, _)| {
-            !run(Command::new("sh").args(["-c", &format!("command -v {tool}")]))
-                .is_ok_and(|it| it.success)
-        })
-        .map(|(_, package)| *package)
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    run(Command::new("apt-get").arg("update"))?;
-    run(Command::new("apt-get").args(["install", "-y", "--no-install-recommends"]).args(&missing))?
-        .require(&format!("installing {}", missing.join(" ")))?;
-    Ok(())
-}
-
-fn failure(failure: xylem::Failure) -> anyhow::Error {
-    match failure {
-        xylem::Failure::Failed(error) | xylem::Failure::Configuration(error) => error,
-    }
 }

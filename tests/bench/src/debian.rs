@@ -1,4 +1,4 @@
-//! Debian packages that benches need.
+//! Debian packages that benches and acceptances need.
 
 use std::process::Command;
 
@@ -6,29 +6,33 @@ use anyhow::bail;
 
 use crate::shell::{finish, run};
 
-/// A program, the Debian package that brings it, and what it is for.
+/// A program, and the Debian package that brings it.
 #[derive(Debug, Clone, Copy)]
 pub struct Tool {
     program: &'static str,
     package: &'static str,
 }
 
+impl Tool {
+    /// A program, by its name or its whole path, and the package that brings it.
+    pub const fn new(program: &'static str, package: &'static str) -> Self {
+        Self { program, package }
+    }
+}
+
 /// Rooms of namespaces, and our own metrics.
-pub const ROOM: &[Tool] = &[
-    Tool { program: "ip", package: "iproute2" },
-    Tool { program: "tc", package: "iproute2" },
-    Tool { program: "curl", package: "curl" },
-];
+pub const ROOM: &[Tool] =
+    &[Tool::new("ip", "iproute2"), Tool::new("tc", "iproute2"), Tool::new("curl", "curl")];
 
 /// The peers. `nginx-light` starts nothing where no init system runs.
 pub const PEERS: &[Tool] = &[
-    Tool { program: "curl", package: "curl" },
-    Tool { program: "nginx", package: "nginx-light" },
-    Tool { program: "openssl", package: "openssl" },
-    Tool { program: "rclone", package: "rclone" },
-    Tool { program: "rsync", package: "rsync" },
-    Tool { program: "stunnel", package: "stunnel4" },
-    Tool { program: "/usr/bin/time", package: "time" },
+    Tool::new("curl", "curl"),
+    Tool::new("nginx", "nginx-light"),
+    Tool::new("openssl", "openssl"),
+    Tool::new("rclone", "rclone"),
+    Tool::new("rsync", "rsync"),
+    Tool::new("stunnel", "stunnel4"),
+    Tool::new("/usr/bin/time", "time"),
 ];
 
 /// Makes sure that these are there: installs what is missing where we may, and otherwise says

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use xylem::Failure;
 use xylem::system::Programs;
 use xylem_bench::options::Options;
-use xylem_bench::shell::plain;
 use xylem_bench::{chain, latency, replicate};
 
 const USAGE: &str = "\
@@ -44,7 +44,7 @@ fn bench() -> anyhow::Result<bool> {
     let mut words = std::env::args().skip(1);
     let name = words.next().context(USAGE)?;
     let options = Options::parse(words).context(USAGE)?;
-    let programs = Programs::beside(&xylem(&options)?).map_err(plain)?;
+    let programs = Programs::beside(&xylem(&options)?).map_err(Failure::into_error)?;
     let run = match name.as_str() {
         "replicate" => replicate::run,
         "chain" => chain::run,

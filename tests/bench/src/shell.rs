@@ -39,10 +39,3 @@ pub fn require_root(what: &str) -> anyhow::Result<()> {
     }
     bail!("{what} needs root, for network namespaces and mounts: run it again with sudo")
 }
-
-/// The error inside a failed command of ours.
-pub fn plain(failure: xylem::Failure) -> anyhow::Error {
-    match failure {
-        xylem::Failure::Failed(error) | xylem::Failure::Configuration(error) => error,
-    }
-}

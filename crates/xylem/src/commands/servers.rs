@@ -125,9 +125,7 @@ mod tests {
 
     fn asked(settings: &[&str]) -> Result<ChangeDistributionServer, String> {
         let settings: Vec<String> = settings.iter().map(|&text| text.to_owned()).collect();
-        change(&settings).map_err(|failure| match failure {
-            Failure::Failed(error) | Failure::Configuration(error) => error.to_string(),
-        })
+        change(&settings).map_err(|failure| failure.into_error().to_string())
     }
 
     #[test]

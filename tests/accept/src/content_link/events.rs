@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use aws_lc_rs::digest::{SHA256, digest};
 use tokio::task::JoinSet;
+use xylem::Failure;
 use xylem::system::{Programs, SERVER, System};
 use xylem_api::catalogue::DeclareUpload;
 use xylem_api::control::{ServerReport, StateChanged};
@@ -46,9 +47,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn event_streams() -> anyhow::Result<()> {
     let scratch = tempfile::tempdir()?;
     tokio::runtime::Runtime::new()?.block_on(async {
-        let programs = Programs::beside(&programs()?.join("xylem")).map_err(told)?;
+        let programs = Programs::beside(&programs()?.join("xylem")).map_err(Failure::into_error)?;
         let folder = scratch.path().to_owned();
-        let mut system = System::start(programs, folder).await.map_err(told)?;
+        let mut system = System::start(programs, folder).await.map_err(Failure::into_error)?;
         let measured = measure(&system).await;
         system.stop().await;
         let Measured { last, kib_each } = measured?;
@@ -214,10 +215,4 @@ fn resident_kib(process: u32) -> anyhow::Result<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let figure = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
     figure.with_context(|| format!("{} tells no VmRSS", path.display()))
-}
-
-fn told(failure: xylem::Failure) -> anyhow::Error {
-    match failure {
-        xylem::Failure::Failed(error) | xylem::Failure::Configuration(error) => error,
-    }
 }

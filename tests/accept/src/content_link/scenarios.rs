@@ -14,13 +14,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use xylem::Failure;
 use xylem::system::Programs;
 use xylem_bench::debian;
 use xylem_bench::fleet::Fleet;
 use xylem_bench::publish::content_of_file;
 use xylem_bench::room::{Host, Room};
 use xylem_bench::scratch::Scratch;
-use xylem_bench::shell::plain;
 use xylem_model::ContentId;
 
 pub(crate) use full_disk::full_disk;
@@ -43,7 +43,7 @@ const CHILD: &str = "child";
 fn stage() -> anyhow::Result<(Programs, Scratch)> {
     debian::require(debian::ROOM)?;
     let xylem = crate::run::programs()?.join("xylem");
-    let programs = Programs::beside(&xylem).map_err(plain)?;
+    let programs = Programs::beside(&xylem).map_err(Failure::into_error)?;
     Ok((programs, Scratch::on_disk(&std::env::temp_dir())?))
 }
 

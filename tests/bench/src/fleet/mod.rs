@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use tokio::time::Instant;
+use xylem::Failure;
 use xylem::access::Access;
 use xylem::system::{Process, Programs, free_address, run_to_end};
 use xylem_model::FileKind;
@@ -18,7 +19,6 @@ use xylem_pki::TrustAnchors;
 use xylem_runtime::RealFs;
 
 use crate::room::Host;
-use crate::shell::plain;
 
 pub use watch::Counted;
 
@@ -68,13 +68,13 @@ impl Fleet {
         let xylem = &programs.xylem;
         run_to_end(xylem, &["server", "init", "--config", text(&config)?], &[])
             .await
-            .map_err(plain)?;
+            .map_err(Failure::into_error)?;
         let anchors = TrustAnchors::read(&RealFs, &data.join("ca.pem"))?;
         let token = fs::read_to_string(data.join("admin.token"))?;
-        let access = Access::new(&url, token.trim(), &anchors).map_err(plain)?;
+        let access = Access::new(&url, token.trim(), &anchors).map_err(Failure::into_error)?;
         let words = ["server", "run", "--config", text(&config)?];
-        let server =
-            Process::start("server", xylem, &words, &folder.join("logs")).map_err(plain)?;
+        let server = Process::start("server", xylem, &words, &folder.join("logs"))
+            .map_err(Failure::into_error)?;
         let mut fleet = Self {
             programs: programs.clone(),
             folder: folder.to_owned(),
@@ -85,7 +85,7 @@ impl Fleet {
         };
         let end = Instant::now() + START_LIMIT;
         while let Err(error) = fleet.access.admin.status().await {
-            fleet.server.check().map_err(plain)?;
+            fleet.server.check().map_err(Failure::into_error)?;
             ensure!(Instant::now() < end, "the management server does not answer: {error}");
             tokio::time::sleep(ASK_EVERY).await;
         }
@@ -133,7 +133,9 @@ impl Fleet {
             ["--name", name],
             ["--ca", text(&ca)?],
         ];
-        run_to_end(&self.programs.xylem, words.as_flattened(), &[]).await.map_err(plain)?;
+        run_to_end(&self.programs.xylem, words.as_flattened(), &[])
+            .await
+            .map_err(Failure::into_error)?;
         if let Some(parent) = parent {
             self.access.admin.set_parent(name, parent).await?;
         }
@@ -153,7 +155,8 @@ impl Fleet {
         let mut words = member.host.words_before();
         words.extend([&program, "distribution", "run", "--data", text(&member.data)?]);
         let (first, rest) = words.split_first().context("no program")?;
-        let process = Process::start(name, Path::new(first), rest, &logs).map_err(plain)?;
+        let process =
+            Process::start(name, Path::new(first), rest, &logs).map_err(Failure::into_error)?;
         member.process = Some(process);
         Ok(())
     }
@@ -168,7 +171,7 @@ impl Fleet {
         let end = Instant::now() + START_LIMIT;
         while self.access.admin.distribution_server(name).await?.last_seen == before {
             if let Some(process) = self.member_mut(name)?.process.as_mut() {
-                process.check().map_err(plain)?;
+                process.check().map_err(Failure::into_error)?;
             }
             ensure!(Instant::now() < end, "{name} did not report in time");
             tokio::time::sleep(ASK_EVERY).await;
@@ -232,7 +235,7 @@ impl Fleet {
             ("XYLEM_TOKEN_FILE", text(&token)?),
             ("XYLEM_CA", text(&ca)?),
         ];
-        run_to_end(&self.programs.xylem, words, &environment).await.map_err(plain)
+        run_to_end(&self.programs.xylem, words, &environment).await.map_err(Failure::into_error)
     }
 
     /// The administrator's way in.
@@ -270,7 +273,7 @@ impl Drop for Fleet {
 /// # Errors
 /// When the system gives none.
 pub fn free_port() -> anyhow::Result<String> {
-    let address = free_address().map_err(plain)?;
+    let address = free_address().map_err(Failure::into_error)?;
     let (_, port) = address.rsplit_once(':').context("an address without a port")?;
     Ok(port.to_owned())
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::time::{Instant, sleep, timeout};
+use xylem::Failure;
 use xylem::system::{SERVER, System};
 
+use super::TREE;
 use super::history::History;
-use super::{TREE, failure};
 
 /// How likely a blow waits for an acknowledgement, and then hits the one who gave it.
 const AFTER_A_PROMISE: f64 = 0.5;
@@ -41,10 +42,10 @@ pub(crate) async fn deal(
     while (recoveries.len() as u64) < kills {
         let victims = choose(&mut dice, history).await;
         for victim in &victims {
-            system.strike(victim).map_err(failure)?;
+            system.strike(victim).map_err(Failure::into_error)?;
         }
         for victim in &victims {
-            system.kill(victim).await.map_err(failure)?;
+            system.kill(victim).await.map_err(Failure::into_error)?;
         }
         sleep(Duration::from_millis(dice.random_range(0..AWAY_MS))).await;
         // The management server first: the others report to it.
@@ -54,7 +55,7 @@ pub(crate) async fn deal(
                 SERVER => system.start_server().await,
                 name => system.start_distribution_server(name).await,
             }
-            .map_err(failure)?;
+            .map_err(Failure::into_error)?;
             recoveries.push(begun.elapsed());
         }
     }

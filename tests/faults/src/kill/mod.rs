@@ -22,6 +22,7 @@ use std::time::Instant;
 use anyhow::ensure;
 use clap::Args;
 use tempfile::TempDir;
+use xylem::Failure;
 use xylem::system::{Programs, System};
 use xylem_client::BaseUrl;
 
@@ -68,8 +69,9 @@ fn keep(folder: TempDir) -> PathBuf {
 
 async fn suite(options: &Options, folder: &Path) -> anyhow::Result<()> {
     let xylem = std::env::current_exe()?.with_file_name("xylem");
-    let programs = Programs::beside(&xylem).map_err(failure)?;
-    let mut system = System::start(programs, folder.join("system")).await.map_err(failure)?;
+    let programs = Programs::beside(&xylem).map_err(Failure::into_error)?;
+    let mut system =
+        System::start(programs, folder.join("system")).await.map_err(Failure::into_error)?;
     let result = with_system(options, folder, &mut system).await;
     // Killed, not asked: after a failure some may not listen.
     system.strike_all();
@@ -79,8 +81,10 @@ async fn suite(options: &Options, folder: &Path) -> anyhow::Result<()> {
 async fn with_system(options: &Options, folder: &Path, system: &mut System) -> anyhow::Result<()> {
     let mut addresses = Vec::new();
     for (name, parent) in TREE {
-        let url =
-            system.add_distribution_server(name, parent, None, None).await.map_err(failure)?;
+        let url = system
+            .add_distribution_server(name, parent, None, None)
+            .await
+            .map_err(Failure::into_error)?;
         addresses.push((name, url.parse::<BaseUrl>()?));
     }
     let history = History::new(addresses);
@@ -113,11 +117,4 @@ async fn with_system(options: &Options, folder: &Path, system: &mut System) -> a
 fn median(mut spans: Vec<std::time::Duration>) -> std::time::Duration {
     spans.sort_unstable();
     spans.get(spans.len() / 2).copied().unwrap_or_default()
-}
-
-/// A failure of the system's, as one of ours.
-fn failure(failure: xylem::Failure) -> anyhow::Error {
-    match failure {
-        xylem::Failure::Failed(error) | xylem::Failure::Configuration(error) => error,
-    }
 }

@@ -16,7 +16,7 @@ use xylem_testkit::package_of;
 use xylem_trust::Descriptor;
 
 use super::history::{History, Package};
-use super::{READERS, UPLOADERS, blows, failure};
+use super::{READERS, UPLOADERS, blows};
 
 /// Sizes of what packages hold, in bytes.
 const SIZES: [u64; 4] = [2_000, 30_000, 300_000, 3_000_000];
@@ -133,7 +133,7 @@ impl Uploader {
                 Instant::now() < end,
                 "{} does not get through: {:#}",
                 package.name,
-                failure(error)
+                error.into_error()
             );
             sleep(TRY_EVERY).await;
         }

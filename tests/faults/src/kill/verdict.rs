@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::time::{Instant, sleep};
+use xylem::Failure;
 use xylem::system::System;
 
+use super::TREE;
 use super::history::{History, Package};
 use super::people::Reader;
-use super::{TREE, failure};
 
 /// How long everybody may take to hold everything after the last blow.
 const CONVERGENCE: Duration = Duration::from_secs(120);
@@ -74,13 +75,13 @@ pub(crate) async fn notices_a_loss(system: &mut System, history: &History) -> an
     let package = history.lock().acknowledged.values().next().cloned();
     let package = package.context("nothing was acknowledged")?;
     for (server, _) in TREE {
-        system.kill(server).await.map_err(failure)?;
+        system.kill(server).await.map_err(Failure::into_error)?;
     }
     for (server, _) in TREE {
         std::fs::remove_file(content_file(system, server, &package))?;
     }
     for (server, _) in TREE {
-        system.start_distribution_server(server).await.map_err(failure)?;
+        system.start_distribution_server(server).await.map_err(Failure::into_error)?;
     }
     let mut verdict = Verdict::default();
     let reader = Reader::new(system.access(), history);
