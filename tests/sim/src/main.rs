@@ -2,12 +2,16 @@
 
 #![expect(clippy::print_stdout, reason = "its lines are its result")]
 
+use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use xylem_sim::{FLIPPED_BITS, Figures, Planted, run_seed};
+use xylem_sim::{FLIPPED_BITS, Figures, Outcome, Planted, run_seed};
 
 const USAGE: &str = "\
 usage: xylem-sim [--seeds N] [--first SEED] [--mutants]
@@ -53,8 +57,7 @@ fn run_seeds(first: u64, seeds: u64) -> anyhow::Result<bool> {
     let begun = Instant::now();
     let mut total = Figures::default();
     let mut failed = 0;
-    for seed in first..first + seeds {
-        let outcome = run_seed(seed, None)?;
+    for (seed, outcome) in outcomes(first, seeds)? {
         total.add(&outcome.figures);
         if seeds == 1 {
             outcome.course.iter().for_each(|line| println!("{line}"));
@@ -66,6 +69,32 @@ fn run_seeds(first: u64, seeds: u64) -> anyhow::Result<bool> {
     }
     report(seeds, failed, &total, begun.elapsed().as_secs());
     Ok(failed == 0)
+}
+
+/// Runs each seed, as many at once as there are cores: a simulated world lives on one thread and
+/// shares nothing. In the order of the seeds.
+fn outcomes(first: u64, seeds: u64) -> anyhow::Result<BTreeMap<u64, Outcome>> {
+    let next = AtomicU64::new(first);
+    let done = Mutex::new(BTreeMap::new());
+    let work = || -> anyhow::Result<()> {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + seeds {
+                return Ok(());
+            }
+            let outcome = run_seed(seed, None)?;
+            done.lock().unwrap_or_else(PoisonError::into_inner).insert(seed, outcome);
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| match worker.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })?;
+    Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The closing line: what was done to the servers, then what was checked.
