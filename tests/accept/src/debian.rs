@@ -79,6 +79,9 @@ impl Machine {
         }
         run(&mut make)?.require("mmdebstrap")?;
         let mut machine = Self { root, mounted: Vec::new() };
+        // A machine's root is a mount: without that, nothing in there could unshare its mounts.
+        let itself = machine.root.path().to_owned();
+        machine.bind(&itself, "", false)?;
         machine.furnish()?;
         Ok(machine)
     }
