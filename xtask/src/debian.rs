@@ -22,6 +22,10 @@ pub(crate) const FOR_TESTS: &[Package] = &[Package {
 /// Needed by `cargo xtask cut`.
 pub(crate) const FOR_CUTS: &[Package] = &[
     Package { name: "e2fsprogs", reason: "power cuts happen on an ext4 volume of their own" },
+    Package {
+        name: "mount",
+        reason: "power cuts happen on volumes that are mounted, and unmounted",
+    },
     Package { name: "util-linux", reason: "power cuts happen in a mount namespace of their own" },
     Package { name: "xfsprogs", reason: "power cuts happen on xfs too, and xfs_io makes them" },
 ];
