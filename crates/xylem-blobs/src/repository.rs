@@ -48,6 +48,8 @@ struct Shared {
     layout: Layout,
     options: RepositoryOptions,
     state: Mutex<State>,
+    /// Bytes that all staged files in use may still write. Raised only under the lock of `state`.
+    promised: AtomicU64,
     changes: watch::Sender<u64>,
 }
 
@@ -62,8 +64,8 @@ pub(crate) struct State {
     pub(crate) arriving: HashMap<ContentId, Arriving>,
     /// Folders below `content/` that survive a power cut.
     pub(crate) shards: HashSet<u8>,
-    /// Staged files in use, with the bytes each may still write.
-    staging: HashMap<StageKey, Arc<AtomicU64>>,
+    /// Staged files in use.
+    staging: HashSet<StageKey>,
 }
 
 /// One piece of published content.
@@ -102,7 +104,7 @@ impl Repository {
         let found = recover::scan(disk.fs(), &layout)?;
         let state = State { index: found.index, shards: found.shards, ..State::default() };
         let (state, changes) = (Mutex::new(state), watch::Sender::new(0));
-        let shared = Shared { disk, layout, options, state, changes };
+        let shared = Shared { disk, layout, options, state, promised: AtomicU64::new(0), changes };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -238,19 +240,16 @@ impl fmt::Debug for Repository {
 pub(crate) struct Claim {
     pub(crate) repository: Repository,
     pub(crate) key: StageKey,
-    missing: Arc<AtomicU64>,
+    /// Its share of the promised bytes.
+    missing: AtomicU64,
 }
 
 impl Claim {
     pub(crate) fn new(repository: &Repository, key: &StageKey) -> Result<Self, BlobError> {
-        let missing = Arc::new(AtomicU64::new(0));
-        let mut state = repository.state();
-        if state.staging.contains_key(key) {
+        if !repository.state().staging.insert(*key) {
             return Err(BlobError::Busy { key: *key });
         }
-        state.staging.insert(*key, Arc::clone(&missing));
-        drop(state);
-        Ok(Self { repository: repository.clone(), key: *key, missing })
+        Ok(Self { repository: repository.clone(), key: *key, missing: AtomicU64::new(0) })
     }
 
     /// Reserves room for the `missing` bytes of a file of `size` bytes, and the spare 5 %.
@@ -260,25 +259,28 @@ impl Claim {
         }
         let free = self.repository.free_space()?;
         let needed = missing.saturating_add(size / SPARE_SHARE);
-        self.missing.store(0, Ordering::Relaxed);
-        let state = self.repository.state();
-        let promised = state
-            .staging
-            .values()
-            .fold(0, |sum: u64, missing| sum.saturating_add(missing.load(Ordering::Relaxed)));
+        self.set_missing(0);
+        let _state = self.repository.state();
+        let promised = self.repository.shared.promised.load(Ordering::Relaxed);
         let free = free.saturating_sub(promised);
         if free < needed {
             let folder = self.repository.layout().folder().to_owned();
             return Err(BlobError::NoSpace { folder, needed, free });
         }
         // Still under the lock, so that two uploads cannot both be promised the last bytes.
-        self.missing.store(missing, Ordering::Relaxed);
+        self.set_missing(missing);
         Ok(())
     }
 
     /// Notes how much of the room is still unused.
     pub(crate) fn set_missing(&self, missing: u64) {
-        self.missing.store(missing, Ordering::Relaxed);
+        let before = self.missing.swap(missing, Ordering::Relaxed);
+        let promised = &self.repository.shared.promised;
+        if missing > before {
+            promised.fetch_add(missing - before, Ordering::Relaxed);
+        } else {
+            promised.fetch_sub(before - missing, Ordering::Relaxed);
+        }
     }
 }
 
@@ -287,6 +289,7 @@ const SPARE_SHARE: u64 = 20;
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        self.set_missing(0);
         self.repository.state().staging.remove(&self.key);
     }
 }
@@ -294,6 +297,6 @@ impl Drop for Claim {
 impl State {
     /// Whether a staged file is in use.
     pub(crate) fn is_staging(&self, key: &StageKey) -> bool {
-        self.staging.contains_key(key)
+        self.staging.contains(key)
     }
 }
