@@ -2,11 +2,10 @@
 
 #![expect(clippy::print_stdout, reason = "its lines are its result")]
 
-use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
@@ -53,48 +52,43 @@ fn simulate() -> anyhow::Result<bool> {
     Ok(good && caught)
 }
 
+/// Runs each seed, as many at once as there are cores: a simulated world lives on one thread. What
+/// each found is told as it ends.
 fn run_seeds(first: u64, seeds: u64) -> anyhow::Result<bool> {
     let begun = Instant::now();
-    let mut total = Figures::default();
-    let mut failed = 0;
-    for (seed, outcome) in outcomes(first, seeds)? {
-        total.add(&outcome.figures);
-        if seeds == 1 {
-            outcome.course.iter().for_each(|line| println!("{line}"));
-        }
-        if let Some(failure) = outcome.failure {
-            failed += 1;
-            println!("seed {seed}: {failure}; replay: cargo xtask sim --first {seed} --seeds 1");
-        }
-    }
-    report(seeds, failed, &total, begun.elapsed().as_secs());
-    Ok(failed == 0)
-}
-
-/// Runs each seed, as many at once as there are cores: a simulated world lives on one thread and
-/// shares nothing. In the order of the seeds.
-fn outcomes(first: u64, seeds: u64) -> anyhow::Result<BTreeMap<u64, Outcome>> {
+    let (mut total, mut failed) = (Figures::default(), 0);
     let next = AtomicU64::new(first);
-    let done = Mutex::new(BTreeMap::new());
-    let work = || -> anyhow::Result<()> {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= first + seeds {
-                return Ok(());
-            }
-            let outcome = run_seed(seed, None)?;
-            done.lock().unwrap_or_else(PoisonError::into_inner).insert(seed, outcome);
+    let (sender, outcomes) = mpsc::channel();
+    let work = |sender: mpsc::Sender<_>| loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        // Nobody listens after a seed that could not be run.
+        if seed >= first + seeds || sender.send((seed, run_seed(seed, None))).is_err() {
+            return;
         }
     };
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| match worker.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
+    thread::scope(|scope| -> anyhow::Result<()> {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            let sender = sender.clone();
+            scope.spawn(|| work(sender));
+        }
+        drop(sender);
+        for (seed, outcome) in outcomes {
+            let Outcome { figures, failure, course } = outcome?;
+            total.add(&figures);
+            if seeds == 1 {
+                course.iter().for_each(|line| println!("{line}"));
+            }
+            if let Some(failure) = failure {
+                failed += 1;
+                println!(
+                    "seed {seed}: {failure}; replay: cargo xtask sim --first {seed} --seeds 1"
+                );
+            }
+        }
+        Ok(())
     })?;
-    Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner))
+    report(seeds, failed, &total, begun.elapsed().as_secs());
+    Ok(failed == 0)
 }
 
 /// The closing line: what was done to the servers, then what was checked.
