@@ -20,7 +20,7 @@ use crate::publish::{content_of_file, write_random};
 use crate::room::{Host, Room};
 use crate::rows::{Goal, Row, Sample};
 use crate::scratch::Scratch;
-use crate::sync_named;
+use crate::{make_ready, sync_named};
 
 /// Hops of a long chain.
 pub const HOPS: usize = 6;
@@ -131,8 +131,7 @@ async fn our_round(
 ) -> anyhow::Result<Sample> {
     let folder = folder.join("fleet");
     let fleet = fleet(programs, &folder, hub, hosts).await?;
-    // What was written before is not to be paid for by this one.
-    rustix::fs::sync();
+    make_ready();
     let names: Vec<String> = (1..hosts.len()).map(name).collect();
     let (root, content) = (name(0), content_of_file(file)?);
     let (uploaded, begun) =
@@ -164,6 +163,9 @@ fn rsync_round(peers: &[Peers], folder: &Path) -> anyhow::Result<Sample> {
     let mut sum = Sample::default();
     for (hop, one) in peers.iter().enumerate() {
         let into = folder.join(format!("rsync-{}", hop + 1));
+        if into.exists() {
+            std::fs::remove_dir_all(&into)?;
+        }
         let taken = one.take(Way::Rsync, What::File(FILE), &into)?;
         sum.seconds += taken.seconds;
         sum.child_cpu += taken.child_cpu;

@@ -39,6 +39,18 @@ use tokio::time::Instant;
 /// disturbs nothing, and adds at most this much to what is measured.
 pub const LOOK_EVERY: Duration = Duration::from_millis(1);
 
+/// Memory that is made ready before each measurement: more than one contender needs.
+const READY_BYTES: usize = 2 << 30;
+
+/// Makes the machine the same for each contender: nothing is left to write that another wrote, and
+/// there is free memory that was used a moment ago. A virtual machine may have given free memory
+/// back to its host, and using a page of it for the first time costs more than the copying that it
+/// is needed for.
+pub fn make_ready() {
+    rustix::fs::sync();
+    drop(std::hint::black_box(vec![1_u8; READY_BYTES]));
+}
+
 /// Looks until `holds`, at most for `limit`; gives the moment at which it did.
 ///
 /// # Errors

@@ -62,6 +62,21 @@ impl Scratch {
         &self.folder
     }
 
+    /// Puts a folder of many files out of the way, until the run ends. It is not removed: for
+    /// minutes ext4 passes over the inodes of files that were removed, one by one
+    /// (`recently_deleted` in its `ialloc.c`), so that whoever makes many files next would be
+    /// measured clearing up.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn set_aside(&self, folder: &Path) -> anyhow::Result<()> {
+        let aside = self.folder.join("aside");
+        fs::create_dir_all(&aside)?;
+        let place = tempfile::Builder::new().tempdir_in(&aside)?.keep();
+        let moved = fs::rename(folder, place.join("folder"));
+        moved.with_context(|| format!("cannot set {} aside", folder.display()))
+    }
+
     /// Mounts a file system in memory, of this many MiB, at a new folder in here.
     ///
     /// # Errors

@@ -200,17 +200,12 @@ impl Fleet {
         Ok(())
     }
 
-    /// Empties the repository of a distribution server that is down.
+    /// The folder in which a distribution server holds content.
     ///
     /// # Errors
-    /// When it cannot be removed.
-    pub fn wipe(&self, name: &str) -> anyhow::Result<()> {
-        let repository = self.member(name)?.data.join("repo");
-        if repository.exists() {
-            let removed = fs::remove_dir_all(&repository);
-            removed.with_context(|| format!("cannot remove {}", repository.display()))?;
-        }
-        Ok(())
+    /// When there is none of this name.
+    pub fn repository(&self, name: &str) -> anyhow::Result<PathBuf> {
+        Ok(self.member(name)?.data.join("repo"))
     }
 
     /// Stops everything.

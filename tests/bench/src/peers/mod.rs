@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use crate::cpu;
 use crate::fleet::free_port;
 use crate::room::Host;
 use crate::rows::Sample;
 use crate::shell::{finish, run};
+use crate::{cpu, make_ready};
 
 use service::Service;
 
@@ -111,17 +111,13 @@ impl Peers {
         Ok(peers)
     }
 
-    /// Takes files into an empty folder and syncs them, as `what` asks; says what it cost.
+    /// Takes files into a new folder and syncs them, as `what` asks; says what it cost.
     ///
     /// # Errors
     /// When the peer fails.
     pub fn take(&self, way: Way, what: What<'_>, into: &Path) -> anyhow::Result<Sample> {
-        if into.exists() {
-            std::fs::remove_dir_all(into)?;
-        }
         std::fs::create_dir_all(into)?;
-        // What was written before is not to be paid for by this one.
-        rustix::fs::sync();
+        make_ready();
         let figures = self.folder.join("time");
         let line = format!("{} && {}", self.line(way, what, into)?, sync_line(what, into));
         let (parent, child) = (cpu_of(&self.on_parent), cpu_of(&self.on_child));

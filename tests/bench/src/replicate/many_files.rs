@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use xylem_model::{ContentId, Priority};
 
-use super::{CHILD, Scene, WE, our_round, unchanged};
+use super::{CHILD, Scene, WE, unchanged};
 use crate::fleet::Fleet;
 use crate::peers::{Way, What};
 use crate::publish::write_random;
@@ -60,9 +60,9 @@ async fn compare(
     let peers = scene.peers(&ways).await?;
     let mut row = Row::new("replicate/many-files");
     for _ in 0..scene.options.rounds {
-        row.add(WE, our_round(fleet, contents).await?);
+        row.add(WE, scene.our_round(fleet, contents).await?);
         for way in ways {
-            row.add(way.name(), peers.take(way, What::Everything, &scene.taken())?);
+            row.add(way.name(), scene.peer_round(&peers, way, What::Everything)?);
             let taken = std::fs::read_dir(scene.taken())?.count();
             ensure!(taken == contents.len(), "{} took {taken} files", way.name());
         }

@@ -9,6 +9,7 @@ mod many_files;
 mod one_file;
 mod unchanged;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -18,11 +19,11 @@ use xylem_model::ContentId;
 use crate::debian;
 use crate::fleet::Fleet;
 use crate::options::Options;
-use crate::peers::{Peers, Way};
+use crate::peers::{Peers, Way, What};
 use crate::room::{Host, Room};
 use crate::rows::Sample;
 use crate::scratch::Scratch;
-use crate::{sync_all_of, sync_named, until};
+use crate::{make_ready, sync_all_of, sync_named, until};
 
 const ROWS: [&str; 4] = ["one-hop", "loopback", "many-files", "unchanged"];
 
@@ -113,32 +114,50 @@ impl Scene<'_> {
     fn taken(&self) -> std::path::PathBuf {
         self.scratch.path().join("taken")
     }
-}
 
-/// One round of ours: starts the child with nothing, and ends when it has published everything.
-async fn our_round(fleet: &mut Fleet, wanted: &[ContentId]) -> anyhow::Result<Sample> {
-    fleet.wipe(CHILD)?;
-    // What was written before is not to be paid for by this one.
-    rustix::fs::sync();
-    let paths: Vec<_> = wanted.iter().map(|content| fleet.published(CHILD, content)).collect();
-    let parent = fleet.cpu_seconds(ROOT);
-    let begun = Instant::now();
-    fleet.launch(CHILD)?;
-    // One after the other: each is looked for until it is there, and never again.
-    let mut missing = paths.iter().peekable();
-    until("the child publishes everything", HOP_LIMIT, || {
-        while missing.next_if(|path| path.exists()).is_some() {}
-        missing.peek().is_none()
-    })
-    .await?;
-    match paths.as_slice() {
-        [one] => sync_named(one)?,
-        _ => sync_all_of(&fleet.data_of(CHILD))?,
+    /// One round of ours: starts the child with nothing, and ends when it has published everything.
+    async fn our_round(&self, fleet: &mut Fleet, wanted: &[ContentId]) -> anyhow::Result<Sample> {
+        self.clear(&fleet.repository(CHILD)?, wanted.len())?;
+        make_ready();
+        let paths: Vec<_> = wanted.iter().map(|content| fleet.published(CHILD, content)).collect();
+        let parent = fleet.cpu_seconds(ROOT);
+        let begun = Instant::now();
+        fleet.launch(CHILD)?;
+        // One after the other: each is looked for until it is there, and never again.
+        let mut missing = paths.iter().peekable();
+        until("the child publishes everything", HOP_LIMIT, || {
+            while missing.next_if(|path| path.exists()).is_some() {}
+            missing.peek().is_none()
+        })
+        .await?;
+        match paths.as_slice() {
+            [one] => sync_named(one)?,
+            _ => sync_all_of(&fleet.data_of(CHILD))?,
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        let child_cpu = fleet.cpu_seconds(CHILD);
+        let parent_cpu = fleet.cpu_seconds(ROOT) - parent;
+        ensure!(child_cpu > 0.0, "the child has ended");
+        fleet.down(CHILD).await?;
+        Ok(Sample { seconds, child_cpu, parent_cpu })
     }
-    let seconds = begun.elapsed().as_secs_f64();
-    let child_cpu = fleet.cpu_seconds(CHILD);
-    let parent_cpu = fleet.cpu_seconds(ROOT) - parent;
-    ensure!(child_cpu > 0.0, "the child has ended");
-    fleet.down(CHILD).await?;
-    Ok(Sample { seconds, child_cpu, parent_cpu })
+
+    /// One round of a peer.
+    fn peer_round(&self, peers: &Peers, way: Way, what: What<'_>) -> anyhow::Result<Sample> {
+        let files = match what {
+            What::File(_) => 1,
+            What::Everything => self.options.files,
+        };
+        self.clear(&self.taken(), files)?;
+        peers.take(way, what, &self.taken())
+    }
+
+    /// Makes room for a round where the files of another are.
+    fn clear(&self, folder: &Path, files: usize) -> anyhow::Result<()> {
+        match (folder.exists(), files) {
+            (false, _) => Ok(()),
+            (true, 1) => Ok(std::fs::remove_dir_all(folder)?),
+            (true, _) => self.scratch.set_aside(folder),
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use xylem_model::Priority;
 
-use super::{Scene, WE, our_round};
+use super::{Scene, WE};
 use crate::peers::{Way, What};
 use crate::publish::write_random;
 use crate::rows::{Goal, Row};
@@ -32,9 +32,9 @@ async fn rounds(scene: &Scene<'_>, name: &str, ways: &[Way]) -> anyhow::Result<R
     let peers = scene.peers(ways).await?;
     let mut row = Row::new(name);
     for _ in 0..scene.options.rounds {
-        row.add(WE, our_round(&mut fleet, &[content]).await?);
+        row.add(WE, scene.our_round(&mut fleet, &[content]).await?);
         for way in ways {
-            row.add(way.name(), peers.take(*way, What::File(FILE), &scene.taken())?);
+            row.add(way.name(), scene.peer_round(&peers, *way, What::File(FILE))?);
         }
     }
     row.print_medians();
