@@ -163,8 +163,8 @@ impl BlobReader {
     /// [`FRAME_BYTES`], so a range takes several calls; an empty answer means that nothing of it
     /// is (yet) [available](Self::available).
     ///
-    /// The buffer should hold [`FRAME_BYTES`]; it must hold a file that is no larger than that, and
-    /// [`GROUP_BYTES`] of others.
+    /// The buffer should hold [`FRAME_BYTES`], or what is left of the file; it must hold a file that
+    /// is no larger than that, and [`GROUP_BYTES`] of others.
     ///
     /// # Errors
     /// [`BlobError::Corrupt`] where the content is damaged; it has then been withdrawn. Failures of
@@ -179,10 +179,7 @@ impl BlobReader {
         if range.start >= end {
             return Ok(0..0);
         }
-        let fits = buffer.len() as u64 / GROUP_BYTES;
-        if fits == 0 {
-            return Err(BlobError::SmallBuffer { len: buffer.len(), least: GROUP_BYTES });
-        }
+        let fits = (buffer.len() as u64 / GROUP_BYTES).max(1);
         let groups = self.groups_to_read(range.start, end, fits);
         let least = (groups.end * GROUP_BYTES).min(self.size) - groups.start * GROUP_BYTES;
         if (buffer.len() as u64) < least {
@@ -220,11 +217,8 @@ impl BlobReader {
         let end = offset.saturating_add(at_most);
         let groups = end.min(self.size).saturating_sub(offset).div_ceil(GROUP_BYTES) + 1;
         self.follow_publish()?;
-        let len = if self.is_read_whole() {
-            self.size.max(GROUP_BYTES)
-        } else {
-            groups.min(FRAME_GROUPS) * GROUP_BYTES
-        };
+        let len =
+            if self.is_read_whole() { self.size } else { groups.min(FRAME_GROUPS) * GROUP_BYTES };
         let mut buffer = vec![0; len as usize];
         let filled = self.read_frame(offset..end, &mut buffer)?;
         Ok(Bytes::from(buffer).slice(filled))

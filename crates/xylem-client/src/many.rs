@@ -1,6 +1,6 @@
 //! Many small files in one answer.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Method, Request, header};
 use xylem_api::content::{
     FRAME_HEAD_BYTES, MANY_PATH, MAX_FRAME_BYTES, ManyRequest, NOT_HERE, parse_frame_head,
@@ -12,7 +12,12 @@ use crate::{BaseUrl, BodyReader, ClientError, ContentClient, full_body};
 /// Reads the frames of an answer to `POST /v1/blobs`. Nothing in it has been checked but its form.
 pub struct ManyReader {
     body: BodyReader,
-    buffer: BytesMut,
+    /// What has come and was not looked at yet.
+    piece: Bytes,
+    /// What is here of a head, or of a file.
+    gathered: Vec<u8>,
+    /// The file that is being gathered, and its size; none while that is a head.
+    file: Option<(ContentId, usize)>,
 }
 
 impl ContentClient {
@@ -35,7 +40,8 @@ impl ContentClient {
             .body(full_body(body))
             .map_err(|error| protocol(error.to_string()))?;
         let answer = self.transport().send(server, request).await?;
-        Ok(ManyReader { body: answer.into_body(), buffer: BytesMut::new() })
+        let (piece, gathered) = (Bytes::new(), Vec::with_capacity(FRAME_HEAD_BYTES));
+        Ok(ManyReader { body: answer.into_body(), piece, gathered, file: None })
     }
 }
 
@@ -51,30 +57,49 @@ impl ManyReader {
                 return Ok(Some(frame));
             }
             match self.body.next().await? {
-                Some(piece) => self.buffer.extend_from_slice(&piece),
-                None if self.buffer.is_empty() => return Ok(None),
+                Some(piece) => self.piece = piece,
+                None if self.gathered.is_empty() && self.file.is_none() => return Ok(None),
                 None => return Err(self.body.protocol(&"it ends in the middle of a file")),
             }
         }
     }
 
+    /// The next file of what has come, unless some of it is still to come.
     fn take_frame(&mut self) -> Result<Option<(ContentId, Option<Bytes>)>, ClientError> {
-        let Some(head) = self.buffer.first_chunk::<FRAME_HEAD_BYTES>() else { return Ok(None) };
-        let (content, length) = parse_frame_head(head);
-        if length == NOT_HERE {
-            let _head = self.buffer.split_to(FRAME_HEAD_BYTES);
-            return Ok(Some((content, None)));
+        loop {
+            let len = self.file.map_or(FRAME_HEAD_BYTES, |(_, size)| size);
+            let more = self.piece.len().min(len - self.gathered.len());
+            self.gathered.extend_from_slice(&self.piece.split_to(more));
+            if self.gathered.len() < len {
+                return Ok(None);
+            }
+            if let Some((content, _)) = self.file.take() {
+                let file =
+                    std::mem::replace(&mut self.gathered, Vec::with_capacity(FRAME_HEAD_BYTES));
+                return Ok(Some((content, Some(file.into()))));
+            }
+            if let Some(lacking) = self.take_head()? {
+                return Ok(Some((lacking, None)));
+            }
         }
-        if length > MAX_FRAME_BYTES {
-            let reason = format!("a file of {length} bytes does not belong into this answer");
+    }
+
+    /// Makes room for the file that a head announces, or says what is not coming.
+    fn take_head(&mut self) -> Result<Option<ContentId>, ClientError> {
+        let Some(head) = self.gathered.first_chunk::<FRAME_HEAD_BYTES>() else { return Ok(None) };
+        let (content, size) = parse_frame_head(head);
+        self.gathered.clear();
+        if size == NOT_HERE {
+            return Ok(Some(content));
+        }
+        let size = usize::try_from(size).ok().filter(|size| *size as u64 <= MAX_FRAME_BYTES);
+        let Some(size) = size else {
+            let reason = "it holds a file that is too large for such an answer";
             return Err(self.body.protocol(&reason));
-        }
-        let whole = FRAME_HEAD_BYTES + usize::try_from(length).unwrap_or(usize::MAX);
-        if self.buffer.len() < whole {
-            self.buffer.reserve(whole - self.buffer.len());
-            return Ok(None);
-        }
-        let mut frame = self.buffer.split_to(whole);
-        Ok(Some((content, Some(frame.split_off(FRAME_HEAD_BYTES).freeze()))))
+        };
+        // Each byte is then copied once, and a small file costs no more memory than its size.
+        self.gathered = Vec::with_capacity(size);
+        self.file = Some((content, size));
+        Ok(None)
     }
 }

@@ -59,6 +59,25 @@ fn any_range_can_be_read_with_any_buffer() {
 }
 
 #[test]
+fn a_buffer_of_what_is_left_is_enough() {
+    let fs = TestFs::new();
+    let repository = open(&fs).unwrap();
+    for (seed, size) in [1, 100, 16_385, 262_144 + 100, (1 << 20) + 7].into_iter().enumerate() {
+        let sample = Sample::new(seed as u64, size);
+        store(&repository, &sample).unwrap();
+        let mut reader = repository.open_blob(&sample.id).unwrap();
+        let (mut bytes, mut offset) = (vec![0; size], 0);
+        while offset < size {
+            let filled = reader.read_frame(offset as u64..size as u64, &mut bytes[offset..]);
+            let filled = filled.unwrap();
+            assert!(filled.start == 0 && !filled.is_empty(), "{offset} of {size}");
+            offset += filled.len();
+        }
+        assert!(bytes == sample.bytes, "{size} bytes");
+    }
+}
+
+#[test]
 fn a_hundred_readers_read_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let disk = xylem_runtime::Disk::real();

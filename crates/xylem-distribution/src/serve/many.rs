@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, header};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use xylem_api::content::{
-    MAX_CONTENTS, MAX_FRAME_BYTES, MEDIA_TYPE, ManyRequest, NOT_HERE, frame_head,
+    FRAME_HEAD_BYTES, MAX_CONTENTS, MAX_FRAME_BYTES, MEDIA_TYPE, ManyRequest, NOT_HERE, frame_head,
 };
 use xylem_api::error::ErrorCode;
 use xylem_blobs::{BlobError, Repository};
@@ -151,7 +151,7 @@ impl Sending {
                 ready.next_if(|(_, size)| bytes == 0 || bytes + size <= VISIT_BYTES)
             {
                 bytes += size;
-                visit.push(content);
+                visit.push((content, size));
             }
             flow.turn(bytes).await;
             let (frames, damaged) =
@@ -170,10 +170,11 @@ impl Sending {
 /// lacking.
 fn read_all(
     repository: &Repository,
-    contents: &[ContentId],
+    contents: &[(ContentId, u64)],
 ) -> (Bytes, Vec<(ContentId, BlobError)>) {
-    let (mut frames, mut damaged) = (BytesMut::new(), Vec::new());
-    for content in contents {
+    let len: usize = contents.iter().map(|(_, size)| FRAME_HEAD_BYTES + len_of(*size)).sum();
+    let (mut frames, mut damaged) = (BytesMut::with_capacity(len), Vec::new());
+    for (content, _) in contents {
         let begin = frames.len();
         if let Err(error) = read_one(repository, content, &mut frames) {
             frames.truncate(begin);
@@ -191,16 +192,22 @@ fn read_one(
 ) -> Result<(), BlobError> {
     let mut reader = repository.open_blob(content)?;
     let size = reader.size();
-    frames.reserve(usize::try_from(size).unwrap_or(0));
     frames.extend_from_slice(&frame_head(content, size));
+    let begin = frames.len();
+    frames.resize(begin + len_of(size), 0);
     let mut offset = 0;
     while offset < size {
-        let frame = reader.read(offset, size - offset)?;
-        if frame.is_empty() {
+        let buffer = frames.get_mut(begin + len_of(offset)..).unwrap_or_default();
+        let filled = reader.read_frame(offset..size, buffer)?;
+        if filled.is_empty() {
             return Err(BlobError::Corrupt { id: *content, offset });
         }
-        offset += frame.len() as u64;
-        frames.extend_from_slice(&frame);
+        offset += filled.len() as u64;
     }
     Ok(())
+}
+
+/// Sizes in here are those of small files.
+fn len_of(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
 }

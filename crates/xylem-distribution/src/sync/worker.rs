@@ -78,13 +78,19 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
             sleep = worker.step() => sleep,
             () = shutdown.begun() => return,
         };
-        let node = Arc::clone(&worker.node);
-        tokio::select! {
-            Some((task, outcome)) = ended.recv() => worker.finish(task, outcome),
-            Some(done) = worker.fetches.join_next_with_id() => worker.end(done),
-            () = node.work.notified() => {}
-            () = tokio::time::sleep(sleep) => {}
-            () = shutdown.begun() => return,
+        let (node, wake) = (Arc::clone(&worker.node), Instant::now() + sleep);
+        let mut plan_is_due = false;
+        while !plan_is_due {
+            tokio::select! {
+                Some((task, outcome)) = ended.recv() => plan_is_due = worker.finish(task, outcome),
+                Some(done) = worker.fetches.join_next_with_id() => {
+                    worker.end(done);
+                    plan_is_due = true;
+                }
+                () = node.work.notified() => plan_is_due = true,
+                () = tokio::time::sleep_until(wake) => plan_is_due = true,
+                () = shutdown.begun() => return,
+            }
         }
         while let Ok((task, outcome)) = ended.try_recv() {
             worker.finish(task, outcome);
@@ -207,8 +213,12 @@ impl Worker {
         self.fetches.spawn(async move { discard(&node, content).await });
     }
 
-    fn finish(&mut self, task: Task, outcome: Outcome) {
+    /// Notes how a fetch ended, and says whether that asks for a new plan. A file that came in
+    /// with a stream does not: what waits, waits for the end of the stream.
+    fn finish(&mut self, task: Task, outcome: Outcome) -> bool {
         let content = task.content;
+        let is_batched = task.size <= BATCHED_BYTES;
+        let came_in = matches!(outcome, Outcome::Published { .. } | Outcome::Unneeded);
         self.in_flight.remove(&content);
         let (node, now) = (&self.node, self.node.now());
         let rng = &*node.environment.rng;
@@ -219,11 +229,11 @@ impl Worker {
                 node.ledger.present(content, task.size, Some((now, arrival)));
                 metrics::counter!("xylem_distribution_fetches_total").increment(1);
                 let duration_ms = took.as_millis() as u64;
-                if task.size > BATCHED_BYTES {
-                    tracing::info!(package.digest = %content, size_bytes = task.size, duration_ms, "fetched");
-                } else {
+                if is_batched {
                     // They may come by the thousand.
                     tracing::debug!(package.digest = %content, size_bytes = task.size, duration_ms, "fetched");
+                } else {
+                    tracing::info!(package.digest = %content, size_bytes = task.size, duration_ms, "fetched");
                 }
             }
             Outcome::Unneeded => node.ledger.forget(&content),
@@ -238,6 +248,7 @@ impl Worker {
                 node.ledger.failed(content, reason, next_try);
             }
         }
+        !(is_batched && came_in)
     }
 
     /// A task is over. What it was to bring and said nothing of, because it was lost or given up,
