@@ -32,7 +32,7 @@ use crate::tree::{has_outboard, outboard_len};
 use crate::withdraw::ignore_missing;
 
 /// A staged file is synced, and its mark moved, after this many new bytes: what a power cut can
-/// cost.
+/// cost. A file that has no mark is left to whoever writes it: see [`Repository::sync_staged`].
 pub const MARK_EVERY_BYTES: u64 = 64 * 1024 * 1024;
 /// A file that is still arriving. Dropped, it stays on the disk; call [`pause`](Self::pause) first
 /// so that as much as possible of it can be used when it is staged again.
@@ -142,7 +142,8 @@ impl StagedFile {
         self.write(new)?;
         self.take(new)?;
         self.claim.set_missing(self.size - self.offset);
-        if self.offset - self.synced >= MARK_EVERY_BYTES {
+        let is_marked = matches!(self.check, Check::AtEnd(_));
+        if is_marked && self.offset - self.synced >= MARK_EVERY_BYTES {
             self.pause()?;
         }
         Ok(())
@@ -313,6 +314,20 @@ impl StagedFile {
             }
             BlobError::writing(fs, "sync", &path, outboard_len(self.size), error)
         })
+    }
+}
+
+impl Repository {
+    /// Makes durable what has been written of a staged file, while more of it is being written.
+    ///
+    /// # Errors
+    /// Failures of the disk. Whoever writes the file is told of them too, by the sync at its end:
+    /// the kernel tells each open file.
+    pub fn sync_staged(&self, key: &StageKey) -> Result<(), BlobError> {
+        let (fs, layout) = (self.fs(), self.layout());
+        let (path, folder) = (layout.part(key), layout.staged());
+        fs.open(&path).and_then(|file| file.sync()).doing("sync", &path)?;
+        fs.sync_dir(&folder).doing("sync the folder", &folder)
     }
 }
 

@@ -5,21 +5,26 @@
 //! known at its first wrong byte, what came before is kept, and the next parent goes on from
 //! there, while those who read here notice nothing but a pause.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::watch;
 use tokio::time::Instant;
-use xylem_blobs::{BlobError, Expected, StagedFile, TreeIntake};
-use xylem_client::{BodyReader, ClientError, ContentAnswer, ContentAuth, ContentClient, Deadlines};
+use xylem_blobs::{
+    BlobError, Expected, MARK_EVERY_BYTES, Repository, StageKey, StagedFile, TreeIntake,
+};
+use xylem_client::{ClientError, ContentAnswer, ContentAuth, ContentClient, Deadlines};
+use xylem_model::ContentId;
 
+use super::paced::PacedSource;
 use super::parents::Parents;
 use super::task::{Miss, Outcome, Task, Tries, parents_for};
 use crate::access::Parent;
 use crate::node::Node;
 use crate::pace::{Flow, Link};
-use crate::pour::{PourError, Source, pour};
+use crate::pour::{PourError, pour};
 
 /// How long a parent may pause in the middle of a file before another is asked.
 const STALL: Duration = Duration::from_secs(15);
@@ -144,10 +149,17 @@ impl Fetch<'_> {
         }
         self.node.arrivals.note_path(content, parent.id, &answer.path);
         let offset = answer.offset;
-        let mut source = PacedSource { body: answer.body, flow, next: None };
-        let progress = |bytes| self.node.ledger.transferring(content, bytes, self.node.now());
-        let (staged, poured) =
-            pour(&self.node.repository, *staged, offset, &mut source, &progress).await;
+        let mut source = PacedSource::new(answer.body, flow);
+        let (came_in, watched) = watch::channel(from);
+        let progress = |bytes| {
+            came_in.send_replace(bytes);
+            self.node.ledger.transferring(content, bytes, self.node.now());
+        };
+        let repository = &self.node.repository;
+        let (staged, poured) = tokio::select! {
+            poured = pour(repository, *staged, offset, &mut source, &progress) => poured,
+            never = keep_synced(repository, content, watched) => match never {},
+        };
         let arrived = staged.offset();
         self.stage = Stage::Bytes(Box::new(staged));
         metrics::counter!("xylem_distribution_fetched_bytes_total")
@@ -201,8 +213,29 @@ impl Fetch<'_> {
     }
 }
 
+/// Makes durable what has come in, now and then, while more is coming: so that a power cut costs
+/// little, and the sync at the end finds little left to do. A failure shows there too.
+async fn keep_synced(
+    repository: &Repository,
+    content: ContentId,
+    mut came_in: watch::Receiver<u64>,
+) -> Infallible {
+    let key = StageKey::Content(content);
+    let mut synced = *came_in.borrow();
+    loop {
+        let is_due = |bytes: &u64| bytes.saturating_sub(synced) >= MARK_EVERY_BYTES;
+        match came_in.wait_for(is_due).await.map(|bytes| *bytes) {
+            Ok(bytes) => synced = bytes,
+            Err(_) => std::future::pending().await,
+        }
+        if let Err(error) = repository.run(move |repository| repository.sync_staged(&key)).await {
+            tracing::debug!(package.digest = %content, %error, "a sync on the way failed");
+        }
+    }
+}
+
 async fn append(
-    repository: &xylem_blobs::Repository,
+    repository: &Repository,
     mut intake: TreeIntake,
     piece: Bytes,
 ) -> (TreeIntake, Result<(), BlobError>) {
@@ -219,34 +252,4 @@ fn expect_size(what: &str, found: u64, expected: u64) -> Result<(), Miss> {
         return Ok(());
     }
     Err(Miss::Lied(format!("its {what} has {found} bytes, not {expected}")))
-}
-
-/// A body that is read no faster than rates and higher classes allow: what is not read, the
-/// parent does not send.
-struct PacedSource {
-    body: BodyReader,
-    flow: Flow,
-    /// A piece that has come, and when it may go on.
-    next: Option<(Bytes, Option<Instant>)>,
-}
-
-#[async_trait]
-impl Source for PacedSource {
-    type Error = ClientError;
-
-    async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
-        if self.next.is_none() {
-            let Some(piece) = self.body.next().await? else { return Ok(None) };
-            self.next = Some((piece, None));
-        }
-        if let Some((piece, due)) = &mut self.next {
-            // This may be dropped while it waits, so the piece is paid for once.
-            let due = match due {
-                Some(due) => *due,
-                None => *due.insert(Instant::now() + self.flow.claim(piece.len() as u64).await),
-            };
-            tokio::time::sleep_until(due).await;
-        }
-        Ok(self.next.take().map(|(piece, _)| piece))
-    }
 }

@@ -4,12 +4,14 @@
 //! * [`fetch`](mod@fetch): one content, from whichever parent gives it.
 //! * [`batch`]: many small files, in one stream.
 //! * [`task`]: what both are given and what they give back.
+//! * [`paced`]: bytes from a parent, no faster than they may come.
 //! * [`parents`]: which parents are worth asking, in which order.
 //! * [`trouble`]: when to try again what failed.
 //! * [`removal`]: taking away what has not been wanted for long enough.
 
 mod batch;
 mod fetch;
+mod paced;
 mod parents;
 mod removal;
 mod task;
