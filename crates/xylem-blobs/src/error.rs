@@ -125,12 +125,6 @@ pub enum BlobError {
         /// The staged file.
         key: StageKey,
     },
-    /// The disk failed to confirm earlier bytes, so nothing after the last mark can be trusted.
-    #[error("staged file {key} could not be made durable; stage it again to go on from its mark")]
-    Abandoned {
-        /// The staged file.
-        key: StageKey,
-    },
     /// A reader was given a buffer that holds not even one group.
     #[error("a read buffer of {len} bytes is too small to check a group in; give at least {least}")]
     SmallBuffer {

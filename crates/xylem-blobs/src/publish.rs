@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use xylem_model::{ContentId, Sha256};
 use xylem_runtime::FsFile;
@@ -35,7 +36,7 @@ pub(crate) struct Unnamed {
 /// Dropped, it stays staged: staging it again and finishing it leads back here.
 pub struct Verified {
     pub(crate) unnamed: Unnamed,
-    pub(crate) file: Box<dyn FsFile>,
+    pub(crate) file: Arc<dyn FsFile>,
     pub(crate) sha256: Option<Sha256>,
     /// Readers follow until it is published, or given up.
     pub(crate) _arrival: Option<Arrival>,

@@ -163,8 +163,8 @@ impl BlobReader {
     /// [`FRAME_BYTES`], so a range takes several calls; an empty answer means that nothing of it
     /// is (yet) [available](Self::available).
     ///
-    /// The buffer should hold [`FRAME_BYTES`], or what is left of the file; it must hold a file that
-    /// is no larger than that, and [`GROUP_BYTES`] of others.
+    /// The buffer should hold [`FRAME_BYTES`]; it must hold a file that is no larger than that, and
+    /// [`GROUP_BYTES`] of others. What is left of the file is always enough.
     ///
     /// # Errors
     /// [`BlobError::Corrupt`] where the content is damaged; it has then been withdrawn. Failures of
@@ -179,7 +179,10 @@ impl BlobReader {
         if range.start >= end {
             return Ok(0..0);
         }
-        let fits = (buffer.len() as u64 / GROUP_BYTES).max(1);
+        let rest = self.size - range.start / GROUP_BYTES * GROUP_BYTES;
+        let len = buffer.len() as u64;
+        let fits =
+            if len >= rest { rest.div_ceil(GROUP_BYTES) } else { (len / GROUP_BYTES).max(1) };
         let groups = self.groups_to_read(range.start, end, fits);
         let least = (groups.end * GROUP_BYTES).min(self.size) - groups.start * GROUP_BYTES;
         if (buffer.len() as u64) < least {

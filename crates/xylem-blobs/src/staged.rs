@@ -14,6 +14,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use xylem_model::{ContentId, Sha256};
@@ -21,6 +22,7 @@ use xylem_runtime::{Fs, FsFile};
 
 use crate::arrival::Arrival;
 use crate::digests::{Computation, DigestSet, Expected, compare, finish_sha256};
+use crate::durability::{Durability, Syncer};
 use crate::error::{BlobError, Doing};
 use crate::intake::Comparison;
 use crate::layout::{Layout, StageKey};
@@ -32,7 +34,7 @@ use crate::tree::{has_outboard, outboard_len};
 use crate::withdraw::ignore_missing;
 
 /// A staged file is synced, and its mark moved, after this many new bytes: what a power cut can
-/// cost. A file that has no mark is left to whoever writes it: see [`Repository::sync_staged`].
+/// cost. A file that has no mark is left to whoever writes it: see [`StagedFile::syncer`].
 pub const MARK_EVERY_BYTES: u64 = 64 * 1024 * 1024;
 /// A file that is still arriving. Dropped, it stays on the disk; call [`pause`](Self::pause) first
 /// so that as much as possible of it can be used when it is staged again.
@@ -40,14 +42,11 @@ pub struct StagedFile {
     claim: Claim,
     size: u64,
     offset: u64,
-    /// Bytes that survive a power cut.
-    synced: u64,
-    file: Box<dyn FsFile>,
+    file: Arc<dyn FsFile>,
+    durable: Arc<Durability>,
     check: Check,
     /// Lets readers follow, where bytes are checked as they come.
     arrival: Option<Arrival>,
-    /// A sync failed, so what the disk holds after `synced` is unknown.
-    abandoned: bool,
 }
 
 /// How the bytes are checked.
@@ -68,7 +67,7 @@ impl StagedFile {
         let claim = Claim::new(repository, key)?;
         let (fs, layout) = (repository.fs(), repository.layout());
         let path = layout.part(key);
-        let file = open_or_create(fs, &path)?;
+        let file: Arc<dyn FsFile> = open_or_create(fs, &path)?.into();
         let offset = mark::settle(fs, layout, key, size, &*file)?;
         if let Err(refused) = claim.reserve(size - offset, size) {
             if offset == 0 {
@@ -79,8 +78,8 @@ impl StagedFile {
         let mut check = Computation::new(size, digests);
         feed(&*file, offset, |bytes| check.update(bytes)).doing("read", &path)?;
         let check = Check::AtEnd(check);
-        let (synced, arrival) = (offset, None);
-        Ok(Self { claim, size, offset, synced, file, check, arrival, abandoned: false })
+        let durable = Arc::new(Durability::new(Arc::clone(&file), offset, offset));
+        Ok(Self { claim, size, offset, file, durable, check, arrival: None })
     }
 
     /// Goes on with a file whose tree is here, as far as its bytes match the tree.
@@ -90,7 +89,7 @@ impl StagedFile {
         mut comparison: Comparison,
     ) -> Result<Self, BlobError> {
         let path = claim.repository.layout().part(&claim.key);
-        let file = open_or_create(claim.repository.fs(), &path)?;
+        let file: Arc<dyn FsFile> = open_or_create(claim.repository.fs(), &path)?.into();
         let offset = comparison.resume(&*file).doing("read", &path)?;
         if file.len().doing("measure", &path)? != offset {
             file.set_len(offset).doing("cut", &path)?;
@@ -99,7 +98,9 @@ impl StagedFile {
         let (id, verified) = (comparison.id(), comparison.verified());
         let arrival = Some(Arrival::announce(&claim.repository, id, size, verified));
         let check = Check::AgainstTree(comparison);
-        Ok(Self { claim, size, offset, synced: 0, file, check, arrival, abandoned: false })
+        // What matches may lie in memory alone.
+        let durable = Arc::new(Durability::new(Arc::clone(&file), offset, 0));
+        Ok(Self { claim, size, offset, file, durable, check, arrival })
     }
 
     /// Where the file goes on: all bytes before are here.
@@ -127,7 +128,7 @@ impl StagedFile {
     /// that the bytes are wrong, [`BlobError::NoSpace`], and failures of the disk.
     pub fn append(&mut self, offset: u64, bytes: &[u8]) -> Result<(), BlobError> {
         let key = self.claim.key;
-        self.refuse_if_abandoned()?;
+        self.refuse_if_failed()?;
         let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= self.size);
         if end.is_none() {
             return Err(BlobError::Overrun { key, size: self.size });
@@ -143,7 +144,7 @@ impl StagedFile {
         self.take(new)?;
         self.claim.set_missing(self.size - self.offset);
         let is_marked = matches!(self.check, Check::AtEnd(_));
-        if is_marked && self.offset - self.synced >= MARK_EVERY_BYTES {
+        if is_marked && self.offset - self.durable.synced() >= MARK_EVERY_BYTES {
             self.pause()?;
         }
         Ok(())
@@ -165,12 +166,13 @@ impl StagedFile {
                 if let Err(error) = comparison.update(bytes) {
                     self.offset = comparison.proved();
                     let path = self.claim.repository.layout().part(&self.claim.key);
-                    self.file.set_len(self.offset).doing("cut", &path)?;
+                    self.durable.cut(self.offset).doing("cut", &path)?;
                     return Err(error);
                 }
             }
         }
         self.offset += bytes.len() as u64;
+        self.durable.note_written(self.offset);
         Ok(())
     }
 
@@ -180,7 +182,7 @@ impl StagedFile {
     /// # Errors
     /// Failures of the disk. When the sync itself fails the file is of no more use: stage it again.
     pub fn pause(&mut self) -> Result<(), BlobError> {
-        self.refuse_if_abandoned()?;
+        self.refuse_if_failed()?;
         self.sync()?;
         let (fs, layout) = (self.claim.repository.fs(), self.claim.repository.layout());
         if matches!(self.check, Check::AtEnd(_)) {
@@ -191,21 +193,20 @@ impl StagedFile {
         fs.sync_dir(&folder).doing("sync the folder", &folder)
     }
 
-    fn sync(&mut self) -> Result<(), BlobError> {
-        let result = self.file.sync();
-        if result.is_err() {
-            // After a failed sync the kernel may count lost pages as written, so a second sync that
-            // succeeds would mean nothing. The bytes are cut off rather than trusted.
-            self.abandoned = true;
-            if let Err(error) = self.file.set_len(self.synced) {
-                tracing::warn!(key = %self.claim.key, %error, "a failed staged file was not cut");
-            }
-        }
+    /// Lets another sync it while it is being written.
+    pub fn syncer(&self) -> Syncer {
+        let (durable, repository) = (Arc::clone(&self.durable), self.claim.repository.clone());
+        Syncer { durable, repository, key: self.claim.key }
+    }
+
+    fn sync(&self) -> Result<(), BlobError> {
+        self.durable.sync().map_err(|error| self.sync_failed(error))
+    }
+
+    fn sync_failed(&self, error: io::Error) -> BlobError {
         let path = self.claim.repository.layout().part(&self.claim.key);
-        let (fs, needed) = (self.claim.repository.fs(), self.offset - self.synced);
-        result.map_err(|error| BlobError::writing(fs, "sync", &path, needed, error))?;
-        self.synced = self.offset;
-        Ok(())
+        let needed = self.offset.saturating_sub(self.durable.synced());
+        BlobError::writing(self.claim.repository.fs(), "sync", &path, needed, error)
     }
 
     /// Compares the whole file with what was declared, and makes file and outboard durable. The
@@ -218,7 +219,7 @@ impl StagedFile {
     /// [`BlobError::Incomplete`] (staging it again goes on), [`BlobError::Mismatch`] (the staged
     /// file is gone), [`BlobError::NoSpace`], and failures of the disk.
     pub fn finish(mut self, expected: &Expected) -> Result<Verified, BlobError> {
-        self.refuse_if_abandoned()?;
+        self.refuse_if_failed()?;
         if self.offset != self.size {
             let (key, have, size) = (self.claim.key, self.offset, self.size);
             return Err(BlobError::Incomplete { key, have, size });
@@ -272,8 +273,9 @@ impl StagedFile {
         self.file.os_file()
     }
 
-    fn refuse_if_abandoned(&self) -> Result<(), BlobError> {
-        if self.abandoned { Err(BlobError::Abandoned { key: self.claim.key }) } else { Ok(()) }
+    /// After a failed sync it is unknown what the disk holds.
+    fn refuse_if_failed(&self) -> Result<(), BlobError> {
+        self.durable.failure().map_or(Ok(()), |error| Err(self.sync_failed(error)))
     }
 
     /// Writes what is known of the outboard.
@@ -314,20 +316,6 @@ impl StagedFile {
             }
             BlobError::writing(fs, "sync", &path, outboard_len(self.size), error)
         })
-    }
-}
-
-impl Repository {
-    /// Makes durable what has been written of a staged file, while more of it is being written.
-    ///
-    /// # Errors
-    /// Failures of the disk. Whoever writes the file is told of them too, by the sync at its end:
-    /// the kernel tells each open file.
-    pub fn sync_staged(&self, key: &StageKey) -> Result<(), BlobError> {
-        let (fs, layout) = (self.fs(), self.layout());
-        let (path, folder) = (layout.part(key), layout.staged());
-        fs.open(&path).and_then(|file| file.sync()).doing("sync", &path)?;
-        fs.sync_dir(&folder).doing("sync the folder", &folder)
     }
 }
 

@@ -106,7 +106,8 @@ fn after_a_crash_exactly_what_the_tree_confirms_is_kept() {
         if round % 2 == 0 {
             part.pause().unwrap();
         } else {
-            repository.sync_staged(&part.key()).unwrap();
+            part.syncer().sync().unwrap();
+            assert_eq!(part.syncer().synced(), 100_000);
         }
         part.append(100_000, &sample.bytes[100_000..250_000]).unwrap();
         drop(part);
@@ -126,6 +127,31 @@ fn after_a_crash_exactly_what_the_tree_confirms_is_kept() {
         repository.publish(part.finish(&expected(&sample)).unwrap()).unwrap();
         repository.verify(&sample.id).unwrap();
     }
+}
+
+#[test]
+fn a_sync_that_fails_beside_the_writer_costs_what_was_not_synced_before() {
+    let sample = Sample::new(8, 20 * 16_384 + 9);
+    let fs = TestFs::new();
+    let repository = open(&fs).unwrap();
+    let mut part = staged(&repository, &sample).unwrap();
+    let syncer = part.syncer();
+    part.append(0, &sample.bytes[..100_000]).unwrap();
+    syncer.sync().unwrap();
+    part.append(100_000, &sample.bytes[100_000..250_000]).unwrap();
+    fs.plan(Plan { sync_fails_at: Some(0), ..Plan::default() });
+    syncer.sync().unwrap_err();
+    fs.plan(Plan::default());
+    // The disk takes syncs again, and nobody believes it.
+    assert!(syncer.sync().is_err() && part.pause().is_err());
+    assert!(part.append(250_000, &sample.bytes[250_000..]).is_err());
+    assert!(part.finish(&expected(&sample)).is_err());
+    let mut part = staged(&repository, &sample).unwrap();
+    assert_eq!(part.offset(), 100_000 / 16_384 * 16_384);
+    part.append(part.offset(), &sample.bytes[part.offset() as usize..]).unwrap();
+    repository.publish(part.finish(&expected(&sample)).unwrap()).unwrap();
+    fs.power_cut(Cut::Nothing);
+    open(&fs).unwrap().verify(&sample.id).unwrap();
 }
 
 #[test]

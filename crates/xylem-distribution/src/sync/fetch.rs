@@ -13,10 +13,9 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use xylem_blobs::{
-    BlobError, Expected, MARK_EVERY_BYTES, Repository, StageKey, StagedFile, TreeIntake,
+    BlobError, Expected, MARK_EVERY_BYTES, Repository, StagedFile, Syncer, TreeIntake,
 };
 use xylem_client::{ClientError, ContentAnswer, ContentAuth, ContentClient, Deadlines};
-use xylem_model::ContentId;
 
 use super::paced::PacedSource;
 use super::parents::Parents;
@@ -155,10 +154,10 @@ impl Fetch<'_> {
             came_in.send_replace(bytes);
             self.node.ledger.transferring(content, bytes, self.node.now());
         };
-        let repository = &self.node.repository;
+        let (repository, syncer) = (&self.node.repository, staged.syncer());
         let (staged, poured) = tokio::select! {
             poured = pour(repository, *staged, offset, &mut source, &progress) => poured,
-            never = keep_synced(repository, content, watched) => match never {},
+            never = keep_synced(repository, syncer, watched) => match never {},
         };
         let arrived = staged.offset();
         self.stage = Stage::Bytes(Box::new(staged));
@@ -214,22 +213,19 @@ impl Fetch<'_> {
 }
 
 /// Makes durable what has come in, now and then, while more is coming: so that a power cut costs
-/// little, and the sync at the end finds little left to do. A failure shows there too.
+/// little, and the sync at the end finds little left to do. After a failure the file takes no more,
+/// and whoever writes it hears why.
 async fn keep_synced(
     repository: &Repository,
-    content: ContentId,
+    syncer: Syncer,
     mut came_in: watch::Receiver<u64>,
 ) -> Infallible {
-    let key = StageKey::Content(content);
-    let mut synced = *came_in.borrow();
     loop {
-        let is_due = |bytes: &u64| bytes.saturating_sub(synced) >= MARK_EVERY_BYTES;
-        match came_in.wait_for(is_due).await.map(|bytes| *bytes) {
-            Ok(bytes) => synced = bytes,
-            Err(_) => std::future::pending().await,
-        }
-        if let Err(error) = repository.run(move |repository| repository.sync_staged(&key)).await {
-            tracing::debug!(package.digest = %content, %error, "a sync on the way failed");
+        let is_due = |bytes: &u64| bytes.saturating_sub(syncer.synced()) >= MARK_EVERY_BYTES;
+        let due = came_in.wait_for(is_due).await.is_ok();
+        let beside = syncer.clone();
+        if !due || repository.run(move |_| beside.sync()).await.is_err() {
+            return std::future::pending().await;
         }
     }
 }

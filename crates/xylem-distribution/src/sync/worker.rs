@@ -218,7 +218,7 @@ impl Worker {
     fn finish(&mut self, task: Task, outcome: Outcome) -> bool {
         let content = task.content;
         let is_batched = task.size <= BATCHED_BYTES;
-        let came_in = matches!(outcome, Outcome::Published { .. } | Outcome::Unneeded);
+        let is_here = matches!(outcome, Outcome::Published { .. });
         self.in_flight.remove(&content);
         let (node, now) = (&self.node, self.node.now());
         let rng = &*node.environment.rng;
@@ -248,7 +248,7 @@ impl Worker {
                 node.ledger.failed(content, reason, next_try);
             }
         }
-        !(is_batched && came_in)
+        !(is_batched && is_here)
     }
 
     /// A task is over. What it was to bring and said nothing of, because it was lost or given up,
@@ -281,7 +281,7 @@ impl Worker {
 
 /// Removes the staged bytes of a fetch that was given up, once its last visit to the disk is over.
 async fn discard(node: &Arc<Node>, content: ContentId) {
-    /// A visit writes at most a few pieces, and syncs.
+    /// A visit writes at most a few pieces; a sync beside it takes no longer.
     const TRIES: u32 = 20;
     const PAUSE: Duration = Duration::from_millis(250);
     for _ in 0..TRIES {

@@ -84,6 +84,26 @@ async fn readers_notice_nothing_when_their_parent_changes_its_own() {
 }
 
 #[tokio::test]
+async fn parents_that_change_in_the_middle_of_a_file_cost_no_bytes() {
+    let bytes = noise(9, BIG);
+    let (mut fleet, first) = parent_child_grandchild(&bytes, Manner::HoldAt(1 << 20)).await;
+    let second = Parent::start(&fleet, &bytes, Manner::Good, None).await;
+    let content = fleet.management.publish("Big.pkg", &bytes).content;
+    fleet.start(0).await;
+    staged(&fleet, 0, &content, 1 << 20).await;
+    for parents in [vec![second.id, first.id], vec![second.id]] {
+        let child = fleet.server(0).id;
+        fleet.management.change(|world| world.parents.insert(child, parents));
+        fleet.caught_up(0).await;
+    }
+    first.release();
+    fleet.held(0, &content).await;
+    assert_eq!(fs::read(fleet.file(0, &content)).unwrap(), bytes);
+    let asked = (first.offsets(), second.offsets());
+    assert_eq!(asked, (vec![0], vec![]), "whoever had begun went on to the end");
+}
+
+#[tokio::test]
 async fn a_superseded_version_is_given_up_in_the_middle() {
     let first = noise(3, BIG);
     let (mut fleet, parent) = parent_child_grandchild(&first, Manner::HoldAt(1 << 20)).await;
