@@ -37,7 +37,8 @@ usage: cargo xtask COMMAND
   accept NAME [--fixtures DIR]  one of the long or large acceptance runs
                                 (the folder may also come from XYLEM_FIXTURES); --only PART
                                 runs one part of it
-  bench NAME [OPTION…]          speed beside others': replicate, chain, latency (needs root)
+  bench NAME [OPTION…]          speed beside others' (needs root): replicate, chain, latency,
+                                serve
   sim --seeds N [OPTION…]       the real code on a simulated network, disk and clock
   cut [--cuts N]                power cuts on ext4 and xfs, while contents are published
   kill [--kills N]              kill -9 on a tree of real servers, with uploads and readers

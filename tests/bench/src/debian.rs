@@ -35,6 +35,9 @@ pub const PEERS: &[Tool] = &[
     Tool::new("/usr/bin/time", "time"),
 ];
 
+/// Clients that ask for much.
+pub const CLIENTS: &[Tool] = &[Tool::new("ab", "apache2-utils"), Tool::new("curl", "curl")];
+
 /// Makes sure that these are there: installs what is missing where we may, and otherwise says
 /// what to type.
 ///

@@ -8,7 +8,7 @@
 //! * [`fleet`]: our programs on those hosts; [`publish`] sends them files.
 //! * [`peers`]: rsync, rclone and curl with what they need on the other side.
 //! * [`cpu`], [`rows`]: seconds of processors, rounds, medians and verdicts.
-//! * [`replicate`], [`chain`], [`latency`]: the benches themselves.
+//! * [`replicate`], [`chain`], [`latency`], [`serve`]: the benches themselves.
 //!
 //! The acceptance runs (`tests/accept`) set their scenes with the first three.
 
@@ -26,6 +26,7 @@ pub mod replicate;
 pub mod room;
 pub mod rows;
 pub mod scratch;
+pub mod serve;
 pub mod shell;
 
 use std::fs::File;

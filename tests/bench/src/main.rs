@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use xylem::Failure;
 use xylem::system::Programs;
 use xylem_bench::options::Options;
-use xylem_bench::{chain, latency, replicate};
+use xylem_bench::{chain, latency, replicate, serve};
 
 const USAGE: &str = "\
 usage: xylem-bench NAME [OPTION…]
@@ -17,6 +17,7 @@ usage: xylem-bench NAME [OPTION…]
   replicate   one hop, against rsync, rclone and curl from nginx
   chain       six hops, against one hop and a chain of rsync
   latency     1 MiB from the answered upload to the sixth hop
+  serve       what a server's processors do for a GiB, against nginx
 
   --rounds N     how often each contender runs (5)
   --size MIB     size of the large file (1024)
@@ -24,7 +25,8 @@ usage: xylem-bench NAME [OPTION…]
   --uploads N    how many uploads are timed (200)
   --rate MBIT    rate of links (200)
   --folder DIR   where data goes; on a disk
-  --only ROW     one row of replicate: one-hop, loopback, many-files, unchanged
+  --only ROW     one row of replicate (one-hop, loopback, many-files, unchanged) or of serve
+                 (1, 8, 64, ranges, small)
   --programs DIR the folder of xylem and xylem-agent; this program's own where left out
 
 exit codes: 0 all goals met, 1 one missed, 2 it could not be measured";
@@ -49,6 +51,7 @@ fn bench() -> anyhow::Result<bool> {
         "replicate" => replicate::run,
         "chain" => chain::run,
         "latency" => latency::run,
+        "serve" => serve::run,
         _ => bail!("no bench called {name}\n\n{USAGE}"),
     };
     options.print_deviations();

@@ -76,11 +76,21 @@ impl Row {
     /// Compares a contender's median with the best of others', prints the verdict, and says
     /// whether it met what it must. Whoever has no rounds has met nothing.
     pub fn judge(&self, who: &str, others: &[&str], goal: Goal) -> bool {
+        self.judge_part(|sample| sample.seconds, who, others, goal)
+    }
+
+    /// The same for the seconds of processors of the giving side.
+    pub fn judge_cpu(&self, who: &str, other: &str, goal: Goal) -> bool {
+        self.judge_part(|sample| sample.parent_cpu, who, &[other], goal)
+    }
+
+    fn judge_part(&self, part: fn(Sample) -> f64, who: &str, others: &[&str], goal: Goal) -> bool {
+        let of = |who: &str| median(self.of(who).map(part).collect());
         let best = others
             .iter()
-            .filter_map(|other| Some((*other, self.median(other)?)))
+            .filter_map(|other| Some((*other, of(other)?)))
             .min_by(|a, b| a.1.total_cmp(&b.1));
-        let (Some(mine), Some((other, theirs))) = (self.median(who), best) else {
+        let (Some(mine), Some((other, theirs))) = (of(who), best) else {
             println!("BENCH {} {who} against {}: no rounds MISSED", self.name, others.join(", "));
             return false;
         };

@@ -149,11 +149,16 @@ impl Fleet {
     /// # Errors
     /// When it cannot be started.
     pub fn launch(&mut self, name: &str) -> anyhow::Result<()> {
+        self.launch_with(name, &[])
+    }
+
+    fn launch_with(&mut self, name: &str, more: &[&str]) -> anyhow::Result<()> {
         let logs = self.folder.join("logs");
         let program = text(&self.programs.xylem)?.to_owned();
         let member = self.member_mut(name)?;
         let mut words = member.host.words_before();
         words.extend([&program, "distribution", "run", "--data", text(&member.data)?]);
+        words.extend(more);
         let (first, rest) = words.split_first().context("no program")?;
         let process =
             Process::start(name, Path::new(first), rest, &logs).map_err(Failure::into_error)?;
@@ -166,8 +171,16 @@ impl Fleet {
     /// # Errors
     /// When it does not come up.
     pub async fn up(&mut self, name: &str) -> anyhow::Result<()> {
+        self.up_with(name, &[]).await
+    }
+
+    /// The same, with more words on its command line.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn up_with(&mut self, name: &str, more: &[&str]) -> anyhow::Result<()> {
         let before = self.access.admin.distribution_server(name).await?.last_seen;
-        self.launch(name)?;
+        self.launch_with(name, more)?;
         let end = Instant::now() + START_LIMIT;
         while self.access.admin.distribution_server(name).await?.last_seen == before {
             if let Some(process) = self.member_mut(name)?.process.as_mut() {
@@ -236,6 +249,15 @@ impl Fleet {
     /// The administrator's way in.
     pub const fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// Where a distribution server is reached.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn url_of(&self, name: &str) -> anyhow::Result<String> {
+        let member = self.member(name)?;
+        Ok(format!("https://{}:{}", member.host.address(), member.port))
     }
 
     /// The data folder of a distribution server.

@@ -120,7 +120,7 @@ impl Peers {
         make_ready();
         let figures = self.folder.join("time");
         let line = format!("{} && {}", self.line(way, what, into)?, sync_line(what, into));
-        let (parent, child) = (cpu_of(&self.on_parent), cpu_of(&self.on_child));
+        let (parent, child) = (self.parent_cpu_seconds(), cpu_of(&self.on_child));
         let mut command = self.child.command("/usr/bin/time");
         command.args(["-f", "%U %S", "-o"]).arg(&figures).args(["sh", "-c", &line]);
         let begun = Instant::now();
@@ -131,13 +131,28 @@ impl Peers {
         Ok(Sample {
             seconds,
             child_cpu: own + cpu_of(&self.on_child) - child,
-            parent_cpu: cpu_of(&self.on_parent) - parent,
+            parent_cpu: self.parent_cpu_seconds() - parent,
         })
+    }
+
+    /// Where the services on the parent give files away over HTTPS.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The certificate that clients must believe.
+    pub fn ca(&self) -> PathBuf {
+        self.folder.join("cert.pem")
+    }
+
+    /// Seconds of processors that the services on the parent have used.
+    pub fn parent_cpu_seconds(&self) -> f64 {
+        cpu_of(&self.on_parent)
     }
 
     fn line(&self, way: Way, what: What<'_>, into: &Path) -> anyhow::Result<String> {
         let Self { url, rsync_url, .. } = self;
-        let (ca, into) = (self.folder.join("cert.pem"), into.display());
+        let (ca, into) = (self.ca(), into.display());
         let ca = ca.display();
         let rclone = format!("--http-url {url} --ca-cert {ca} --config /dev/null");
         Ok(match (way, what) {

@@ -35,7 +35,7 @@ const ROOT: &str = "root";
 const CHILD: &str = "child";
 
 /// How long one hop may take before something is wrong.
-const HOP_LIMIT: Duration = Duration::from_secs(1800);
+pub(crate) const HOP_LIMIT: Duration = Duration::from_secs(1800);
 
 /// Runs all rows, or one; says whether all of them met what they must.
 ///
