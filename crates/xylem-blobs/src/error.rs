@@ -147,6 +147,12 @@ pub enum BlobError {
 }
 
 impl BlobError {
+    /// Whether a read stopped where it would have had to wait for the disk: see
+    /// [`Reach::Memory`](crate::Reach::Memory).
+    pub fn would_block(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Wraps a failure to write, telling a full disk apart.
     pub(crate) fn writing(
         fs: &dyn Fs,

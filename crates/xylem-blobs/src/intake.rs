@@ -15,7 +15,8 @@ use xylem_runtime::FsFile;
 
 use crate::error::{BlobError, Doing};
 use crate::layout::StageKey;
-use crate::path::{Fault, OutboardCheck, ProvedPath, read_full};
+use crate::path::{Fault, Outboard, OutboardCheck, ProvedPath};
+use crate::reach::{Reach, read_full};
 use crate::recover::feed;
 use crate::repository::{Claim, Repository};
 use crate::staged::{StagedFile, open_or_create};
@@ -251,7 +252,7 @@ impl Comparison {
     /// The hash of a group, by an outboard that was right when it arrived: what is wrong with it
     /// now may be the reading.
     fn expected(&mut self, group: u64) -> Result<Hash, Fault> {
-        let outboard = self.outboard.as_deref();
+        let outboard = Outboard { file: self.outboard.as_deref(), reach: Reach::Disk };
         match self.path.expected(group, outboard) {
             Err(Fault::Wrong { .. }) => self.path.expected(group, outboard),
             expected => expected,

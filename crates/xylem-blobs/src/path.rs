@@ -6,6 +6,7 @@ use std::ops::Range;
 use xylem_model::ContentId;
 use xylem_runtime::FsFile;
 
+use crate::reach::Reach;
 use crate::reader::FRAME_GROUPS;
 use crate::tree::{GROUP_BYTES, Hash, Node, PARENT_BYTES, PREFIX_BYTES, Parent};
 
@@ -16,6 +17,13 @@ pub(crate) enum Fault {
     Wrong { offset: u64 },
     /// It could not be read.
     Io(io::Error),
+}
+
+/// Where the nodes of a tree lie, and how far to go for them.
+#[derive(Clone, Copy)]
+pub(crate) struct Outboard<'a> {
+    pub(crate) file: Option<&'a dyn FsFile>,
+    pub(crate) reach: Reach,
 }
 
 impl Fault {
@@ -49,7 +57,7 @@ impl ProvedPath {
         &mut self,
         groups: Range<u64>,
         bytes: &[u8],
-        outboard: Option<&dyn FsFile>,
+        outboard: Outboard<'_>,
     ) -> Result<(), Fault> {
         let part = Part { groups, bytes, outboard };
         self.check_below(0, self.root, self.id, &part)
@@ -80,11 +88,7 @@ impl ProvedPath {
     }
 
     /// The hash that one group must have.
-    pub(crate) fn expected(
-        &mut self,
-        group: u64,
-        outboard: Option<&dyn FsFile>,
-    ) -> Result<Hash, Fault> {
+    pub(crate) fn expected(&mut self, group: u64, outboard: Outboard<'_>) -> Result<Hash, Fault> {
         let (mut node, mut hash) = (self.root, self.id);
         let mut depth = 0;
         while let Some((left, right)) = node.children() {
@@ -102,14 +106,15 @@ impl ProvedPath {
         depth: usize,
         node: Node,
         expected: Hash,
-        outboard: Option<&dyn FsFile>,
+        outboard: Outboard<'_>,
     ) -> Result<Parent, Fault> {
         if let Some((_, parent)) = self.path.get(depth).filter(|(proved, _)| *proved == node) {
             return Ok(*parent);
         }
         let mut bytes = [0; PARENT_BYTES];
-        let outboard = outboard.ok_or(Fault::at(node))?;
-        let read = read_full(outboard, &mut bytes, node.offset_in_outboard()).map_err(Fault::Io)?;
+        let file = outboard.file.ok_or(Fault::at(node))?;
+        let read = outboard.reach.read_full(file, &mut bytes, node.offset_in_outboard());
+        let read = read.map_err(Fault::Io)?;
         let parent = Parent::from_bytes(&bytes);
         if read < PARENT_BYTES || node.hash_of_parent(&parent) != expected {
             return Err(Fault::at(node));
@@ -124,7 +129,7 @@ impl ProvedPath {
 struct Part<'a> {
     groups: Range<u64>,
     bytes: &'a [u8],
-    outboard: Option<&'a dyn FsFile>,
+    outboard: Outboard<'a>,
 }
 
 impl<'a> Part<'a> {
@@ -204,20 +209,6 @@ impl OutboardCheck {
             self.stack.push((node, hash));
         }
     }
-}
-
-/// Reads until the buffer is full or the file ends.
-pub(crate) fn read_full(file: &dyn FsFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, offset + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl Verified {
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, BlobError> {
         let claim = &self.unnamed.claim;
         let path = claim.repository.layout().part(&claim.key);
-        crate::path::read_full(&*self.file, buffer, offset).doing("read", &path)
+        crate::reach::read_full(&*self.file, buffer, offset).doing("read", &path)
     }
 
     /// Throws the content away instead of publishing it.

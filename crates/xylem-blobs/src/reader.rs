@@ -14,7 +14,8 @@ use xylem_runtime::FsFile;
 use crate::arrival::{Arriving, Growth};
 use crate::error::{BlobError, Doing};
 use crate::layout::StageKey;
-use crate::path::{Fault, ProvedPath, read_full};
+use crate::path::{Fault, Outboard, ProvedPath};
+use crate::reach::Reach;
 use crate::repository::{Repository, VerifyOnRead};
 use crate::tree::{GROUP_BYTES, groups_of, has_outboard};
 
@@ -49,13 +50,14 @@ impl BlobReader {
         repository: &Repository,
         id: &ContentId,
         verify: VerifyOnRead,
+        reach: Reach,
     ) -> Result<Self, BlobError> {
         let state = repository.state();
         let entry = state.index.get(id).ok_or(BlobError::NotFound { id: *id })?;
         let (size, lease) = (entry.size, Arc::clone(&entry.lease));
         drop(state);
         let (fs, path) = (repository.fs(), repository.layout().blob(id));
-        let data = match fs.open(&path) {
+        let data = match reach.open(fs, &path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Somebody else removed it. What is not here must not be reported as held.
                 tracing::error!(package.digest = %id, "content has vanished from the disk");
@@ -68,7 +70,7 @@ impl BlobReader {
         let mut reader = Self::new(repository, id, size, source, data, verify);
         if has_outboard(size) {
             let path = repository.layout().tree(id);
-            reader.outboard = match fs.open(&path) {
+            reader.outboard = match reach.open(fs, &path) {
                 // Whoever reads finds the content unproved, and withdraws it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 file => Some(file.doing("open", &path)?),
@@ -81,25 +83,25 @@ impl BlobReader {
         repository: &Repository,
         id: &ContentId,
         arriving: Arriving,
+        reach: Reach,
     ) -> Result<Self, BlobError> {
         let (fs, layout, key) = (repository.fs(), repository.layout(), StageKey::Content(*id));
         let (part, tree) = (layout.part(&key), layout.part_tree(&key));
         let Arriving { size, verified } = arriving;
-        let data = match fs.open(&part) {
+        let verify = repository.options().verify_on_read;
+        let published = || Self::published(repository, id, verify, reach);
+        let data = match reach.open(fs, &part) {
             // Published, or given up, at this very moment.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return repository.open_blob(id);
+                return published();
             }
             file => file.doing("open", &part)?,
         };
         let source = Source::Staged { verified };
-        let verify = repository.options().verify_on_read;
         let mut reader = Self::new(repository, id, size, source, data, verify);
         if groups_of(size) > 1 {
-            reader.outboard = match fs.open(&tree) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return repository.open_blob(id);
-                }
+            reader.outboard = match reach.open(fs, &tree) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return published(),
                 file => Some(file.doing("open", &tree)?),
             };
         }
@@ -158,6 +160,14 @@ impl BlobReader {
         self.data.os_file()
     }
 
+    /// Has the disk begin to read bytes that will be wanted soon.
+    pub fn prefetch(&self, range: Range<u64>) {
+        let end = range.end.min(self.available());
+        if range.start < end {
+            self.data.prefetch(range.start, end - range.start);
+        }
+    }
+
     /// Reads bytes of `range`, beginning with its first, into the caller's buffer, and returns
     /// where in the buffer they are. It reads whole groups, at most up to the next multiple of
     /// [`FRAME_BYTES`], so a range takes several calls; an empty answer means that nothing of it
@@ -168,13 +178,15 @@ impl BlobReader {
     ///
     /// # Errors
     /// [`BlobError::Corrupt`] where the content is damaged; it has then been withdrawn. Failures of
-    /// the disk. No byte of the buffer may then be used.
+    /// the disk. [`would_block`](BlobError::would_block) where `reach` is too short. No byte of the
+    /// buffer may then be used.
     pub fn read_frame(
         &mut self,
         range: Range<u64>,
         buffer: &mut [u8],
+        reach: Reach,
     ) -> Result<Range<usize>, BlobError> {
-        self.follow_publish()?;
+        self.follow_publish(reach)?;
         let end = range.end.min(self.available());
         if range.start >= end {
             return Ok(0..0);
@@ -192,7 +204,7 @@ impl BlobReader {
         let start = first * GROUP_BYTES;
         let len = ((last * GROUP_BYTES).min(self.size) - start) as usize;
         let bytes = buffer.get_mut(..len).unwrap_or_default();
-        self.read_groups(first..last, bytes)?;
+        self.read_groups(first..last, bytes, reach)?;
         Ok((range.start - start) as usize..len.min((end - start) as usize))
     }
 
@@ -219,11 +231,11 @@ impl BlobReader {
     pub fn read(&mut self, offset: u64, at_most: u64) -> Result<Bytes, BlobError> {
         let end = offset.saturating_add(at_most);
         let groups = end.min(self.size).saturating_sub(offset).div_ceil(GROUP_BYTES) + 1;
-        self.follow_publish()?;
+        self.follow_publish(Reach::Disk)?;
         let len =
             if self.is_read_whole() { self.size } else { groups.min(FRAME_GROUPS) * GROUP_BYTES };
         let mut buffer = vec![0; len as usize];
-        let filled = self.read_frame(offset..end, &mut buffer)?;
+        let filled = self.read_frame(offset..end, &mut buffer, Reach::Disk)?;
         Ok(Bytes::from(buffer).slice(filled))
     }
 
@@ -235,17 +247,27 @@ impl BlobReader {
             let last = groups.min(first + FRAME_GROUPS);
             let len = (last * GROUP_BYTES).min(self.size) - first * GROUP_BYTES;
             let bytes = buffer.get_mut(..len as usize).unwrap_or_default();
-            self.read_groups(first..last, bytes)?;
+            self.read_groups(first..last, bytes, Reach::Disk)?;
         }
         Ok(())
     }
 
-    fn read_groups(&mut self, groups: Range<u64>, into: &mut [u8]) -> Result<(), BlobError> {
-        let fault = match self.try_read_groups(groups.clone(), into) {
+    fn read_groups(
+        &mut self,
+        groups: Range<u64>,
+        into: &mut [u8],
+        reach: Reach,
+    ) -> Result<(), BlobError> {
+        let fault = match self.try_read_groups(groups.clone(), into, reach) {
+            Err(Fault::Wrong { .. }) if reach == Reach::Memory => {
+                // Looking again, and withdrawing what is damaged, is for a thread that may wait.
+                self.path.clear();
+                Err(Fault::Io(io::ErrorKind::WouldBlock.into()))
+            }
             Err(Fault::Wrong { .. }) => {
                 // Bytes may go wrong on their way from a sound disk. Once more tells.
                 self.path.clear();
-                self.try_read_groups(groups, into)
+                self.try_read_groups(groups, into, reach)
             }
             result => result,
         };
@@ -259,14 +281,22 @@ impl BlobReader {
         }
     }
 
-    fn try_read_groups(&mut self, groups: Range<u64>, into: &mut [u8]) -> Result<(), Fault> {
+    fn try_read_groups(
+        &mut self,
+        groups: Range<u64>,
+        into: &mut [u8],
+        reach: Reach,
+    ) -> Result<(), Fault> {
         let offset = groups.start * GROUP_BYTES;
-        let read = read_full(&*self.data, into, offset).map_err(Fault::Io)?;
+        let read = reach.read_full(&*self.data, into, offset).map_err(Fault::Io)?;
         if read < into.len() {
             return Err(Fault::Wrong { offset: offset + read as u64 });
         }
         match self.verify {
-            VerifyOnRead::Always => self.path.check(groups, into, self.outboard.as_deref()),
+            VerifyOnRead::Always => {
+                let outboard = Outboard { file: self.outboard.as_deref(), reach };
+                self.path.check(groups, into, outboard)
+            }
             VerifyOnRead::ScrubOnly => Ok(()),
         }
     }
@@ -284,9 +314,9 @@ impl BlobReader {
 
     /// Moves over to the published file once there is one: from then on this reader holds a lease
     /// like any other, and a simulated file, which is found by its name, is still found.
-    fn follow_publish(&mut self) -> Result<(), BlobError> {
+    fn follow_publish(&mut self, reach: Reach) -> Result<(), BlobError> {
         if matches!(self.source, Source::Staged { .. }) && self.repository.contains(&self.id) {
-            *self = Self::published(&self.repository, &self.id, self.verify)?;
+            *self = Self::published(&self.repository, &self.id, self.verify, reach)?;
         }
         Ok(())
     }

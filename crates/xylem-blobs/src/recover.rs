@@ -11,7 +11,7 @@ use crate::error::{BlobError, Doing};
 use crate::layout::{
     FORMAT_NAME, FORMAT_NUMBER, Layout, MAX_FORMAT_BYTES, parse_content_name, shard_of,
 };
-use crate::path::read_full;
+use crate::reach::read_full;
 use crate::reader::FRAME_BYTES;
 use crate::repository::Entry;
 use crate::tree::{PREFIX_BYTES, groups_of, has_outboard, outboard_len};

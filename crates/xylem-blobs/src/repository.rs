@@ -14,6 +14,7 @@ use crate::arrival::Arriving;
 use crate::digests::DigestSet;
 use crate::error::{BlobError, Doing};
 use crate::layout::{Layout, StageKey};
+use crate::reach::Reach;
 use crate::reader::BlobReader;
 use crate::recover;
 use crate::staged::StagedFile;
@@ -179,7 +180,8 @@ impl Repository {
     /// # Errors
     /// [`BlobError::NotFound`], and failures of the disk.
     pub fn open_blob(&self, id: &ContentId) -> Result<BlobReader, BlobError> {
-        BlobReader::published(self, id, self.shared.options.verify_on_read)
+        let verify = self.shared.options.verify_on_read;
+        BlobReader::published(self, id, verify, Reach::Disk)
     }
 
     /// Opens content that is published or arriving; of the latter, what is
@@ -187,15 +189,16 @@ impl Repository {
     /// is more.
     ///
     /// # Errors
-    /// [`BlobError::NotFound`], and failures of the disk.
-    pub fn open_arriving(&self, id: &ContentId) -> Result<BlobReader, BlobError> {
+    /// [`BlobError::NotFound`], failures of the disk, and [`would_block`](BlobError::would_block)
+    /// where `reach` is too short.
+    pub fn open_arriving(&self, id: &ContentId, reach: Reach) -> Result<BlobReader, BlobError> {
         let arriving = {
             let state = self.state();
             if state.index.contains_key(id) { None } else { state.arriving.get(id).cloned() }
         };
         match arriving {
-            Some(arriving) => BlobReader::staged(self, id, arriving),
-            None => self.open_blob(id),
+            Some(arriving) => BlobReader::staged(self, id, arriving, reach),
+            None => BlobReader::published(self, id, self.shared.options.verify_on_read, reach),
         }
     }
 

@@ -10,7 +10,8 @@ use xylem_runtime::FsFile;
 use crate::builder::outboard_of;
 use crate::error::{BlobError, Doing};
 use crate::layout::StageKey;
-use crate::path::{OutboardCheck, read_full};
+use crate::path::OutboardCheck;
+use crate::reach::read_full;
 use crate::repository::Repository;
 use crate::tree::{groups_of, has_outboard, outboard_len};
 
@@ -93,6 +94,11 @@ impl TreeReader {
             self.open_source()?;
         }
         Ok(())
+    }
+
+    /// The id of the content it belongs to.
+    pub fn id(&self) -> ContentId {
+        self.id
     }
 
     /// The length of the outboard in bytes.

@@ -10,6 +10,7 @@ use xylem_runtime::Fs;
 
 use crate::error::{BlobError, Doing};
 use crate::layout::{Layout, parse_content_name, shard_of};
+use crate::reach::Reach;
 use crate::reader::BlobReader;
 use crate::repository::{Repository, VerifyOnRead};
 use crate::tree::groups_of;
@@ -95,7 +96,7 @@ impl Repository {
     /// [`BlobError::Corrupt`] where it was damaged and is now withdrawn, [`BlobError::NotFound`],
     /// and failures of the disk.
     pub fn verify(&self, id: &ContentId) -> Result<(), BlobError> {
-        let mut reader = BlobReader::published(self, id, VerifyOnRead::Always)?;
+        let mut reader = BlobReader::published(self, id, VerifyOnRead::Always, Reach::Disk)?;
         reader.check_whole()?;
         let mut tree = self.open_tree(id)?;
         while !tree.read(SCRUB_BYTES)?.is_empty() {}

@@ -20,6 +20,7 @@ use crate::inspector::Inspector;
 use crate::manifest::{Catalogue, Change, Manifest, ManifestLog, Unwanted};
 use crate::pace::Pace;
 use crate::report::Ledger;
+use crate::serve::Frames;
 
 /// One distribution server, from the inside.
 pub(crate) struct Node {
@@ -37,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) uploads: Uploads,
     pub(crate) arrivals: Arrivals,
     pub(crate) pace: Pace,
+    /// Buffers for what is served.
+    pub(crate) frames: Arc<Frames>,
     /// Something may have changed at the management server.
     pub(crate) resync: Notify,
     /// Something may have to be fetched or removed.
@@ -136,6 +139,7 @@ impl Node {
             uploads: Uploads::default(),
             arrivals: Arrivals::default(),
             pace,
+            frames: Arc::default(),
             resync: Notify::new(),
             work: Notify::new(),
             wishes: watch::Sender::new(0),

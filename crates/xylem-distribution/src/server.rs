@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use rustls::ServerConfig;
 use tokio::task::JoinSet;
@@ -114,6 +116,7 @@ impl DistributionServer {
         let listen = opened.settings.listen;
         let node = make_node(environment.clone(), folder, id, opened, options.inspector)?;
         let http = HttpServer::listen(&environment, listen, server_tls, Limits::default()).await?;
+        let http = http.with_threads(available_parallelism().map_or(1, NonZero::get));
         let address = http.local_address().map_err(OpenError::Port)?;
         Ok(Self { node, http, address })
     }

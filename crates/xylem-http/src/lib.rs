@@ -19,6 +19,7 @@ mod range;
 mod request_id;
 mod server;
 mod turnstile;
+mod workers;
 
 pub use error::{ApiError, ApiJson, MAX_JSON_BODY_BYTES};
 pub use limits::{DEFAULT_CONNECTIONS, DEFAULT_CONNECTIONS_PER_ADDRESS, Limits};

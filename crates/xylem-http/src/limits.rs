@@ -27,8 +27,22 @@ pub struct Limits {
     pub body: Duration,
     /// How long the other side may take nothing of what is sent to it.
     pub stall: Duration,
+    /// Bytes of answers that are encrypted and wait for the network, of all connections together.
+    pub output_bytes: usize,
     /// How long answers in flight may go on after shutdown began.
     pub drain: Duration,
+}
+
+/// Least and most that one connection may have waiting for the network, in bytes. With the most,
+/// two frames of a distribution server go out with few calls.
+const OUTPUT_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=512 << 10;
+
+impl Limits {
+    /// What a connection may have waiting for the network, where there are so many of them.
+    pub(crate) fn output_bytes_of_each(&self, connections: usize) -> usize {
+        let share = self.output_bytes / connections.max(1);
+        share.clamp(*OUTPUT_BYTES.start(), *OUTPUT_BYTES.end())
+    }
 }
 
 impl Default for Limits {
@@ -41,6 +55,7 @@ impl Default for Limits {
             header_bytes: 64 << 10,
             body: Duration::from_secs(30),
             stall: Duration::from_secs(60),
+            output_bytes: 64 << 20,
             drain: Duration::from_secs(30),
         }
     }

@@ -20,12 +20,13 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 use xylem_pki::PeerCertificate;
-use xylem_runtime::{Environment, Listener, Shutdown, Stream};
+use xylem_runtime::{Accepted, Environment, Listener, Shutdown, Stream};
 
 use crate::error::MAX_JSON_BODY_BYTES;
 use crate::pace::{PacedBody, PacedStream};
 use crate::request_id::RequestId;
 use crate::turnstile::{Place, Turnstile};
+use crate::workers::Workers;
 use crate::{Limits, Peer};
 
 /// Names the request in its answer.
@@ -55,6 +56,7 @@ pub struct HttpServer {
     listener: Box<dyn Listener>,
     tls: TlsAcceptor,
     limits: Limits,
+    workers: Workers,
 }
 
 impl HttpServer {
@@ -81,7 +83,13 @@ impl HttpServer {
             };
             ListenError { address, advice, source }
         })?;
-        Ok(Self { listener, tls: TlsAcceptor::from(tls), limits })
+        Ok(Self { listener, tls: TlsAcceptor::from(tls), limits, workers: Workers::new(0) })
+    }
+
+    /// Serves connections by so many threads of their own, instead of by the runtime that accepts
+    /// them: for servers that give away many bytes. Simulated connections stay where they are.
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { workers: Workers::new(threads), ..self }
     }
 
     /// The address it listens on, with the port the system chose.
@@ -91,7 +99,7 @@ impl HttpServer {
 
     /// Answers requests until shutdown begins; then lets answers in flight finish, for at most
     /// [`Limits::drain`].
-    pub async fn serve(self, router: Router, shutdown: Shutdown) {
+    pub async fn serve(mut self, router: Router, shutdown: Shutdown) {
         let router = router.layer(DefaultBodyLimit::max(MAX_JSON_BODY_BYTES));
         let turnstile = Turnstile::new(&self.limits);
         let mut connections = JoinSet::new();
@@ -102,7 +110,7 @@ impl HttpServer {
             };
             while connections.try_join_next().is_some() {}
             match accepted {
-                Ok((stream, address)) => {
+                Ok((accepted, address)) => {
                     // Without a place the stream is dropped here, which closes it.
                     if let Some(place) = turnstile.enter(address.ip()) {
                         let connection = Connection {
@@ -111,9 +119,16 @@ impl HttpServer {
                             limits: self.limits.clone(),
                             router: router.clone(),
                             shutdown: shutdown.clone(),
-                            _place: place,
+                            place,
                         };
-                        connections.spawn(connection.run(stream));
+                        match accepted {
+                            Accepted::Socket(socket) => self
+                                .workers
+                                .spawn(&mut connections, connection.run(Accepted::Socket(socket))),
+                            stream @ Accepted::Stream(_) => {
+                                connections.spawn(connection.run(stream));
+                            }
+                        }
                     } else {
                         tracing::warn!(peer.addr = %address, "connection limit reached");
                     }
@@ -133,6 +148,8 @@ impl HttpServer {
                 "connections cut at the end of the drain time"
             );
         }
+        drop(connections);
+        self.workers.end().await;
     }
 }
 
@@ -142,14 +159,21 @@ struct Connection {
     limits: Limits,
     router: Router,
     shutdown: Shutdown,
-    _place: Place,
+    place: Place,
 }
 
 impl Connection {
-    async fn run(self, stream: Box<dyn Stream>) {
+    async fn run(self, accepted: Accepted) {
+        let stream = match accepted.open() {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(peer.addr = %self.address, %error, "a connection cannot be served");
+                return;
+            }
+        };
         let stream = PacedStream::new(stream, self.limits.stall);
         let handshake = self.tls.accept(stream).into_fallible();
-        let stream = match timeout(self.limits.handshake, handshake).await {
+        let mut stream = match timeout(self.limits.handshake, handshake).await {
             Ok(Ok(stream)) => stream,
             Ok(Err((error, stream))) => {
                 tracing::debug!(peer.addr = %self.address, %error, "TLS handshake failed");
@@ -161,6 +185,8 @@ impl Connection {
                 return;
             }
         };
+        let output = self.limits.output_bytes_of_each(self.place.of_all());
+        stream.get_mut().1.set_buffer_limit(Some(output));
         let certificate = match stream.get_ref().1.peer_certificates() {
             None => None,
             Some(chain) => match PeerCertificate::from_chain(chain) {

@@ -52,6 +52,13 @@ impl Turnstile {
     }
 }
 
+impl Place {
+    /// How many connections there are now, in all.
+    pub(crate) fn of_all(&self) -> usize {
+        self.turnstile.counts.lock().unwrap_or_else(PoisonError::into_inner).all
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.turnstile.counts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,6 +10,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::cached;
+
 /// One entry of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -23,6 +25,14 @@ pub struct Entry {
 pub trait FsFile: Send + Sync {
     /// Reads at an offset; fewer bytes than asked for only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Reads at an offset without ever waiting for the disk: an error of the kind `WouldBlock`, or
+    /// fewer bytes than asked for, where not all of them are in memory. Files that never wait for a
+    /// disk need nothing of their own here.
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(buffer, offset)
+    }
+    /// Has the disk begin to read `len` bytes from an offset that will be wanted soon.
+    fn prefetch(&self, _offset: u64, _len: u64) {}
     /// Writes all bytes at an offset.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Returns once all written bytes survive a power cut.
@@ -97,6 +107,11 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     fn create_private(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
     /// Opens a file for reading.
     fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
+    /// Opens a file for reading without ever waiting for the disk: an error of the kind
+    /// `WouldBlock` where it would have to be asked.
+    fn open_cached(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        self.open(path)
+    }
     /// Opens an existing file for reading and writing.
     fn open_write(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
     /// Moves a file over whatever has the new name, in one step.
@@ -252,6 +267,10 @@ impl Fs for RealFs {
         Ok(Box::new(File::open(path)?))
     }
 
+    fn open_cached(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
+        Ok(Box::new(cached::open(path)?))
+    }
+
     fn open_write(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
         Ok(Box::new(OpenOptions::new().read(true).write(true).open(path)?))
     }
@@ -305,6 +324,14 @@ impl Fs for RealFs {
 impl FsFile for File {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         FileExt::read_at(self, buffer, offset)
+    }
+
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        cached::read_at(self, buffer, offset)
+    }
+
+    fn prefetch(&self, offset: u64, len: u64) {
+        cached::prefetch(self, offset, len);
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

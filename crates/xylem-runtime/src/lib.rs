@@ -8,6 +8,7 @@
 //! Beside them: [`Backoff`] (full jitter), [`Shutdown`] (drain and stop).
 
 mod backoff;
+mod cached;
 mod clock;
 mod environment;
 mod fs;
@@ -23,6 +24,6 @@ pub use fs::{
     Disk, Entry, Fs, FsFile, RealFs, SyncGroup, read_bounded, replace_file, replace_private_file,
 };
 pub use host::host_name;
-pub use net::{Listener, Net, RealNet, Stream};
+pub use net::{Accepted, Listener, Net, RealNet, Stream};
 pub use rng::{Rng, SystemRng, random_array};
 pub use shutdown::Shutdown;

@@ -21,11 +21,32 @@ pub trait Net: Send + Sync + std::fmt::Debug {
     async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn Stream>>;
 }
 
+/// A connection that came in, not yet bound to the thread that serves it.
+pub enum Accepted {
+    /// The system's: any runtime may serve it.
+    Socket(std::net::TcpStream),
+    /// Served where it was accepted: a simulated one.
+    Stream(Box<dyn Stream>),
+}
+
+impl Accepted {
+    /// Has the present runtime serve it.
+    ///
+    /// # Errors
+    /// When the system refuses to watch it.
+    pub fn open(self) -> io::Result<Box<dyn Stream>> {
+        match self {
+            Self::Socket(socket) => Ok(Box::new(tokio::net::TcpStream::from_std(socket)?)),
+            Self::Stream(stream) => Ok(stream),
+        }
+    }
+}
+
 /// An open port.
 #[async_trait]
 pub trait Listener: Send + Sync {
     /// Waits for the next connection and says where it comes from.
-    async fn accept(&self) -> io::Result<(Box<dyn Stream>, SocketAddr)>;
+    async fn accept(&self) -> io::Result<(Accepted, SocketAddr)>;
 
     /// The address it listens on, with the port the system chose.
     fn local_address(&self) -> io::Result<SocketAddr>;
@@ -50,10 +71,10 @@ impl Net for RealNet {
 
 #[async_trait]
 impl Listener for tokio::net::TcpListener {
-    async fn accept(&self) -> io::Result<(Box<dyn Stream>, SocketAddr)> {
+    async fn accept(&self) -> io::Result<(Accepted, SocketAddr)> {
         let (stream, peer) = tokio::net::TcpListener::accept(self).await?;
         stream.set_nodelay(true)?;
-        Ok((Box::new(stream), peer))
+        Ok((Accepted::Socket(stream.into_std()?), peer))
     }
 
     fn local_address(&self) -> io::Result<SocketAddr> {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use xylem_model::Timestamp;
-use xylem_runtime::{Clock, Disk, Environment, Listener, Net, Rng, Stream};
+use xylem_runtime::{Accepted, Clock, Disk, Environment, Listener, Net, Rng, Stream};
 
 use crate::disk::SimFs;
 use crate::machine::Machine;
@@ -70,9 +70,9 @@ struct SimListener(turmoil::net::TcpListener);
 
 #[async_trait]
 impl Listener for SimListener {
-    async fn accept(&self) -> io::Result<(Box<dyn Stream>, SocketAddr)> {
+    async fn accept(&self) -> io::Result<(Accepted, SocketAddr)> {
         let (stream, peer) = self.0.accept().await?;
-        Ok((Box::new(stream), peer))
+        Ok((Accepted::Stream(Box::new(stream)), peer))
     }
 
     fn local_address(&self) -> io::Result<SocketAddr> {

@@ -2,7 +2,7 @@
 
 use super::{Sample, open, open_with, read_all, store};
 use crate::test_fs::{Dice, Plan, TestFs};
-use crate::{BlobError, GROUP_BYTES, VerifyOnRead};
+use crate::{BlobError, GROUP_BYTES, Reach, VerifyOnRead};
 
 const SIZE: usize = 40 * 16_384 + 7;
 
@@ -69,7 +69,7 @@ fn a_flipped_bit_of_the_outboard_lets_no_wrong_byte_through() {
         let mut buffer = vec![0; GROUP_BYTES as usize];
         let mut at = 0;
         let result = loop {
-            match reader.read_frame(at..u64::MAX, &mut buffer) {
+            match reader.read_frame(at..u64::MAX, &mut buffer, Reach::Disk) {
                 Ok(frame) if frame.is_empty() => break Ok(()),
                 Ok(frame) => {
                     assert!(sample.bytes[at as usize..].starts_with(&buffer[frame.clone()]));

@@ -3,7 +3,7 @@
 use super::{Sample, open, read_all, store};
 use crate::test_fs::{Cut, Dice, TestFs};
 use crate::{
-    BlobError, DigestSet, FRAME_BYTES, Repository, RepositoryOptions, StageKey, outboard_len,
+    BlobError, DigestSet, FRAME_BYTES, Reach, Repository, RepositoryOptions, StageKey, outboard_len,
 };
 
 #[test]
@@ -43,7 +43,7 @@ fn any_range_can_be_read_with_any_buffer() {
         let mut bytes = Vec::new();
         loop {
             let at = start + bytes.len() as u64;
-            let frame = reader.read_frame(at..end, &mut buffer).unwrap();
+            let frame = reader.read_frame(at..end, &mut buffer, Reach::Disk).unwrap();
             if frame.is_empty() {
                 break;
             }
@@ -54,7 +54,7 @@ fn any_range_can_be_read_with_any_buffer() {
     }
     assert!(reader.read(sample.size(), 1).unwrap().is_empty());
     assert!(reader.read(u64::MAX, u64::MAX).unwrap().is_empty());
-    let small = reader.read_frame(0..1, &mut [0; 100]);
+    let small = reader.read_frame(0..1, &mut [0; 100], Reach::Disk);
     assert!(matches!(small, Err(BlobError::SmallBuffer { .. })), "{small:?}");
 }
 
@@ -68,7 +68,8 @@ fn a_buffer_of_what_is_left_is_enough() {
         let mut reader = repository.open_blob(&sample.id).unwrap();
         let (mut bytes, mut offset) = (vec![0; size], 0);
         while offset < size {
-            let filled = reader.read_frame(offset as u64..size as u64, &mut bytes[offset..]);
+            let filled =
+                reader.read_frame(offset as u64..size as u64, &mut bytes[offset..], Reach::Disk);
             let filled = filled.unwrap();
             assert!(filled.start == 0 && !filled.is_empty(), "{offset} of {size}");
             offset += filled.len();

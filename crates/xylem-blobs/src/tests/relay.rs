@@ -2,7 +2,7 @@
 
 use super::{Sample, open, read_all};
 use crate::test_fs::{Cut, Dice, Plan, TestFs};
-use crate::{BlobError, Expected, Repository, StagedFile};
+use crate::{BlobError, Expected, Reach, Repository, StagedFile};
 
 fn staged(repository: &Repository, sample: &Sample) -> Result<StagedFile, BlobError> {
     let mut intake = repository.stage_relayed(&sample.id, sample.size())?;
@@ -25,7 +25,7 @@ fn bytes_can_be_read_as_soon_as_their_group_is_proved() {
         let repository = open(&TestFs::new()).unwrap();
         let sample = Sample::new(1, size);
         let mut staged = staged(&repository, &sample).unwrap();
-        let mut reader = repository.open_arriving(&sample.id).unwrap();
+        let mut reader = repository.open_arriving(&sample.id, Reach::Disk).unwrap();
         for piece in sample.bytes.chunks(10_000) {
             staged.append(staged.offset(), piece).unwrap();
             let whole = staged.offset() / 16_384 * 16_384;
@@ -56,7 +56,7 @@ fn a_wrong_byte_is_refused_with_its_group_and_the_right_one_taken_after() {
     for _ in 0..50 {
         let repository = open(&TestFs::new()).unwrap();
         let mut staged = staged(&repository, &sample).unwrap();
-        let mut reader = repository.open_arriving(&sample.id).unwrap();
+        let mut reader = repository.open_arriving(&sample.id, Reach::Disk).unwrap();
         let at = dice.below(sample.size());
         let mut wrong = sample.bytes.clone();
         wrong[at as usize] ^= 1;

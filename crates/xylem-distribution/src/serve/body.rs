@@ -1,8 +1,10 @@
 //! Verified bytes, as they leave.
 //!
-//! A task reads ahead by a frame or two, so that disk and network work at once; a frame is proved
-//! before it is handed over. Between two frames the caller's right is looked at again. Whatever
-//! goes wrong ends the connection: an answer is whole or visibly broken, never short.
+//! A frame is read when the connection asks for one, on its own thread: from memory, and proved
+//! there, which takes less time than handing it to another thread. Where memory does not have it a
+//! blocking thread reads it from the disk, and has the disk read on. Between two frames the
+//! caller's right is looked at again. Whatever goes wrong ends the connection: an answer is whole
+//! or visibly broken, never short.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use xylem_blobs::{BlobError, BlobReader, FRAME_BYTES, GROUP_BYTES};
+use xylem_blobs::{BlobError, BlobReader, FRAME_BYTES, GROUP_BYTES, Reach, Repository, TreeReader};
 use xylem_http::ByteRange;
 use xylem_model::ContentId;
 use xylem_telemetry::chain;
@@ -22,7 +24,7 @@ use super::authorize::Permit;
 use crate::node::Node;
 use crate::pace::Flow;
 
-/// Frames that are read ahead.
+/// Frames that are read ahead by those that fill a channel.
 pub(crate) const READ_AHEAD: usize = 2;
 
 /// How long a file may pause while it arrives before whoever reads it is sent elsewhere.
@@ -32,6 +34,25 @@ const PAUSE: Duration = Duration::from_secs(60);
 /// being removed, is given up.
 const STALL: Duration = Duration::from_secs(120);
 
+/// What the disk begins to read once it had to be waited for, in bytes.
+const PREFETCH_BYTES: u64 = 4 << 20;
+
+/// Opens content that is published or arriving.
+///
+/// # Errors
+/// As [`Repository::open_arriving`].
+pub(crate) async fn open(
+    repository: &Repository,
+    content: ContentId,
+) -> Result<BlobReader, BlobError> {
+    match repository.open_arriving(&content, Reach::Memory) {
+        Err(error) if error.would_block() => {
+            repository.run(move |repository| repository.open_arriving(&content, Reach::Disk)).await
+        }
+        opened => opened,
+    }
+}
+
 /// The bytes of a range.
 pub(crate) fn content(
     node: Arc<Node>,
@@ -40,116 +61,125 @@ pub(crate) fn content(
     flow: Flow,
     permit: Permit,
 ) -> Body {
-    let (sender, receiver) = mpsc::channel(READ_AHEAD);
-    tokio::spawn(read_ahead(Arc::clone(&node), reader, range, flow, sender));
-    guarded(node, receiver, permit)
+    let answer = Answer { node, reader, left: range, flow, permit };
+    Body::from_stream(stream::unfold(answer, Answer::next))
+}
+
+/// A range of a content on its way to one caller.
+struct Answer {
+    node: Arc<Node>,
+    reader: BlobReader,
+    left: ByteRange,
+    flow: Flow,
+    permit: Permit,
+}
+
+impl Answer {
+    /// The next frame, once it may leave; none at the end.
+    async fn next(mut self) -> Option<(io::Result<Bytes>, Self)> {
+        while !self.left.is_empty() {
+            let most = self.flow.piece_bytes(FRAME_BYTES, GROUP_BYTES);
+            let want = self.left.len().min(most);
+            let there = self.reader.available().saturating_sub(self.left.start);
+            if there > 0 {
+                self.flow.turn(want.min(there)).await;
+            }
+            let read;
+            (self, read) = self.read(want).await;
+            let frame = match read {
+                Ok(frame) if frame.is_empty() => match self.grown().await {
+                    Ok(()) => continue,
+                    Err(error) => Err(error),
+                },
+                Ok(frame) => allowed(&self.node, &self.permit, frame),
+                Err(error) => Err(failed(&self.node, &self.reader.id(), error)),
+            };
+            match &frame {
+                Ok(frame) => self.left.start += frame.len() as u64,
+                Err(_) => self.left.start = self.left.end,
+            }
+            return Some((frame, self));
+        }
+        None
+    }
+
+    /// The next bytes, at most so many; none where they have not arrived yet.
+    async fn read(mut self, want: u64) -> (Self, Result<Bytes, BlobError>) {
+        match self.read_from(Reach::Memory, want) {
+            Err(error) if error.would_block() => {}
+            read => return (self, read),
+        }
+        let repository = self.node.repository.clone();
+        repository
+            .run(move |_| {
+                let ahead = self.left.end.min(self.left.start + PREFETCH_BYTES);
+                self.reader.prefetch(self.left.start..ahead);
+                let read = self.read_from(Reach::Disk, want);
+                (self, read)
+            })
+            .await
+    }
+
+    fn read_from(&mut self, reach: Reach, want: u64) -> Result<Bytes, BlobError> {
+        let range = self.left.start..self.left.start + want;
+        let mut frame = self.node.frames.take();
+        let filled = self.reader.read_frame(range, frame.room(), reach)?;
+        Ok(frame.into_bytes(filled))
+    }
+
+    /// Returns once there is more of a file that is arriving.
+    async fn grown(&self) -> io::Result<()> {
+        let Some(mut growth) = self.reader.growth().filter(|_| self.reader.may_grow()) else {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its arrival was given up"));
+        };
+        timeout(PAUSE, growth.beyond(self.left.start)).await.map_err(|_| {
+            io::Error::new(io::ErrorKind::TimedOut, "nothing more of it has arrived for a minute")
+        })
+    }
+}
+
+/// Lets a frame leave as long as the caller's right stands.
+fn allowed(node: &Node, permit: &Permit, frame: Bytes) -> io::Result<Bytes> {
+    if !permit.still_stands(node) {
+        let message = "the certificate was revoked";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+    }
+    metrics::counter!("xylem_distribution_served_bytes_total").increment(frame.len() as u64);
+    Ok(frame)
 }
 
 /// The outboard of a content.
-pub(crate) fn tree(node: Arc<Node>, content: ContentId, permit: Permit) -> Body {
-    let (sender, receiver) = mpsc::channel(READ_AHEAD);
-    tokio::spawn(read_tree(Arc::clone(&node), content, sender));
-    guarded(node, receiver, permit)
+pub(crate) fn tree(node: Arc<Node>, reader: TreeReader, permit: Permit) -> Body {
+    let content = reader.id();
+    let frames = stream::unfold(Some(reader), move |reader| {
+        let (node, permit) = (Arc::clone(&node), permit.clone());
+        async move {
+            let mut reader = reader?;
+            let (read, reader) =
+                node.repository.run(move |_| (reader.read(FRAME_BYTES as usize), reader)).await;
+            match read {
+                Ok(frame) if frame.is_empty() => None,
+                Ok(frame) => Some((allowed(&node, &permit, frame), Some(reader))),
+                Err(error) => Some((Err(failed(&node, &content, error)), None)),
+            }
+        }
+    });
+    Body::from_stream(frames)
 }
 
-/// Hands on frames as long as the caller's right stands.
+/// Hands on what fills a channel, as long as the caller's right stands.
 pub(crate) fn guarded(
     node: Arc<Node>,
     frames: mpsc::Receiver<io::Result<Bytes>>,
     permit: Permit,
 ) -> Body {
     Body::from_stream(stream::unfold((node, frames, permit), |(node, mut frames, permit)| async {
-        let frame = frames.recv().await?;
-        let frame = if permit.still_stands(&node) {
-            frame
-        } else {
+        let frame = frames.recv().await?.and_then(|frame| allowed(&node, &permit, frame));
+        if frame.is_err() {
             frames.close();
-            Err(io::Error::new(io::ErrorKind::PermissionDenied, "the certificate was revoked"))
-        };
-        if let Ok(frame) = &frame {
-            let bytes = frame.len() as u64;
-            metrics::counter!("xylem_distribution_served_bytes_total").increment(bytes);
         }
         Some((frame, (node, frames, permit)))
     }))
-}
-
-async fn read_ahead(
-    node: Arc<Node>,
-    mut reader: BlobReader,
-    range: ByteRange,
-    flow: Flow,
-    frames: mpsc::Sender<io::Result<Bytes>>,
-) {
-    let mut offset = range.start;
-    while offset < range.end {
-        let most = flow.piece_bytes(FRAME_BYTES, GROUP_BYTES);
-        let want = (range.end - offset).min(most);
-        let there = reader.available().saturating_sub(offset);
-        if there > 0 {
-            flow.turn(want.min(there)).await;
-        }
-        let read;
-        (reader, read) = node
-            .repository
-            .run(move |_| {
-                let read = reader.read(offset, want);
-                (reader, read)
-            })
-            .await;
-        let frame = match read {
-            Ok(frame) if frame.is_empty() => match grown(&mut reader, offset).await {
-                Ok(()) => continue,
-                Err(error) => Err(error),
-            },
-            Ok(frame) => Ok(frame),
-            Err(error) => Err(failed(&node, &reader.id(), error)),
-        };
-        let broken = frame.is_err();
-        offset += frame.as_ref().map_or(0, |frame| frame.len() as u64);
-        if hand_over(&frames, frame).await.is_none() || broken {
-            return;
-        }
-    }
-}
-
-/// Returns once there is more than `offset` bytes of a file that is arriving.
-async fn grown(reader: &mut BlobReader, offset: u64) -> io::Result<()> {
-    let Some(mut growth) = reader.growth().filter(|_| reader.may_grow()) else {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its arrival was given up"));
-    };
-    timeout(PAUSE, growth.beyond(offset)).await.map_err(|_| {
-        io::Error::new(io::ErrorKind::TimedOut, "nothing more of it has arrived for a minute")
-    })
-}
-
-async fn read_tree(node: Arc<Node>, content: ContentId, frames: mpsc::Sender<io::Result<Bytes>>) {
-    let opened = node.repository.run(move |repository| repository.open_tree(&content)).await;
-    let mut reader = match opened {
-        Ok(reader) => reader,
-        Err(error) => {
-            hand_over(&frames, Err(failed(&node, &content, error))).await;
-            return;
-        }
-    };
-    loop {
-        let read;
-        (reader, read) = node
-            .repository
-            .run(move |_| {
-                let read = reader.read(FRAME_BYTES as usize);
-                (reader, read)
-            })
-            .await;
-        let frame = match read {
-            Ok(frame) if frame.is_empty() => return,
-            read => read.map_err(|error| failed(&node, &content, error)),
-        };
-        let broken = frame.is_err();
-        if hand_over(&frames, frame).await.is_none() || broken {
-            return;
-        }
-    }
 }
 
 /// None once nobody takes frames any more.

@@ -128,8 +128,7 @@ async fn answer(
         Some(range) if asked.method != Method::HEAD && !range.is_empty() => {
             let content = served.content;
             // Opened before the head of the answer leaves: what is gone is a 404, not a broken 200.
-            let opened =
-                node.repository.run(move |repository| repository.open_arriving(&content)).await;
+            let opened = body::open(&node.repository, content).await;
             let reader = opened.map_err(|error| opening_failed(&node, &content, error))?;
             let flow = asked.flow(&node, &served);
             body::content(Arc::clone(&node), reader, range, flow, permit)
@@ -154,7 +153,12 @@ async fn tree(
     let (permit, served) = wait_for(&node, &peer, &headers, &content).await?;
     let body = match method {
         Method::HEAD => Body::empty(),
-        _ => body::tree(Arc::clone(&node), content, permit),
+        _ => {
+            let opened =
+                node.repository.run(move |repository| repository.open_tree(&content)).await;
+            let reader = opened.map_err(|error| opening_failed(&node, &content, error))?;
+            body::tree(Arc::clone(&node), reader, permit)
+        }
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();

@@ -19,7 +19,7 @@ use xylem_api::content::{
     FRAME_HEAD_BYTES, MAX_CONTENTS, MAX_FRAME_BYTES, MEDIA_TYPE, ManyRequest, NOT_HERE, frame_head,
 };
 use xylem_api::error::ErrorCode;
-use xylem_blobs::{BlobError, Repository};
+use xylem_blobs::{BlobError, Reach, Repository};
 use xylem_http::{ApiError, Peer};
 use xylem_model::ContentId;
 use xylem_sync::Class;
@@ -154,8 +154,7 @@ impl Sending {
                 visit.push((content, size));
             }
             flow.turn(bytes).await;
-            let (frames, damaged) =
-                self.node.repository.run(move |repository| read_all(repository, &visit)).await;
+            let (frames, damaged) = self.read(visit).await;
             for (content, error) in damaged {
                 // Noted, and fetched again; the child asks elsewhere.
                 let _error = body::failed(&self.node, &content, error);
@@ -164,33 +163,49 @@ impl Sending {
         }
         Some(())
     }
+
+    async fn read(&self, visit: Vec<(ContentId, u64)>) -> Visit {
+        let repository = &self.node.repository;
+        match read_all(repository, &visit, Reach::Memory) {
+            Some(frames) => frames,
+            None => {
+                let read = move |repository: &Repository| {
+                    read_all(repository, &visit, Reach::Disk).unwrap_or_default()
+                };
+                repository.run(read).await
+            }
+        }
+    }
 }
 
-/// Frames of whole files, each checked; and what turned out to be damaged, which is framed as
-/// lacking.
-fn read_all(
-    repository: &Repository,
-    contents: &[(ContentId, u64)],
-) -> (Bytes, Vec<(ContentId, BlobError)>) {
+/// Frames of files, and what turned out to be damaged, which is framed as lacking.
+type Visit = (Bytes, Vec<(ContentId, BlobError)>);
+
+/// Reads whole files, each checked; none where memory does not have them all.
+fn read_all(repository: &Repository, contents: &[(ContentId, u64)], reach: Reach) -> Option<Visit> {
     let len: usize = contents.iter().map(|(_, size)| FRAME_HEAD_BYTES + len_of(*size)).sum();
     let (mut frames, mut damaged) = (BytesMut::with_capacity(len), Vec::new());
     for (content, _) in contents {
         let begin = frames.len();
-        if let Err(error) = read_one(repository, content, &mut frames) {
+        if let Err(error) = read_one(repository, content, &mut frames, reach) {
+            if reach == Reach::Memory && error.would_block() {
+                return None;
+            }
             frames.truncate(begin);
             frames.extend_from_slice(&frame_head(content, NOT_HERE));
             damaged.push((*content, error));
         }
     }
-    (frames.freeze(), damaged)
+    Some((frames.freeze(), damaged))
 }
 
 fn read_one(
     repository: &Repository,
     content: &ContentId,
     frames: &mut BytesMut,
+    reach: Reach,
 ) -> Result<(), BlobError> {
-    let mut reader = repository.open_blob(content)?;
+    let mut reader = repository.open_arriving(content, reach)?;
     let size = reader.size();
     frames.extend_from_slice(&frame_head(content, size));
     let begin = frames.len();
@@ -198,7 +213,7 @@ fn read_one(
     let mut offset = 0;
     while offset < size {
         let buffer = frames.get_mut(begin + len_of(offset)..).unwrap_or_default();
-        let filled = reader.read_frame(offset..size, buffer)?;
+        let filled = reader.read_frame(offset..size, buffer, reach)?;
         if filled.is_empty() {
             return Err(BlobError::Corrupt { id: *content, offset });
         }

@@ -3,6 +3,7 @@
 //! * [`authorize`]: who may have what; deny by default.
 //! * [`headers`]: conditions, ranges, and what an answer says about a content.
 //! * [`body`]: verified bytes, as they leave.
+//! * [`frames`]: the buffers of those bytes.
 //! * [`content`]: the routes of contents.
 //! * [`waiting`]: holding back an answer until there is one.
 //! * [`many`]: many small files in one answer.
@@ -11,6 +12,7 @@
 mod authorize;
 mod body;
 mod content;
+mod frames;
 mod headers;
 mod health;
 mod many;
@@ -29,6 +31,8 @@ use xylem_telemetry::Metrics;
 
 use crate::ingest;
 use crate::node::Node;
+
+pub(crate) use frames::Frames;
 
 /// All routes of a distribution server.
 pub(crate) fn router(node: Arc<Node>, metrics: Metrics) -> Router {
