@@ -36,6 +36,8 @@ pub enum ErrorCode {
     InvitationUnknown,
     /// The invitation was used as often as it may be.
     InvitationUsedUp,
+    /// The method means nothing at this address.
+    MethodNotAllowed,
     /// The name is one that not every distribution point can store.
     NameRefused,
     /// No such thing, or none that the caller may see.
@@ -68,6 +70,7 @@ impl ErrorCode {
             | Self::InvitationUsedUp
             | Self::Revoked => 403,
             Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
             Self::Conflict => 409,
             Self::TooLarge => 413,
             Self::DigestMismatch | Self::Refused => 422,

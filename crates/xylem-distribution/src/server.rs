@@ -144,8 +144,8 @@ impl DistributionServer {
         tasks.spawn(sync::run(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(ingest::housekeeping(Arc::clone(&node), shutdown.clone()));
         tracing::info!(dp.id = %node.id, dp.name = %node.settings.name, %address, "serving");
-        let router = serve::router(Arc::clone(&node), start_metrics());
-        let mut serving = std::pin::pin!(http.serve(router, shutdown.clone()));
+        let handler = serve::Serving::new(Arc::clone(&node), start_metrics());
+        let mut serving = std::pin::pin!(http.serve(handler, shutdown.clone()));
         loop {
             tokio::select! {
                 () = serving.as_mut() => break,

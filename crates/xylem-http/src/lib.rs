@@ -3,6 +3,7 @@
 //! * [`HttpServer`]: the accept loop. TLS handshakes run in their own tasks, because one stalled
 //!   peer must not hold up the port; headers and bodies have time limits; connections are counted,
 //!   in all and by address; shutting down lets answers in flight finish.
+//! * [`Handler`], [`Api`]: what answers.
 //! * [`Peer`]: who is on the other side, put into every request.
 //! * [`ApiError`]: handlers return it; [`ApiError::into_response`] is the one place where errors
 //!   become answers.
@@ -12,6 +13,7 @@
 //! Not here: what is served, and to whom. Programs decide that.
 
 mod error;
+mod handler;
 mod limits;
 mod pace;
 mod peer;
@@ -22,6 +24,7 @@ mod turnstile;
 mod workers;
 
 pub use error::{ApiError, ApiJson, MAX_JSON_BODY_BYTES};
+pub use handler::{Api, Handler};
 pub use limits::{DEFAULT_CONNECTIONS, DEFAULT_CONNECTIONS_PER_ADDRESS, Limits};
 pub use peer::Peer;
 pub use range::{ByteRange, RangeError, parse_range};

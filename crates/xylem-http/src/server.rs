@@ -5,10 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::DefaultBodyLimit;
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,11 +16,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt as _;
 use xylem_pki::PeerCertificate;
 use xylem_runtime::{Accepted, Environment, Listener, Shutdown, Stream};
 
-use crate::error::MAX_JSON_BODY_BYTES;
+use crate::handler::Handler;
 use crate::pace::{PacedBody, PacedStream};
 use crate::request_id::RequestId;
 use crate::turnstile::{Place, Turnstile};
@@ -99,8 +96,7 @@ impl HttpServer {
 
     /// Answers requests until shutdown begins; then lets answers in flight finish, for at most
     /// [`Limits::drain`].
-    pub async fn serve(mut self, router: Router, shutdown: Shutdown) {
-        let router = router.layer(DefaultBodyLimit::max(MAX_JSON_BODY_BYTES));
+    pub async fn serve<H: Handler>(mut self, handler: H, shutdown: Shutdown) {
         let turnstile = Turnstile::new(&self.limits);
         let mut connections = JoinSet::new();
         loop {
@@ -117,7 +113,7 @@ impl HttpServer {
                             address,
                             tls: self.tls.clone(),
                             limits: self.limits.clone(),
-                            router: router.clone(),
+                            handler: handler.clone(),
                             shutdown: shutdown.clone(),
                             place,
                         };
@@ -153,16 +149,16 @@ impl HttpServer {
     }
 }
 
-struct Connection {
+struct Connection<H> {
     address: SocketAddr,
     tls: TlsAcceptor,
     limits: Limits,
-    router: Router,
+    handler: H,
     shutdown: Shutdown,
     place: Place,
 }
 
-impl Connection {
+impl<H: Handler> Connection<H> {
     async fn run(self, accepted: Accepted) {
         let stream = match accepted.open() {
             Ok(stream) => stream,
@@ -198,11 +194,11 @@ impl Connection {
             },
         };
         let peer = Peer { address: self.address, certificate };
-        let router = self.router;
+        let handler = self.handler;
         let body_limit = self.limits.body;
         let service = service_fn(move |request: Request<Incoming>| {
             let request = request.map(|body| PacedBody::new(Body::new(body), body_limit));
-            answer(router.clone(), peer.clone(), request)
+            answer(handler.clone(), peer.clone(), request)
         });
         let mut connection = std::pin::pin!(
             http1::Builder::new()
@@ -238,17 +234,20 @@ async fn linger(mut stream: PacedStream<Box<dyn Stream>>) {
     let _ = timeout(LINGER, reading).await;
 }
 
-async fn answer(
-    router: Router,
+async fn answer<H: Handler>(
+    handler: H,
     peer: Peer,
     request: Request<PacedBody>,
 ) -> Result<http::Response<Body>, std::convert::Infallible> {
     let id = RequestId::next();
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(peer);
-    let mut response = id.scope(router.oneshot(request)).await?;
+    let mut response = id.scope(handler.answer(request)).await;
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
+    // What is sent is what it says it is, whatever a browser makes of its bytes.
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     Ok(response)
 }

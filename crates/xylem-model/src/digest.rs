@@ -30,19 +30,22 @@ macro_rules! digest {
 
             /// 64 lower-case hexadecimal characters.
             pub fn to_hex(&self) -> String {
-                hex::encode(self.0)
+                self.to_string()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.to_hex())
+                // Written for each answer: `hex::encode` would go letter by letter.
+                let mut letters = [0; 64];
+                hex::encode_to_slice(self.0, &mut letters).map_err(|_| fmt::Error)?;
+                f.write_str(std::str::from_utf8(&letters).map_err(|_| fmt::Error)?)
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($name), "({})"), self.to_hex())
+                write!(f, concat!(stringify!($name), "({})"), self)
             }
         }
 

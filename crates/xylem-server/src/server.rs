@@ -14,7 +14,7 @@ use xylem_api::enrollment::NewInvitation;
 use xylem_ca::{Authority, LeafRequest, MANAGEMENT_SERVER_LIFETIME};
 use xylem_client::{BaseUrl, ContentClient, Deadlines, Transport};
 use xylem_db::{Actor, CheckIn, Database};
-use xylem_http::{ApiError, HttpServer, Limits};
+use xylem_http::{Api, ApiError, HttpServer, Limits};
 use xylem_model::{Party, Timestamp};
 use xylem_pki::{
     ClientAuth, Credentials, Fingerprint, Identity, LeafNames, TrustAnchors, client_config,
@@ -49,8 +49,7 @@ const INGEST_DEADLINES: Deadlines = Deadlines {
 const LOCAL_HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
 
 /// Sent with every answer. No answer of the API is a page that may load anything.
-const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
@@ -154,7 +153,7 @@ impl Server {
         let database = self.household.app.database.clone();
         let serving = async {
             tokio::join!(
-                self.http.serve(self.router, shutdown.clone()),
+                self.http.serve(Api::new(self.router), shutdown.clone()),
                 self.household.run(self.check_ins, shutdown.clone()),
             );
         };

@@ -10,7 +10,7 @@ use xylem_client::enroll::Membership;
 use xylem_distribution::{
     DistributionServer, NoInspector, Options, RateLimits, Settings, write_membership,
 };
-use xylem_http::{HttpServer, Limits};
+use xylem_http::{Api, HttpServer, Limits};
 use xylem_pki::{ClientAuth, Credentials, Identity, server_config};
 use xylem_runtime::{Environment, Shutdown};
 use xylem_server::{ControlService, WishStore};
@@ -63,7 +63,7 @@ pub(crate) async fn management_server(world: World, seed: u64) -> HostResult {
     let tls = server_config(&identity, &world.anchors, clock, ClientAuth::Optional)?;
     let listen = SocketAddr::from(([0, 0, 0, 0], PORT));
     let http = HttpServer::listen(&environment, listen, tls, Limits::default()).await?;
-    http.serve(xylem_server::control_router(&service), shutdown).await;
+    http.serve(Api::new(xylem_server::control_router(&service)), shutdown).await;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use xylem_artifact::build::{ComponentBuilder, PackageBuilder, Source};
 use xylem_ca::{Authority, LeafRequest, MANAGEMENT_SERVER_LIFETIME};
 use xylem_client::BaseUrl;
 use xylem_client::enroll::Anchor;
-use xylem_http::{HttpServer, Limits};
+use xylem_http::{Api, HttpServer, Limits};
 use xylem_install::{InstallError, InstallReport, InstallRequest, Installer, RootInstaller};
 use xylem_model::{
     ContentId, DistributionServerId, FileId, FileKind, OrderId, Party, Priority, Sha256, Stamp,
@@ -124,7 +124,7 @@ impl World {
         let address = "127.0.0.1:0".parse().unwrap();
         let server = HttpServer::listen(&self.environment, address, tls, limits).await.unwrap();
         let address = server.local_address().unwrap();
-        tokio::spawn(server.serve(router, self.shutdown.clone()));
+        tokio::spawn(server.serve(Api::new(router), self.shutdown.clone()));
         BaseUrl::new(address.ip().to_string(), address.port())
     }
 

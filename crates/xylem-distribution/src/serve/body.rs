@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use xylem_blobs::{BlobError, BlobReader, FRAME_BYTES, GROUP_BYTES, Reach, Repository, TreeReader};
@@ -21,6 +21,7 @@ use xylem_model::ContentId;
 use xylem_telemetry::chain;
 
 use super::authorize::Permit;
+use super::counts;
 use crate::node::Node;
 use crate::pace::Flow;
 
@@ -33,6 +34,9 @@ const PAUSE: Duration = Duration::from_secs(60);
 /// How long a caller may take over one frame before its reader, which keeps the content from
 /// being removed, is given up.
 const STALL: Duration = Duration::from_secs(120);
+
+/// Up to here an answer is small: it is read before its head leaves.
+const SMALL_BYTES: u64 = 64 << 10;
 
 /// What the disk begins to read once it had to be waited for, in bytes.
 const PREFETCH_BYTES: u64 = 4 << 20;
@@ -53,16 +57,34 @@ pub(crate) async fn open(
     }
 }
 
-/// The bytes of a range.
-pub(crate) fn content(
-    node: Arc<Node>,
+/// The bytes of a range. What is small is read here already.
+///
+/// # Errors
+/// Where what is small is damaged or cannot be read: its caller gets that for an answer, and no
+/// part of one.
+pub(crate) async fn content(
+    node: &Arc<Node>,
     reader: BlobReader,
     range: ByteRange,
     flow: Flow,
     permit: Permit,
-) -> Body {
-    let answer = Answer { node, reader, left: range, flow, permit };
-    Body::from_stream(stream::unfold(answer, Answer::next))
+) -> Result<Body, BlobError> {
+    let is_small = range.len() <= SMALL_BYTES && range.end <= reader.available();
+    let mut answer = Answer { node: Arc::clone(node), reader, left: range, flow, permit };
+    if is_small {
+        answer.flow.turn(range.len()).await;
+        let read;
+        (answer, read) = answer.read(range.len()).await;
+        let first = read?;
+        counts::served(first.len());
+        answer.left.start += first.len() as u64;
+        if answer.left.is_empty() {
+            return Ok(Body::from(first));
+        }
+        let rest = stream::unfold(answer, Answer::next);
+        return Ok(Body::from_stream(stream::once(async { Ok(first) }).chain(rest)));
+    }
+    Ok(Body::from_stream(stream::unfold(answer, Answer::next)))
 }
 
 /// A range of a content on its way to one caller.
@@ -144,7 +166,7 @@ fn allowed(node: &Node, permit: &Permit, frame: Bytes) -> io::Result<Bytes> {
         let message = "the certificate was revoked";
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
     }
-    metrics::counter!("xylem_distribution_served_bytes_total").increment(frame.len() as u64);
+    counts::served(frame.len());
     Ok(frame)
 }
 

@@ -1,15 +1,12 @@
-//! The routes of contents: by id, and by published name.
+//! Answering with contents: by id, and by published name.
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::response::Response;
-use axum::routing::{get, post};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use xylem_api::content::{MANY_PATH, PATH_HEADER};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use xylem_api::content::PATH_HEADER;
+use xylem_api::error::ErrorCode;
 use xylem_blobs::{BlobError, outboard_len};
 use xylem_http::{ApiError, Peer};
 use xylem_model::{ContentId, FileKind, FileName, Party};
@@ -18,67 +15,66 @@ use xylem_sync::Class;
 use super::authorize::{Permit, Served, authorize_named, served, unknown};
 use super::body;
 use super::headers::{Address, answer_headers, select};
-use super::many::many;
+use super::target::Target;
 use super::waiting::wait_for;
 use crate::node::Node;
 use crate::pace::{Flow, Link};
 
-/// Where clients of the original look; the same again below [`OLD_SHARE`].
-const KINDS: [FileKind; 3] = [FileKind::Package, FileKind::App, FileKind::Ebook];
+/// What a content can be asked.
+const METHODS: &str = "GET, HEAD";
 
-/// The share of the original.
-const OLD_SHARE: &str = "/CasperShare";
-
-/// The routes of contents.
-pub(crate) fn routes() -> Router<Arc<Node>> {
-    let mut router = Router::new()
-        .route("/v1/blob/{id}", get(by_id))
-        .route("/v1/blob/{id}/tree", get(tree))
-        .route(MANY_PATH, post(many));
-    for kind in KINDS {
-        for share in ["", OLD_SHARE] {
-            let handler = move |state, peer, name, method, headers| {
-                by_name(kind, state, peer, name, method, headers)
-            };
-            router = router.route(&format!("{share}/{}/{{name}}", kind.folder()), get(handler));
-        }
+/// Answers a request for a content.
+pub(crate) async fn content(
+    node: &Arc<Node>,
+    target: Target,
+    request: Request<Body>,
+) -> Response<Body> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let message = format!("a published file answers to {METHODS}");
+        let mut response = ApiError::new(ErrorCode::MethodNotAllowed, message).into_response();
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(METHODS));
+        return response;
     }
-    router
+    match answer(node, target, request).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    }
 }
 
-async fn by_id(
-    State(node): State<Arc<Node>>,
-    peer: Peer,
-    id: Result<Path<ContentId>, PathRejection>,
-    method: Method,
-    headers: HeaderMap,
+async fn answer(
+    node: &Arc<Node>,
+    target: Target,
+    request: Request<Body>,
 ) -> Result<Response, ApiError> {
-    let Path(content) = id.map_err(|_| unknown())?;
-    let (permit, served) = wait_for(&node, &peer, &headers, &content).await?;
-    answer(node, &Asked { peer, method, headers }, served, Address::Content, permit).await
+    let (parts, _) = request.into_parts();
+    let asked = Asked::new(parts)?;
+    match target {
+        Target::Content(id) => {
+            let content = id.ok_or_else(unknown)?;
+            let (permit, served) = wait_for(node, &asked.peer, &asked.headers, &content).await?;
+            bytes(node, &asked, served, Address::Content, permit).await
+        }
+        Target::Tree(id) => tree(node, &asked, id.ok_or_else(unknown)?).await,
+        Target::Published(kind, name) => named(node, &asked, kind, name).await,
+    }
 }
 
-async fn by_name(
+async fn named(
+    node: &Arc<Node>,
+    asked: &Asked,
     kind: FileKind,
-    State(node): State<Arc<Node>>,
-    peer: Peer,
-    name: Result<Path<String>, PathRejection>,
-    method: Method,
-    headers: HeaderMap,
+    name: Option<FileName>,
 ) -> Result<Response, ApiError> {
-    let descriptor = name
-        .ok()
-        .and_then(|Path(name)| FileName::new(&name).ok())
-        .and_then(|name| node.catalogue().named(kind, &name).cloned());
+    let descriptor = name.and_then(|name| node.catalogue().named(kind, &name).cloned());
     let content = descriptor.as_ref().map(|descriptor| descriptor.content);
-    let permit = authorize_named(&node, &peer, &headers, content.as_ref())?;
+    let permit = authorize_named(node, &asked.peer, &asked.headers, content.as_ref())?;
     let descriptor = descriptor.ok_or_else(unknown)?;
     // Under this name, also where the same content has another name too.
     let served = Served {
         descriptor: Some(Arc::clone(&descriptor)),
-        ..served(&node, &descriptor.content, false)?
+        ..served(node, &descriptor.content, false)?
     };
-    answer(node, &Asked { peer, method, headers }, served, Address::Name, permit).await
+    bytes(node, asked, served, Address::Name, permit).await
 }
 
 /// The part of a request that decides what of a content is sent.
@@ -89,6 +85,14 @@ struct Asked {
 }
 
 impl Asked {
+    fn new(parts: http::request::Parts) -> Result<Self, ApiError> {
+        let http::request::Parts { method, headers, mut extensions, .. } = parts;
+        let peer = extensions.remove::<Peer>().ok_or_else(|| {
+            ApiError::internal("finding out who is asking", "no peer in the request")
+        })?;
+        Ok(Self { peer, method, headers })
+    }
+
     /// The answer's place among all that leaves.
     fn flow(&self, node: &Node, served: &Served) -> Flow {
         let class = served
@@ -116,8 +120,8 @@ fn note_path(node: &Node, content: &ContentId, response: &mut Response) {
     }
 }
 
-async fn answer(
-    node: Arc<Node>,
+async fn bytes(
+    node: &Arc<Node>,
     asked: &Asked,
     served: Served,
     address: Address,
@@ -129,35 +133,29 @@ async fn answer(
             let content = served.content;
             // Opened before the head of the answer leaves: what is gone is a 404, not a broken 200.
             let opened = body::open(&node.repository, content).await;
-            let reader = opened.map_err(|error| opening_failed(&node, &content, error))?;
-            let flow = asked.flow(&node, &served);
-            body::content(Arc::clone(&node), reader, range, flow, permit)
+            let reader = opened.map_err(|error| opening_failed(node, &content, error))?;
+            let flow = asked.flow(node, &served);
+            body::content(node, reader, range, flow, permit)
+                .await
+                .map_err(|error| opening_failed(node, &content, error))?
         }
         _ => Body::empty(),
     };
     let mut response = Response::new(body);
     *response.status_mut() = selection.status();
     *response.headers_mut() = answer_headers(&served, address, selection);
-    note_path(&node, &served.content, &mut response);
+    note_path(node, &served.content, &mut response);
     Ok(response)
 }
 
-async fn tree(
-    State(node): State<Arc<Node>>,
-    peer: Peer,
-    headers: HeaderMap,
-    method: Method,
-    id: Result<Path<ContentId>, PathRejection>,
-) -> Result<Response, ApiError> {
-    let Path(content) = id.map_err(|_| unknown())?;
-    let (permit, served) = wait_for(&node, &peer, &headers, &content).await?;
-    let body = match method {
+async fn tree(node: &Arc<Node>, asked: &Asked, content: ContentId) -> Result<Response, ApiError> {
+    let (permit, served) = wait_for(node, &asked.peer, &asked.headers, &content).await?;
+    let body = match asked.method {
         Method::HEAD => Body::empty(),
         _ => {
-            let opened =
-                node.repository.run(move |repository| repository.open_tree(&content)).await;
-            let reader = opened.map_err(|error| opening_failed(&node, &content, error))?;
-            body::tree(Arc::clone(&node), reader, permit)
+            let opened = node.repository.run(move |repository| repository.open_tree(&content));
+            let reader = opened.await.map_err(|error| opening_failed(node, &content, error))?;
+            body::tree(Arc::clone(node), reader, permit)
         }
     };
     let mut response = Response::new(body);

@@ -1,5 +1,7 @@
 //! What a request asks of a content, and what the answer says about it.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -149,12 +151,11 @@ const fn cache_control(address: Address) -> &'static str {
 
 /// RFC 6266: a plain form for old clients, and the exact name in UTF-8 (RFC 8187).
 fn disposition(name: &str) -> String {
-    let plain: String = name
-        .chars()
-        .map(|c| {
-            if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ' { c } else { '_' }
-        })
-        .collect();
+    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ';
+    let plain = match name.chars().all(is_plain) {
+        true => Cow::Borrowed(name),
+        false => name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect(),
+    };
     let exact = utf8_percent_encode(name, ATTR_CHAR);
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}")
 }

@@ -4,52 +4,66 @@
 //! * [`headers`]: conditions, ranges, and what an answer says about a content.
 //! * [`body`]: verified bytes, as they leave.
 //! * [`frames`]: the buffers of those bytes.
-//! * [`content`]: the routes of contents.
+//! * [`target`]: what an address means.
+//! * [`content`]: answering with contents.
 //! * [`waiting`]: holding back an answer until there is one.
 //! * [`many`]: many small files in one answer.
+//! * [`counts`]: what is counted.
 //! * [`health`]: for load balancers and Prometheus.
 
 mod authorize;
 mod body;
 mod content;
+mod counts;
 mod frames;
 mod headers;
 mod health;
 mod many;
+mod target;
 mod waiting;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{self, Next};
-use axum::response::Response;
-use http::HeaderValue;
-use http::header::X_CONTENT_TYPE_OPTIONS;
-use xylem_http::ApiError;
+use axum::body::Body;
+use axum::routing::post;
+use http::{Request, Response};
+use xylem_api::content::MANY_PATH;
+use xylem_http::{Api, ApiError, Handler};
 use xylem_telemetry::Metrics;
 
 use crate::ingest;
 use crate::node::Node;
 
 pub(crate) use frames::Frames;
+use target::Target;
 
-/// All routes of a distribution server.
-pub(crate) fn router(node: Arc<Node>, metrics: Metrics) -> Router {
-    Router::new()
-        .merge(content::routes())
-        .merge(ingest::routes())
-        .with_state(Arc::clone(&node))
-        .merge(health::routes(node, metrics))
-        .fallback(async || ApiError::not_found("there is nothing at this address"))
-        .layer(middleware::from_fn(no_sniffing))
+/// All that a distribution server answers.
+#[derive(Clone)]
+pub(crate) struct Serving {
+    node: Arc<Node>,
+    api: Api,
 }
 
-/// What is served is what it says it is, whatever a browser makes of its bytes.
-async fn no_sniffing(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let status = response.status().as_u16().to_string();
-    metrics::counter!("xylem_distribution_answers_total", "status" => status).increment(1);
-    response
+impl Serving {
+    pub(crate) fn new(node: Arc<Node>, metrics: Metrics) -> Self {
+        let api = Router::new()
+            .route(MANY_PATH, post(many::many))
+            .merge(ingest::routes())
+            .with_state(Arc::clone(&node))
+            .merge(health::routes(Arc::clone(&node), metrics))
+            .fallback(async || ApiError::not_found("there is nothing at this address"));
+        Self { node, api: Api::new(api) }
+    }
+}
+
+impl Handler for Serving {
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let response = match Target::of(request.uri().path()) {
+            Some(target) => content::content(&self.node, target, request).await,
+            None => self.api.answer(request).await,
+        };
+        counts::answered(response.status());
+        response
+    }
 }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use xylem_api::content::{MANY_PATH, ManyRequest, NOT_HERE, frame_head};
 use xylem_api::control::PeerAddress;
 use xylem_blobs::{DigestSet, Expected, Repository, RepositoryOptions, StageKey};
-use xylem_http::{HttpServer, Limits, parse_range};
+use xylem_http::{Api, HttpServer, Limits, parse_range};
 use xylem_model::{ContentId, DistributionServerId, Party};
 use xylem_pki::{ClientAuth, Identity, server_config};
 use xylem_runtime::{Disk, Shutdown};
@@ -90,7 +90,7 @@ impl Parent {
             .route(MANY_PATH, post(many))
             .with_state(Arc::clone(&inner));
         let shutdown = Shutdown::new();
-        tokio::spawn(http.serve(router, shutdown.clone()));
+        tokio::spawn(http.serve(Api::new(router), shutdown.clone()));
         Self { id, inner, shutdown }
     }
 

@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use uuid::Uuid;
 use xylem_ca::{Authority, LeafRequest};
-use xylem_http::{HttpServer, Limits};
+use xylem_http::{Api, HttpServer, Limits};
 use xylem_model::{ComputerId, DistributionServerId, Party};
 use xylem_pki::{
     ClientAuth, Credentials, Identity, KeyPair, LeafNames, TrustAnchors, certificate_request,
@@ -99,7 +99,7 @@ impl World {
         let server = HttpServer::listen(&self.environment, ANY_PORT, tls, limits).await.unwrap();
         let address = server.local_address().unwrap();
         let shutdown = Shutdown::new();
-        let task = tokio::spawn(server.serve(router, shutdown.clone()));
+        let task = tokio::spawn(server.serve(Api::new(router), shutdown.clone()));
         Served { address, shutdown, task, anonymous: self.client_config(None) }
     }
 }

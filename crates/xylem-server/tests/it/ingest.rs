@@ -19,7 +19,7 @@ use xylem_api::enrollment::InvitationKind;
 use xylem_api::error::ErrorCode;
 use xylem_api::ingest::IngestProgress;
 use xylem_client::{ControlClient, RequestBody, full_body};
-use xylem_http::{HttpServer, Limits};
+use xylem_http::{Api, HttpServer, Limits};
 use xylem_model::UploadId;
 use xylem_pki::{ClientAuth, Identity, server_config};
 use xylem_runtime::Shutdown;
@@ -57,7 +57,7 @@ impl Ingest {
             .route("/v1/ingest/{id}/complete", post(complete))
             .with_state(ingest.clone());
         let shutdown = Shutdown::new();
-        tokio::spawn(http.serve(router, shutdown.clone()));
+        tokio::spawn(http.serve(Api::new(router), shutdown.clone()));
         (ingest, shutdown)
     }
 

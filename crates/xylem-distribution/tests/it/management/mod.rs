@@ -25,7 +25,7 @@ use xylem_api::enrollment::{EnrollDistributionServer, Enrolled, Renew, RenewRequ
 use xylem_api::error::ErrorCode;
 use xylem_api::ingest::{Committed, Ingested, RefusedUpload};
 use xylem_ca::{Authority, LeafRequest};
-use xylem_http::{ApiError, HttpServer, Limits, Peer};
+use xylem_http::{Api, ApiError, HttpServer, Limits, Peer};
 use xylem_model::{
     ContentId, DistributionServerId, FileId, FileKind, FileName, Party, Priority, Stamp, Timestamp,
     UploadId,
@@ -155,7 +155,7 @@ impl Management {
         let http = http.await.unwrap();
         management.url = format!("https://{}", http.local_address().unwrap());
         let router = routes::router(&management);
-        tokio::spawn(http.serve(router, Shutdown::new()));
+        tokio::spawn(http.serve(Api::new(router), Shutdown::new()));
         management
     }
 
