@@ -49,6 +49,7 @@ async fn the_id_of_a_request_is_in_the_header_and_in_the_error_body() {
     assert_ne!(ids[0], ids[1]);
     let answer = client.post("/name", JSON, r#"{"name":"A.pkg"}"#).await;
     assert!(answer.headers.contains_key("x-request-id"), "good answers have one too");
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
 }
 
 #[tokio::test]
