@@ -37,6 +37,7 @@ mod builder;
 mod digests;
 mod durability;
 mod error;
+mod files;
 mod intake;
 mod layout;
 mod mark;

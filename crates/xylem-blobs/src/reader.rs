@@ -9,14 +9,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 use xylem_model::ContentId;
-use xylem_runtime::FsFile;
 
 use crate::arrival::{Arriving, Growth};
 use crate::error::{BlobError, Doing};
+use crate::files::Files;
 use crate::layout::StageKey;
 use crate::path::{Fault, Outboard, ProvedPath};
 use crate::reach::Reach;
-use crate::repository::{Repository, VerifyOnRead};
+use crate::repository::{Entry, Repository, VerifyOnRead};
 use crate::tree::{GROUP_BYTES, groups_of, has_outboard};
 
 /// Bytes read, and hashed in one run, at a time: large enough for the hash to use the whole width
@@ -32,8 +32,7 @@ pub struct BlobReader {
     id: ContentId,
     size: u64,
     source: Source,
-    data: Box<dyn FsFile>,
-    outboard: Option<Box<dyn FsFile>>,
+    files: Arc<Files>,
     path: ProvedPath,
     verify: VerifyOnRead,
 }
@@ -46,37 +45,38 @@ enum Source {
 }
 
 impl BlobReader {
+    /// Opens published content by its name on the disk.
     pub(crate) fn published(
         repository: &Repository,
         id: &ContentId,
         verify: VerifyOnRead,
         reach: Reach,
     ) -> Result<Self, BlobError> {
-        let state = repository.state();
-        let entry = state.index.get(id).ok_or(BlobError::NotFound { id: *id })?;
-        let (size, lease) = (entry.size, Arc::clone(&entry.lease));
-        drop(state);
-        let (fs, path) = (repository.fs(), repository.layout().blob(id));
-        let data = match reach.open(fs, &path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Somebody else removed it. What is not here must not be reported as held.
-                tracing::error!(package.digest = %id, "content has vanished from the disk");
-                repository.state().index.remove(id);
-                return Err(BlobError::NotFound { id: *id });
+        let Entry { size, lease, .. } = repository.state().lease(id)?;
+        let files = Arc::new(open_published(repository, id, size, reach)?);
+        Ok(Self::new(repository, id, size, Source::Published { _lease: lease }, files, verify))
+    }
+
+    /// The same with files that may be open already, and stay so for the next reader.
+    pub(crate) fn shared(
+        repository: &Repository,
+        id: &ContentId,
+        reach: Reach,
+    ) -> Result<Self, BlobError> {
+        let Entry { size, lease, files } = repository.state().lease(id)?;
+        let files = match files {
+            Some(files) => files,
+            None => {
+                let files = Arc::new(open_published(repository, id, size, reach)?);
+                // Without an outboard that should be there it is about to be withdrawn.
+                if files.outboard.is_some() == has_outboard(size) {
+                    repository.state().keep_open(id, &lease, &files);
+                }
+                files
             }
-            file => file.doing("open", &path)?,
         };
-        let source = Source::Published { _lease: lease };
-        let mut reader = Self::new(repository, id, size, source, data, verify);
-        if has_outboard(size) {
-            let path = repository.layout().tree(id);
-            reader.outboard = match reach.open(fs, &path) {
-                // Whoever reads finds the content unproved, and withdraws it.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                file => Some(file.doing("open", &path)?),
-            };
-        }
-        Ok(reader)
+        let verify = repository.options().verify_on_read;
+        Ok(Self::new(repository, id, size, Source::Published { _lease: lease }, files, verify))
     }
 
     pub(crate) fn staged(
@@ -89,7 +89,7 @@ impl BlobReader {
         let (part, tree) = (layout.part(&key), layout.part_tree(&key));
         let Arriving { size, verified } = arriving;
         let verify = repository.options().verify_on_read;
-        let published = || Self::published(repository, id, verify, reach);
+        let published = || Self::shared(repository, id, reach);
         let data = match reach.open(fs, &part) {
             // Published, or given up, at this very moment.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -98,14 +98,15 @@ impl BlobReader {
             file => file.doing("open", &part)?,
         };
         let source = Source::Staged { verified };
-        let mut reader = Self::new(repository, id, size, source, data, verify);
+        let mut outboard = None;
         if groups_of(size) > 1 {
-            reader.outboard = match reach.open(fs, &tree) {
+            outboard = match reach.open(fs, &tree) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return published(),
                 file => Some(file.doing("open", &tree)?),
             };
         }
-        Ok(reader)
+        let files = Arc::new(Files { data, outboard });
+        Ok(Self::new(repository, id, size, source, files, verify))
     }
 
     fn new(
@@ -113,12 +114,12 @@ impl BlobReader {
         id: &ContentId,
         size: u64,
         source: Source,
-        data: Box<dyn FsFile>,
+        files: Arc<Files>,
         verify: VerifyOnRead,
     ) -> Self {
         let path = ProvedPath::new(id, size);
         let repository = repository.clone();
-        Self { repository, id: *id, size, source, data, outboard: None, path, verify }
+        Self { repository, id: *id, size, source, files, path, verify }
     }
 
     /// The content's id.
@@ -157,14 +158,14 @@ impl BlobReader {
 
     /// The operating system's file, to be handed to another process; simulated files have none.
     pub fn os_file(&self) -> Option<io::Result<File>> {
-        self.data.os_file()
+        self.files.data.os_file()
     }
 
     /// Has the disk begin to read bytes that will be wanted soon.
     pub fn prefetch(&self, range: Range<u64>) {
         let end = range.end.min(self.available());
         if range.start < end {
-            self.data.prefetch(range.start, end - range.start);
+            self.files.data.prefetch(range.start, end - range.start);
         }
     }
 
@@ -288,13 +289,13 @@ impl BlobReader {
         reach: Reach,
     ) -> Result<(), Fault> {
         let offset = groups.start * GROUP_BYTES;
-        let read = reach.read_full(&*self.data, into, offset).map_err(Fault::Io)?;
+        let read = reach.read_full(&*self.files.data, into, offset).map_err(Fault::Io)?;
         if read < into.len() {
             return Err(Fault::Wrong { offset: offset + read as u64 });
         }
         match self.verify {
             VerifyOnRead::Always => {
-                let outboard = Outboard { file: self.outboard.as_deref(), reach };
+                let outboard = Outboard { file: self.files.outboard.as_deref(), reach };
                 self.path.check(groups, into, outboard)
             }
             VerifyOnRead::ScrubOnly => Ok(()),
@@ -316,10 +317,39 @@ impl BlobReader {
     /// like any other, and a simulated file, which is found by its name, is still found.
     fn follow_publish(&mut self, reach: Reach) -> Result<(), BlobError> {
         if matches!(self.source, Source::Staged { .. }) && self.repository.contains(&self.id) {
-            *self = Self::published(&self.repository, &self.id, self.verify, reach)?;
+            *self = Self::shared(&self.repository, &self.id, reach)?;
         }
         Ok(())
     }
+}
+
+/// Opens the files of published content.
+fn open_published(
+    repository: &Repository,
+    id: &ContentId,
+    size: u64,
+    reach: Reach,
+) -> Result<Files, BlobError> {
+    let (fs, path) = (repository.fs(), repository.layout().blob(id));
+    let data = match reach.open(fs, &path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Somebody else removed it. What is not here must not be reported as held.
+            tracing::error!(package.digest = %id, "content has vanished from the disk");
+            repository.state().index.remove(id);
+            return Err(BlobError::NotFound { id: *id });
+        }
+        file => file.doing("open", &path)?,
+    };
+    let mut outboard = None;
+    if has_outboard(size) {
+        let path = repository.layout().tree(id);
+        outboard = match reach.open(fs, &path) {
+            // Whoever reads finds the content unproved, and withdraws it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            file => Some(file.doing("open", &path)?),
+        };
+    }
+    Ok(Files { data, outboard })
 }
 
 impl fmt::Debug for BlobReader {

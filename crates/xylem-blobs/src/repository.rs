@@ -13,6 +13,7 @@ use xylem_runtime::{Disk, Fs};
 use crate::arrival::Arriving;
 use crate::digests::DigestSet;
 use crate::error::{BlobError, Doing};
+use crate::files::{Files, OpenOrder};
 use crate::layout::{Layout, StageKey};
 use crate::reach::Reach;
 use crate::reader::BlobReader;
@@ -65,20 +66,25 @@ pub(crate) struct State {
     pub(crate) arriving: HashMap<ContentId, Arriving>,
     /// Folders below `content/` that survive a power cut.
     pub(crate) shards: HashSet<u8>,
+    /// Which of the published content's files are open.
+    pub(crate) open_order: OpenOrder,
     /// Staged files in use.
     staging: HashSet<StageKey>,
 }
 
 /// One piece of published content.
+#[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) size: u64,
     /// Held by every open reader too: what others hold is in use.
     pub(crate) lease: Arc<()>,
+    /// Where they are open.
+    pub(crate) files: Option<Arc<Files>>,
 }
 
 impl Entry {
     pub(crate) fn new(size: u64) -> Self {
-        Self { size, lease: Arc::new(()) }
+        Self { size, lease: Arc::new(()), files: None }
     }
 
     pub(crate) fn readers(&self) -> usize {
@@ -198,7 +204,7 @@ impl Repository {
         };
         match arriving {
             Some(arriving) => BlobReader::staged(self, id, arriving, reach),
-            None => BlobReader::published(self, id, self.shared.options.verify_on_read, reach),
+            None => BlobReader::shared(self, id, reach),
         }
     }
 
@@ -298,6 +304,11 @@ impl Drop for Claim {
 }
 
 impl State {
+    /// Published content, kept from being removed for as long as the copy of its entry lives.
+    pub(crate) fn lease(&self, id: &ContentId) -> Result<Entry, BlobError> {
+        self.index.get(id).cloned().ok_or(BlobError::NotFound { id: *id })
+    }
+
     /// Whether a staged file is in use.
     pub(crate) fn is_staging(&self, key: &StageKey) -> bool {
         self.staging.contains(key)

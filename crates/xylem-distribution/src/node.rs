@@ -20,7 +20,7 @@ use crate::inspector::Inspector;
 use crate::manifest::{Catalogue, Change, Manifest, ManifestLog, Unwanted};
 use crate::pace::Pace;
 use crate::report::Ledger;
-use crate::serve::Frames;
+use crate::serve::{Frames, Heads};
 
 /// One distribution server, from the inside.
 pub(crate) struct Node {
@@ -40,6 +40,8 @@ pub(crate) struct Node {
     pub(crate) pace: Pace,
     /// Buffers for what is served.
     pub(crate) frames: Arc<Frames>,
+    /// Headers of what is served.
+    pub(crate) heads: Heads,
     /// Something may have changed at the management server.
     pub(crate) resync: Notify,
     /// Something may have to be fetched or removed.
@@ -140,6 +142,7 @@ impl Node {
             arrivals: Arrivals::default(),
             pace,
             frames: Arc::default(),
+            heads: Heads::default(),
             resync: Notify::new(),
             work: Notify::new(),
             wishes: watch::Sender::new(0),

@@ -143,7 +143,7 @@ async fn bytes(
     };
     let mut response = Response::new(body);
     *response.status_mut() = selection.status();
-    *response.headers_mut() = answer_headers(&served, address, selection);
+    *response.headers_mut() = answer_headers(&node.heads, &served, address, selection);
     note_path(node, &served.content, &mut response);
     Ok(response)
 }

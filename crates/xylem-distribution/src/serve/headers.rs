@@ -9,8 +9,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
 use xylem_http::{ByteRange, RangeError, parse_range};
 use xylem_model::{ContentId, Timestamp};
+use xylem_trust::Descriptor;
 
 use super::authorize::Served;
+use super::heads::Heads;
 
 /// RFC 9530.
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
@@ -54,15 +56,14 @@ pub(crate) enum Selection {
 
 /// Follows RFC 9110 section 13.2.2, as far as it concerns content that never changes.
 pub(crate) fn select(headers: &HeaderMap, content: &ContentId, size: u64) -> Selection {
-    let etag = etag(content);
     if let Some(known) = text(headers, header::IF_NONE_MATCH)
-        && (known.trim() == "*" || known.split(',').any(|one| weak(one) == etag))
+        && (known.trim() == "*" || known.split(',').any(|one| weak(one) == etag(content)))
     {
         return Selection::NotModified;
     }
     let Some(range) = text(headers, header::RANGE) else { return Selection::Whole };
     // A date is too coarse to vouch for bytes, so only the strong tag counts.
-    if text(headers, header::IF_RANGE).is_some_and(|condition| condition.trim() != etag) {
+    if text(headers, header::IF_RANGE).is_some_and(|condition| condition.trim() != etag(content)) {
         return Selection::Whole;
     }
     match parse_range(range, size) {
@@ -108,38 +109,60 @@ impl Selection {
 }
 
 /// The headers of an answer.
-pub(crate) fn answer_headers(served: &Served, address: Address, selection: Selection) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let mut set = |name: HeaderName, value: String| {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(name, value);
-        }
+pub(crate) fn answer_headers(
+    heads: &Heads,
+    served: &Served,
+    address: Address,
+    selection: Selection,
+) -> HeaderMap {
+    let mut headers = match &served.descriptor {
+        Some(descriptor) => heads.of(descriptor, descriptor_headers),
+        None => content_headers(&served.content),
     };
-    set(header::ETAG, etag(&served.content));
-    set(header::ACCEPT_RANGES, "bytes".to_owned());
-    set(header::CACHE_CONTROL, cache_control(address).to_owned());
-    if let Some(descriptor) = &served.descriptor {
-        set(header::LAST_MODIFIED, http_date(descriptor.issued));
-        set(REPR_DIGEST, format!("sha-256=:{}:", STANDARD.encode(descriptor.sha256.as_bytes())));
-        set(header::CONTENT_DISPOSITION, disposition(descriptor.name.as_str()));
-    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control(address)));
     match selection {
         Selection::NotModified => {}
         Selection::Unsatisfiable => {
-            set(header::CONTENT_RANGE, format!("bytes */{}", served.size));
+            set(&mut headers, header::CONTENT_RANGE, format!("bytes */{}", served.size));
         }
         Selection::Whole | Selection::Part(_) => {
-            set(header::CONTENT_TYPE, "application/octet-stream".to_owned());
+            let kind = HeaderValue::from_static("application/octet-stream");
+            headers.insert(header::CONTENT_TYPE, kind);
         }
     }
     if let Selection::Part(range) = selection {
         let (first, last) = (range.start, range.end.saturating_sub(1));
-        set(header::CONTENT_RANGE, format!("bytes {first}-{last}/{}", served.size));
+        let part = format!("bytes {first}-{last}/{}", served.size);
+        set(&mut headers, header::CONTENT_RANGE, part);
     }
     if let Some(range) = selection.bytes(served.size) {
-        set(header::CONTENT_LENGTH, range.len().to_string());
+        headers.insert(header::CONTENT_LENGTH, range.len().into());
     }
     headers
+}
+
+/// What every answer says of a content.
+fn content_headers(content: &ContentId) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    set(&mut headers, header::ETAG, etag(content));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers
+}
+
+/// What it says of a published file besides.
+fn descriptor_headers(descriptor: &Descriptor) -> HeaderMap {
+    let mut headers = content_headers(&descriptor.content);
+    set(&mut headers, header::LAST_MODIFIED, http_date(descriptor.issued));
+    let digest = STANDARD.encode(descriptor.sha256.as_bytes());
+    set(&mut headers, REPR_DIGEST, format!("sha-256=:{digest}:"));
+    set(&mut headers, header::CONTENT_DISPOSITION, disposition(descriptor.name.as_str()));
+    headers
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(name, value);
+    }
 }
 
 const fn cache_control(address: Address) -> &'static str {

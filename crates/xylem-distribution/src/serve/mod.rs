@@ -2,6 +2,7 @@
 //!
 //! * [`authorize`]: who may have what; deny by default.
 //! * [`headers`]: conditions, ranges, and what an answer says about a content.
+//! * [`heads`]: the part of that which does not change.
 //! * [`body`]: verified bytes, as they leave.
 //! * [`frames`]: the buffers of those bytes.
 //! * [`target`]: what an address means.
@@ -17,6 +18,7 @@ mod content;
 mod counts;
 mod frames;
 mod headers;
+mod heads;
 mod health;
 mod many;
 mod target;
@@ -36,6 +38,7 @@ use crate::ingest;
 use crate::node::Node;
 
 pub(crate) use frames::Frames;
+pub(crate) use heads::Heads;
 use target::Target;
 
 /// All that a distribution server answers.
