@@ -1,11 +1,8 @@
 //! Who may work with a data folder: one at a time.
 
-use std::fs::{File, TryLockError};
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
-use xylem_runtime::{Disk, Fs};
+use xylem_runtime::{Disk, FolderLock, Fs};
 
 use crate::folder::{DataFolder, FolderError, failed};
 
@@ -17,14 +14,20 @@ use crate::folder::{DataFolder, FolderError, failed};
 pub(crate) struct Session {
     disk: Disk,
     folder: DataFolder,
-    lock: Arc<Option<File>>,
+    lock: Arc<FolderLock>,
 }
 
 impl Session {
     /// Takes the lock.
     pub(crate) async fn begin(disk: &Disk, folder: &DataFolder) -> Result<Self, FolderError> {
         let at = folder.clone();
-        let lock = disk.run(move |fs| lock(fs, at.path())).await?;
+        let lock = disk
+            .run(move |fs| {
+                let lock = FolderLock::take(fs, at.path());
+                let lock = lock.map_err(failed("lock", at.path()))?;
+                lock.ok_or_else(|| FolderError::Busy { path: at.path().to_owned() })
+            })
+            .await?;
         Ok(Self { disk: disk.clone(), folder: folder.clone(), lock: Arc::new(lock) })
     }
 
@@ -41,23 +44,6 @@ impl Session {
             result
         };
         self.disk.run(locked_work).await
-    }
-}
-
-/// Locks the folder; a simulated disk has no locks, and no second process either.
-fn lock(fs: &dyn Fs, folder: &Path) -> Result<Option<File>, FolderError> {
-    let path = folder.join("lock");
-    let opened = match fs.create_private(&path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs.open_write(&path),
-        other => other,
-    };
-    let file = opened.map_err(failed("open", &path))?;
-    let Some(file) = file.os_file() else { return Ok(None) };
-    let file = file.map_err(failed("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(FolderError::Busy { path: folder.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(failed("lock", &path)(source)),
     }
 }
 

@@ -5,6 +5,8 @@
 //! server.json          where the management server is, and who this server is to others
 //! trust.json           the pinned trust document, as it was signed
 //! identity/            key, certificate, pinned root certificates (xylem-pki)
+//! lock                 held by the program that runs on it
+//! handover             the socket by which that program can be asked for its port
 //! state/manifest.log   the signed descriptors and head in force
 //! state/access.json    the signed grants and revocations; the parents
 //! state/seen.json      the highest stamps ever seen: no cache, never thrown away
@@ -24,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use xylem_client::BaseUrl;
 use xylem_model::UploadId;
 use xylem_pki::{FileError, IdentityStore};
-use xylem_runtime::{Fs, read_bounded, replace_file};
+use xylem_runtime::{FolderLock, Fs, read_bounded, replace_file};
 
 use crate::pace::RateLimits;
 
@@ -52,6 +54,16 @@ pub enum DataError {
         path: PathBuf,
         /// What it says.
         found: String,
+    },
+    /// Another program runs on it.
+    #[error(
+        "a distribution server is running on {} already: stop it first, or start this one with \
+         --take-over to have it hand over its port",
+        path.display()
+    )]
+    Busy {
+        /// The folder.
+        path: PathBuf,
     },
     /// There is no distribution server in it.
     #[error(
@@ -125,6 +137,16 @@ impl DataFolder {
 
     fn format(&self) -> PathBuf {
         self.root.join("format")
+    }
+
+    /// The exclusive use of the folder; none where another program has it.
+    pub(crate) fn lock(&self, fs: &dyn Fs) -> Result<Option<FolderLock>, DataError> {
+        FolderLock::take(fs, &self.root)
+            .map_err(|source| FileError::writing(&self.root.join("lock"), source).into())
+    }
+
+    pub(crate) fn handover(&self) -> PathBuf {
+        self.root.join("handover")
     }
 
     pub(crate) fn settings(&self) -> PathBuf {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -16,12 +17,14 @@ use xylem_model::{DistributionServerId, Party};
 use xylem_pki::{
     ClientAuth, Identity, StoreError, TlsSetupError, TrustAnchors, client_config, server_config,
 };
-use xylem_runtime::{Environment, Fs, Shutdown};
+use xylem_runtime::{Environment, FolderLock, Fs, Shutdown};
 use xylem_telemetry::start_metrics;
 
 use crate::data::{DataError, DataFolder, Settings, read_json};
+use crate::handover::{self, Counter, HandoverError, occupy};
 use crate::inspector::Inspector;
 use crate::node::{Node, Parts, Restored};
+use crate::running::work;
 use crate::{control, ingest, renewal, report, serve, sync, watch};
 
 /// How a distribution server runs.
@@ -31,6 +34,9 @@ pub struct Options {
     pub verify_on_read: VerifyOnRead,
     /// Who looks into uploads before they are published.
     pub inspector: Arc<dyn Inspector>,
+    /// Whether to have the program that runs on the data folder hand over its port, instead of
+    /// being refused.
+    pub take_over: bool,
 }
 
 /// Why a distribution server does not start.
@@ -54,6 +60,9 @@ pub enum OpenError {
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
+    /// The running program does not hand over.
+    #[error(transparent)]
+    Handover(#[from] HandoverError),
     /// The port cannot be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -67,6 +76,9 @@ pub struct DistributionServer {
     node: Arc<Node>,
     http: HttpServer,
     address: SocketAddr,
+    /// Where a successor asks; none where that is not possible.
+    counter: Option<Counter>,
+    lock: FolderLock,
 }
 
 /// What the data folder holds.
@@ -76,6 +88,9 @@ struct Opened {
     anchors: TrustAnchors,
     repository: Repository,
     restored: Restored,
+    lock: FolderLock,
+    /// The port of the program that ran before.
+    taken_over: Option<OwnedFd>,
 }
 
 impl DistributionServer {
@@ -83,18 +98,20 @@ impl DistributionServer {
     ///
     /// # Errors
     /// When the folder is not that of an enrolled distribution server, was written by a newer
-    /// release, or is damaged, and when the port cannot be opened.
+    /// release, is damaged, or is in use, and when the port cannot be opened.
     pub async fn open(
         environment: Environment,
         data: &Path,
         options: Options,
     ) -> Result<Self, OpenError> {
         let folder = DataFolder::new(data);
-        let opened = {
+        let mut opened = {
             let (folder, disk) = (folder.clone(), environment.disk.clone());
             let (now, verify_on_read) = (environment.clock.now(), options.verify_on_read);
+            let take_over = options.take_over;
             environment.disk.run(move |fs| {
                 let (settings, identity, anchors) = load_identity(fs, &folder)?;
+                let (lock, taken_over) = occupy(fs, &folder, take_over)?;
                 folder.prepare(fs)?;
                 let restored = Restored::read(fs, &folder, now)?;
                 let options = RepositoryOptions { verify_on_read };
@@ -105,6 +122,8 @@ impl DistributionServer {
                     anchors,
                     repository,
                     restored,
+                    lock,
+                    taken_over,
                 })
             })
         }
@@ -113,12 +132,28 @@ impl DistributionServer {
             return Err(OpenError::WrongRole { given: opened.identity.party() });
         };
         let server_tls = server_tls(&environment, &opened)?;
-        let listen = opened.settings.listen;
-        let node = make_node(environment.clone(), folder, id, opened, options.inspector)?;
-        let http = HttpServer::listen(&environment, listen, server_tls, Limits::default()).await?;
+        let limits = Limits::default();
+        let http = match opened.taken_over.take() {
+            Some(socket) => {
+                let listener = handover::listener(socket).map_err(OpenError::Port)?;
+                HttpServer::on(listener, server_tls, limits)
+            }
+            None => {
+                let listen = opened.settings.listen;
+                HttpServer::listen(&environment, listen, server_tls, limits).await?
+            }
+        };
         let http = http.with_threads(available_parallelism().map_or(1, NonZero::get));
         let address = http.local_address().map_err(OpenError::Port)?;
-        Ok(Self { node, http, address })
+        let counter = http.os_socket().is_some().then(|| Counter::open(folder.handover()));
+        let counter = counter.and_then(|opened| {
+            let log = |error: &_| tracing::warn!(%error, "no restart without a gap is possible");
+            opened.inspect_err(log).ok()
+        });
+        let Opened { settings, identity, anchors, repository, restored, lock, .. } = opened;
+        let parts = (settings, identity, anchors, repository, restored);
+        let node = make_node(environment, folder, id, parts, options.inspector)?;
+        Ok(Self { node, http, address, counter, lock })
     }
 
     /// The address it listens on, with the port the system chose.
@@ -131,10 +166,10 @@ impl DistributionServer {
         self.node.id
     }
 
-    /// Serves, and follows the management server, until shutdown begins; then lets answers in
-    /// flight finish.
+    /// Serves, and follows the management server, until shutdown begins or a successor takes over;
+    /// then lets answers in flight finish.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { node, http, address } = self;
+        let Self { node, http, address, counter, lock } = self;
         prepare(&node).await;
         let mut tasks = JoinSet::new();
         tasks.spawn(control::follow(Arc::clone(&node), shutdown.clone()));
@@ -145,20 +180,11 @@ impl DistributionServer {
         tasks.spawn(ingest::housekeeping(Arc::clone(&node), shutdown.clone()));
         tracing::info!(dp.id = %node.id, dp.name = %node.settings.name, %address, "serving");
         let handler = serve::Serving::new(Arc::clone(&node), start_metrics());
-        let mut serving = std::pin::pin!(http.serve(handler, shutdown.clone()));
-        loop {
-            tokio::select! {
-                () = serving.as_mut() => break,
-                Some(ended) = tasks.join_next() => {
-                    if let Err(error) = ended {
-                        // Half a server is worse than one that its supervisor starts again.
-                        tracing::error!(%error, "a task was lost; the server stops");
-                        shutdown.begin();
-                    }
-                }
-            }
-        }
-        while tasks.join_next().await.is_some() {}
+        let socket = http.os_socket().and_then(Result::ok).map(Arc::new);
+        let counter = counter.zip(socket);
+        let working = work(node, tasks, counter, lock, shutdown.clone());
+        // The lock, where it is still held, is given back once the last answer is over.
+        let ((), _lock) = tokio::join!(http.serve(handler, shutdown), working);
     }
 }
 
@@ -193,10 +219,10 @@ fn make_node(
     environment: Environment,
     folder: DataFolder,
     id: DistributionServerId,
-    opened: Opened,
+    parts: (Settings, Identity, TrustAnchors, Repository, Restored),
     inspector: Arc<dyn Inspector>,
 ) -> Result<Arc<Node>, OpenError> {
-    let Opened { settings, identity, anchors, repository, restored } = opened;
+    let (settings, identity, anchors, repository, restored) = parts;
     let client_tls = client_config(&anchors, Some(&identity), Arc::clone(&environment.clock))?;
     let transport = Transport::new(environment.clone(), client_tls);
     let control = ControlClient::new(transport.clone(), settings.server_url(&folder)?);

@@ -20,6 +20,7 @@ mod peer;
 mod range;
 mod request_id;
 mod server;
+mod turns;
 mod turnstile;
 mod workers;
 

@@ -23,6 +23,9 @@ pub struct Limits {
     pub header: Duration,
     /// Largest head of a request, in bytes.
     pub header_bytes: usize,
+    /// Requests on one connection, after which it is closed: so that connections spread anew over
+    /// threads, and over servers behind one address.
+    pub requests: u32,
     /// How long a handler may have to wait for each 30 KiB of a request's body.
     pub body: Duration,
     /// How long the other side may take nothing of what is sent to it.
@@ -53,6 +56,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(10),
             header_bytes: 64 << 10,
+            requests: 10_000,
             body: Duration::from_secs(30),
             stall: Duration::from_secs(60),
             output_bytes: 64 << 20,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use xylem_runtime::{Accepted, Environment, Listener, Shutdown, Stream};
 use crate::handler::Handler;
 use crate::pace::{PacedBody, PacedStream};
 use crate::request_id::RequestId;
+use crate::turns::Turns;
 use crate::turnstile::{Place, Turnstile};
 use crate::workers::Workers;
 use crate::{Limits, Peer};
@@ -58,6 +60,9 @@ pub struct HttpServer {
 
 impl HttpServer {
     /// Opens the port.
+    ///
+    /// # Errors
+    /// When the system refuses.
     pub async fn listen(
         environment: &Environment,
         address: SocketAddr,
@@ -80,7 +85,17 @@ impl HttpServer {
             };
             ListenError { address, advice, source }
         })?;
-        Ok(Self { listener, tls: TlsAcceptor::from(tls), limits, workers: Workers::new(0) })
+        Ok(Self::on(listener, tls, limits))
+    }
+
+    /// Uses a port that is open already.
+    pub fn on(listener: Box<dyn Listener>, tls: Arc<ServerConfig>, limits: Limits) -> Self {
+        Self { listener, tls: TlsAcceptor::from(tls), limits, workers: Workers::new(0) }
+    }
+
+    /// The system's socket, to be handed to another process; a simulated port has none.
+    pub fn os_socket(&self) -> Option<io::Result<OwnedFd>> {
+        self.listener.os_socket()
     }
 
     /// Serves connections by so many threads of their own, instead of by the runtime that accepts
@@ -94,8 +109,8 @@ impl HttpServer {
         self.listener.local_address()
     }
 
-    /// Answers requests until shutdown begins; then lets answers in flight finish, for at most
-    /// [`Limits::drain`].
+    /// Answers requests until shutdown begins; then lets answers in flight finish: for as long as
+    /// they take when this server [retires](Shutdown::retire), else for at most [`Limits::drain`].
     pub async fn serve<H: Handler>(mut self, handler: H, shutdown: Shutdown) {
         let turnstile = Turnstile::new(&self.limits);
         let mut connections = JoinSet::new();
@@ -136,13 +151,20 @@ impl HttpServer {
             }
         }
         drop(self.listener);
-        let drained =
-            timeout(self.limits.drain, async { while connections.join_next().await.is_some() {} });
-        if drained.await.is_err() {
-            tracing::warn!(
-                left = connections.len(),
-                "connections cut at the end of the drain time"
-            );
+        let out_of_time = async {
+            shutdown.hurried().await;
+            tokio::time::sleep(self.limits.drain).await;
+        };
+        let mut out_of_time = std::pin::pin!(out_of_time);
+        loop {
+            tokio::select! {
+                ended = connections.join_next() => if ended.is_none() { break },
+                () = out_of_time.as_mut() => {
+                    let left = connections.len();
+                    tracing::warn!(left, "connections cut at the end of the drain time");
+                    break;
+                }
+            }
         }
         drop(connections);
         self.workers.end().await;
@@ -196,9 +218,12 @@ impl<H: Handler> Connection<H> {
         let peer = Peer { address: self.address, certificate };
         let handler = self.handler;
         let body_limit = self.limits.body;
+        let turns = Arc::new(Turns::default());
+        let (counted, most) = (Arc::clone(&turns), self.limits.requests);
         let service = service_fn(move |request: Request<Incoming>| {
             let request = request.map(|body| PacedBody::new(Body::new(body), body_limit));
-            answer(handler.clone(), peer.clone(), request)
+            let is_last = counted.begin() >= most;
+            answer(handler.clone(), peer.clone(), request, is_last)
         });
         let mut connection = std::pin::pin!(
             http1::Builder::new()
@@ -210,7 +235,7 @@ impl<H: Handler> Connection<H> {
         );
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = self.shutdown.begun() => {
+            () = leave(&self.shutdown, &turns) => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -218,6 +243,16 @@ impl<H: Handler> Connection<H> {
         if let Err(error) = ended {
             tracing::debug!(peer.addr = %self.address, %error, "connection ended early");
         }
+    }
+}
+
+/// Returns once a connection is to end after what it is doing. On one that was only just made a
+/// request is on its way: while another server takes over, it is answered.
+async fn leave(shutdown: &Shutdown, turns: &Turns) {
+    shutdown.begun().await;
+    tokio::select! {
+        () = turns.first() => {}
+        () = shutdown.hurried() => {}
     }
 }
 
@@ -238,6 +273,7 @@ async fn answer<H: Handler>(
     handler: H,
     peer: Peer,
     request: Request<PacedBody>,
+    is_last: bool,
 ) -> Result<http::Response<Body>, std::convert::Infallible> {
     let id = RequestId::next();
     let mut request = request.map(Body::new);
@@ -245,6 +281,9 @@ async fn answer<H: Handler>(
     let mut response = id.scope(handler.answer(request)).await;
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, value);
+    }
+    if is_last {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     // What is sent is what it says it is, whatever a browser makes of its bytes.
     let nosniff = HeaderValue::from_static("nosniff");

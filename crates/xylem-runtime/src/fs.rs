@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::cached;
 
@@ -142,22 +143,45 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
 pub struct Disk {
     fs: Arc<dyn Fs>,
     in_place: bool,
+    /// Held by each piece of work under way.
+    working: Arc<AtomicUsize>,
+}
+
+/// One piece of work under way.
+struct Working(Arc<AtomicUsize>);
+
+impl Working {
+    fn begin(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Disk {
     /// The real file system, reached from blocking threads.
     pub fn real() -> Self {
-        Self { fs: Arc::new(RealFs), in_place: false }
+        Self { fs: Arc::new(RealFs), in_place: false, working: Arc::default() }
     }
 
     /// A file system whose calls run on the thread that asks: for simulation.
     pub fn in_place(fs: Arc<dyn Fs>) -> Self {
-        Self { fs, in_place: true }
+        Self { fs, in_place: true, working: Arc::default() }
     }
 
     /// The file operations, for code that already runs on a blocking thread.
     pub fn fs(&self) -> &dyn Fs {
         &*self.fs
+    }
+
+    /// Whether no work is under way, also none whose caller has stopped waiting for it.
+    pub fn is_idle(&self) -> bool {
+        self.working.load(Ordering::SeqCst) == 0
     }
 
     /// Runs blocking work on the file system without holding up other tasks.
@@ -171,8 +195,13 @@ impl Disk {
         if self.in_place {
             return work(&*self.fs);
         }
-        let fs = Arc::clone(&self.fs);
-        match tokio::task::spawn_blocking(move || work(&*fs)).await {
+        let (fs, working) = (Arc::clone(&self.fs), Working::begin(&self.working));
+        let counted = move || {
+            let result = work(&*fs);
+            drop(working);
+            result
+        };
+        match tokio::task::spawn_blocking(counted).await {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),

@@ -5,7 +5,8 @@
 //! std's; in simulation they are turmoil's, and the same code runs through crashes, partitions
 //! and torn writes. Sleeping is tokio's own, which a simulation already controls.
 //!
-//! Beside them: [`Backoff`] (full jitter), [`Shutdown`] (drain and stop).
+//! Beside them: [`Backoff`] (full jitter), [`Shutdown`] (drain and stop), [`FolderLock`] (one
+//! process at a time).
 
 mod backoff;
 mod cached;
@@ -13,7 +14,9 @@ mod clock;
 mod environment;
 mod fs;
 mod host;
+mod lock;
 mod net;
+mod pass;
 mod rng;
 mod shutdown;
 
@@ -24,6 +27,8 @@ pub use fs::{
     Disk, Entry, Fs, FsFile, RealFs, SyncGroup, read_bounded, replace_file, replace_private_file,
 };
 pub use host::host_name;
+pub use lock::FolderLock;
 pub use net::{Accepted, Listener, Net, RealNet, Stream};
+pub use pass::{receive_socket, send_socket};
 pub use rng::{Rng, SystemRng, random_array};
 pub use shutdown::Shutdown;

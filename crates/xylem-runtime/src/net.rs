@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -50,6 +51,11 @@ pub trait Listener: Send + Sync {
 
     /// The address it listens on, with the port the system chose.
     fn local_address(&self) -> io::Result<SocketAddr>;
+
+    /// The system's socket, to be handed to another process; a simulated port has none.
+    fn os_socket(&self) -> Option<io::Result<OwnedFd>> {
+        None
+    }
 }
 
 /// The machine's network.
@@ -79,5 +85,9 @@ impl Listener for tokio::net::TcpListener {
 
     fn local_address(&self) -> io::Result<SocketAddr> {
         self.local_addr()
+    }
+
+    fn os_socket(&self) -> Option<io::Result<OwnedFd>> {
+        Some(self.as_fd().try_clone_to_owned())
     }
 }

@@ -116,6 +116,6 @@ async fn start(
         trust: world.trust.clone(),
     };
     write_membership(environment.disk.fs(), Path::new(DATA), &settings, &membership)?;
-    let options = Options { verify_on_read, inspector: Arc::new(NoInspector) };
+    let options = Options { verify_on_read, inspector: Arc::new(NoInspector), take_over: false };
     Ok(DistributionServer::open(environment.clone(), Path::new(DATA), options).await?)
 }

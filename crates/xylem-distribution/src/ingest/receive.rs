@@ -15,7 +15,7 @@ use xylem_blobs::{BlobError, StagedFile};
 use xylem_http::ApiError;
 
 use super::record::{Facts, Stage, refusal};
-use super::slots::{Slot, Work, blob_error};
+use super::slots::{Slot, Uploads, Work, blob_error};
 use crate::node::Node;
 use crate::pour::{PourError, Source, pour};
 
@@ -26,14 +26,21 @@ const SILENCE: Duration = Duration::from_secs(60);
 const TOUCH_EVERY: Duration = Duration::from_secs(300);
 
 /// A request body that may fall silent only for so long.
-struct Sender(BodyDataStream);
+struct Sender<'a> {
+    body: BodyDataStream,
+    uploads: &'a Uploads,
+}
 
 #[async_trait]
-impl Source for Sender {
+impl Source for Sender<'_> {
     type Error = String;
 
     async fn next(&mut self) -> Result<Option<Bytes>, String> {
-        match timeout(SILENCE, self.0.next()).await {
+        let piece = tokio::select! {
+            piece = timeout(SILENCE, self.body.next()) => piece,
+            () = self.uploads.closed() => return Err("a restart".to_owned()),
+        };
+        match piece {
             Err(_) => Err(format!("nothing came for {} s", SILENCE.as_secs())),
             Ok(None) => Ok(None),
             Ok(Some(piece)) => piece.map(Some).map_err(|error| error.to_string()),
@@ -47,10 +54,13 @@ pub(crate) async fn progress(
     slot: &Slot,
     facts: &Facts,
 ) -> Result<IngestProgress, ApiError> {
+    node.uploads.check_open()?;
     let Some(mut work) = slot.try_work() else {
         // A part is just coming in, or the upload is being finished.
         return Ok(IngestProgress { offset: slot.offset(), size: facts.size, published: false });
     };
+    // Once more, with the work in hand: whoever closes waits until nobody has any.
+    node.uploads.check_open()?;
     work.load(node, facts).await?;
     if let Some(progress) = settled(&work, facts)? {
         return Ok(progress);
@@ -71,6 +81,7 @@ pub(crate) async fn receive(
     offset: u64,
     body: Body,
 ) -> Result<IngestProgress, ApiError> {
+    node.uploads.check_open()?;
     work.load(&node, &facts).await?;
     if let Some(progress) = settled(&work, &facts)? {
         return Ok(progress);
@@ -89,7 +100,7 @@ pub(crate) async fn receive(
         work.staged = Some(staged);
         return Err(ApiError::new(ErrorCode::Conflict, message));
     }
-    let mut sender = Sender(body.into_data_stream());
+    let mut sender = Sender { body: body.into_data_stream(), uploads: &node.uploads };
     let told = |at| slot.note_offset(at);
     let (staged, poured) = pour(&node.repository, staged, offset, &mut sender, &told).await;
     let (staged, kept) = keep(&node, staged).await;
@@ -105,10 +116,13 @@ pub(crate) async fn receive(
     match poured {
         Ok(()) => Ok(IngestProgress { offset, size: facts.size, published: false }),
         Err(PourError::Blob(error)) => Err(blob_error("writing a part of an upload", error)),
-        Err(PourError::Source(reason)) => Err(ApiError::new(
-            ErrorCode::BadRequest,
-            format!("the part broke off ({reason}): {offset} bytes are here, send the rest"),
-        )),
+        Err(PourError::Source(reason)) => {
+            node.uploads.check_open()?;
+            Err(ApiError::new(
+                ErrorCode::BadRequest,
+                format!("the part broke off ({reason}): {offset} bytes are here, send the rest"),
+            ))
+        }
     }
 }
 

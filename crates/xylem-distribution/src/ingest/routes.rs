@@ -86,6 +86,7 @@ async fn complete(
     // As above: once begun it is brought to its end. A second caller waits for the first.
     let finishing = async move {
         let work = node.uploads.slot(facts.upload).work().await;
+        node.uploads.check_open()?;
         finish(node, work, facts).await
     };
     Ok(Json(tokio::spawn(finishing).await.map_err(lost)??))

@@ -9,13 +9,19 @@ use xylem_api::error::ErrorCode;
 use xylem_blobs::{BlobError, DigestSet, StageKey, StagedFile};
 use xylem_http::ApiError;
 use xylem_model::{ContentId, Timestamp, UploadId};
+use xylem_runtime::Shutdown;
 
 use super::record::{Facts, Record, Stage};
 use crate::node::Node;
 
+/// How long a restart takes, as senders are told, in seconds.
+const RESTART_SECONDS: u32 = 1;
+
 /// Uploads under way. One request at a time works on each.
 #[derive(Debug, Default)]
 pub(crate) struct Uploads {
+    /// Begun once another program takes over: from then on only that one takes parts.
+    closing: Shutdown,
     slots: Mutex<HashMap<UploadId, Arc<Slot>>>,
     finishing: Mutex<HashMap<UploadId, ContentId>>,
 }
@@ -60,6 +66,34 @@ impl Slot {
 }
 
 impl Uploads {
+    /// Takes no more, and breaks off what is coming in.
+    pub(crate) fn close(&self) {
+        self.closing.begin();
+    }
+
+    /// Whether uploads are taken.
+    ///
+    /// # Errors
+    /// What the sender hears where they are not.
+    pub(crate) fn check_open(&self) -> Result<(), ApiError> {
+        if !self.closing.has_begun() {
+            return Ok(());
+        }
+        let message = "this server is being restarted: ask again, what has arrived is kept";
+        Err(ApiError::unavailable(message, RESTART_SECONDS))
+    }
+
+    /// Returns once no more are taken.
+    pub(crate) async fn closed(&self) {
+        self.closing.begun().await;
+    }
+
+    /// Whether nobody works on any.
+    pub(crate) fn are_idle(&self) -> bool {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.values().all(|slot| slot.try_work().is_some())
+    }
+
     /// The place of an upload.
     pub(crate) fn slot(&self, upload: UploadId) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,9 +15,9 @@ use xylem_artifact::RefusalCode;
 use xylem_artifact::inspect::Refusal;
 use xylem_blobs::VerifyOnRead;
 use xylem_client::enroll::Anchor;
-use xylem_client::{BaseUrl, ClientError, ContentClient, Transport, empty_body};
+use xylem_client::{BaseUrl, BodyReader, ClientError, ContentClient, Transport, empty_body};
 use xylem_distribution::{
-    Candidate, DistributionServer, EnrollOptions, Inspector, Options, enroll,
+    Candidate, DistributionServer, EnrollOptions, Inspector, OpenError, Options, enroll,
 };
 use xylem_model::{ComputerId, ContentId, DistributionServerId, Party, Sha256, Timestamp};
 use xylem_pki::{Identity, client_config};
@@ -139,16 +139,44 @@ impl Fleet {
         &self.servers[index]
     }
 
-    pub(crate) async fn open(&self, index: usize) -> DistributionServer {
-        let options =
-            Options { verify_on_read: VerifyOnRead::Always, inspector: Arc::new(PickyInspector) };
+    pub(crate) async fn try_open(
+        &self,
+        index: usize,
+        take_over: bool,
+    ) -> Result<DistributionServer, OpenError> {
+        let options = Options {
+            verify_on_read: VerifyOnRead::Always,
+            inspector: Arc::new(PickyInspector),
+            take_over,
+        };
         let data = &self.servers[index].data;
-        DistributionServer::open(self.environment.clone(), data, options).await.unwrap()
+        let mut environment = self.environment.clone();
+        if take_over {
+            // A process of its own would have its own way to the disk.
+            environment.disk = Disk::real();
+        }
+        DistributionServer::open(environment, data, options).await
+    }
+
+    pub(crate) async fn open(&self, index: usize) -> DistributionServer {
+        self.try_open(index, false).await.unwrap()
     }
 
     pub(crate) async fn start(&mut self, index: usize) {
-        let shutdown = Shutdown::new();
         let server = self.open(index).await;
+        self.run(index, server);
+    }
+
+    /// Has a new program take over from the one that runs, which goes on to its end.
+    pub(crate) async fn take_over(&mut self, index: usize) -> JoinHandle<()> {
+        let server = self.try_open(index, true).await.unwrap();
+        let before = self.servers[index].running.take();
+        self.run(index, server);
+        before.expect("a server that runs").1
+    }
+
+    fn run(&mut self, index: usize, server: DistributionServer) {
+        let shutdown = Shutdown::new();
         let running = tokio::spawn(server.run(shutdown.clone()));
         self.servers[index].running = Some((shutdown, running));
     }
@@ -268,10 +296,20 @@ impl Asker {
         self
     }
 
-    pub(crate) async fn ask(&self, server: &BaseUrl, method: Method, path: &str) -> Answer {
+    /// Asks for an answer whose body is taken later.
+    pub(crate) async fn begin(
+        &self,
+        server: &BaseUrl,
+        method: Method,
+        path: &str,
+    ) -> Result<http::Response<BodyReader>, ClientError> {
         let mut request = Request::builder().method(method).uri(path).body(empty_body()).unwrap();
         *request.headers_mut() = self.headers.clone();
-        match self.transport.send(server, request).await {
+        self.transport.send(server, request).await
+    }
+
+    pub(crate) async fn ask(&self, server: &BaseUrl, method: Method, path: &str) -> Answer {
+        match self.begin(server, method, path).await {
             Ok(answer) => {
                 let (parts, body) = answer.into_parts();
                 Answer {

@@ -22,6 +22,7 @@ mod content_link;
 mod control;
 mod documents;
 mod grants;
+mod handover;
 mod ingest;
 mod replication;
 mod serving;

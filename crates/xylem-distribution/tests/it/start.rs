@@ -14,7 +14,11 @@ use xylem_telemetry::chain;
 use crate::fleet::{Fleet, free_address, noise};
 
 fn options() -> Options {
-    Options { verify_on_read: VerifyOnRead::Always, inspector: Arc::new(NoInspector) }
+    Options {
+        verify_on_read: VerifyOnRead::Always,
+        inspector: Arc::new(NoInspector),
+        take_over: false,
+    }
 }
 
 fn told(error: &(dyn Error + 'static)) -> String {

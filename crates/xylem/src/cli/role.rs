@@ -104,6 +104,10 @@ pub enum DistributionCommand {
         /// machines
         #[arg(long)]
         scrub_only: bool,
+        /// Take the port over from the program that runs on this folder: a restart that fails no
+        /// download. That program ends once its last answer has been sent
+        #[arg(long)]
+        take_over: bool,
     },
     /// Say what it holds
     Status {
