@@ -100,7 +100,7 @@ impl Answer {
     /// The next frame, once it may leave; none at the end.
     async fn next(mut self) -> Option<(io::Result<Bytes>, Self)> {
         while !self.left.is_empty() {
-            let most = self.flow.piece_bytes(FRAME_BYTES, GROUP_BYTES);
+            let most = self.flow.piece_bytes(self.node.frames.bytes_now(), GROUP_BYTES);
             let want = self.left.len().min(most);
             let there = self.reader.available().saturating_sub(self.left.start);
             if there > 0 {
