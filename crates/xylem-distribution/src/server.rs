@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -12,7 +12,7 @@ use rustls::ServerConfig;
 use tokio::task::JoinSet;
 use xylem_blobs::{BlobError, Repository, RepositoryOptions, VerifyOnRead};
 use xylem_client::{ContentClient, ControlClient, Transport};
-use xylem_http::{HttpServer, Limits, ListenError};
+use xylem_http::{AccessLog, HttpServer, Limits, ListenError};
 use xylem_model::{DistributionServerId, Party};
 use xylem_pki::{
     ClientAuth, Identity, StoreError, TlsSetupError, TrustAnchors, client_config, server_config,
@@ -37,6 +37,8 @@ pub struct Options {
     /// Whether to have the program that runs on the data folder hand over its port, instead of
     /// being refused.
     pub take_over: bool,
+    /// The file of the access log; none is written where there is none.
+    pub access_log: Option<PathBuf>,
 }
 
 /// Why a distribution server does not start.
@@ -66,6 +68,15 @@ pub enum OpenError {
     /// The port cannot be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The access log cannot be written.
+    #[error("the access log {} cannot be opened", path.display())]
+    AccessLog {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// The system does not say which port it chose.
     #[error("the port is open, but the system does not say which it is")]
     Port(#[source] std::io::Error),
@@ -144,6 +155,10 @@ impl DistributionServer {
             }
         };
         let http = http.with_threads(available_parallelism().map_or(1, NonZero::get));
+        let http = match options.access_log {
+            Some(path) => http.with_access_log(open_log(path, &environment)?),
+            None => http,
+        };
         let address = http.local_address().map_err(OpenError::Port)?;
         let counter = http.os_socket().is_some().then(|| Counter::open(folder.handover()));
         let counter = counter.and_then(|opened| {
@@ -208,6 +223,11 @@ pub(crate) fn load_identity(
     let settings = read_json(fs, &folder.settings())?.ok_or_else(not_enrolled)?;
     let (identity, anchors) = folder.identity().load(fs)?;
     Ok((settings, identity, anchors))
+}
+
+fn open_log(path: PathBuf, environment: &Environment) -> Result<AccessLog, OpenError> {
+    AccessLog::open(&path, Arc::clone(&environment.clock))
+        .map_err(|source| OpenError::AccessLog { path, source })
 }
 
 fn server_tls(environment: &Environment, opened: &Opened) -> Result<Arc<ServerConfig>, OpenError> {

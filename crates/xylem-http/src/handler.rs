@@ -16,6 +16,10 @@ pub trait Handler: Clone + Send + Sync + 'static {
     fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
 }
 
+/// Put into an answer's extensions: who asked, where the handler knows better than the certificate.
+#[derive(Debug, Clone)]
+pub struct Principal(pub String);
+
 /// An API: routes whose request bodies are small.
 #[derive(Debug, Clone)]
 pub struct Api(Router);

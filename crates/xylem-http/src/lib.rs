@@ -4,6 +4,7 @@
 //!   peer must not hold up the port; headers and bodies have time limits; connections are counted,
 //!   in all and by address; shutting down lets answers in flight finish.
 //! * [`Handler`], [`Api`]: what answers.
+//! * [`AccessLog`]: a line for each answer.
 //! * [`Peer`]: who is on the other side, put into every request.
 //! * [`ApiError`]: handlers return it; [`ApiError::into_response`] is the one place where errors
 //!   become answers.
@@ -12,9 +13,13 @@
 //!
 //! Not here: what is served, and to whom. Programs decide that.
 
+mod access_log;
+mod connection;
+mod date;
 mod error;
 mod handler;
 mod limits;
+mod observed;
 mod pace;
 mod peer;
 mod range;
@@ -24,8 +29,10 @@ mod turns;
 mod turnstile;
 mod workers;
 
+pub use access_log::AccessLog;
+pub use date::http_date;
 pub use error::{ApiError, ApiJson, MAX_JSON_BODY_BYTES};
-pub use handler::{Api, Handler};
+pub use handler::{Api, Handler, Principal};
 pub use limits::{DEFAULT_CONNECTIONS, DEFAULT_CONNECTIONS_PER_ADDRESS, Limits};
 pub use peer::Peer;
 pub use range::{ByteRange, RangeError, parse_range};

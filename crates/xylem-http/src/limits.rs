@@ -28,7 +28,7 @@ pub struct Limits {
     pub requests: u32,
     /// How long a handler may have to wait for each 30 KiB of a request's body.
     pub body: Duration,
-    /// How long the other side may take nothing of what is sent to it.
+    /// How long to wait for the other side to take each 30 KiB of what is sent to it.
     pub stall: Duration,
     /// Bytes of answers that are encrypted and wait for the network, of all connections together.
     pub output_bytes: usize,
@@ -37,7 +37,8 @@ pub struct Limits {
 }
 
 /// Least and most that one connection may have waiting for the network, in bytes. With the most,
-/// two frames of a distribution server go out with few calls.
+/// two frames of a distribution server go out with few calls; with less, what many connections
+/// have waiting stays in the cache until it is sent.
 const OUTPUT_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=512 << 10;
 
 impl Limits {
@@ -54,12 +55,12 @@ impl Default for Limits {
             connections: DEFAULT_CONNECTIONS,
             connections_per_address: DEFAULT_CONNECTIONS_PER_ADDRESS,
             handshake: Duration::from_secs(10),
-            header: Duration::from_secs(10),
+            header: Duration::from_secs(8),
             header_bytes: 64 << 10,
             requests: 10_000,
             body: Duration::from_secs(30),
             stall: Duration::from_secs(60),
-            output_bytes: 64 << 20,
+            output_bytes: 8 << 20,
             drain: Duration::from_secs(30),
         }
     }

@@ -10,9 +10,58 @@ use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Bytes of a request's body that must arrive within [`Limits::body`](crate::Limits::body). With
-/// its 30 seconds: 1 KiB a second.
-pub(crate) const BODY_STEP_BYTES: u64 = 30 << 10;
+/// Bytes that must move within a limit. With the 30 seconds of [`Limits::body`](crate::Limits::body)
+/// 1 KiB a second, with the 60 of [`Limits::stall`](crate::Limits::stall) half of that.
+pub(crate) const STEP_BYTES: u64 = 30 << 10;
+
+/// Counts what moves, and the time that somebody waits for it. Other time does not count.
+struct Pace {
+    /// For each [`STEP_BYTES`].
+    limit: Duration,
+    /// Bytes of the present step.
+    moved: u64,
+    /// How long the present step was waited for, but for the wait that is going on.
+    waited: Duration,
+    /// Since when it is waited.
+    since: Option<Instant>,
+    /// Made with the first wait: most bodies and answers never wait.
+    end: Option<Pin<Box<Sleep>>>,
+}
+
+impl Pace {
+    const fn new(limit: Duration) -> Self {
+        Self { limit, moved: 0, waited: Duration::ZERO, since: None, end: None }
+    }
+
+    /// Bytes have moved, or at least there is nothing to wait for now.
+    fn note(&mut self, bytes: usize) {
+        if let Some(since) = self.since.take() {
+            self.waited += since.elapsed();
+        }
+        self.moved += bytes as u64;
+        if self.moved >= STEP_BYTES {
+            self.moved = 0;
+            self.waited = Duration::ZERO;
+        }
+    }
+
+    /// Nothing moves for now. Ready once that has gone on for too long.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.since.is_none() {
+            let now = Instant::now();
+            self.since = Some(now);
+            let late = now + self.limit.saturating_sub(self.waited);
+            match &mut self.end {
+                Some(end) => end.as_mut().reset(late),
+                None => self.end = Some(Box::pin(sleep_until(late))),
+            }
+        }
+        match &mut self.end {
+            Some(end) => end.as_mut().poll(context),
+            None => Poll::Pending,
+        }
+    }
+}
 
 /// A request's body that fails when it arrives too slowly.
 ///
@@ -20,34 +69,12 @@ pub(crate) const BODY_STEP_BYTES: u64 = 30 << 10;
 /// what it has read.
 pub(crate) struct PacedBody {
     body: Body,
-    /// For each [`BODY_STEP_BYTES`].
-    limit: Duration,
-    /// Bytes of the present step.
-    arrived: u64,
-    /// How long the present step was waited for, but for the wait that is going on.
-    waited: Duration,
-    wait: Option<Wait>,
-}
-
-struct Wait {
-    since: Instant,
-    end: Pin<Box<Sleep>>,
+    pace: Pace,
 }
 
 impl PacedBody {
     pub(crate) fn new(body: Body, limit: Duration) -> Self {
-        Self { body, limit, arrived: 0, waited: Duration::ZERO, wait: None }
-    }
-
-    fn note(&mut self, bytes: usize) {
-        if let Some(wait) = self.wait.take() {
-            self.waited += wait.since.elapsed();
-        }
-        self.arrived += bytes as u64;
-        if self.arrived >= BODY_STEP_BYTES {
-            self.arrived = 0;
-            self.waited = Duration::ZERO;
-        }
+        Self { body, pace: Pace::new(limit) }
     }
 }
 
@@ -64,15 +91,10 @@ impl HttpBody for PacedBody {
                 Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
                 Some(Err(_)) | None => 0,
             };
-            self.note(bytes);
+            self.pace.note(bytes);
             return Poll::Ready(frame);
         }
-        let left = self.limit.saturating_sub(self.waited);
-        let wait = self.wait.get_or_insert_with(|| {
-            let since = Instant::now();
-            Wait { since, end: Box::pin(sleep_until(since + left)) }
-        });
-        ready!(wait.end.as_mut().poll(context));
+        ready!(self.pace.poll_late(context));
         let error = io::Error::new(io::ErrorKind::TimedOut, "the request body arrives too slowly");
         Poll::Ready(Some(Err(axum::Error::new(error))))
     }
@@ -86,37 +108,46 @@ impl HttpBody for PacedBody {
     }
 }
 
-/// A connection that fails when the other side takes nothing of what is sent for too long. A
-/// machine that lost its power, or a reader that stopped reading, would hold its place for ever.
+/// A connection that fails when the other side takes what is sent too slowly. A machine that lost
+/// its power, or a reader that takes a byte now and then, would hold its place for ever.
 pub(crate) struct PacedStream<S> {
     stream: S,
-    limit: Duration,
-    end: Pin<Box<Sleep>>,
-    is_waiting: bool,
+    pace: Pace,
 }
 
 impl<S> PacedStream<S> {
     pub(crate) fn new(stream: S, limit: Duration) -> Self {
-        let end = Box::pin(sleep_until(Instant::now() + limit));
-        Self { stream, limit, end, is_waiting: false }
+        Self { stream, pace: Pace::new(limit) }
     }
 
-    fn pace<T>(
+    fn written(
         &mut self,
         context: &mut Context<'_>,
-        polled: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if polled.is_ready() {
-            self.is_waiting = false;
+        polled: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = &polled {
+            self.pace.note(written.as_ref().map_or(0, |bytes| *bytes));
             return polled;
         }
-        if !self.is_waiting {
-            self.is_waiting = true;
-            self.end.as_mut().reset(Instant::now() + self.limit);
+        self.late(context).map(Err)
+    }
+
+    fn flushed(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<io::Result<()>>,
+    ) -> Poll<io::Result<()>> {
+        if polled.is_ready() {
+            self.pace.note(0);
+            return polled;
         }
-        ready!(self.end.as_mut().poll(context));
-        let error = "the other side takes nothing of what is sent";
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, error)))
+        self.late(context).map(Err)
+    }
+
+    fn late(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        ready!(self.pace.poll_late(context));
+        let error = "the other side takes what is sent too slowly";
+        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, error))
     }
 }
 
@@ -137,7 +168,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.pace(context, polled)
+        self.written(context, polled)
     }
 
     fn poll_write_vectored(
@@ -146,7 +177,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.pace(context, polled)
+        self.written(context, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -155,11 +186,69 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_flush(context);
-        self.pace(context, polled)
+        self.flushed(context, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.pace(context, polled)
+        self.flushed(context, polled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    /// Takes so many bytes every 100 ms.
+    struct Drip {
+        bytes: usize,
+        next: Pin<Box<Sleep>>,
+    }
+
+    impl Drip {
+        fn new(bytes: usize) -> Self {
+            Self { bytes, next: Box::pin(sleep_until(Instant::now())) }
+        }
+    }
+
+    impl AsyncWrite for Drip {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            ready!(self.next.as_mut().poll(context));
+            self.next.as_mut().reset(Instant::now() + Duration::from_millis(100));
+            Poll::Ready(Ok(bytes.len().min(self.bytes)))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    async fn send(drip: usize) -> io::Result<()> {
+        let mut stream = PacedStream::new(Drip::new(drip), Duration::from_secs(60));
+        for _ in 0..100 {
+            stream.write_all(&[0; 1024]).await?;
+            stream.flush().await?;
+        }
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_a_byte_now_and_then_is_cut() {
+        let begin = Instant::now();
+        let error = send(1).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!((60..61).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+        // Half a kibibyte a second is enough.
+        send(60).await.unwrap();
     }
 }

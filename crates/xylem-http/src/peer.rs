@@ -1,6 +1,7 @@
 //! Who is on the other side of a connection.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -16,7 +17,7 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The certificate it proved to hold, when it showed one. A name, not a right: whether it
     /// still counts is looked up for each request.
-    pub certificate: Option<PeerCertificate>,
+    pub certificate: Option<Arc<PeerCertificate>>,
 }
 
 impl Peer {

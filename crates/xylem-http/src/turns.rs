@@ -1,30 +1,89 @@
 //! Counts the requests of one connection.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
 
 /// The requests of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Turns {
+    /// As many as there may be.
+    most: u32,
     begun: AtomicU32,
+    ended: AtomicU32,
+    /// Requests, pieces of answers: whatever shows that the connection is used.
+    steps: AtomicU64,
     first: Notify,
+    last: Notify,
 }
 
 impl Turns {
-    /// A request begins. Gives its number, from 1.
-    pub(crate) fn begin(&self) -> u32 {
-        let before = self.begun.fetch_add(1, Ordering::Relaxed);
-        if before == 0 {
+    pub(crate) fn new(most: u32) -> Self {
+        Self {
+            most,
+            begun: AtomicU32::new(0),
+            ended: AtomicU32::new(0),
+            steps: AtomicU64::new(0),
+            first: Notify::new(),
+            last: Notify::new(),
+        }
+    }
+
+    /// A request begins. Says whether it is the last that is answered on this connection.
+    pub(crate) fn begin(&self) -> bool {
+        let begun = self.begun.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        if begun == 1 {
             self.first.notify_one();
         }
-        before.saturating_add(1)
+        if begun == self.most {
+            self.last.notify_one();
+        }
+        self.step();
+        begun >= self.most
+    }
+
+    /// Something of an answer leaves.
+    pub(crate) fn step(&self) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An answer has ended.
+    pub(crate) fn end(&self) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        self.step();
     }
 
     /// Returns once there was a request. Only one waits.
     pub(crate) async fn first(&self) {
         while self.begun.load(Ordering::Relaxed) == 0 {
             self.first.notified().await;
+        }
+    }
+
+    /// Returns once there were as many requests as there may be. Only one waits.
+    pub(crate) async fn last(&self) {
+        while self.begun.load(Ordering::Relaxed) < self.most {
+            self.last.notified().await;
+        }
+    }
+
+    /// Returns once nothing has happened for `idle` while no request was under way, or for `stuck`
+    /// while one was.
+    pub(crate) async fn unused(&self, idle: Duration, stuck: Duration) {
+        let (mut seen, mut since) = (self.steps.load(Ordering::Relaxed), Instant::now());
+        loop {
+            sleep(idle / 10).await;
+            let now = self.steps.load(Ordering::Relaxed);
+            if now != seen {
+                (seen, since) = (now, Instant::now());
+            }
+            let under_way =
+                self.begun.load(Ordering::Relaxed) != self.ended.load(Ordering::Relaxed);
+            if since.elapsed() >= if under_way { stuck } else { idle } {
+                return;
+            }
         }
     }
 }
@@ -36,16 +95,34 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_first_request_is_heard_whenever_it_comes() {
-        let turns = Arc::new(Turns::default());
+    async fn the_first_and_the_last_request_are_heard_whenever_they_come() {
+        let turns = Arc::new(Turns::new(2));
         let waiting = tokio::spawn({
             let turns = Arc::clone(&turns);
-            async move { turns.first().await }
+            async move { tokio::join!(turns.first(), turns.last()) }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        assert_eq!((turns.begin(), turns.begin()), (1, 2));
-        waiting.await.unwrap();
+        assert!(!turns.begin());
         turns.first().await;
+        assert!(!waiting.is_finished());
+        assert!(turns.begin());
+        waiting.await.unwrap();
+        turns.last().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_unused_soon_when_idle_and_later_when_stuck() {
+        let turns = Turns::new(10);
+        let (idle, stuck) = (Duration::from_secs(10), Duration::from_secs(120));
+        let begin = Instant::now();
+        turns.unused(idle, stuck).await;
+        assert_eq!(begin.elapsed().as_secs(), 10);
+        turns.begin();
+        turns.unused(idle, stuck).await;
+        assert_eq!(begin.elapsed().as_secs(), 130);
+        turns.end();
+        turns.unused(idle, stuck).await;
+        assert_eq!(begin.elapsed().as_secs(), 140);
     }
 }

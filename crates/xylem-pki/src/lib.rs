@@ -42,4 +42,6 @@ pub use key::{KeyError, KeyPair, SignatureError, certificate_request, verify_sig
 pub use peer::{PeerCertificate, PeerError};
 pub use probe::unverified_probe_config;
 pub use store::{IdentityStore, MAX_IDENTITY_FILE_BYTES, StoreError};
-pub use tls::{ALPN_HTTP_1_1, ClientAuth, TlsSetupError, client_config, server_config};
+pub use tls::{
+    ALPN_HTTP_1_1, ALPN_HTTP_2, ClientAuth, TlsSetupError, client_config, server_config,
+};

@@ -1,6 +1,7 @@
 //! TLS settings for servers and clients.
 //!
-//! - TLS 1.2 and 1.3, with aws-lc-rs; HTTP/1.1 as the only protocol above.
+//! - TLS 1.2 and 1.3, with aws-lc-rs. Servers speak HTTP/2 and HTTP/1.1 above it; our own clients
+//!   HTTP/1.1 only, which costs less for large answers.
 //! - The certificate presented is the [`Identity`]'s of the moment; the time is the [`Clock`]'s.
 //! - **No session is resumed**, by ticket or by session number. A resumed session takes over the
 //!   verdict of an earlier handshake, and so would outlive the expiry of a certificate and a
@@ -26,6 +27,9 @@ use crate::{Identity, TrustAnchors};
 
 /// The name of HTTP/1.1 in application protocol negotiation (RFC 7301).
 pub const ALPN_HTTP_1_1: &[u8] = b"http/1.1";
+
+/// The name of HTTP/2.
+pub const ALPN_HTTP_2: &[u8] = b"h2";
 
 pub(crate) const VERSIONS: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 
@@ -71,7 +75,7 @@ pub fn server_config(
         .with_protocol_versions(VERSIONS)?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(identity.clone()));
-    config.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
+    config.alpn_protocols = vec![ALPN_HTTP_2.to_vec(), ALPN_HTTP_1_1.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))

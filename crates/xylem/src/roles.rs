@@ -68,7 +68,7 @@ pub(crate) async fn up(options: UpOptions, output: &Output) -> Result<(), Failur
         };
         xylem_distribution::enroll(&environment, enroll).await?;
     }
-    let options_ = distribution_options(false, false)?;
+    let options_ = distribution_options(false)?;
     let distribution = DistributionServer::open(environment, &root, options_).await?;
     let folder = options.data.display();
     output.say(&format!(
@@ -183,9 +183,9 @@ pub(crate) async fn distribution(
                 data.display()
             ))
         }
-        DistributionCommand::Run { data, scrub_only, take_over } => {
+        DistributionCommand::Run { data, scrub_only, take_over, access_log } => {
             start_role();
-            let options = distribution_options(scrub_only, take_over)?;
+            let options = Options { take_over, access_log, ..distribution_options(scrub_only)? };
             let server = DistributionServer::open(environment, &data, options).await?;
             tracing::info!(address = %server.local_address(), "distribution server is ready");
             server.run(shutdown_on_signal()?).await;
@@ -237,12 +237,13 @@ fn read_config(path: &Path) -> Result<ServerConfig, Failure> {
 }
 
 /// Uploads are looked into by this very program, in a child process with limits.
-fn distribution_options(scrub_only: bool, take_over: bool) -> Result<Options, Failure> {
+fn distribution_options(scrub_only: bool) -> Result<Options, Failure> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     Ok(Options {
         verify_on_read: if scrub_only { VerifyOnRead::ScrubOnly } else { VerifyOnRead::Always },
         inspector: Arc::new(ChildInspector { program, args: Arc::from([INSPECT.to_owned()]) }),
-        take_over,
+        take_over: false,
+        access_log: None,
     })
 }
 

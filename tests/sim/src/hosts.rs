@@ -116,6 +116,11 @@ async fn start(
         trust: world.trust.clone(),
     };
     write_membership(environment.disk.fs(), Path::new(DATA), &settings, &membership)?;
-    let options = Options { verify_on_read, inspector: Arc::new(NoInspector), take_over: false };
+    let options = Options {
+        verify_on_read,
+        inspector: Arc::new(NoInspector),
+        take_over: false,
+        access_log: None,
+    };
     Ok(DistributionServer::open(environment.clone(), Path::new(DATA), options).await?)
 }

@@ -148,6 +148,7 @@ impl Fleet {
             verify_on_read: VerifyOnRead::Always,
             inspector: Arc::new(PickyInspector),
             take_over,
+            access_log: None,
         };
         let data = &self.servers[index].data;
         let mut environment = self.environment.clone();

@@ -23,6 +23,7 @@ mod control;
 mod documents;
 mod grants;
 mod handover;
+mod hostile;
 mod ingest;
 mod replication;
 mod serving;

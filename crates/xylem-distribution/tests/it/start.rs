@@ -18,6 +18,7 @@ fn options() -> Options {
         verify_on_read: VerifyOnRead::Always,
         inspector: Arc::new(NoInspector),
         take_over: false,
+        access_log: None,
     }
 }
 

@@ -11,17 +11,17 @@ use crate::support::{SHORT, Served, World};
 
 /// A handler that says when it was reached, and answers when it is let.
 #[derive(Clone)]
-struct Gate {
-    reached: Arc<Semaphore>,
-    open: Arc<Semaphore>,
+pub(crate) struct Gate {
+    pub(crate) reached: Arc<Semaphore>,
+    pub(crate) open: Arc<Semaphore>,
 }
 
 impl Gate {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { reached: Arc::new(Semaphore::new(0)), open: Arc::new(Semaphore::new(0)) }
     }
 
-    fn router(&self) -> Router {
+    pub(crate) fn router(&self) -> Router {
         let gate = self.clone();
         let slow = move || {
             let gate = gate.clone();

@@ -55,6 +55,19 @@ async fn a_connection_that_fails_its_handshake_gives_its_place_back() {
 }
 
 #[tokio::test]
+async fn after_so_many_requests_a_connection_is_closed() {
+    let world = World::new();
+    let served = world.serve(Limits { requests: 3, ..Limits::default() }, hello()).await;
+    let mut client = served.connect().await;
+    for _ in 0..2 {
+        assert!(!client.get("/").await.headers.contains_key("connection"));
+    }
+    let last = client.get("/").await;
+    assert_eq!((last.body.as_str(), last.headers["connection"].as_str()), ("hello", "close"));
+    assert_eq!(client.rest().await, "");
+}
+
+#[tokio::test]
 async fn an_oversized_head_is_refused_and_its_connection_closed() {
     let world = World::new();
     let limits = Limits { header_bytes: 16 << 10, ..Limits::default() };

@@ -8,8 +8,10 @@
     reason = "in a test a panic is the way to fail"
 )]
 
+mod access_log;
 mod drain;
 mod errors;
+mod http2;
 mod limits;
 mod listen;
 mod parsing;

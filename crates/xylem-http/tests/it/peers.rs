@@ -4,7 +4,7 @@ use axum::Router;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use xylem_http::{Limits, Peer};
-use xylem_pki::{ClientAuth, PeerCertificate, explain_tls_error};
+use xylem_pki::{ClientAuth, explain_tls_error};
 
 use crate::support::{Served, World, computer};
 
@@ -12,7 +12,7 @@ use crate::support::{Served, World, computer};
 fn who() -> Router {
     let shown = |peer: Peer| async move {
         let party = peer.party().map(|party| party.to_string()).unwrap_or_default();
-        let serial = peer.certificate.map(|PeerCertificate { serial_hex, .. }| serial_hex);
+        let serial = peer.certificate.map(|certificate| certificate.serial_hex.clone());
         format!("{} {party} {}", peer.address.ip(), serial.unwrap_or_default())
     };
     Router::new().route("/", get(shown))

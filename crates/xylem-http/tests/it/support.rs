@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use uuid::Uuid;
 use xylem_ca::{Authority, LeafRequest};
-use xylem_http::{Api, HttpServer, Limits};
+use xylem_http::{AccessLog, Api, HttpServer, Limits};
 use xylem_model::{ComputerId, DistributionServerId, Party};
 use xylem_pki::{
     ClientAuth, Credentials, Identity, KeyPair, LeafNames, TrustAnchors, certificate_request,
@@ -95,8 +95,26 @@ impl World {
         limits: Limits,
         router: Router,
     ) -> Served {
+        let server = self.listen(auth, limits).await;
+        self.start(server, router)
+    }
+
+    pub(crate) async fn serve_logged(
+        &self,
+        limits: Limits,
+        router: Router,
+        log: AccessLog,
+    ) -> Served {
+        let server = self.listen(ClientAuth::Optional, limits).await;
+        self.start(server.with_access_log(log), router)
+    }
+
+    async fn listen(&self, auth: ClientAuth, limits: Limits) -> HttpServer {
         let tls = self.server_config(auth);
-        let server = HttpServer::listen(&self.environment, ANY_PORT, tls, limits).await.unwrap();
+        HttpServer::listen(&self.environment, ANY_PORT, tls, limits).await.unwrap()
+    }
+
+    fn start(&self, server: HttpServer, router: Router) -> Served {
         let address = server.local_address().unwrap();
         let shutdown = Shutdown::new();
         let task = tokio::spawn(server.serve(Api::new(router), shutdown.clone()));

@@ -78,7 +78,7 @@ impl Simulated {
             fingerprint: Fingerprint::of(b""),
         });
         let address = SocketAddr::from(([10, 0, 0, server], 1));
-        request.extensions_mut().insert(Peer { address, certificate });
+        request.extensions_mut().insert(Peer { address, certificate: certificate.map(Arc::new) });
         let answer = self.router.clone().oneshot(request).await.unwrap();
         let status = answer.status();
         let bytes = answer.into_body().collect().await.unwrap().to_bytes();

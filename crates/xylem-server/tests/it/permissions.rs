@@ -1,6 +1,7 @@
 //! Every route, with every wrong kind of credential.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
@@ -50,7 +51,8 @@ impl Credentials {
         }
         let mut request = request.body(Body::empty()).unwrap();
         let address = SocketAddr::from(([10, 0, 0, number], 1));
-        request.extensions_mut().insert(Peer { address, certificate: self.certificate.clone() });
+        let certificate = self.certificate.clone().map(Arc::new);
+        request.extensions_mut().insert(Peer { address, certificate });
         harness.router.clone().oneshot(request).await.unwrap().status()
     }
 }

@@ -108,6 +108,9 @@ pub enum DistributionCommand {
         /// download. That program ends once its last answer has been sent
         #[arg(long)]
         take_over: bool,
+        /// Write a line for each answer to this file, in the combined log format
+        #[arg(long, value_name = "FILE")]
+        access_log: Option<PathBuf>,
     },
     /// Say what it holds
     Status {

@@ -1,0 +1,277 @@
+//! One connection, from its handshake to its end.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
+use axum::response::IntoResponse as _;
+use http::{HeaderName, HeaderValue, Request, Response, Version, header};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use xylem_api::error::ErrorCode;
+use xylem_pki::{ALPN_HTTP_2, PeerCertificate};
+use xylem_runtime::{Accepted, Shutdown, Stream};
+
+use crate::access_log::{AccessLog, Entry};
+use crate::handler::{Handler, Principal};
+use crate::observed::{Line, Observed};
+use crate::pace::{PacedBody, PacedStream};
+use crate::request_id::RequestId;
+use crate::turns::Turns;
+use crate::turnstile::Place;
+use crate::{ApiError, Limits, Peer};
+
+/// Names the request in its answer.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How long to listen to a peer after its handshake failed, or its connection was given up.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The smallest read buffer that hyper accepts, in bytes.
+const LEAST_BUFFER_BYTES: usize = 8 << 10;
+
+/// Requests at once on one connection of HTTP/2.
+const STREAMS: u32 = 100;
+
+/// Bytes of a request's body that may be under way, on each stream and on the whole connection of
+/// HTTP/2.
+const WINDOW_BYTES: u32 = 1 << 20;
+
+/// Bytes of an answer that wait on each stream of HTTP/2.
+const SEND_BYTES: usize = 256 << 10;
+
+type Secured = TlsStream<PacedStream<Box<dyn Stream>>>;
+
+pub(crate) struct Connection<H> {
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: TlsAcceptor,
+    pub(crate) limits: Limits,
+    pub(crate) handler: H,
+    pub(crate) log: Option<AccessLog>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) place: Place,
+}
+
+impl<H: Handler> Connection<H> {
+    pub(crate) async fn run(self, accepted: Accepted) {
+        let stream = match accepted.open() {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(peer.addr = %self.address, %error, "a connection cannot be served");
+                return;
+            }
+        };
+        let Some(mut stream) = self.shake_hands(stream).await else { return };
+        let output = self.limits.output_bytes_of_each(self.place.of_all());
+        stream.get_mut().1.set_buffer_limit(Some(output));
+        let certificate = self.certificate(&stream);
+        let turns = Arc::new(Turns::new(self.limits.requests));
+        let exchange = Arc::new(Exchange {
+            peer: Peer { address: self.address, certificate: certificate.map(Arc::new) },
+            handler: self.handler,
+            log: self.log,
+            body: self.limits.body,
+            turns: Arc::clone(&turns),
+        });
+        let is_http_2 = stream.get_ref().1.alpn_protocol() == Some(ALPN_HTTP_2);
+        let ended = if is_http_2 {
+            serve_http_2(stream, exchange, &self.limits, &self.shutdown, &turns).await
+        } else {
+            serve_http_1(stream, exchange, &self.limits, &self.shutdown, &turns).await
+        };
+        if let Err(error) = ended {
+            tracing::debug!(peer.addr = %self.address, %error, "connection ended early");
+        }
+    }
+
+    async fn shake_hands(&self, stream: Box<dyn Stream>) -> Option<Secured> {
+        let stream = PacedStream::new(stream, self.limits.stall);
+        let handshake = self.tls.accept(stream).into_fallible();
+        match timeout(self.limits.handshake, handshake).await {
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err((error, stream))) => {
+                tracing::debug!(peer.addr = %self.address, %error, "TLS handshake failed");
+                linger(stream).await;
+                None
+            }
+            Err(_) => {
+                tracing::debug!(peer.addr = %self.address, "TLS handshake took too long");
+                None
+            }
+        }
+    }
+
+    fn certificate(&self, stream: &Secured) -> Option<PeerCertificate> {
+        let chain = stream.get_ref().1.peer_certificates()?;
+        match PeerCertificate::from_chain(chain) {
+            Ok(certificate) => Some(certificate),
+            Err(error) => {
+                tracing::debug!(peer.addr = %self.address, %error, "certificate names nobody");
+                None
+            }
+        }
+    }
+}
+
+async fn serve_http_1<H: Handler>(
+    stream: Secured,
+    exchange: Arc<Exchange<H>>,
+    limits: &Limits,
+    shutdown: &Shutdown,
+    turns: &Turns,
+) -> hyper::Result<()> {
+    let service = service_fn(move |request| Arc::clone(&exchange).answer(request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header)
+        .max_header_size(limits.header_bytes)
+        .max_buf_size(limits.header_bytes.max(LEAST_BUFFER_BYTES))
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = leave(shutdown, turns) => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+/// HTTP/2 has no time limits in hyper but for pings, so the use of the connection is watched.
+async fn serve_http_2<H: Handler>(
+    stream: Secured,
+    exchange: Arc<Exchange<H>>,
+    limits: &Limits,
+    shutdown: &Shutdown,
+    turns: &Turns,
+) -> hyper::Result<()> {
+    let header_bytes = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
+    let service = service_fn(move |request| Arc::clone(&exchange).answer(request));
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .max_send_buf_size(SEND_BYTES)
+        .max_header_list_size(header_bytes)
+        .keep_alive_interval(limits.stall / 2)
+        .keep_alive_timeout(limits.stall / 2)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = leave(shutdown, turns) => connection.as_mut().graceful_shutdown(),
+        () = turns.unused(limits.header, limits.stall * 2) => {
+            connection.as_mut().graceful_shutdown();
+            return timeout(LINGER, connection).await.unwrap_or(Ok(()));
+        }
+    }
+    tokio::select! {
+        ended = connection => ended,
+        () = turns.unused(limits.header, limits.stall * 2) => Ok(()),
+    }
+}
+
+/// Returns once a connection is to end after what it is doing. On one that was only just made a
+/// request is on its way: while another server takes over, it is answered.
+async fn leave(shutdown: &Shutdown, turns: &Turns) {
+    let server_leaves = async {
+        shutdown.begun().await;
+        tokio::select! {
+            () = turns.first() => {}
+            () = shutdown.hurried() => {}
+        }
+    };
+    tokio::select! {
+        () = server_leaves => {}
+        () = turns.last() => {}
+    }
+}
+
+/// Lets the peer read why its handshake failed. Closing while bytes of its first request lie
+/// unread would reset the connection, and take the alert that says so along.
+async fn linger(mut stream: PacedStream<Box<dyn Stream>>) {
+    let mut rest = [0; 1024];
+    let reading = async {
+        stream.shutdown().await?;
+        while stream.read(&mut rest).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // However it ends, the connection is closed next.
+    let _ = timeout(LINGER, reading).await;
+}
+
+/// Whether a request names one host, where its version must.
+fn has_one_host(request: &Request<Body>) -> bool {
+    request.version() != Version::HTTP_11
+        || request.headers().get_all(header::HOST).iter().count() == 1
+}
+
+/// What all requests of a connection share.
+struct Exchange<H> {
+    peer: Peer,
+    handler: H,
+    log: Option<AccessLog>,
+    /// See [`Limits::body`].
+    body: Duration,
+    turns: Arc<Turns>,
+}
+
+impl<H: Handler> Exchange<H> {
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Observed>, Infallible> {
+        let is_last = self.turns.begin();
+        let is_http_2 = request.version() == Version::HTTP_2;
+        let line = self.log.as_ref().map(|log| {
+            let asked = (request.method(), request.uri(), request.version());
+            (log, Entry::new(self.peer.address.ip(), log.now(), asked, request.headers()))
+        });
+        let mut request = request.map(|body| match body.is_end_stream() {
+            true => Body::empty(),
+            false => Body::new(PacedBody::new(Body::new(body), self.body)),
+        });
+        request.extensions_mut().insert(self.peer.clone());
+        let id = RequestId::next();
+        let mut response = if has_one_host(&request) {
+            id.scope(self.handler.answer(request)).await
+        } else {
+            let message = "a request has exactly one header Host (RFC 9112 section 3.2)";
+            let error = ApiError::new(ErrorCode::BadRequest, message);
+            let mut response = id.scope(async { error.into_response() }).await;
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+        };
+        let line = line.map(|(log, entry)| Line {
+            log: log.clone(),
+            entry,
+            who: self.who(&mut response),
+            status: response.status(),
+        });
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+            headers.insert(REQUEST_ID, value);
+        }
+        if is_last && !is_http_2 {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        // What is sent is what it says it is, whatever a browser makes of its bytes.
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        Ok(response.map(|body| Observed::new(body, line, Arc::clone(&self.turns))))
+    }
+
+    /// Who asked: by the handler's word, else by the certificate.
+    fn who(&self, response: &mut Response<Body>) -> Option<String> {
+        let named = response.extensions_mut().remove::<Principal>().map(|Principal(name)| name);
+        named.or_else(|| self.peer.party().map(|party| party.to_string()))
+    }
+}
