@@ -92,9 +92,12 @@ impl ManyReader {
         if size == NOT_HERE {
             return Ok(Some(content));
         }
-        let size = usize::try_from(size).ok().filter(|size| *size as u64 <= MAX_FRAME_BYTES);
-        let Some(size) = size else {
-            let reason = "it holds a file that is too large for such an answer";
+        let fits = usize::try_from(size).ok().filter(|size| *size as u64 <= MAX_FRAME_BYTES);
+        let Some(size) = fits else {
+            let reason = format!(
+                "it announces {size} bytes of {content}; files of at most {MAX_FRAME_BYTES} are sent \
+                 so"
+            );
             return Err(self.body.protocol(&reason));
         };
         // Each byte is then copied once, and a small file costs no more memory than its size.

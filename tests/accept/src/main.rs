@@ -10,6 +10,7 @@ mod debian;
 mod main_job;
 mod oracle;
 mod run;
+mod serving;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,10 +41,13 @@ fn accept() -> anyhow::Result<()> {
     }
     match name.as_str() {
         "content-link" => content_link::accept(only.as_deref()),
+        "serving" => serving::accept(only.as_deref()),
         "main-job" => {
             let fixtures = fixtures.context("--fixtures FOLDER is missing")?;
             main_job::accept(&fixtures, only.as_deref())
         }
-        _ => bail!("there is no acceptance called {name}; there are: content-link, main-job"),
+        _ => bail!(
+            "there is no acceptance called {name}; there are: content-link, main-job, serving"
+        ),
     }
 }

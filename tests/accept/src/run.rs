@@ -127,3 +127,15 @@ pub(crate) fn run_parts(label: &str, parts: &[Part<'_>], only: Option<&str>) -> 
     println!("{label} accepted");
     Ok(())
 }
+
+/// Runs a bench of five rounds, which prints its own lines and fails where a *must* is missed.
+pub(crate) fn bench(label: &str, name: &str) -> anyhow::Result<()> {
+    let status = Command::new("cargo")
+        .args(["xtask", "bench", name])
+        .current_dir(project()?)
+        .status()
+        .with_context(|| format!("cannot start the bench {name}"))?;
+    ensure!(status.success(), "the bench {name} missed what it must reach");
+    println!("{label} {name} every must is met");
+    Ok(())
+}

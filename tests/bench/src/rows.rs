@@ -47,11 +47,6 @@ impl Row {
         self.samples.push((who.to_owned(), sample));
     }
 
-    /// The median of a contender's times; none before its first round.
-    pub fn median(&self, who: &str) -> Option<f64> {
-        median(self.of(who).map(|sample| sample.seconds).collect())
-    }
-
     /// Prints the medians of everybody.
     pub fn print_medians(&self) {
         let mut known: Vec<&str> = Vec::new();

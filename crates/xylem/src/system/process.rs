@@ -76,6 +76,18 @@ impl Process {
         }
     }
 
+    /// Waits until the process ends by itself, well.
+    ///
+    /// # Errors
+    /// When it does not in time, or fails.
+    pub async fn end(mut self, limit: Duration) -> Result<(), Failure> {
+        match tokio::time::timeout(limit, self.child.wait()).await {
+            Ok(status) if status.as_ref().is_ok_and(std::process::ExitStatus::success) => Ok(()),
+            Ok(status) => Err(Failure::new(format!("{} ended with {}", self.name, status?))),
+            Err(_) => Err(Failure::new(format!("{} does not end", self.name))),
+        }
+    }
+
     /// Asks the process to end, and ends it when it does not.
     pub async fn stop(&mut self) {
         if let Some(pid) = self.pid() {

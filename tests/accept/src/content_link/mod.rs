@@ -6,11 +6,7 @@ mod events;
 mod faults;
 mod scenarios;
 
-use std::process::Command;
-
-use anyhow::{Context as _, ensure};
-
-use crate::run::{Part, project, run_parts};
+use crate::run::{Part, bench, run_parts};
 
 /// Runs every part, or the one that is named.
 pub(crate) fn accept(only: Option<&str>) -> anyhow::Result<()> {
@@ -21,21 +17,9 @@ pub(crate) fn accept(only: Option<&str>) -> anyhow::Result<()> {
         ("full-disk", &scenarios::full_disk),
         ("urgent-under-bulk", &scenarios::urgent_under_bulk),
         ("events", &events::event_streams),
-        ("replicate", &|| bench("replicate")),
-        ("chain", &|| bench("chain")),
-        ("latency", &|| bench("latency")),
+        ("replicate", &|| bench("CONTENT-LINK", "replicate")),
+        ("chain", &|| bench("CONTENT-LINK", "chain")),
+        ("latency", &|| bench("CONTENT-LINK", "latency")),
     ];
     run_parts("CONTENT-LINK", parts, only)
-}
-
-/// Runs a bench of five rounds, which prints its own lines and fails where a *must* is missed.
-fn bench(name: &str) -> anyhow::Result<()> {
-    let status = Command::new("cargo")
-        .args(["xtask", "bench", name])
-        .current_dir(project()?)
-        .status()
-        .with_context(|| format!("cannot start the bench {name}"))?;
-    ensure!(status.success(), "the bench {name} missed what it must reach");
-    println!("CONTENT-LINK {name} every must is met");
-    Ok(())
 }

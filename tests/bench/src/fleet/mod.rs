@@ -192,6 +192,17 @@ impl Fleet {
         Ok(())
     }
 
+    /// Starts a new program that takes over from the one that runs, and waits until it has
+    /// reported. Gives the one that ran, which ends once its last answer has been sent.
+    ///
+    /// # Errors
+    /// When it does not run, or the new one does not come up.
+    pub async fn take_over(&mut self, name: &str) -> anyhow::Result<Process> {
+        let before = self.member_mut(name)?.process.take().context("it does not run")?;
+        self.up_with(name, &["--take-over"]).await?;
+        Ok(before)
+    }
+
     /// Asks a distribution server to end, and waits for it.
     ///
     /// # Errors
@@ -214,11 +225,8 @@ impl Fleet {
     }
 
     /// The folder in which a distribution server holds content.
-    ///
-    /// # Errors
-    /// When there is none of this name.
-    pub fn repository(&self, name: &str) -> anyhow::Result<PathBuf> {
-        Ok(self.member(name)?.data.join("repo"))
+    pub fn repository(&self, name: &str) -> PathBuf {
+        self.data_of(name).join("repo")
     }
 
     /// Stops everything.

@@ -21,7 +21,7 @@ impl Fleet {
     pub fn published(&self, name: &str, content: &ContentId) -> PathBuf {
         let id = content.to_string();
         let shelf: String = id.chars().take(2).collect();
-        self.data_of(name).join("repo/content").join(shelf).join(id)
+        self.repository(name).join("content").join(shelf).join(id)
     }
 
     /// Waits until a distribution server has published this content; gives the moment.

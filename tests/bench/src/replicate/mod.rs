@@ -117,7 +117,7 @@ impl Scene<'_> {
 
     /// One round of ours: starts the child with nothing, and ends when it has published everything.
     async fn our_round(&self, fleet: &mut Fleet, wanted: &[ContentId]) -> anyhow::Result<Sample> {
-        self.clear(&fleet.repository(CHILD)?, wanted.len())?;
+        self.clear(&fleet.repository(CHILD), wanted.len())?;
         make_ready();
         let paths: Vec<_> = wanted.iter().map(|content| fleet.published(CHILD, content)).collect();
         let parent = fleet.cpu_seconds(ROOT);

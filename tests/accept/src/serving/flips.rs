@@ -1,0 +1,77 @@
+//! Bits that flip on the disk of a server.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use xylem_api::catalogue::PlacementState;
+use xylem_bench::fleet::Fleet;
+use xylem_bench::publish::content_of_file;
+use xylem_model::ContentId;
+
+use super::client::Client;
+use super::{CHILD, CLIENT, name, pair, stage};
+
+/// Files, in each of which a bit flips.
+const FILES: usize = 100;
+
+/// How long the repair of one may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Sizes without an outboard, with one, and of several frames.
+const SIZES: [u64; 4] = [1000, 200_000, 300_000, 3 << 20];
+
+/// Nobody receives a flipped bit, and each is reported and repaired.
+pub(crate) fn flips() -> anyhow::Result<()> {
+    stage(async |scratch| {
+        let sizes: Vec<u64> = SIZES.into_iter().cycle().take(FILES).collect();
+        let (fleet, contents) = pair(scratch, &sizes, CHILD).await?;
+        let client = Client::new(&fleet, CLIENT, CHILD)?;
+        let (mut wrong, mut refused, mut broken) = (0, 0, 0);
+        for (number, (content, size)) in contents.iter().zip(&sizes).enumerate() {
+            flip(&fleet, content, *size, number as u64)?;
+            match client.take(content, Duration::ZERO).await {
+                // It was not damaged where it matters, or it was repaired before it was asked for.
+                Ok(id) if id == *content => {}
+                Ok(_) => wrong += 1,
+                Err(error) if error.to_string().contains("404") => refused += 1,
+                Err(_) => broken += 1,
+            }
+        }
+        let mut repaired = 0;
+        for (number, content) in contents.iter().enumerate() {
+            fleet
+                .told(CHILD, &name(number), LIMIT, |row| row.state == PlacementState::Present)
+                .await?;
+            fleet.arrival(CHILD, content, LIMIT).await?;
+            let found = content_of_file(&fleet.published(CHILD, content))?;
+            ensure!(found == *content, "{content} is not repaired");
+            ensure!(client.take(content, Duration::ZERO).await? == *content, "wrong bytes");
+            repaired += 1;
+        }
+        let counted = fleet.counted_by(CHILD)?;
+        let reported = counted.sum("xylem_distribution_withdrawn_total");
+        fleet.stop().await;
+        println!(
+            "SERVING flips planted={FILES} wrong={wrong} refused={refused} broken_off={broken} \
+             reported={reported} repaired={repaired}"
+        );
+        ensure!(wrong == 0, "{wrong} wrong answers");
+        ensure!(refused + broken == FILES, "a planted bit was not noticed");
+        ensure!(reported as usize >= FILES, "not each was reported");
+        Ok(())
+    })
+}
+
+/// Flips one bit of a published file, somewhere.
+fn flip(fleet: &Fleet, content: &ContentId, size: u64, seed: u64) -> anyhow::Result<()> {
+    let path = fleet.published(CHILD, content);
+    let file = File::options().read(true).write(true).open(&path);
+    let file = file.with_context(|| format!("no {}", path.display()))?;
+    let at = seed.wrapping_mul(6_364_136_223_846_793_005) % size;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at)?;
+    let flipped = byte.map(|byte| byte ^ (1 << (seed % 8)));
+    Ok(file.write_all_at(&flipped, at)?)
+}
