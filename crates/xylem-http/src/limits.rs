@@ -37,8 +37,7 @@ pub struct Limits {
 }
 
 /// Least and most that one connection may have waiting for the network, in bytes. With the most,
-/// two frames of a distribution server go out with few calls; with less, what many connections
-/// have waiting stays in the cache until it is sent.
+/// two frames of a distribution server go out with few calls.
 const OUTPUT_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=512 << 10;
 
 impl Limits {
@@ -60,7 +59,7 @@ impl Default for Limits {
             requests: 10_000,
             body: Duration::from_secs(30),
             stall: Duration::from_secs(60),
-            output_bytes: 8 << 20,
+            output_bytes: 64 << 20,
             drain: Duration::from_secs(30),
         }
     }

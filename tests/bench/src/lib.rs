@@ -8,7 +8,7 @@
 //! * [`fleet`]: our programs on those hosts; [`publish`] sends them files.
 //! * [`peers`]: rsync, rclone and curl with what they need on the other side.
 //! * [`cpu`], [`rows`]: seconds of processors, rounds, medians and verdicts.
-//! * [`replicate`], [`chain`], [`latency`], [`serve`]: the benches themselves.
+//! * [`replicate`], [`chain`], [`latency`], [`serve`], [`memory`]: the benches themselves.
 //!
 //! The acceptance runs (`tests/accept`) set their scenes with the first three.
 
@@ -19,6 +19,7 @@ pub mod cpu;
 pub mod debian;
 pub mod fleet;
 pub mod latency;
+pub mod memory;
 pub mod options;
 pub mod peers;
 pub mod publish;

@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 use xylem_api::catalogue::PlacementState;
 use xylem_bench::fleet::Fleet;
 use xylem_bench::publish::content_of_file;
+use xylem_client::ClientError;
 use xylem_model::ContentId;
 
 use super::client::Client;
@@ -35,7 +36,9 @@ pub(crate) fn flips() -> anyhow::Result<()> {
                 // It was not damaged where it matters, or it was repaired before it was asked for.
                 Ok(id) if id == *content => {}
                 Ok(_) => wrong += 1,
-                Err(error) if error.to_string().contains("404") => refused += 1,
+                Err(error) if matches!(error.downcast_ref(), Some(ClientError::Answer { .. })) => {
+                    refused += 1;
+                }
                 Err(_) => broken += 1,
             }
         }

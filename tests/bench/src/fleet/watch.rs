@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use tokio::time::Instant;
 use xylem::system::Process;
 use xylem_api::catalogue::ServerPlacement;
@@ -100,8 +100,16 @@ impl Fleet {
 
     /// Seconds of processors that a distribution server has used since it was started.
     pub fn cpu_seconds(&self, name: &str) -> f64 {
-        let process = self.members.get(name).and_then(|member| member.process.as_ref());
-        process.and_then(Process::id).map_or(0.0, |pid| cpu::seconds_of(&[pid]))
+        self.pid(name).map_or(0.0, |pid| cpu::seconds_of(&[pid]))
+    }
+
+    /// The process id of a distribution server.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn pid(&self, name: &str) -> anyhow::Result<u32> {
+        let process = self.member(name)?.process.as_ref();
+        process.and_then(Process::id).with_context(|| format!("{name} does not run"))
     }
 }
 
