@@ -22,6 +22,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, Version, header};
+use tokio::sync::oneshot;
 use xylem_model::Timestamp;
 use xylem_runtime::Clock;
 
@@ -39,7 +40,7 @@ const MAX_FIELD_BYTES: usize = 2048;
 /// Writes lines to a file.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
-    lines: SyncSender<String>,
+    lines: SyncSender<Message>,
     left_out: Arc<AtomicU64>,
     clock: Arc<dyn Clock>,
 }
@@ -69,10 +70,29 @@ impl AccessLog {
     }
 
     pub(crate) fn write(&self, line: String) {
-        if let Err(TrySendError::Full(_)) = self.lines.try_send(line) {
+        if let Err(TrySendError::Full(_)) = self.lines.try_send(Message::Line(line)) {
             self.left_out.fetch_add(1, Ordering::Relaxed);
         }
     }
+
+    /// Returns once all lines so far are in the file, or the disk takes too long over them.
+    pub(crate) async fn flush(&self) {
+        let (done, waiting) = oneshot::channel();
+        let lines = self.lines.clone();
+        let asking = tokio::task::spawn_blocking(move || lines.send(Message::Flush(done)));
+        // Whatever goes wrong, the writer has said so.
+        let _ = tokio::time::timeout(FLUSH_EVERY * 5, async {
+            let _ = asking.await;
+            let _ = waiting.await;
+        })
+        .await;
+    }
+}
+
+/// What the writing thread is told.
+enum Message {
+    Line(String),
+    Flush(oneshot::Sender<()>),
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
@@ -83,7 +103,7 @@ fn append_to(path: &Path) -> io::Result<File> {
 struct Writer {
     file: io::BufWriter<File>,
     path: PathBuf,
-    waiting: Receiver<String>,
+    waiting: Receiver<Message>,
     left_out: Arc<AtomicU64>,
 }
 
@@ -92,7 +112,14 @@ impl Writer {
         let mut flushed = Instant::now();
         loop {
             match self.waiting.recv_timeout(FLUSH_EVERY.saturating_sub(flushed.elapsed())) {
-                Ok(line) => self.note(|writer| writer.file.write_all(line.as_bytes())),
+                Ok(Message::Line(line)) => {
+                    self.note(|writer| writer.file.write_all(line.as_bytes()));
+                }
+                Ok(Message::Flush(done)) => {
+                    self.note(Self::settle);
+                    // Whoever asked may have stopped waiting.
+                    let _ = done.send(());
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     self.note(Self::settle);
                     flushed = Instant::now();

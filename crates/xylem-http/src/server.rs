@@ -157,5 +157,8 @@ impl HttpServer {
         }
         drop(connections);
         self.workers.end().await;
+        if let Some(log) = self.log {
+            log.flush().await;
+        }
     }
 }

@@ -27,8 +27,8 @@ const PAGE: usize = 4096;
 /// How far into a page the bytes of a frame begin.
 const LEAD: usize = 256;
 
-/// Buffers that each thread keeps for the next answers: 4 MiB.
-const KEPT: usize = 16;
+/// Buffers that each thread keeps for the next answers: 8 MiB.
+const KEPT: usize = 32;
 
 /// From so many frames in use on, frames are small.
 const MANY: usize = 128;
@@ -136,7 +136,7 @@ mod tests {
         drop((bytes, other));
         assert_eq!(SPARE.with_borrow(Vec::len), 2);
         assert_eq!(frames.bytes_now(), FRAME_BYTES);
-        let many: Vec<_> = (0..2 * KEPT).map(|_| frames.take()).collect();
+        let many: Vec<_> = (0..MANY).map(|_| frames.take()).collect();
         assert_eq!(frames.bytes_now(), SMALL_FRAME_BYTES);
         drop(many);
         assert_eq!(SPARE.with_borrow(Vec::len), KEPT);
