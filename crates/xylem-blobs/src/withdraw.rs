@@ -32,6 +32,9 @@ impl Repository {
             // A new copy is just taking its place.
             return Ok(true);
         }
+        if self.is_given_up() {
+            return Ok(true);
+        }
         move_to_quarantine(self.fs(), self.layout(), id)?;
         drop(state);
         sync_quarantine(self.fs(), self.layout(), id)?;

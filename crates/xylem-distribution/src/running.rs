@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use xylem_runtime::{FolderLock, Shutdown};
 
 use crate::handover::Counter;
@@ -13,10 +13,6 @@ use crate::node::Node;
 
 /// How often it is looked whether all writing has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-
-/// How long to wait for a moment at which no thread works on the disk. Answers read there too, so
-/// on a slow disk there may be none; what writes is over by then.
-const MOMENT: Duration = Duration::from_secs(10);
 
 /// Waits for the end of all tasks, and for a successor that wants the port. Gives the lock back
 /// where no successor has it.
@@ -27,54 +23,51 @@ pub(crate) async fn work(
     lock: FolderLock,
     shutdown: Shutdown,
 ) -> Option<FolderLock> {
-    let mut successor = None;
-    {
-        let asked = async {
-            match &counter {
-                Some((counter, socket)) => counter.asked(socket).await,
-                None => std::future::pending().await,
-            }
-        };
-        let mut asked = std::pin::pin!(asked);
-        loop {
-            tokio::select! {
-                asked = asked.as_mut(), if successor.is_none() => {
-                    tracing::info!("another program takes over; answers in flight finish first");
-                    successor = Some(asked);
-                    node.uploads.close();
-                    shutdown.retire();
-                }
-                ended = tasks.join_next() => match ended {
-                    None => break,
-                    Some(Ok(())) => {}
-                    Some(Err(error)) => {
-                        // Half a server is worse than one that its supervisor starts again.
-                        tracing::error!(%error, "a task was lost; the server stops");
-                        shutdown.begin();
-                    }
-                },
-            }
+    let asked = async {
+        match &counter {
+            Some((counter, socket)) => counter.asked(socket).await,
+            None => std::future::pending().await,
         }
+    };
+    let successor = tokio::select! {
+        asked = asked => Some(asked),
+        () = all_ended(&mut tasks, &shutdown) => None,
+        () = shutdown.begun() => None,
+    };
+    if successor.is_some() {
+        tracing::info!("another program takes over; answers in flight finish first");
+        node.uploads.close();
+        // Until then this program goes on accepting: an upload may be looked into for a while.
+        until_no_uploads(&node).await;
+        shutdown.retire();
     }
     // Also our second handle of the port: nobody is to wait there for us.
     drop(counter);
+    all_ended(&mut tasks, &shutdown).await;
     let Some(successor) = successor else { return Some(lock) };
-    quiet(&node).await;
+    while !node.environment.disk.is_idle() {
+        sleep(LOOK_EVERY).await;
+    }
+    node.repository.give_up();
     drop(lock);
     successor.release();
     None
 }
 
-/// Returns once nothing writes to the data folder any more.
-async fn quiet(node: &Node) {
+/// Returns once all tasks have ended. Where one is lost the server stops: half a server is worse
+/// than one that its supervisor starts again.
+async fn all_ended(tasks: &mut JoinSet<()>, shutdown: &Shutdown) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a task was lost; the server stops");
+            shutdown.begin();
+        }
+    }
+}
+
+/// Returns once nobody works on any upload. None is begun any more.
+async fn until_no_uploads(node: &Node) {
     while !node.uploads.are_idle() {
         sleep(LOOK_EVERY).await;
     }
-    let moment = async {
-        while !node.environment.disk.is_idle() {
-            sleep(LOOK_EVERY).await;
-        }
-    };
-    // Past its time only reading can be left: see there.
-    let _ = timeout(MOMENT, moment).await;
 }

@@ -116,13 +116,20 @@ impl DistributionServer {
         options: Options,
     ) -> Result<Self, OpenError> {
         let folder = DataFolder::new(data);
+        let log = match options.access_log {
+            Some(path) => Some(open_log(path, &environment)?),
+            None => None,
+        };
         let mut opened = {
             let (folder, disk) = (folder.clone(), environment.disk.clone());
             let (now, verify_on_read) = (environment.clock.now(), options.verify_on_read);
             let take_over = options.take_over;
             environment.disk.run(move |fs| {
-                let (settings, identity, anchors) = load_identity(fs, &folder)?;
+                // What is no data folder, or cannot be read, makes nobody retire.
+                load_identity(fs, &folder)?;
                 let (lock, taken_over) = occupy(fs, &folder, take_over)?;
+                // Once more: the program before may just have renewed its certificate.
+                let (settings, identity, anchors) = load_identity(fs, &folder)?;
                 folder.prepare(fs)?;
                 let restored = Restored::read(fs, &folder, now)?;
                 let options = RepositoryOptions { verify_on_read };
@@ -155,8 +162,8 @@ impl DistributionServer {
             }
         };
         let http = http.with_threads(available_parallelism().map_or(1, NonZero::get));
-        let http = match options.access_log {
-            Some(path) => http.with_access_log(open_log(path, &environment)?),
+        let http = match log {
+            Some(log) => http.with_access_log(log),
             None => http,
         };
         let address = http.local_address().map_err(OpenError::Port)?;

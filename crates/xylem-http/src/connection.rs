@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
@@ -34,21 +35,21 @@ use crate::{ApiError, Limits, Peer};
 /// Names the request in its answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// How long to listen to a peer after its handshake failed, or its connection was given up.
+/// How long to listen to a peer after its handshake failed.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// The smallest read buffer that hyper accepts, in bytes.
 const LEAST_BUFFER_BYTES: usize = 8 << 10;
 
 /// Requests at once on one connection of HTTP/2.
-const STREAMS: u32 = 100;
+const STREAMS: u32 = 32;
 
 /// Bytes of a request's body that may be under way, on each stream and on the whole connection of
 /// HTTP/2.
 const WINDOW_BYTES: u32 = 1 << 20;
 
 /// Bytes of an answer that wait on each stream of HTTP/2.
-const SEND_BYTES: usize = 256 << 10;
+const SEND_BYTES: usize = 64 << 10;
 
 type Secured = TlsStream<PacedStream<Box<dyn Stream>>>;
 
@@ -71,16 +72,18 @@ impl<H: Handler> Connection<H> {
                 return;
             }
         };
-        let Some(mut stream) = self.shake_hands(stream).await else { return };
+        let steps = Arc::new(AtomicU64::new(0));
+        let Some(mut stream) = self.shake_hands(stream, &steps).await else { return };
         let output = self.limits.output_bytes_of_each(self.place.of_all());
         stream.get_mut().1.set_buffer_limit(Some(output));
         let certificate = self.certificate(&stream);
-        let turns = Arc::new(Turns::new(self.limits.requests));
+        let turns = Arc::new(Turns::new(self.limits.requests, Arc::clone(&steps)));
         let exchange = Arc::new(Exchange {
             peer: Peer { address: self.address, certificate: certificate.map(Arc::new) },
             handler: self.handler,
             log: self.log,
             body: self.limits.body,
+            steps,
             turns: Arc::clone(&turns),
         });
         let is_http_2 = stream.get_ref().1.alpn_protocol() == Some(ALPN_HTTP_2);
@@ -94,8 +97,12 @@ impl<H: Handler> Connection<H> {
         }
     }
 
-    async fn shake_hands(&self, stream: Box<dyn Stream>) -> Option<Secured> {
-        let stream = PacedStream::new(stream, self.limits.stall);
+    async fn shake_hands(
+        &self,
+        stream: Box<dyn Stream>,
+        steps: &Arc<AtomicU64>,
+    ) -> Option<Secured> {
+        let stream = PacedStream::new(stream, self.limits.stall, Arc::clone(steps));
         let handshake = self.tls.accept(stream).into_fallible();
         match timeout(self.limits.handshake, handshake).await {
             Ok(Ok(stream)) => Some(stream),
@@ -171,9 +178,9 @@ async fn serve_http_2<H: Handler>(
         () = leave(shutdown, turns) => connection.as_mut().graceful_shutdown(),
         () = turns.unused(limits.header, limits.stall * 2) => {
             connection.as_mut().graceful_shutdown();
-            return timeout(LINGER, connection).await.unwrap_or(Ok(()));
         }
     }
+    // What came in at the last moment is still answered.
     tokio::select! {
         ended = connection => ended,
         () = turns.unused(limits.header, limits.stall * 2) => Ok(()),
@@ -222,6 +229,8 @@ struct Exchange<H> {
     log: Option<AccessLog>,
     /// See [`Limits::body`].
     body: Duration,
+    /// What moves, for [`Turns::unused`].
+    steps: Arc<AtomicU64>,
     turns: Arc<Turns>,
 }
 
@@ -230,7 +239,7 @@ impl<H: Handler> Exchange<H> {
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<Observed>, Infallible> {
-        let is_last = self.turns.begin();
+        let (turn, is_last) = self.turns.begin();
         let is_http_2 = request.version() == Version::HTTP_2;
         let line = self.log.as_ref().map(|log| {
             let asked = (request.method(), request.uri(), request.version());
@@ -238,7 +247,7 @@ impl<H: Handler> Exchange<H> {
         });
         let mut request = request.map(|body| match body.is_end_stream() {
             true => Body::empty(),
-            false => Body::new(PacedBody::new(Body::new(body), self.body)),
+            false => Body::new(PacedBody::new(Body::new(body), self.body, Arc::clone(&self.steps))),
         });
         request.extensions_mut().insert(self.peer.clone());
         let id = RequestId::next();
@@ -266,7 +275,7 @@ impl<H: Handler> Exchange<H> {
         }
         // What is sent is what it says it is, whatever a browser makes of its bytes.
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        Ok(response.map(|body| Observed::new(body, line, Arc::clone(&self.turns))))
+        Ok(response.map(|body| Observed::new(body, line, turn)))
     }
 
     /// Who asked: by the handler's word, else by the certificate.

@@ -1,7 +1,6 @@
 //! An answer's body, watched to its end.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -9,7 +8,7 @@ use http::StatusCode;
 use hyper::body::{Frame, SizeHint};
 
 use crate::access_log::{AccessLog, Entry};
-use crate::turns::Turns;
+use crate::turns::Turn;
 
 /// A line that is to be written once the answer has ended.
 pub(crate) struct Line {
@@ -24,12 +23,12 @@ pub(crate) struct Observed {
     body: Body,
     bytes: u64,
     line: Option<Line>,
-    turns: Arc<Turns>,
+    turn: Turn,
 }
 
 impl Observed {
-    pub(crate) fn new(body: Body, line: Option<Line>, turns: Arc<Turns>) -> Self {
-        Self { body, bytes: 0, line, turns }
+    pub(crate) fn new(body: Body, line: Option<Line>, turn: Turn) -> Self {
+        Self { body, bytes: 0, line, turn }
     }
 }
 
@@ -43,7 +42,7 @@ impl HttpBody for Observed {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         if let Some(Ok(frame)) = &frame {
-            self.turns.step();
+            self.turn.step();
             self.bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
         }
         Poll::Ready(frame)
@@ -60,7 +59,6 @@ impl HttpBody for Observed {
 
 impl Drop for Observed {
     fn drop(&mut self) {
-        self.turns.end();
         if let Some(Line { log, entry, who, status }) = self.line.take() {
             log.write(entry.line(who.as_deref(), status, self.bytes));
         }

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -70,11 +72,13 @@ impl Pace {
 pub(crate) struct PacedBody {
     body: Body,
     pace: Pace,
+    /// Counts what comes.
+    steps: Arc<AtomicU64>,
 }
 
 impl PacedBody {
-    pub(crate) fn new(body: Body, limit: Duration) -> Self {
-        Self { body, pace: Pace::new(limit) }
+    pub(crate) fn new(body: Body, limit: Duration, steps: Arc<AtomicU64>) -> Self {
+        Self { body, pace: Pace::new(limit), steps }
     }
 }
 
@@ -92,6 +96,7 @@ impl HttpBody for PacedBody {
                 Some(Err(_)) | None => 0,
             };
             self.pace.note(bytes);
+            self.steps.fetch_add(1, Ordering::Relaxed);
             return Poll::Ready(frame);
         }
         ready!(self.pace.poll_late(context));
@@ -113,11 +118,13 @@ impl HttpBody for PacedBody {
 pub(crate) struct PacedStream<S> {
     stream: S,
     pace: Pace,
+    /// Counts what is taken.
+    steps: Arc<AtomicU64>,
 }
 
 impl<S> PacedStream<S> {
-    pub(crate) fn new(stream: S, limit: Duration) -> Self {
-        Self { stream, pace: Pace::new(limit) }
+    pub(crate) fn new(stream: S, limit: Duration, steps: Arc<AtomicU64>) -> Self {
+        Self { stream, pace: Pace::new(limit), steps }
     }
 
     fn written(
@@ -127,6 +134,7 @@ impl<S> PacedStream<S> {
     ) -> Poll<io::Result<usize>> {
         if let Poll::Ready(written) = &polled {
             self.pace.note(written.as_ref().map_or(0, |bytes| *bytes));
+            self.steps.fetch_add(1, Ordering::Relaxed);
             return polled;
         }
         self.late(context).map(Err)
@@ -234,7 +242,7 @@ mod tests {
     }
 
     async fn send(drip: usize) -> io::Result<()> {
-        let mut stream = PacedStream::new(Drip::new(drip), Duration::from_secs(60));
+        let mut stream = PacedStream::new(Drip::new(drip), Duration::from_secs(60), Arc::default());
         for _ in 0..100 {
             stream.write_all(&[0; 1024]).await?;
             stream.flush().await?;

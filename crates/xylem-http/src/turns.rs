@@ -1,5 +1,6 @@
 //! Counts the requests of one connection.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -13,26 +14,27 @@ pub(crate) struct Turns {
     most: u32,
     begun: AtomicU32,
     ended: AtomicU32,
-    /// Requests, pieces of answers: whatever shows that the connection is used.
-    steps: AtomicU64,
+    /// Requests, bytes of bodies, bytes that are taken: whatever shows that the connection is used.
+    /// What comes in is no sign: the head of a request may drip for ever.
+    steps: Arc<AtomicU64>,
     first: Notify,
     last: Notify,
 }
 
 impl Turns {
-    pub(crate) fn new(most: u32) -> Self {
+    pub(crate) fn new(most: u32, steps: Arc<AtomicU64>) -> Self {
         Self {
             most,
             begun: AtomicU32::new(0),
             ended: AtomicU32::new(0),
-            steps: AtomicU64::new(0),
+            steps,
             first: Notify::new(),
             last: Notify::new(),
         }
     }
 
     /// A request begins. Says whether it is the last that is answered on this connection.
-    pub(crate) fn begin(&self) -> bool {
+    pub(crate) fn begin(self: &Arc<Self>) -> (Turn, bool) {
         let begun = self.begun.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if begun == 1 {
             self.first.notify_one();
@@ -41,16 +43,16 @@ impl Turns {
             self.last.notify_one();
         }
         self.step();
-        begun >= self.most
+        (Turn(Arc::clone(self)), begun >= self.most)
     }
 
-    /// Something of an answer leaves.
-    pub(crate) fn step(&self) {
+    /// Something of a body moves.
+    fn step(&self) {
         self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// An answer has ended.
-    pub(crate) fn end(&self) {
+    /// An answer has ended, or was given up.
+    fn end(&self) {
         self.ended.fetch_add(1, Ordering::Relaxed);
         self.step();
     }
@@ -88,40 +90,57 @@ impl Turns {
     }
 }
 
+/// One request under way, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn(Arc<Turns>);
+
+impl Turn {
+    /// Something of the request or its answer has moved.
+    pub(crate) fn step(&self) {
+        self.0.step();
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[tokio::test]
     async fn the_first_and_the_last_request_are_heard_whenever_they_come() {
-        let turns = Arc::new(Turns::new(2));
+        let turns = Arc::new(Turns::new(2, Arc::default()));
         let waiting = tokio::spawn({
             let turns = Arc::clone(&turns);
             async move { tokio::join!(turns.first(), turns.last()) }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        assert!(!turns.begin());
+        let (_one, is_last) = turns.begin();
+        assert!(!is_last);
         turns.first().await;
         assert!(!waiting.is_finished());
-        assert!(turns.begin());
+        let (_two, is_last) = turns.begin();
+        assert!(is_last);
         waiting.await.unwrap();
         turns.last().await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_unused_soon_when_idle_and_later_when_stuck() {
-        let turns = Turns::new(10);
+        let turns = Arc::new(Turns::new(10, Arc::default()));
         let (idle, stuck) = (Duration::from_secs(10), Duration::from_secs(120));
         let begin = Instant::now();
         turns.unused(idle, stuck).await;
         assert_eq!(begin.elapsed().as_secs(), 10);
-        turns.begin();
+        let turn = turns.begin();
         turns.unused(idle, stuck).await;
         assert_eq!(begin.elapsed().as_secs(), 130);
-        turns.end();
+        drop(turn);
         turns.unused(idle, stuck).await;
         assert_eq!(begin.elapsed().as_secs(), 140);
     }

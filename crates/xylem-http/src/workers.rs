@@ -13,6 +13,9 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+/// Threads of each for what waits for the disk. More at once would not make it faster.
+const BLOCKING_THREADS: usize = 32;
+
 /// How long blocking work may go on once a runtime ends.
 const END: Duration = Duration::from_secs(5);
 
@@ -85,7 +88,10 @@ impl Workers {
 
 impl Worker {
     fn start(number: usize) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build()?;
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new().name(format!("serve-{number}"));

@@ -192,16 +192,26 @@ impl Disk {
         T: Send + 'static,
         F: FnOnce(&dyn Fs) -> T + Send + 'static,
     {
-        if self.in_place {
-            return work(&*self.fs);
-        }
-        let (fs, working) = (Arc::clone(&self.fs), Working::begin(&self.working));
-        let counted = move || {
-            let result = work(&*fs);
+        let working = Working::begin(&self.working);
+        let counted = move |fs: &dyn Fs| {
+            let result = work(fs);
             drop(working);
             result
         };
-        match tokio::task::spawn_blocking(counted).await {
+        self.run_reading(counted).await
+    }
+
+    /// The same for work that writes nothing: it does not count for [`is_idle`](Self::is_idle).
+    pub async fn run_reading<T, F>(&self, work: F) -> T
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Fs) -> T + Send + 'static,
+    {
+        if self.in_place {
+            return work(&*self.fs);
+        }
+        let fs = Arc::clone(&self.fs);
+        match tokio::task::spawn_blocking(move || work(&*fs)).await {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),

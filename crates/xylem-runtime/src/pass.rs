@@ -13,6 +13,11 @@ use rustix::net::{
 /// What goes with a socket: a message needs at least one byte.
 const MARK: [u8; 1] = *b"s";
 
+#[cfg(target_os = "linux")]
+const FLAGS: RecvFlags = RecvFlags::CMSG_CLOEXEC;
+#[cfg(not(target_os = "linux"))]
+const FLAGS: RecvFlags = RecvFlags::empty();
+
 /// Passes a socket on.
 ///
 /// # Errors
@@ -37,12 +42,16 @@ pub fn receive_socket(stream: &UnixStream) -> io::Result<OwnedFd> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut buffers = [IoSliceMut::new(&mut mark)];
-    recvmsg(stream, &mut buffers, &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    recvmsg(stream, &mut buffers, &mut control, FLAGS)?;
     let passed = control.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut sockets) => sockets.next(),
         _ => None,
     });
-    passed.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no socket was passed on"))
+    let none = || io::Error::new(io::ErrorKind::InvalidData, "no socket was passed on");
+    let passed = passed.ok_or_else(none)?;
+    // No child process is to inherit it, also where the flag above does not exist.
+    rustix::io::fcntl_setfd(&passed, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(passed)
 }
 
 #[cfg(test)]

@@ -40,6 +40,32 @@ fn a_flipped_bit_of_content_is_never_served_and_withdraws_it() {
 }
 
 #[test]
+fn who_gave_the_folder_away_moves_nothing_any_more() {
+    let (fs, sample) = stored();
+    let old = open(&fs).unwrap();
+    fs.flip(&sample.path(), 7, 1);
+    old.give_up();
+    let (_, result) = read_all(&old, &sample.id);
+    assert!(matches!(result, Err(BlobError::Corrupt { .. })), "{result:?}");
+    assert!(!old.contains(&sample.id), "it is not served");
+    assert!(old.quarantined().unwrap().is_empty(), "that is for the new owner");
+}
+
+#[test]
+fn what_is_not_in_memory_is_read_by_who_may_wait() {
+    let (fs, sample) = stored();
+    let repository = open(&fs).unwrap();
+    fs.flip(&sample.path(), 7, 1);
+    let mut reader = repository.open_arriving(&sample.id, Reach::Memory).unwrap();
+    let mut buffer = vec![0; SIZE];
+    let error = reader.read_frame(0..100, &mut buffer, Reach::Memory).unwrap_err();
+    assert!(error.would_block() && repository.contains(&sample.id), "{error}");
+    let error = reader.read_frame(0..100, &mut buffer, Reach::Disk).unwrap_err();
+    assert!(matches!(error, BlobError::Corrupt { .. }), "{error}");
+    assert!(!repository.contains(&sample.id));
+}
+
+#[test]
 fn without_verification_the_flipped_bit_is_served_until_a_scrub_finds_it() {
     let (made, sample) = stored();
     for offset in offsets(SIZE) {

@@ -51,7 +51,9 @@ pub(crate) async fn open(
 ) -> Result<BlobReader, BlobError> {
     match repository.open_arriving(&content, Reach::Memory) {
         Err(error) if error.would_block() => {
-            repository.run(move |repository| repository.open_arriving(&content, Reach::Disk)).await
+            let open =
+                move |repository: &Repository| repository.open_arriving(&content, Reach::Disk);
+            repository.run_reading(open).await
         }
         opened => opened,
     }
@@ -133,7 +135,7 @@ impl Answer {
         }
         let repository = self.node.repository.clone();
         repository
-            .run(move |_| {
+            .run_reading(move |_| {
                 let ahead = self.left.end.min(self.left.start + PREFETCH_BYTES);
                 self.reader.prefetch(self.left.start..ahead);
                 let read = self.read_from(Reach::Disk, want);
@@ -177,8 +179,10 @@ pub(crate) fn tree(node: Arc<Node>, reader: TreeReader, permit: Permit) -> Body 
         let (node, permit) = (Arc::clone(&node), permit.clone());
         async move {
             let mut reader = reader?;
-            let (read, reader) =
-                node.repository.run(move |_| (reader.read(FRAME_BYTES as usize), reader)).await;
+            let (read, reader) = node
+                .repository
+                .run_reading(move |_| (reader.read(FRAME_BYTES as usize), reader))
+                .await;
             match read {
                 Ok(frame) if frame.is_empty() => None,
                 Ok(frame) => Some((allowed(&node, &permit, frame), Some(reader))),

@@ -127,7 +127,7 @@ async fn bytes(
     address: Address,
     permit: Permit,
 ) -> Result<Response, ApiError> {
-    let selection = select(&asked.headers, &served.content, served.size);
+    let selection = select(&asked.method, &asked.headers, &served.content, served.size);
     let body = match selection.bytes(served.size) {
         Some(range) if asked.method != Method::HEAD && !range.is_empty() => {
             let content = served.content;

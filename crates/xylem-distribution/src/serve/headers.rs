@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use xylem_http::{ByteRange, RangeError, http_date, parse_range};
 use xylem_model::ContentId;
@@ -51,16 +51,30 @@ pub(crate) enum Selection {
     Part(ByteRange),
     /// A part that does not exist.
     Unsatisfiable,
+    /// The caller wants another content than there is.
+    Failed,
 }
 
 /// Follows RFC 9110 section 13.2.2, as far as it concerns content that never changes.
-pub(crate) fn select(headers: &HeaderMap, content: &ContentId, size: u64) -> Selection {
+pub(crate) fn select(
+    method: &Method,
+    headers: &HeaderMap,
+    content: &ContentId,
+    size: u64,
+) -> Selection {
+    if let Some(wanted) = text(headers, header::IF_MATCH)
+        && wanted.trim() != "*"
+        && !wanted.split(',').any(|one| one.trim() == etag(content))
+    {
+        return Selection::Failed;
+    }
     if let Some(known) = text(headers, header::IF_NONE_MATCH)
         && (known.trim() == "*" || known.split(',').any(|one| weak(one) == etag(content)))
     {
         return Selection::NotModified;
     }
-    let Some(range) = text(headers, header::RANGE) else { return Selection::Whole };
+    let range = text(headers, header::RANGE).filter(|_| *method == Method::GET);
+    let Some(range) = range else { return Selection::Whole };
     // A date is too coarse to vouch for bytes, so only the strong tag counts.
     if text(headers, header::IF_RANGE).is_some_and(|condition| condition.trim() != etag(content)) {
         return Selection::Whole;
@@ -94,6 +108,7 @@ impl Selection {
             Self::Whole => StatusCode::OK,
             Self::Part(_) => StatusCode::PARTIAL_CONTENT,
             Self::Unsatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Failed => StatusCode::PRECONDITION_FAILED,
         }
     }
 
@@ -102,7 +117,7 @@ impl Selection {
         match self {
             Self::Whole => Some(ByteRange { start: 0, end: size }),
             Self::Part(range) => Some(*range),
-            Self::NotModified | Self::Unsatisfiable => None,
+            Self::NotModified | Self::Unsatisfiable | Self::Failed => None,
         }
     }
 }
@@ -120,7 +135,7 @@ pub(crate) fn answer_headers(
     };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control(address)));
     match selection {
-        Selection::NotModified => {}
+        Selection::NotModified | Selection::Failed => {}
         Selection::Unsatisfiable => {
             set(&mut headers, header::CONTENT_RANGE, format!("bytes */{}", served.size));
         }
@@ -194,7 +209,8 @@ mod tests {
     fn conditions_are_followed() {
         let content = ContentId::of(b"x");
         let tag = etag(&content);
-        let ask = |pairs: &[(HeaderName, &str)]| select(&headers(pairs), &content, 100);
+        let ask =
+            |pairs: &[(HeaderName, &str)]| select(&Method::GET, &headers(pairs), &content, 100);
         let part = Selection::Part(ByteRange { start: 10, end: 20 });
         let range = (header::RANGE, "bytes=10-19");
         assert_eq!(ask(&[]), Selection::Whole);
@@ -204,13 +220,18 @@ mod tests {
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
         assert_eq!(ask(&[range.clone(), (header::IF_RANGE, date)]), Selection::Whole);
         assert_eq!(ask(&[(header::RANGE, "bytes=100-")]), Selection::Unsatisfiable);
-        assert_eq!(ask(&[(header::IF_NONE_MATCH, &tag), range]), Selection::NotModified);
+        assert_eq!(ask(&[(header::IF_NONE_MATCH, &tag), range.clone()]), Selection::NotModified);
         assert_eq!(
             ask(&[(header::IF_NONE_MATCH, &format!("\"a\", W/{tag}"))]),
             Selection::NotModified
         );
         assert_eq!(ask(&[(header::IF_NONE_MATCH, "*")]), Selection::NotModified);
         assert_eq!(ask(&[(header::IF_NONE_MATCH, "\"a\"")]), Selection::Whole);
+        assert_eq!(ask(&[(header::IF_MATCH, "\"a\""), range.clone()]), Selection::Failed);
+        assert_eq!(ask(&[(header::IF_MATCH, &format!("\"a\", {tag}"))]), Selection::Whole);
+        assert_eq!(ask(&[(header::IF_MATCH, "*")]), Selection::Whole);
+        let head = select(&Method::HEAD, &headers(std::slice::from_ref(&range)), &content, 100);
+        assert_eq!(head, Selection::Whole, "a range is for GET alone");
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl Sending {
                 let read = move |repository: &Repository| {
                     read_all(repository, &visit, Reach::Disk).unwrap_or_default()
                 };
-                repository.run(read).await
+                repository.run_reading(read).await
             }
         }
     }

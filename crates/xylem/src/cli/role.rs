@@ -100,8 +100,8 @@ pub enum DistributionCommand {
         /// The folder given at enrollment
         #[arg(long)]
         data: PathBuf,
-        /// Check each byte against its digest only when scrubbing, not when serving: for slow
-        /// machines
+        /// Do not check each byte against its digest when serving: for slow machines. Whoever
+        /// fetches still checks
         #[arg(long)]
         scrub_only: bool,
         /// Take the port over from the program that runs on this folder: a restart that fails no
