@@ -220,8 +220,15 @@ pub(crate) async fn hand_over(
 pub(crate) fn failed(node: &Node, content: &ContentId, error: BlobError) -> io::Error {
     if matches!(error, BlobError::Corrupt { .. } | BlobError::NotFound { .. }) {
         metrics::counter!("xylem_distribution_withdrawn_total").increment(1);
-        node.note_held(content, node.repository.contains(content));
-        node.ledger.queued(*content);
+        if !node.repository.contains(content) {
+            node.ledger.queued(*content);
+        }
+        // Another answer may have found the same before, and it is here again already.
+        let size = node.repository.size_of(content);
+        node.note_held(content, size.is_some());
+        if let Some(size) = size {
+            node.ledger.present(*content, size, None);
+        }
         node.work.notify_one();
     }
     tracing::error!(package.digest = %content, error = %chain(&error), "an answer was broken off");
