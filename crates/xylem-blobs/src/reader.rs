@@ -39,7 +39,7 @@ pub struct BlobReader {
 
 enum Source {
     /// Published; holds the lease.
-    Published { _lease: Arc<()> },
+    Published { lease: Arc<()> },
     /// Still arriving; proved up to here.
     Staged { verified: watch::Receiver<u64> },
 }
@@ -54,7 +54,7 @@ impl BlobReader {
     ) -> Result<Self, BlobError> {
         let Entry { size, lease, .. } = repository.state().lease(id)?;
         let files = Arc::new(open_published(repository, id, size, reach)?);
-        Ok(Self::new(repository, id, size, Source::Published { _lease: lease }, files, verify))
+        Ok(Self::new(repository, id, size, Source::Published { lease }, files, verify))
     }
 
     /// The same with files that may be open already, and stay so for the next reader.
@@ -76,7 +76,7 @@ impl BlobReader {
             }
         };
         let verify = repository.options().verify_on_read;
-        Ok(Self::new(repository, id, size, Source::Published { _lease: lease }, files, verify))
+        Ok(Self::new(repository, id, size, Source::Published { lease }, files, verify))
     }
 
     pub(crate) fn staged(
@@ -305,8 +305,8 @@ impl BlobReader {
     fn condemn(&self, offset: u64) -> BlobError {
         let id = self.id;
         tracing::error!(package.digest = %id, offset, "content is damaged; it is withdrawn");
-        if matches!(self.source, Source::Published { .. })
-            && let Err(error) = self.repository.withdraw(&id)
+        if let Source::Published { lease } = &self.source
+            && let Err(error) = self.repository.withdraw_leased(&id, lease)
         {
             tracing::error!(package.digest = %id, %error, "content could not be quarantined");
         }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -53,8 +53,6 @@ struct Shared {
     /// Bytes that all staged files in use may still write. Raised only under the lock of `state`.
     promised: AtomicU64,
     changes: watch::Sender<u64>,
-    /// Whether another process has the folder now.
-    given_up: AtomicBool,
 }
 
 /// What is known without asking the disk.
@@ -70,6 +68,8 @@ pub(crate) struct State {
     pub(crate) shards: HashSet<u8>,
     /// Which of the published content's files are open.
     pub(crate) open_order: OpenOrder,
+    /// Whether another process has the folder now.
+    pub(crate) given_up: bool,
     /// Staged files in use.
     staging: HashSet<StageKey>,
 }
@@ -113,8 +113,7 @@ impl Repository {
         let found = recover::scan(disk.fs(), &layout)?;
         let state = State { index: found.index, shards: found.shards, ..State::default() };
         let (state, changes) = (Mutex::new(state), watch::Sender::new(0));
-        let (promised, given_up) = (AtomicU64::new(0), AtomicBool::new(false));
-        let shared = Shared { disk, layout, options, state, promised, changes, given_up };
+        let shared = Shared { disk, layout, options, state, promised: AtomicU64::new(0), changes };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -142,11 +141,7 @@ impl Repository {
     /// Another process has the folder from now on: what is open here can still be read, and
     /// nothing is moved any more, also not what turns out to be damaged.
     pub fn give_up(&self) {
-        self.shared.given_up.store(true, Ordering::SeqCst);
-    }
-
-    pub(crate) fn is_given_up(&self) -> bool {
-        self.shared.given_up.load(Ordering::SeqCst)
+        self.state().given_up = true;
     }
 
     /// Takes in a file of `size` bytes, or goes on with one that was interrupted: see

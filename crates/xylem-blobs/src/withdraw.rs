@@ -4,6 +4,7 @@
 //! way, so a publish that has been acknowledged is never undone by a removal decided before it.
 
 use std::io;
+use std::sync::Arc;
 
 use xylem_model::ContentId;
 use xylem_runtime::Fs;
@@ -12,7 +13,7 @@ use crate::error::{BlobError, Doing};
 use crate::layout::{Layout, parse_content_name, shard_of};
 use crate::reach::Reach;
 use crate::reader::BlobReader;
-use crate::repository::{Repository, VerifyOnRead};
+use crate::repository::{Entry, Repository, VerifyOnRead};
 use crate::tree::groups_of;
 
 impl Repository {
@@ -24,15 +25,31 @@ impl Repository {
     /// # Errors
     /// Failures of the disk; even then the content is no longer served by this process.
     pub fn withdraw(&self, id: &ContentId) -> Result<bool, BlobError> {
+        self.withdraw_if(id, |_| true)
+    }
+
+    /// The same for the copy with this lease alone: whoever still reads one that was withdrawn
+    /// must not take away the one that has come since.
+    pub(crate) fn withdraw_leased(
+        &self,
+        id: &ContentId,
+        lease: &Arc<()>,
+    ) -> Result<bool, BlobError> {
+        self.withdraw_if(id, |entry| Arc::ptr_eq(&entry.lease, lease))
+    }
+
+    fn withdraw_if(
+        &self,
+        id: &ContentId,
+        is_meant: impl FnOnce(&Entry) -> bool,
+    ) -> Result<bool, BlobError> {
         let mut state = self.state();
-        if state.index.remove(id).is_none() {
+        if !state.index.get(id).is_some_and(is_meant) {
             return Ok(false);
         }
-        if state.publishing.contains_key(id) {
-            // A new copy is just taking its place.
-            return Ok(true);
-        }
-        if self.is_given_up() {
+        state.index.remove(id);
+        // A new copy may just be taking its place; and another process's files are its own.
+        if state.publishing.contains_key(id) || state.given_up {
             return Ok(true);
         }
         move_to_quarantine(self.fs(), self.layout(), id)?;

@@ -195,6 +195,21 @@ impl Node {
         self.catalogue_mut().note_held(content, held, now);
     }
 
+    /// Content turned out to be damaged or gone: has it fetched again. Where it is here again
+    /// already, as when several read the same, nothing is lost. Looked at under one lock with what
+    /// is noted, so that whoever publishes it meanwhile has the last word.
+    pub(crate) fn note_lost(&self, content: &ContentId) {
+        let now = self.now();
+        let mut catalogue = self.catalogue_mut();
+        let held = self.repository.contains(content);
+        catalogue.note_held(content, held, now);
+        if !held {
+            self.ledger.queued(*content);
+        }
+        drop(catalogue);
+        self.work.notify_one();
+    }
+
     /// Takes over keys, grants and revocations, and remembers the stamps: all that counts even
     /// before the set of descriptors is complete. Blocks.
     pub(crate) fn take_over_access(

@@ -52,6 +52,19 @@ fn who_gave_the_folder_away_moves_nothing_any_more() {
 }
 
 #[test]
+fn who_reads_a_withdrawn_copy_does_not_take_the_new_one_away() {
+    let (fs, sample) = stored();
+    let repository = open(&fs).unwrap();
+    let mut late = repository.open_blob(&sample.id).unwrap();
+    fs.flip(&sample.path(), 7, 1);
+    assert!(read_all(&repository, &sample.id).1.is_err());
+    store(&repository, &sample).unwrap();
+    let error = late.read(0, 100).unwrap_err();
+    assert!(matches!(error, BlobError::Corrupt { .. }), "{error}");
+    assert_eq!(read_all(&repository, &sample.id).0, sample.bytes, "the new copy stays");
+}
+
+#[test]
 fn what_is_not_in_memory_is_read_by_who_may_wait() {
     let (fs, sample) = stored();
     let repository = open(&fs).unwrap();

@@ -220,16 +220,7 @@ pub(crate) async fn hand_over(
 pub(crate) fn failed(node: &Node, content: &ContentId, error: BlobError) -> io::Error {
     if matches!(error, BlobError::Corrupt { .. } | BlobError::NotFound { .. }) {
         metrics::counter!("xylem_distribution_withdrawn_total").increment(1);
-        if !node.repository.contains(content) {
-            node.ledger.queued(*content);
-        }
-        // Another answer may have found the same before, and it is here again already.
-        let size = node.repository.size_of(content);
-        node.note_held(content, size.is_some());
-        if let Some(size) = size {
-            node.ledger.present(*content, size, None);
-        }
-        node.work.notify_one();
+        node.note_lost(content);
     }
     tracing::error!(package.digest = %content, error = %chain(&error), "an answer was broken off");
     io::Error::other(error)

@@ -201,7 +201,9 @@ impl Worker {
     /// and is removed like anything else that is not wanted.
     fn give_up(&mut self, content: &ContentId) {
         let Some(handle) = self.in_flight.get(content) else { return };
-        if self.batches.contains(&handle.id()) {
+        // What was published this very moment is not missing either: its outcome is on its way, and
+        // without that nobody would be told that it is here.
+        if self.batches.contains(&handle.id()) || self.node.repository.contains(content) {
             return;
         }
         tracing::info!(package.digest = %content, "given up: not wanted any more");
