@@ -118,11 +118,13 @@ fn ask(folder: &Path, path: &Path) -> Result<OwnedFd, HandoverError> {
 pub(crate) struct Counter {
     listener: UnixListener,
     path: PathBuf,
+    /// What is handed over.
+    port: Arc<OwnedFd>,
 }
 
 impl Counter {
     /// Opens the socket; called with the folder's lock in hand, so whatever lies there is old.
-    pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
+    pub(crate) fn open(path: PathBuf, port: OwnedFd) -> io::Result<Self> {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -130,12 +132,12 @@ impl Counter {
         let listener = UnixListener::bind(&path)?;
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(&path, private)?;
-        Ok(Self { listener, path })
+        Ok(Self { listener, path, port: Arc::new(port) })
     }
 
-    /// Returns once a new program has asked and has the socket. Whoever says anything else is
+    /// Returns once a new program has asked and has the port. Whoever says anything else is
     /// turned away.
-    pub(crate) async fn asked(&self, socket: &Arc<OwnedFd>) -> Successor {
+    pub(crate) async fn asked(&self) -> Successor {
         loop {
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
@@ -145,8 +147,8 @@ impl Counter {
                     continue;
                 }
             };
-            let socket = Arc::clone(socket);
-            let given = tokio::task::spawn_blocking(move || give(stream, &socket)).await;
+            let port = Arc::clone(&self.port);
+            let given = tokio::task::spawn_blocking(move || give(stream, &port)).await;
             match given {
                 Ok(Ok(successor)) => return successor,
                 Ok(Err(error)) => tracing::warn!(%error, "a handover was begun and broken off"),
@@ -163,7 +165,7 @@ impl Drop for Counter {
     }
 }
 
-fn give(stream: tokio::net::UnixStream, socket: &OwnedFd) -> io::Result<Successor> {
+fn give(stream: tokio::net::UnixStream, port: &OwnedFd) -> io::Result<Successor> {
     let mut stream = stream.into_std()?;
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PROMPT))?;
@@ -173,7 +175,7 @@ fn give(stream: tokio::net::UnixStream, socket: &OwnedFd) -> io::Result<Successo
     if asked != *ASK {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "an unknown word"));
     }
-    send_socket(&stream, socket)?;
+    send_socket(&stream, port)?;
     Ok(Successor(stream))
 }
 

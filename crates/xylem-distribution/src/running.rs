@@ -1,6 +1,5 @@
 //! From the first task to the last, or to a successor.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +18,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub(crate) async fn work(
     node: Arc<Node>,
     mut tasks: JoinSet<()>,
-    counter: Option<(Counter, Arc<OwnedFd>)>,
+    counter: Option<Counter>,
     lock: FolderLock,
     shutdown: Shutdown,
 ) -> Option<FolderLock> {
     let asked = async {
         match &counter {
-            Some((counter, socket)) => counter.asked(socket).await,
+            Some(counter) => counter.asked().await,
             None => std::future::pending().await,
         }
     };

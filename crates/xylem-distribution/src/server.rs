@@ -3,7 +3,6 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZero;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -99,9 +98,6 @@ struct Opened {
     anchors: TrustAnchors,
     repository: Repository,
     restored: Restored,
-    lock: FolderLock,
-    /// The port of the program that ran before.
-    taken_over: Option<OwnedFd>,
 }
 
 impl DistributionServer {
@@ -120,7 +116,7 @@ impl DistributionServer {
             Some(path) => Some(open_log(path, &environment)?),
             None => None,
         };
-        let mut opened = {
+        let (opened, lock, taken_over) = {
             let (folder, disk) = (folder.clone(), environment.disk.clone());
             let (now, verify_on_read) = (environment.clock.now(), options.verify_on_read);
             let take_over = options.take_over;
@@ -134,15 +130,8 @@ impl DistributionServer {
                 let restored = Restored::read(fs, &folder, now)?;
                 let options = RepositoryOptions { verify_on_read };
                 let repository = Repository::open(disk, folder.repository(), options)?;
-                Ok::<Opened, OpenError>(Opened {
-                    settings,
-                    identity,
-                    anchors,
-                    repository,
-                    restored,
-                    lock,
-                    taken_over,
-                })
+                let opened = Opened { settings, identity, anchors, repository, restored };
+                Ok::<_, OpenError>((opened, lock, taken_over))
             })
         }
         .await?;
@@ -151,7 +140,7 @@ impl DistributionServer {
         };
         let server_tls = server_tls(&environment, &opened)?;
         let limits = Limits::default();
-        let http = match opened.taken_over.take() {
+        let http = match taken_over {
             Some(socket) => {
                 let listener = handover::listener(socket).map_err(OpenError::Port)?;
                 HttpServer::on(listener, server_tls, limits)
@@ -167,14 +156,13 @@ impl DistributionServer {
             None => http,
         };
         let address = http.local_address().map_err(OpenError::Port)?;
-        let counter = http.os_socket().is_some().then(|| Counter::open(folder.handover()));
-        let counter = counter.and_then(|opened| {
-            let log = |error: &_| tracing::warn!(%error, "no restart without a gap is possible");
-            opened.inspect_err(log).ok()
+        let counter = http.os_socket().and_then(|socket| {
+            socket
+                .and_then(|socket| Counter::open(folder.handover(), socket))
+                .inspect_err(|error| tracing::warn!(%error, "no restart without a gap is possible"))
+                .ok()
         });
-        let Opened { settings, identity, anchors, repository, restored, lock, .. } = opened;
-        let parts = (settings, identity, anchors, repository, restored);
-        let node = make_node(environment, folder, id, parts, options.inspector)?;
+        let node = make_node(environment, folder, id, opened, options.inspector)?;
         Ok(Self { node, http, address, counter, lock })
     }
 
@@ -202,8 +190,6 @@ impl DistributionServer {
         tasks.spawn(ingest::housekeeping(Arc::clone(&node), shutdown.clone()));
         tracing::info!(dp.id = %node.id, dp.name = %node.settings.name, %address, "serving");
         let handler = serve::Serving::new(Arc::clone(&node), start_metrics());
-        let socket = http.os_socket().and_then(Result::ok).map(Arc::new);
-        let counter = counter.zip(socket);
         let working = work(node, tasks, counter, lock, shutdown.clone());
         // The lock, where it is still held, is given back once the last answer is over.
         let ((), _lock) = tokio::join!(http.serve(handler, shutdown), working);
@@ -246,10 +232,10 @@ fn make_node(
     environment: Environment,
     folder: DataFolder,
     id: DistributionServerId,
-    parts: (Settings, Identity, TrustAnchors, Repository, Restored),
+    opened: Opened,
     inspector: Arc<dyn Inspector>,
 ) -> Result<Arc<Node>, OpenError> {
-    let (settings, identity, anchors, repository, restored) = parts;
+    let Opened { settings, identity, anchors, repository, restored } = opened;
     let client_tls = client_config(&anchors, Some(&identity), Arc::clone(&environment.clock))?;
     let transport = Transport::new(environment.clone(), client_tls);
     let control = ControlClient::new(transport.clone(), settings.server_url(&folder)?);

@@ -5,7 +5,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
@@ -72,18 +71,16 @@ impl<H: Handler> Connection<H> {
                 return;
             }
         };
-        let steps = Arc::new(AtomicU64::new(0));
-        let Some(mut stream) = self.shake_hands(stream, &steps).await else { return };
+        let turns = Arc::new(Turns::new(self.limits.requests));
+        let Some(mut stream) = self.shake_hands(stream, &turns).await else { return };
         let output = self.limits.output_bytes_of_each(self.place.of_all());
         stream.get_mut().1.set_buffer_limit(Some(output));
         let certificate = self.certificate(&stream);
-        let turns = Arc::new(Turns::new(self.limits.requests, Arc::clone(&steps)));
         let exchange = Arc::new(Exchange {
             peer: Peer { address: self.address, certificate: certificate.map(Arc::new) },
             handler: self.handler,
             log: self.log,
             body: self.limits.body,
-            steps,
             turns: Arc::clone(&turns),
         });
         let is_http_2 = stream.get_ref().1.alpn_protocol() == Some(ALPN_HTTP_2);
@@ -97,12 +94,8 @@ impl<H: Handler> Connection<H> {
         }
     }
 
-    async fn shake_hands(
-        &self,
-        stream: Box<dyn Stream>,
-        steps: &Arc<AtomicU64>,
-    ) -> Option<Secured> {
-        let stream = PacedStream::new(stream, self.limits.stall, Arc::clone(steps));
+    async fn shake_hands(&self, stream: Box<dyn Stream>, turns: &Arc<Turns>) -> Option<Secured> {
+        let stream = PacedStream::new(stream, self.limits.stall, Arc::clone(turns));
         let handshake = self.tls.accept(stream).into_fallible();
         match timeout(self.limits.handshake, handshake).await {
             Ok(Ok(stream)) => Some(stream),
@@ -229,8 +222,6 @@ struct Exchange<H> {
     log: Option<AccessLog>,
     /// See [`Limits::body`].
     body: Duration,
-    /// What moves, for [`Turns::unused`].
-    steps: Arc<AtomicU64>,
     turns: Arc<Turns>,
 }
 
@@ -247,7 +238,7 @@ impl<H: Handler> Exchange<H> {
         });
         let mut request = request.map(|body| match body.is_end_stream() {
             true => Body::empty(),
-            false => Body::new(PacedBody::new(Body::new(body), self.body, Arc::clone(&self.steps))),
+            false => Body::new(PacedBody::new(Body::new(body), self.body, Arc::clone(&self.turns))),
         });
         request.extensions_mut().insert(self.peer.clone());
         let id = RequestId::next();

@@ -3,7 +3,6 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,6 +10,8 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::turns::Turns;
 
 /// Bytes that must move within a limit. With the 30 seconds of [`Limits::body`](crate::Limits::body)
 /// 1 KiB a second, with the 60 of [`Limits::stall`](crate::Limits::stall) half of that.
@@ -72,13 +73,13 @@ impl Pace {
 pub(crate) struct PacedBody {
     body: Body,
     pace: Pace,
-    /// Counts what comes.
-    steps: Arc<AtomicU64>,
+    /// Told of what comes.
+    turns: Arc<Turns>,
 }
 
 impl PacedBody {
-    pub(crate) fn new(body: Body, limit: Duration, steps: Arc<AtomicU64>) -> Self {
-        Self { body, pace: Pace::new(limit), steps }
+    pub(crate) fn new(body: Body, limit: Duration, turns: Arc<Turns>) -> Self {
+        Self { body, pace: Pace::new(limit), turns }
     }
 }
 
@@ -96,7 +97,7 @@ impl HttpBody for PacedBody {
                 Some(Err(_)) | None => 0,
             };
             self.pace.note(bytes);
-            self.steps.fetch_add(1, Ordering::Relaxed);
+            self.turns.step();
             return Poll::Ready(frame);
         }
         ready!(self.pace.poll_late(context));
@@ -118,13 +119,13 @@ impl HttpBody for PacedBody {
 pub(crate) struct PacedStream<S> {
     stream: S,
     pace: Pace,
-    /// Counts what is taken.
-    steps: Arc<AtomicU64>,
+    /// Told of what is taken.
+    turns: Arc<Turns>,
 }
 
 impl<S> PacedStream<S> {
-    pub(crate) fn new(stream: S, limit: Duration, steps: Arc<AtomicU64>) -> Self {
-        Self { stream, pace: Pace::new(limit), steps }
+    pub(crate) fn new(stream: S, limit: Duration, turns: Arc<Turns>) -> Self {
+        Self { stream, pace: Pace::new(limit), turns }
     }
 
     fn written(
@@ -134,7 +135,7 @@ impl<S> PacedStream<S> {
     ) -> Poll<io::Result<usize>> {
         if let Poll::Ready(written) = &polled {
             self.pace.note(written.as_ref().map_or(0, |bytes| *bytes));
-            self.steps.fetch_add(1, Ordering::Relaxed);
+            self.turns.step();
             return polled;
         }
         self.late(context).map(Err)
@@ -242,7 +243,8 @@ mod tests {
     }
 
     async fn send(drip: usize) -> io::Result<()> {
-        let mut stream = PacedStream::new(Drip::new(drip), Duration::from_secs(60), Arc::default());
+        let turns = Arc::new(Turns::new(1));
+        let mut stream = PacedStream::new(Drip::new(drip), Duration::from_secs(60), turns);
         for _ in 0..100 {
             stream.write_all(&[0; 1024]).await?;
             stream.flush().await?;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use http::Extensions;
 use http::request::Parts;
 use xylem_model::Party;
 use xylem_pki::PeerCertificate;
@@ -21,6 +22,16 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// The other side of the connection by which a request came.
+    ///
+    /// # Errors
+    /// Where it came by none of ours, which is our own fault.
+    pub fn of(extensions: &Extensions) -> Result<Self, ApiError> {
+        extensions.get::<Self>().cloned().ok_or_else(|| {
+            ApiError::internal("finding out who is asking", "no peer in the request")
+        })
+    }
+
     /// The party its certificate names.
     pub fn party(&self) -> Option<Party> {
         self.certificate.as_ref().map(|certificate| certificate.party)
@@ -31,8 +42,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Peer {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            ApiError::internal("finding out who is asking", "no peer in the request")
-        })
+        Self::of(&parts.extensions)
     }
 }

@@ -121,13 +121,10 @@ impl HttpServer {
                             shutdown: shutdown.clone(),
                             place,
                         };
-                        match accepted {
-                            Accepted::Socket(socket) => self
-                                .workers
-                                .spawn(&mut connections, connection.run(Accepted::Socket(socket))),
-                            stream @ Accepted::Stream(_) => {
-                                connections.spawn(connection.run(stream));
-                            }
+                        if matches!(accepted, Accepted::Stream(_)) {
+                            connections.spawn(connection.run(accepted));
+                        } else {
+                            self.workers.spawn(&mut connections, connection.run(accepted));
                         }
                     } else {
                         tracing::warn!(peer.addr = %address, "connection limit reached");

@@ -16,18 +16,18 @@ pub(crate) struct Turns {
     ended: AtomicU32,
     /// Requests, bytes of bodies, bytes that are taken: whatever shows that the connection is used.
     /// What comes in is no sign: the head of a request may drip for ever.
-    steps: Arc<AtomicU64>,
+    steps: AtomicU64,
     first: Notify,
     last: Notify,
 }
 
 impl Turns {
-    pub(crate) fn new(most: u32, steps: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(most: u32) -> Self {
         Self {
             most,
             begun: AtomicU32::new(0),
             ended: AtomicU32::new(0),
-            steps,
+            steps: AtomicU64::new(0),
             first: Notify::new(),
             last: Notify::new(),
         }
@@ -46,8 +46,8 @@ impl Turns {
         (Turn(Arc::clone(self)), begun >= self.most)
     }
 
-    /// Something of a body moves.
-    fn step(&self) {
+    /// Something of a body moves, or is taken.
+    pub(crate) fn step(&self) {
         self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -113,7 +113,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_and_the_last_request_are_heard_whenever_they_come() {
-        let turns = Arc::new(Turns::new(2, Arc::default()));
+        let turns = Arc::new(Turns::new(2));
         let waiting = tokio::spawn({
             let turns = Arc::clone(&turns);
             async move { tokio::join!(turns.first(), turns.last()) }
@@ -132,7 +132,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_unused_soon_when_idle_and_later_when_stuck() {
-        let turns = Arc::new(Turns::new(10, Arc::default()));
+        let turns = Arc::new(Turns::new(10));
         let (idle, stuck) = (Duration::from_secs(10), Duration::from_secs(120));
         let begin = Instant::now();
         turns.unused(idle, stuck).await;

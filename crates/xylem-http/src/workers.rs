@@ -32,7 +32,7 @@ struct Worker {
     load: Arc<()>,
     /// Dropped to end it.
     _end: oneshot::Sender<()>,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
 }
 
 impl Workers {
@@ -73,7 +73,7 @@ impl Workers {
 
     /// Ends all threads, and returns once they have ended.
     pub(crate) async fn end(self) {
-        let threads: Vec<_> = self.running.into_iter().filter_map(Worker::end).collect();
+        let threads: Vec<_> = self.running.into_iter().map(Worker::end).collect();
         let waiting = tokio::task::spawn_blocking(move || {
             for thread in threads {
                 if thread.join().is_err() {
@@ -100,10 +100,11 @@ impl Worker {
             let _ = runtime.block_on(ended);
             runtime.shutdown_timeout(END);
         })?;
-        Ok(Self { runtime: handle, load: Arc::new(()), _end: end, thread: Some(thread) })
+        Ok(Self { runtime: handle, load: Arc::new(()), _end: end, thread })
     }
 
-    fn end(mut self) -> Option<JoinHandle<()>> {
-        self.thread.take()
+    /// Has it end; gives what to wait for.
+    fn end(self) -> JoinHandle<()> {
+        self.thread
     }
 }

@@ -86,11 +86,8 @@ struct Asked {
 
 impl Asked {
     fn new(parts: http::request::Parts) -> Result<Self, ApiError> {
-        let http::request::Parts { method, headers, mut extensions, .. } = parts;
-        let peer = extensions.remove::<Peer>().ok_or_else(|| {
-            ApiError::internal("finding out who is asking", "no peer in the request")
-        })?;
-        Ok(Self { peer, method, headers })
+        let peer = Peer::of(&parts.extensions)?;
+        Ok(Self { peer, method: parts.method, headers: parts.headers })
     }
 
     /// The answer's place among all that leaves.
