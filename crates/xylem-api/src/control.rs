@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use xylem_model::{ContentId, DistributionServerId, FileId, ParentPolicy, Stamp, Timestamp};
+use xylem_model::{
+    AccountName, ContentId, DistributionServerId, FileId, FileKind, FileName, ParentPolicy, Stamp,
+    Timestamp, UploadId,
+};
 use xylem_trust::Envelope;
 
 use crate::catalogue::PlacementState;
@@ -28,6 +31,9 @@ pub struct ControlState {
     #[serde(default)]
     #[schema(value_type = String, example = "first-available")]
     pub parent_policy: ParentPolicy,
+    /// Where new files enter, for any other server: it hands on what is written to it.
+    #[serde(default)]
+    pub principal: Option<PeerAddress>,
     /// Whether this server is the root.
     pub is_root: bool,
     /// Whether new files enter here.
@@ -135,6 +141,86 @@ pub struct CopyReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateChanged {
     /// The newest state of the catalogue.
+    #[schema(value_type = Object)]
+    pub stamp: Stamp,
+}
+
+/// Who had a change made through a distribution server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Author {
+    /// A WebDAV account; it must be one that may write.
+    #[schema(value_type = String)]
+    pub account: AccountName,
+    /// The distribution server whose account it is.
+    #[schema(value_type = String, format = Uuid)]
+    pub server: DistributionServerId,
+}
+
+/// `POST /v1/control/uploads`: the ingest server announces what an account has sent it. What is
+/// already published under the name is replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeclareReceived {
+    /// The id under which the ingest server has staged it. Announcing it again changes nothing.
+    #[schema(value_type = String, format = Uuid)]
+    pub upload: UploadId,
+    /// What it is.
+    #[schema(value_type = String, example = "package")]
+    pub kind: FileKind,
+    /// The name to publish it under.
+    #[schema(value_type = String)]
+    pub name: FileName,
+    /// How many bytes it has.
+    pub size: u64,
+    /// Who sent it.
+    pub author: Author,
+}
+
+/// `POST /v1/control/files`: an account renames, copies or deletes a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeFile {
+    /// What the file is.
+    #[schema(value_type = String, example = "package")]
+    pub kind: FileKind,
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: FileName,
+    /// What becomes of it.
+    pub change: FileChange,
+    /// Who wants it.
+    pub author: Author,
+}
+
+/// What becomes of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum FileChange {
+    /// It has another name from now on.
+    Rename {
+        /// The name.
+        #[schema(value_type = String)]
+        to: FileName,
+        /// Whether what has that name now is replaced: it gets the content as its next version.
+        replace: bool,
+    },
+    /// Its content has one more name from now on.
+    Copy {
+        /// The name.
+        #[schema(value_type = String)]
+        to: FileName,
+        /// As for renaming.
+        replace: bool,
+    },
+    /// It is deleted; it can be restored for 30 days.
+    Delete,
+}
+
+/// The answer to [`ChangeFile`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FileChanged {
+    /// The state of the catalogue that has the change.
     #[schema(value_type = Object)]
     pub stamp: Stamp,
 }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use xylem_model::{DistributionServerId, ParentPolicy, Stamp, Timestamp};
+use xylem_model::{
+    AccountAccess, AccountName, DistributionServerId, ParentPolicy, Stamp, Timestamp,
+};
 
 /// A distribution server.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -46,6 +48,9 @@ pub struct DistributionServer {
     /// The state of the catalogue it has applied in full.
     #[schema(value_type = Option<Object>)]
     pub applied: Option<Stamp>,
+    /// Whether anybody may read what is published there, without saying who they are.
+    #[serde(default)]
+    pub open_to_all: bool,
     /// Files present, of those wanted.
     pub files_present: u64,
     /// Files it should hold.
@@ -68,6 +73,8 @@ pub struct ChangeDistributionServer {
     /// or `random`.
     #[schema(value_type = Option<String>, example = "sticky")]
     pub parent_policy: Option<ParentPolicy>,
+    /// Whether anybody may read what is published there, without saying who they are.
+    pub open_to_all: Option<bool>,
 }
 
 /// `PUT /v1/distribution-servers/{name}/parent`.
@@ -76,4 +83,44 @@ pub struct ChangeDistributionServer {
 pub struct SetParent {
     /// The first parent's name from now on; further parents stay.
     pub parent: String,
+}
+
+/// A WebDAV account of a distribution server.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Account {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: AccountName,
+    /// What it may do: `read` or `write`.
+    #[schema(value_type = String, example = "read")]
+    pub access: AccountAccess,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When its newest password was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub password_at: Timestamp,
+    /// How many passwords count: two while it is being rotated.
+    pub passwords: u64,
+}
+
+/// `POST /v1/distribution-servers/{name}/accounts`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddAccount {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: AccountName,
+    /// What it may do.
+    #[schema(value_type = String, example = "read")]
+    pub access: AccountAccess,
+}
+
+/// A password that was just made. It is shown this once.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NewPassword {
+    /// The account.
+    pub account: Account,
+    /// Its new password.
+    pub password: String,
 }

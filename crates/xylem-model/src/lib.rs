@@ -5,6 +5,7 @@
 //! [`FileName`] cannot hold a forbidden character, a [`ContentId`] is always 32 bytes, a [`Tree`]
 //! has no cycle.
 
+mod account;
 mod digest;
 mod file_name;
 mod generation;
@@ -17,6 +18,7 @@ mod time;
 mod tree;
 mod word;
 
+pub use account::{AccountAccess, AccountName, AccountNameError, MAX_ACCOUNT_NAME_BYTES};
 pub use digest::{ContentId, DigestError, Digests, Sha256};
 pub use file_name::{FileName, FileNameError, MAX_FILE_NAME_BYTES};
 pub use generation::{Epoch, Generation, Stamp};

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xylem_model::{
-    ComputerId, ContentId, DistributionServerId, FileId, FileKind, FileName, OrderId, Party,
+    AccountAccess, AccountName, ComputerId, ContentId, DistributionServerId, FileId, FileKind, FileName, OrderId, Party,
     Priority, Sha256, Stamp, Timestamp, UploadId,
 };
 
@@ -93,7 +93,7 @@ pub struct Head {
     pub set_root: ContentId,
 }
 
-/// Which peers may fetch from a distribution server, and what.
+/// Who may fetch from a distribution server, and what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grants {
     /// The server that is to obey.
@@ -106,6 +106,29 @@ pub struct Grants {
     pub expires: Timestamp,
     /// One row for each peer.
     pub peers: Vec<Grant>,
+    /// WebDAV accounts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<Account>,
+    /// Whether anybody may read what is published, without saying who they are: only where an
+    /// administrator opened the server.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub open_to_all: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// Somebody who says who they are by name and password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its name.
+    pub name: AccountName,
+    /// What it may do.
+    pub access: AccountAccess,
+    /// What its password is compared with: Argon2id in the PHC string format. Two while it is
+    /// being rotated; both count then.
+    pub passwords: Vec<String>,
 }
 
 /// What one peer may fetch.

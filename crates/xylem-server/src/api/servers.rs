@@ -184,6 +184,7 @@ impl View {
             free_bytes: server.free.map(|free| free.0),
             used_bytes: used,
             applied: server.last_seen.map(|_| server.held).filter(|held| *held > Stamp::default()),
+            open_to_all: false,
             // What waits for its grace time to end is present, but no longer wanted.
             files_present: present.min(self.files_wanted),
             files_wanted: self.files_wanted,

@@ -151,7 +151,8 @@ impl Documents {
         let head = Head { server: id, stamp, issued, expires, count, set_root };
         let peers = self.links.peers(id).iter();
         let peers = peers.map(|peer| Grant { peer: *peer, entries: GrantedEntries::All }).collect();
-        let grants = Grants { server: id, stamp, issued, expires, peers };
+        let (accounts, open_to_all) = (Vec::new(), false);
+        let grants = Grants { server: id, stamp, issued, expires, peers, accounts, open_to_all };
         let parties = overview.removed.clone();
         let revocations = Revocations { stamp, issued, expires, parties };
         let signed = Signed {
@@ -178,6 +179,7 @@ impl Documents {
                 .map(|it| overview.address(server, it))
                 .collect(),
             parent_policy: server.parent_policy,
+            principal: None,
             is_root: server.is_root,
             is_principal: server.is_principal,
             may_remove: overview.may_remove,

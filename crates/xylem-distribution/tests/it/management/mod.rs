@@ -365,7 +365,8 @@ impl Management {
         let (stamp, issued, expires) = (head.stamp, head.issued, head.expires);
         let stranger = DistributionServerId::from_parts(7, &[7; 10]);
         let peers = world.grants.get(&server).cloned().unwrap_or_default();
-        let mut grants = Grants { server, stamp, issued, expires, peers };
+        let (accounts, open_to_all) = (Vec::new(), false);
+        let mut grants = Grants { server, stamp, issued, expires, peers, accounts, open_to_all };
         let revocations = Revocations { stamp, issued, expires, parties: world.revoked.clone() };
         match world.cheat {
             Some(Cheat::ForeignHead) => head.server = stranger,
@@ -390,6 +391,7 @@ impl Management {
             revocations: self.sign(&revocations),
             parents,
             parent_policy: world.policy,
+            principal: None,
             is_root: world.root == Some(server),
             is_principal: world.principal == Some(server),
             may_remove: !world.hold_removal,
