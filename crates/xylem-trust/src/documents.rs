@@ -3,8 +3,8 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xylem_model::{
-    AccountAccess, AccountName, ComputerId, ContentId, DistributionServerId, FileId, FileKind, FileName, OrderId, Party,
-    Priority, Sha256, Stamp, Timestamp, UploadId,
+    AccountAccess, AccountName, ComputerId, ContentId, DistributionServerId, FileId, FileKind,
+    FileName, OrderId, Party, Priority, Sha256, Stamp, Timestamp, UploadId,
 };
 
 use crate::{DescriptorId, PublicKey};

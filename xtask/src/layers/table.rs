@@ -91,6 +91,11 @@ const CRATES: &[Member] = &[
         &["xylem-api", "xylem-model", "xylem-pki", "xylem-runtime", "xylem-telemetry"],
     ),
     member(
+        "xylem-webdav",
+        Layer::Adapter,
+        &["xylem-api", "xylem-http", "xylem-model", "xylem-runtime", "xylem-telemetry"],
+    ),
+    member(
         "xylem-client",
         Layer::Adapter,
         &["xylem-api", "xylem-model", "xylem-pki", "xylem-runtime", "xylem-trust"],
@@ -127,6 +132,7 @@ const CRATES: &[Member] = &[
             "xylem-sync",
             "xylem-telemetry",
             "xylem-trust",
+            "xylem-webdav",
         ],
     ),
     member(
@@ -218,9 +224,21 @@ const WRAPPED: &[Wrapped] = &[
     },
     Wrapped {
         name: "axum",
-        only: &["xylem-distribution", "xylem-http", "xylem-server"],
+        only: &["xylem-distribution", "xylem-http", "xylem-server", "xylem-webdav"],
         tests_may: true,
         why: "routes belong to the two programs that listen",
+    },
+    Wrapped {
+        name: "dav-server",
+        only: &["xylem-webdav"],
+        tests_may: true,
+        why: "what it leaves to others, refusing among it, is done in one place",
+    },
+    Wrapped {
+        name: "argon2",
+        only: &["xylem-pki"],
+        tests_may: true,
+        why: "what a password costs is said in one place",
     },
     Wrapped {
         name: "utoipa-axum",

@@ -1,0 +1,108 @@
+//! What is told of files and folders.
+
+use std::io::SeekFrom;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::{Buf, Bytes};
+use dav_server::fs::{DavDirEntry, DavFile, DavMetaData, FsError, FsFuture, FsResult};
+use xylem_model::Timestamp;
+
+/// What is told of a file or folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meta {
+    /// Bytes; 0 for a folder.
+    pub len: u64,
+    /// When it was last written.
+    pub modified: Timestamp,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+    /// Its entity tag, without quotation marks; folders have none.
+    pub etag: Option<String>,
+}
+
+impl Meta {
+    /// A folder.
+    pub const fn folder(created: Timestamp, modified: Timestamp) -> Self {
+        Self { len: 0, modified, created, is_folder: true, etag: None }
+    }
+}
+
+/// The operating system's form of a time. Times before 1970 are not ours to tell.
+fn system_time(time: Timestamp) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(time.unix_ms()).unwrap_or(0))
+}
+
+impl DavMetaData for Meta {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn modified(&self) -> FsResult<SystemTime> {
+        Ok(system_time(self.modified))
+    }
+
+    fn created(&self) -> FsResult<SystemTime> {
+        Ok(system_time(self.created))
+    }
+
+    fn is_dir(&self) -> bool {
+        self.is_folder
+    }
+
+    fn etag(&self) -> Option<String> {
+        self.etag.clone()
+    }
+}
+
+/// One line of a listing.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// What is told of it.
+    pub meta: Meta,
+}
+
+impl DavDirEntry for Entry {
+    fn name(&self) -> Vec<u8> {
+        self.name.clone().into_bytes()
+    }
+
+    fn metadata(&self) -> FsFuture<'_, Box<dyn DavMetaData>> {
+        let meta: Box<dyn DavMetaData> = Box::new(self.meta.clone());
+        Box::pin(async move { Ok(meta) })
+    }
+}
+
+/// Something that is opened only to see whether it is there.
+#[derive(Debug)]
+pub struct ReadOnly(pub Meta);
+
+impl DavFile for ReadOnly {
+    fn metadata(&mut self) -> FsFuture<'_, Box<dyn DavMetaData>> {
+        let meta: Box<dyn DavMetaData> = Box::new(self.0.clone());
+        Box::pin(async move { Ok(meta) })
+    }
+
+    fn write_buf(&mut self, _: Box<dyn Buf + Send>) -> FsFuture<'_, ()> {
+        Box::pin(async { Err(FsError::Forbidden) })
+    }
+
+    fn write_bytes(&mut self, _: Bytes) -> FsFuture<'_, ()> {
+        Box::pin(async { Err(FsError::Forbidden) })
+    }
+
+    fn read_bytes(&mut self, _: usize) -> FsFuture<'_, Bytes> {
+        Box::pin(async { Err(FsError::Forbidden) })
+    }
+
+    fn seek(&mut self, _: SeekFrom) -> FsFuture<'_, u64> {
+        Box::pin(async { Err(FsError::Forbidden) })
+    }
+
+    fn flush(&mut self) -> FsFuture<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
