@@ -9,8 +9,8 @@
 //!
 //! The last line counts the rows and holds SHA-256 over every byte before it, so that a backup
 //! cut short or changed is told from a whole one. It is a check against damage, not a signature:
-//! keep backups where nobody can rewrite them. They hold hashes of tokens and invitation codes,
-//! never the codes themselves.
+//! keep backups where nobody can rewrite them. They hold hashes of tokens, invitation codes
+//! and passwords, never these themselves.
 
 use std::io::Write;
 
@@ -66,8 +66,8 @@ pub struct BackupSummary {
 macro_rules! each_table {
     (|$table:ident| $body:expr) => {
         each_table!(@ $table, $body, state, setting, site, category, invitation, token,
-            certificate, distribution_server, further_parent, computer, file, version, upload,
-            placement, order, audit)
+            certificate, distribution_server, further_parent, account, computer, file, version,
+            upload, placement, order, audit)
     };
     (@ $table:ident, $body:expr, $($entity:ident),*) => {
         each_table!(@@ $table, $body, $($entity)*)

@@ -94,11 +94,6 @@ impl Database {
         S: Fn(&VersionFacts) -> Result<Vec<u8>, E>,
         E: std::error::Error + Send + Sync + 'static,
     {
-        let sign = |facts: &VersionFacts| -> Result<Vec<u8>, DbError> {
-            let signed = sign(facts).map_err(|error| DbError::Sign(Box::new(error)))?;
-            convert::bounded("descriptor", signed.len())?;
-            Ok(signed)
-        };
         change!(self, "committing an upload", |tx| {
             let row = uploads::find(tx, id).await?;
             if let Some(done) = earlier_commit(tx, id, &row).await? {
@@ -113,7 +108,7 @@ impl Database {
                 Place::Same(version) => version,
                 Place::Next(file) => {
                     let facts = facts(tx, &upload, found, &file, new_file, now).await?;
-                    let descriptor = sign(&facts)?;
+                    let descriptor = checked_signature(&sign, &facts)?;
                     store(tx, &upload, found, &facts, descriptor, file).await?
                 }
             };
@@ -121,6 +116,17 @@ impl Database {
             Ok(Commit::Committed(Box::new(version.try_into()?)))
         })
     }
+}
+
+/// The signed descriptor of a version, if it can be kept.
+pub(crate) fn checked_signature<S, E>(sign: &S, facts: &VersionFacts) -> Result<Vec<u8>, DbError>
+where
+    S: Fn(&VersionFacts) -> Result<Vec<u8>, E>,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let signed = sign(facts).map_err(|error| DbError::Sign(Box::new(error)))?;
+    convert::bounded("descriptor", signed.len())?;
+    Ok(signed)
 }
 
 /// Where an upload belongs.
@@ -266,11 +272,7 @@ async fn store(
             file::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
         }
         Some(row) => {
-            let (epoch, generation) = convert::columns(facts.stamp)?;
-            let mut change = row.into_active_model();
-            change.latest = Set(convert::small("version number", facts.number)?);
-            change.epoch = Set(epoch);
-            change.generation = Set(generation);
+            let mut change = next_version(row, facts)?;
             // A replacement that names no site or category leaves them as they are.
             if let Some(site) = site {
                 change.site_id = Set(Some(site.uuid()));
@@ -291,6 +293,19 @@ async fn store(
     let name = facts.name.as_str();
     audit::append(tx, &actor, facts.created, "upload.commit", name, &detail).await?;
     Ok(row)
+}
+
+/// A file's row with this version as its newest.
+pub(crate) fn next_version(
+    row: file::Model,
+    facts: &VersionFacts,
+) -> Result<file::ActiveModel, DbError> {
+    let (epoch, generation) = convert::columns(facts.stamp)?;
+    let mut change = row.into_active_model();
+    change.latest = Set(convert::small("version number", facts.number)?);
+    change.epoch = Set(epoch);
+    change.generation = Set(generation);
+    Ok(change)
 }
 
 /// A new file's row.

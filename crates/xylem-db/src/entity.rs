@@ -30,5 +30,5 @@ mod parties;
 mod trust;
 
 pub(crate) use catalogue::{category, file, order, placement, site, upload, version};
-pub(crate) use parties::{computer, distribution_server, further_parent};
+pub(crate) use parties::{account, computer, distribution_server, further_parent};
 pub(crate) use trust::{audit, certificate, invitation, setting, state, token};

@@ -102,6 +102,16 @@ pub enum DbError {
         /// What uses it.
         by: String,
     },
+    /// There are as many as there may be.
+    #[error("`{of}` has {limit} {what} already, the most there can be: remove one first")]
+    TooMany {
+        /// Which nouns.
+        what: &'static str,
+        /// Of which server or other thing.
+        of: String,
+        /// How many there may be.
+        limit: u64,
+    },
     /// It is no longer, or not yet, in a state that allows this.
     #[error("the {what} `{name}` is {state} and cannot be {wanted}")]
     WrongState {

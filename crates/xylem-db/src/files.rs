@@ -204,14 +204,7 @@ impl Database {
             let Some(row) = live_by_key(tx, &name.collision_key()).await? else {
                 return Err(not_found(name.as_str()).into());
             };
-            let (id, kept) = (row.id, row.name.clone());
-            let mut change = row.into_active_model();
-            change.live_key = Set(None);
-            change.deleted_at = Set(Some(now.unix_ms()));
-            let stamp = store_stamped(tx, change).await?;
-            let detail = json!({ "id": id });
-            audit::append(tx, actor, now, "file.delete", &kept, &detail).await?;
-            Ok(stamp)
+            delete(tx, row, actor, now).await
         })
     }
 
@@ -269,6 +262,22 @@ impl Database {
             Ok(purged)
         })
     }
+}
+
+/// Deletes a live file, so that it can be restored.
+pub(crate) async fn delete(
+    tx: &DatabaseTransaction,
+    row: file::Model,
+    actor: &Actor,
+    now: Timestamp,
+) -> Outcome<Stamp> {
+    let (id, kept) = (row.id, row.name.clone());
+    let mut change = row.into_active_model();
+    change.live_key = Set(None);
+    change.deleted_at = Set(Some(now.unix_ms()));
+    let stamp = store_stamped(tx, change).await?;
+    audit::append(tx, actor, now, "file.delete", &kept, &json!({ "id": id })).await?;
+    Ok(stamp)
 }
 
 fn not_found(name: &str) -> DbError {

@@ -17,15 +17,17 @@
 //! - Nothing is half done: a failed, dropped or refused call leaves the database as it was.
 //! - Lists come in pages of at most [`MAX_PAGE`], each continued from the last row of the one
 //!   before.
-//! - Secrets never come here: tokens and invitation codes arrive as hashes, signed documents as
-//!   the exact bytes that were signed.
+//! - Secrets never come here: tokens, invitation codes and passwords arrive as hashes, signed
+//!   documents as the exact bytes that were signed.
 //!
 //! Absent on purpose: entities, SQL and the driver's types in any signature; features that only
 //! one backend has.
 
+mod accounts;
 mod audit;
 mod backup;
 mod certificates;
+mod changes;
 mod commits;
 mod computers;
 mod connect;
@@ -50,9 +52,11 @@ mod uploads;
 mod wishes;
 mod words;
 
+pub use accounts::{Account, MAX_ACCOUNTS, NewAccount};
 pub use audit::{Actor, AuditCheck, AuditRecord};
 pub use backup::BackupSummary;
 pub use certificates::Certificate;
+pub use changes::{ChangeFile, Changed, FileChange};
 pub use commits::{Commit, IngestResult, VersionFacts};
 pub use computers::{CheckIn, Computer, NewComputer};
 pub use connect::Database;

@@ -10,6 +10,7 @@ mod m0001_initial;
 mod m0002_priority;
 mod m0003_parents;
 mod m0004_rate;
+mod m0005_accounts;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_priority::AddPriority),
             Box::new(m0003_parents::AddParents),
             Box::new(m0004_rate::AddRate),
+            Box::new(m0005_accounts::AddAccounts),
         ]
     }
 }

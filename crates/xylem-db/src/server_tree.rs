@@ -20,7 +20,7 @@ use crate::servers::{self, DistributionServer, WHAT, require_live, store_stamped
 use crate::sites::require_site;
 use crate::state::raise;
 use crate::transaction::{Outcome, change, read};
-use crate::{Database, DbError, parents};
+use crate::{Database, DbError, accounts, parents};
 
 /// A distribution server that enrols.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +85,7 @@ impl Database {
                 epoch,
                 generation,
                 parent_policy: ParentPolicy::default().as_str().into(),
+                open_to_all: false,
             };
             Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
             let detail = json!({ "id": new.id, "site": new.site, "parent": parent });
@@ -137,8 +138,8 @@ impl Database {
         })
     }
 
-    /// Removes a server: its certificates are revoked, what it held is forgotten, its name is
-    /// free again. Servers that name it among several parents go on with the others. Refused for
+    /// Removes a server: its certificates are revoked, its accounts and what it held are
+    /// forgotten, its name is free again. Servers that name it among several parents go on with the others. Refused for
     /// the root, the principal, and where it is somebody's only parent.
     pub async fn remove_distribution_server(
         &self,
@@ -151,6 +152,7 @@ impl Database {
             refuse_role(&row)?;
             revoke_all(tx, Party::DistributionServer(id), now).await?;
             forget_placements(tx, id).await?;
+            accounts::forget_all(tx, id).await?;
             let stamp = raise(tx).await?;
             parents::remove(tx, id, stamp).await?;
             let (epoch, generation) = convert::columns(stamp)?;

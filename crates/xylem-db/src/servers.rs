@@ -40,6 +40,8 @@ pub struct DistributionServer {
     pub is_principal: bool,
     /// Whether clients are to be sent elsewhere for the time being.
     pub maintenance: bool,
+    /// Whether anybody may read what is published there, without saying who they are.
+    pub open_to_all: bool,
     /// When it enrolled.
     pub enrolled: Timestamp,
     /// When it was removed.
@@ -90,6 +92,8 @@ pub struct ServerChange {
     pub parents: Option<Vec<DistributionServerId>>,
     /// Another order in which it asks its parents.
     pub parent_policy: Option<ParentPolicy>,
+    /// Opened to everybody, or closed again.
+    pub open_to_all: Option<bool>,
 }
 
 impl Database {
@@ -160,11 +164,14 @@ impl Database {
             if let Some(policy) = change.parent_policy {
                 row.parent_policy = Set(policy.as_str().into());
             }
+            if let Some(open) = change.open_to_all {
+                row.open_to_all = Set(open);
+            }
             let changed = store_stamped(tx, row).await?;
             let detail = json!({
                 "name": name, "site": change.site, "public_url": change.public_url,
                 "maintenance": change.maintenance, "parents": change.parents,
-                "parent_policy": change.parent_policy,
+                "parent_policy": change.parent_policy, "open_to_all": change.open_to_all,
             });
             audit::append(tx, actor, now, "server.change", &old.name, &detail).await?;
             Ok(DistributionServer::try_from(changed)?)
@@ -265,6 +272,7 @@ impl TryFrom<Model> for DistributionServer {
             is_root: row.is_root,
             is_principal: row.is_principal,
             maintenance: row.maintenance,
+            open_to_all: row.open_to_all,
             enrolled: Timestamp::from_unix_ms(row.enrolled_at),
             removed: moment(row.removed_at),
             last_seen: moment(row.last_seen),

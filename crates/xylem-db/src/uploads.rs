@@ -132,20 +132,33 @@ impl Database {
         now: Timestamp,
     ) -> Result<Declaration, DbError> {
         let row = declared_row(new, actor, now)?;
-        change!(self, "declaring an upload", |tx| {
-            require_live(tx, new.server).await?;
-            require_site(tx, new.site).await?;
-            require_category(tx, new.category).await?;
-            if let Some(answer) = existing(tx, new).await? {
-                return Ok(answer);
+        change!(self, "declaring an upload", |tx| declare(tx, new, &row, actor, now).await)
+    }
+
+    /// Declares what the ingest server has received already, under the id that it has there.
+    /// Declaring it again in the same words gives the same upload, however far it has come.
+    ///
+    /// # Errors
+    /// [`DbError::WrongState`] where the id stands for another upload.
+    pub async fn declare_received(
+        &self,
+        new: &NewUpload,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Declaration, DbError> {
+        let row = declared_row(new, actor, now)?;
+        change!(self, "declaring what was received", |tx| {
+            let Some(known) = Entity::find_by_id(new.id.uuid()).one(tx).await? else {
+                return declare(tx, new, &row, actor, now).await;
+            };
+            let known = Upload::try_from(known)?;
+            let again = NewUpload { expires: known.declared.expires, ..new.clone() };
+            if known.declared == again && known.actor == actor.as_str() {
+                return Ok(Declaration::Declared(Box::new(known)));
             }
-            Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
-            let detail = json!({
-                "id": new.id, "kind": new.kind, "size": new.size, "blake3": new.blake3,
-                "replace": new.replace, "priority": new.priority,
-            });
-            audit::append(tx, actor, now, "upload.declare", new.name.as_str(), &detail).await?;
-            Ok(Declaration::Declared(Box::new(row.clone().try_into()?)))
+            let (name, state) = (new.id.to_string(), "declared in other words");
+            let (what, wanted) = ("upload", "declared again");
+            Err(DbError::WrongState { what, name, state, wanted }.into())
         })
     }
 
@@ -232,6 +245,28 @@ impl Database {
             })
         })
     }
+}
+
+async fn declare(
+    tx: &DatabaseTransaction,
+    new: &NewUpload,
+    row: &Model,
+    actor: &Actor,
+    now: Timestamp,
+) -> Outcome<Declaration> {
+    require_live(tx, new.server).await?;
+    require_site(tx, new.site).await?;
+    require_category(tx, new.category).await?;
+    if let Some(answer) = existing(tx, new).await? {
+        return Ok(answer);
+    }
+    Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
+    let detail = json!({
+        "id": new.id, "kind": new.kind, "size": new.size, "blake3": new.blake3,
+        "replace": new.replace, "priority": new.priority,
+    });
+    audit::append(tx, actor, now, "upload.declare", new.name.as_str(), &detail).await?;
+    Ok(Declaration::Declared(Box::new(row.clone().try_into()?)))
 }
 
 fn declared_row(new: &NewUpload, actor: &Actor, now: Timestamp) -> Result<Model, DbError> {

@@ -107,6 +107,12 @@ async fn already_there(
     }
     let number = convert::small("version number", facts.number)?;
     match version_row(tx, row.id, number).await? {
+        None if number > row.latest => match live_by_key(tx, &facts.name.collision_key()).await? {
+            Some(other) if other.id != row.id => {
+                Err(DbError::Conflict { what: "file", name: other.name }.into())
+            }
+            _ => Ok(None),
+        },
         None => Ok(None),
         Some(same) if same.content_id == facts.content.as_bytes() => {
             Ok(Some(convert::stamp(row.epoch, row.generation)?))
@@ -131,8 +137,15 @@ async fn store_file(
     };
     let (epoch, generation) = convert::columns(stamp)?;
     let number = convert::small("version number", facts.number)?;
-    let latest = row.latest.max(number);
+    let (latest, is_newest) = (row.latest.max(number), number > row.latest);
     let mut change = row.into_active_model();
+    if is_newest {
+        // The file was renamed after the backup, where the names differ.
+        let key = facts.name.collision_key();
+        change.name = Set(facts.name.as_str().into());
+        change.live_key = Set(Some(key.clone()));
+        change.collision_key = Set(key);
+    }
     change.latest = Set(latest);
     change.epoch = Set(epoch);
     change.generation = Set(generation);

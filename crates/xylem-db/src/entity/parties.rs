@@ -27,6 +27,8 @@ table! {
         pub(crate) generation: i64,
         #[serde(default = "super::first_available")]
         pub(crate) parent_policy: String,
+        #[serde(default)]
+        pub(crate) open_to_all: bool,
     }
 }
 
@@ -39,6 +41,22 @@ table! {
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) position: i32,
         pub(crate) parent_id: Uuid,
+    }
+}
+
+table! {
+    /// WebDAV accounts of distribution servers.
+    account = "accounts" {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) server_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) name: String,
+        pub(crate) access: String,
+        pub(crate) created_at: i64,
+        pub(crate) password_at: i64,
+        pub(crate) password_hash: String,
+        /// The password before, while it counts too.
+        pub(crate) previous_hash: Option<String>,
     }
 }
 

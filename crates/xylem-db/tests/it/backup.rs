@@ -7,6 +7,7 @@ use xylem_db::{
 };
 use xylem_model::{CategoryId, InvitationId, OrderId, ParentPolicy, Party, Priority, SiteId, TokenId};
 
+use crate::accounts::account;
 use crate::bench::{Bench, admin, at, declaration, declare, enroll, enroll_computer, id, publish};
 
 /// At least one row in every table.
@@ -44,6 +45,7 @@ async fn fill(db: &Database) {
         ..ServerChange::default()
     };
     db.update_distribution_server(children[0], &change, &admin(), at(1)).await.unwrap();
+    db.add_account(&account(root, "casper"), &admin(), at(1)).await.unwrap();
     db.record_certificate("0b", Party::DistributionServer(root), at(9), at(1)).await.unwrap();
     let computer = enroll_computer(db, "Mac").await;
     let tool = NewUpload {
@@ -101,7 +103,7 @@ async fn moves(from: &Database, to: &Database) {
     let text = String::from_utf8(bytes.clone()).unwrap();
     for table in [
         "state", "settings", "sites", "categories", "invitations", "tokens", "certificates",
-        "distribution_servers", "further_parents", "computers", "files", "versions", "uploads", "placements",
+        "distribution_servers", "further_parents", "accounts", "computers", "files", "versions", "uploads", "placements",
         "orders", "audit",
     ] {
         assert!(text.contains(&format!("{{\"table\":\"{table}\"")), "no row of {table}");
@@ -206,7 +208,7 @@ fn as_an_older_program_wrote_it(text: &str) -> String {
     while let Some(line) = lines.next() {
         let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
         if let Some(row) = value.get_mut("row").and_then(|row| row.as_object_mut()) {
-            for added in ["parent_policy", "priority", "rate"] {
+            for added in ["open_to_all", "parent_policy", "priority", "rate"] {
                 row.remove(added);
             }
         }

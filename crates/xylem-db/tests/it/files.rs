@@ -169,3 +169,19 @@ pub(crate) async fn lost_versions_can_be_adopted(bench: Bench) {
     let deleted = adopt(&facts(kept.file, "Kept.pkg", 3, "newest")).await;
     assert!(matches!(deleted, Err(DbError::WrongState { state: "deleted", .. })));
 }
+
+pub(crate) async fn a_version_under_a_later_name_is_adopted_with_it(bench: Bench) {
+    let db = bench.open().await;
+    let server = enroll(&db, "root").await;
+    let kept = put(&db, server, "Kept.pkg", "kept").await;
+    put(&db, server, "Other.pkg", "other").await;
+    let adopt = async |facts: &VersionFacts| {
+        db.adopt_version(facts, b"signed long ago", &admin(), at(200)).await
+    };
+    let taken = adopt(&facts(kept.file, "OTHER.pkg", 2, "kept")).await;
+    assert!(matches!(taken, Err(DbError::Conflict { what: "file", .. })), "{taken:?}");
+    adopt(&facts(kept.file, "Renamed.pkg", 2, "kept")).await.unwrap();
+    let live = db.file_by_name(&name("renamed.pkg")).await.unwrap();
+    assert_eq!((live.file.id, live.file.name), (kept.file, name("Renamed.pkg")));
+    assert!(db.file_by_name(&name("Kept.pkg")).await.is_err());
+}

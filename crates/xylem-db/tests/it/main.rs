@@ -46,6 +46,12 @@ macro_rules! cases {
 }
 
 cases! {
+    accounts {
+        accounts_belong_to_one_server,
+        two_passwords_count_during_a_rotation,
+        a_server_has_a_limited_number_of_accounts,
+        a_server_is_opened_to_all_and_closed_again,
+    }
     audit {
         every_change_leaves_a_record,
         changed_records_are_found,
@@ -60,12 +66,21 @@ cases! {
         a_newer_backup_is_refused,
         a_backup_of_an_older_program_loads,
     }
+    changes {
+        a_new_name_is_the_next_version_of_the_same_content,
+        another_spelling_is_a_new_name_and_the_same_is_none,
+        renaming_onto_a_file_replaces_it_and_can_be_undone,
+        a_copy_is_a_file_of_its_own,
+        changes_that_cannot_be_change_nothing,
+        what_was_received_is_declared_once,
+    }
     files {
         deleted_files_can_be_restored_until_purged,
         a_freed_name_can_be_taken_and_then_blocks_restoring,
         files_are_listed_in_pages,
         wishes_come_in_the_order_of_change,
         lost_versions_can_be_adopted,
+        a_version_under_a_later_name_is_adopted_with_it,
     }
     orders {
         computers_are_unique_by_name_until_removed,

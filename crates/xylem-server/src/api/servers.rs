@@ -49,7 +49,7 @@ pub(super) async fn distribution_server(
     Ok(Json(View::read(&app).await?.wire(server)))
 }
 
-/// Changes name, URL, site or parents.
+/// Changes name, URL, site, parents or who may read.
 #[utoipa::path(
     patch, path = "/v1/distribution-servers/{name}", tag = "distribution-servers",
     params(("name" = String, Path, description = "Its present name.")),
@@ -83,6 +83,7 @@ pub(super) async fn change_distribution_server(
         maintenance: None,
         parents,
         parent_policy: asked.parent_policy,
+        open_to_all: asked.open_to_all,
     };
     let actor = caller.actor();
     let changed = app.database.update_distribution_server(id, &change, &actor, app.now()).await?;
@@ -184,7 +185,7 @@ impl View {
             free_bytes: server.free.map(|free| free.0),
             used_bytes: used,
             applied: server.last_seen.map(|_| server.held).filter(|held| *held > Stamp::default()),
-            open_to_all: false,
+            open_to_all: server.open_to_all,
             // What waits for its grace time to end is present, but no longer wanted.
             files_present: present.min(self.files_wanted),
             files_wanted: self.files_wanted,
