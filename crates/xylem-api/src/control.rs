@@ -217,6 +217,16 @@ pub enum FileChange {
     Delete,
 }
 
+impl FileChange {
+    /// The name that the content gets, where it gets one.
+    pub const fn new_name(&self) -> Option<&FileName> {
+        match self {
+            Self::Rename { to, .. } | Self::Copy { to, .. } => Some(to),
+            Self::Delete => None,
+        }
+    }
+}
+
 /// The answer to [`ChangeFile`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FileChanged {

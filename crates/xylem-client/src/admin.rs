@@ -10,8 +10,10 @@ use xylem_api::catalogue::{
 };
 use xylem_api::enrollment::{CaInfo, CreatedInvitation, Invitation, NewInvitation};
 use xylem_api::server::{AuditPage, CreatedToken, NewToken, Status, Token};
-use xylem_api::tree::{ChangeDistributionServer, DistributionServer, SetParent};
-use xylem_model::{FileKind, InvitationId, OrderId, TokenId, UploadId};
+use xylem_api::tree::{
+    Account, AddAccount, ChangeDistributionServer, DistributionServer, NewPassword, SetParent,
+};
+use xylem_model::{AccountName, FileKind, InvitationId, OrderId, TokenId, UploadId};
 
 use crate::{BaseUrl, ClientError, EventStream, RequestBody, Transport, empty_body};
 
@@ -136,7 +138,7 @@ impl AdminClient {
         self.get(&format!("/v1/distribution-servers/{}", segment(name))).await
     }
 
-    /// Changes name, URL, site or parents of a distribution server.
+    /// Changes name, URL, site, parents or openness of a distribution server.
     pub async fn change_distribution_server(
         &self,
         name: &str,
@@ -155,6 +157,48 @@ impl AdminClient {
     /// Removes a distribution server and revokes its certificate.
     pub async fn remove_distribution_server(&self, name: &str) -> Result<(), ClientError> {
         self.delete(&format!("/v1/distribution-servers/{}", segment(name))).await
+    }
+
+    /// The WebDAV accounts of a distribution server, by name.
+    pub async fn accounts(&self, server: &str) -> Result<Vec<Account>, ClientError> {
+        self.get(&accounts_path(server)).await
+    }
+
+    /// Adds a WebDAV account; the answer is the only one that holds its password.
+    pub async fn add_account(
+        &self,
+        server: &str,
+        new: &AddAccount,
+    ) -> Result<NewPassword, ClientError> {
+        self.post(&accounts_path(server), new).await
+    }
+
+    /// Removes a WebDAV account.
+    pub async fn remove_account(
+        &self,
+        server: &str,
+        account: &AccountName,
+    ) -> Result<(), ClientError> {
+        self.delete(&account_path(server, account)).await
+    }
+
+    /// Makes a new password for a WebDAV account; the one before it counts too, until it is
+    /// dropped.
+    pub async fn renew_password(
+        &self,
+        server: &str,
+        account: &AccountName,
+    ) -> Result<NewPassword, ClientError> {
+        self.post(&format!("{}/password", account_path(server, account)), &()).await
+    }
+
+    /// Lets only the newest password of a WebDAV account count.
+    pub async fn drop_previous_password(
+        &self,
+        server: &str,
+        account: &AccountName,
+    ) -> Result<(), ClientError> {
+        self.delete(&format!("{}/password", account_path(server, account))).await
     }
 
     /// Computers.
@@ -326,6 +370,14 @@ impl AdminClient {
 
 fn segment(text: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(text, NON_ALPHANUMERIC)
+}
+
+fn accounts_path(server: &str) -> String {
+    format!("/v1/distribution-servers/{}/accounts", segment(server))
+}
+
+fn account_path(server: &str, account: &AccountName) -> String {
+    format!("{}/{}", accounts_path(server), segment(account.as_str()))
 }
 
 fn file_path(kind: FileKind, name: &str) -> String {

@@ -1,7 +1,9 @@
 //! Distribution server to management server.
 
 use http::{Method, Request};
-use xylem_api::control::{ControlState, DescriptorPage, ServerReport};
+use xylem_api::control::{
+    ChangeFile, ControlState, DeclareReceived, DescriptorPage, FileChanged, ServerReport,
+};
 use xylem_api::ingest::{Committed, Ingested, RefusedUpload};
 use xylem_model::{Epoch, Generation, UploadId};
 
@@ -76,6 +78,17 @@ impl ControlClient {
     /// Reports that an upload is published.
     pub async fn published(&self, upload: UploadId) -> Result<(), ClientError> {
         self.post(&format!("/v1/control/uploads/{upload}/published"), &()).await
+    }
+
+    /// Announces what an account has sent this server, which must be the ingest server. Announcing
+    /// it again changes nothing; then it goes on as every upload does.
+    pub async fn declare_received(&self, received: &DeclareReceived) -> Result<(), ClientError> {
+        self.post("/v1/control/uploads", received).await
+    }
+
+    /// Has an account of this server rename, copy or delete a file; says which state has it.
+    pub async fn change_file(&self, change: &ChangeFile) -> Result<FileChanged, ClientError> {
+        self.post("/v1/control/files", change).await
     }
 
     async fn get<A: serde::de::DeserializeOwned>(&self, path: &str) -> Result<A, ClientError> {

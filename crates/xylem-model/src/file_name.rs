@@ -117,6 +117,18 @@ impl FileName {
         &self.0
     }
 
+    /// What says which sort of file it is, with its first dot: what comes after the last dot, or
+    /// `.pkg.zip` and `.mpkg.zip` as a whole. In lower case; empty where there is no dot.
+    pub fn ending(&self) -> String {
+        let name = self.0.to_lowercase();
+        let zipped = [".pkg.zip", ".mpkg.zip"].into_iter().find(|end| name.ends_with(end));
+        match (zipped, name.rfind('.')) {
+            (Some(whole), _) => whole.to_owned(),
+            (None, Some(dot)) => name.split_at(dot).1.to_owned(),
+            (None, None) => String::new(),
+        }
+    }
+
     /// What must be unique among published names: case folded, in normalisation form C.
     pub fn collision_key(&self) -> String {
         // Lower-casing the upper-cased text approximates Unicode case folding (ß, ſ and final
@@ -182,6 +194,20 @@ mod tests {
                 matches!(error, FileNameError::ForbiddenCharacter { character: c, .. } if c == character),
                 "{name}: {error}"
             );
+        }
+    }
+
+    #[test]
+    fn an_ending_is_what_comes_after_the_last_dot_or_a_zipped_package() {
+        for (name, ending) in [
+            ("Firefox 140.0.pkg", ".pkg"),
+            ("a.PKG", ".pkg"),
+            ("Bundle.mpkg.zip", ".mpkg.zip"),
+            ("Bundle.PKG.Zip", ".pkg.zip"),
+            ("a.zip", ".zip"),
+            ("App", ""),
+        ] {
+            assert_eq!(FileName::new(name).unwrap().ending(), ending, "{name}");
         }
     }
 

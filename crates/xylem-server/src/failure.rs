@@ -45,6 +45,7 @@ impl From<DbError> for Failure {
             DbError::NotFound { .. } => ErrorCode::NotFound,
             DbError::Conflict { .. }
             | DbError::InUse { .. }
+            | DbError::TooMany { .. }
             | DbError::WrongState { .. }
             | DbError::Tree(_) => ErrorCode::Conflict,
             DbError::Invalid { .. } => ErrorCode::BadRequest,

@@ -39,6 +39,7 @@ mod secret;
 mod server;
 mod tickets;
 mod trust;
+mod uploading;
 mod wish;
 
 pub use backup::{BackupReport, backup, restore};

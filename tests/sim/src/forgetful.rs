@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use xylem_api::control::CopyReport;
+use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_model::{
     DistributionServerId, Epoch, FileId, Generation, Party, Stamp, Timestamp, UploadId,
@@ -90,6 +90,27 @@ impl WishStore for ForgetsRemovals {
         sign: &Sign<'_>,
     ) -> Result<CommitOutcome, WishError> {
         self.store.commit_upload(upload, found, new_file, now, sign).await
+    }
+
+    async fn declare_received(
+        &self,
+        received: &DeclareReceived,
+        server: DistributionServerId,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        self.store.declare_received(received, server, actor, now).await
+    }
+
+    async fn change_file(
+        &self,
+        asked: &ChangeFile,
+        new_file: FileId,
+        actor: &str,
+        now: Timestamp,
+        sign: &Sign<'_>,
+    ) -> Result<Stamp, WishError> {
+        self.store.change_file(asked, new_file, actor, now, sign).await
     }
 
     async fn refuse_upload(

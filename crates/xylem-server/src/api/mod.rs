@@ -4,6 +4,7 @@
 //! are short: they turn words into ids, call the database, and turn records into wire types.
 //! Whether a caller may call is decided before, by the permission each route is registered with.
 
+mod accounts;
 mod agents;
 mod audit;
 mod computers;
@@ -99,6 +100,10 @@ fn machines(routes: Routes<App>) -> Routes<App> {
             routes!(servers::change_distribution_server, servers::remove_distribution_server),
         )
         .add(Permission::ADMIN, routes!(servers::set_parent))
+        .add(READ, routes!(accounts::accounts))
+        .add(Permission::ADMIN, routes!(accounts::add_account))
+        .add(Permission::ADMIN, routes!(accounts::remove_account))
+        .add(Permission::ADMIN, routes!(accounts::renew_password, accounts::drop_previous_password))
         .add(READ_ORDERS, routes!(computers::computers))
         .add(READ_ORDERS, routes!(computers::computer))
         .add(Permission::ADMIN, routes!(computers::remove_computer))

@@ -17,12 +17,7 @@ use crate::app::App;
 use crate::extract::ApiPath;
 use crate::failure::{Failure, RETRY_AFTER_SECONDS};
 use crate::permission::Caller;
-
-/// The largest file that is taken, in bytes: 1 TiB.
-pub(crate) const MAX_FILE_BYTES: u64 = 1 << 40;
-
-/// How long an announced upload may take.
-const UPLOAD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+use crate::uploading::{Roles, UPLOAD_LIFETIME, check_size, ingest_server, name_taken};
 
 /// An ingest server that was silent for this long is out of reach. It reports every 30 seconds.
 const MAX_SILENCE: Duration = Duration::from_secs(120);
@@ -79,14 +74,9 @@ pub(super) async fn declare_upload(
                 ByteSize(existing.size)
             ),
         )),
-        Declaration::NameTaken { existing, kind } => Err(Failure::new(
-            ErrorCode::Conflict,
-            format!(
-                "the name `{}` cannot be told apart from the {kind} `{existing}` on every file \
-                 share: choose another name",
-                new.name
-            ),
-        )),
+        Declaration::NameTaken { existing, kind } => {
+            Err(Failure::new(ErrorCode::Conflict, name_taken(&new.name, &existing, kind)))
+        }
     }
 }
 
@@ -145,17 +135,13 @@ impl App {
         let unavailable = |message: String| -> Failure {
             ApiError::unavailable(message, RETRY_AFTER_SECONDS).into()
         };
-        let server = servers
-            .iter()
-            .find(|server| server.is_principal)
-            .or_else(|| servers.iter().find(|server| server.is_root))
-            .ok_or_else(|| {
-                unavailable(
-                    "no distribution server is enrolled yet, so there is no place for files: \
-                     enrol one first (`xylem invite distribution`)"
-                        .to_owned(),
-                )
-            })?;
+        let server = ingest_server(&servers).ok_or_else(|| {
+            unavailable(
+                "no distribution server is enrolled yet, so there is no place for files: enrol \
+                 one first (`xylem invite distribution`)"
+                    .to_owned(),
+            )
+        })?;
         let heard = server.last_seen.unwrap_or(server.enrolled);
         if self.now().since(heard) > MAX_SILENCE {
             return Err(unavailable(format!(
@@ -193,6 +179,16 @@ impl App {
     }
 }
 
+impl Roles for DistributionServer {
+    fn is_principal(&self) -> bool {
+        self.is_principal
+    }
+
+    fn is_root(&self) -> bool {
+        self.is_root
+    }
+}
+
 fn already_there(new: &NewUpload, version: Version) -> Upload {
     Upload {
         id: new.id,
@@ -202,24 +198,6 @@ fn already_there(new: &NewUpload, version: Version) -> Upload {
         size: new.size,
         ingest: None,
         version: Some(version_wire(&new.name, version)),
-    }
-}
-
-fn check_size(size: u64) -> Result<(), Failure> {
-    match size {
-        0 => Err(Failure::new(
-            ErrorCode::Refused,
-            "the file is empty: an empty file is no package, app or book",
-        )),
-        size if size > MAX_FILE_BYTES => Err(Failure::new(
-            ErrorCode::TooLarge,
-            format!(
-                "the file has {}; files of at most {} are taken",
-                ByteSize(size),
-                ByteSize(MAX_FILE_BYTES)
-            ),
-        )),
-        _ => Ok(()),
     }
 }
 

@@ -82,7 +82,7 @@ pub(super) async fn state(
 impl Documents {
     /// Catches up with the store. Ends in a state that held at one moment, unless the store
     /// changes faster than it can be read.
-    async fn follow(&mut self, store: &dyn WishStore) -> Result<(), Failure> {
+    pub(super) async fn follow(&mut self, store: &dyn WishStore) -> Result<(), Failure> {
         for _ in 0..READ_TRIES {
             let stamp = store.stamp().await?;
             if self.overview.as_ref().is_some_and(|known| known.stamp == stamp) {
@@ -100,6 +100,11 @@ impl Documents {
             }
         }
         Ok(())
+    }
+
+    /// What was followed, but the files.
+    pub(super) const fn overview(&self) -> Option<&Overview> {
+        self.overview.as_ref()
     }
 
     async fn read_files(&mut self, store: &dyn WishStore, newest: Stamp) -> Result<(), Failure> {
@@ -151,7 +156,8 @@ impl Documents {
         let head = Head { server: id, stamp, issued, expires, count, set_root };
         let peers = self.links.peers(id).iter();
         let peers = peers.map(|peer| Grant { peer: *peer, entries: GrantedEntries::All }).collect();
-        let (accounts, open_to_all) = (Vec::new(), false);
+        let (mut accounts, open_to_all) = (server.accounts.clone(), server.open_to_all);
+        accounts.sort_by(|a, b| a.name.cmp(&b.name));
         let grants = Grants { server: id, stamp, issued, expires, peers, accounts, open_to_all };
         let parties = overview.removed.clone();
         let revocations = Revocations { stamp, issued, expires, parties };
@@ -179,7 +185,7 @@ impl Documents {
                 .map(|it| overview.address(server, it))
                 .collect(),
             parent_policy: server.parent_policy,
-            principal: None,
+            principal: overview.principal_of(server),
             is_root: server.is_root,
             is_principal: server.is_principal,
             may_remove: overview.may_remove,
@@ -207,6 +213,17 @@ impl ControlService {
 }
 
 impl Overview {
+    /// Where a server hands on what is written to it; none for the principal itself.
+    fn principal_of(&self, server: &ServerWish) -> Option<PeerAddress> {
+        let principal = self.servers.iter().find(|other| other.is_principal)?;
+        (principal.id != server.id).then(|| PeerAddress {
+            id: principal.id,
+            name: principal.name.clone(),
+            url: principal.public_url.clone(),
+            fallback: false,
+        })
+    }
+
     /// Where a server finds one that it fetches from, and whether only as a last resort: named
     /// parents come first.
     fn address(&self, child: &ServerWish, server: &ServerWish) -> PeerAddress {

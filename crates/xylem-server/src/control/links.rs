@@ -68,6 +68,8 @@ mod tests {
     /// Root 1, below it 2, below that 3; and 4 below the root.
     fn overview(principal: u8) -> Overview {
         let server = |n: u8| ServerWish {
+            accounts: Vec::new(),
+            open_to_all: false,
             id: id(n),
             name: format!("s{n}"),
             site: None,

@@ -10,6 +10,7 @@
 //!   wakes at once. A change made elsewhere is found by asking the store now and then: nothing
 //!   depends on having been woken.
 
+mod changes;
 mod copies;
 mod descriptors;
 mod documents;
@@ -188,6 +189,8 @@ pub(crate) fn control_routes() -> Routes<ControlService> {
         .add(Permission::DistributionServer, routes!(events::events))
         .add(Permission::DistributionServer, routes!(events::changes))
         .add(Permission::DistributionServer, routes!(report::report))
+        .add(Permission::DistributionServer, routes!(changes::change_file))
+        .add(Permission::DistributionServer, routes!(changes::declare_received))
         .add(Permission::DistributionServer, routes!(uploads::ingested))
         .add(Permission::DistributionServer, routes!(uploads::refused))
         .add(Permission::DistributionServer, routes!(uploads::published))

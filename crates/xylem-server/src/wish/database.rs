@@ -1,24 +1,26 @@
 //! The wish store over the database.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
-use xylem_api::catalogue::PlacementState as ApiPlacementState;
-use xylem_api::control::CopyReport;
+use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_db::{
-    Actor, Commit, Database, DbError, IngestResult, LiveFile, PlacementReport, PlacementState,
-    ServerReport, VersionFacts,
+    Account as DbAccount, Actor, Changed, Commit, Database, DbError, Declaration, IngestResult,
+    PlacementReport, PlacementState, ServerReport, VersionFacts,
 };
 use xylem_model::{
     ByteSize, DistributionServerId, Epoch, FileId, Generation, Party, Stamp, Timestamp, UploadId,
 };
 use xylem_runtime::Environment;
-use xylem_sync::FileFacts;
-use xylem_trust::{Descriptor, DigestSource};
+use xylem_trust::{Account, Descriptor, DigestSource};
 
+use super::convert::{descriptor, file_change, new_upload, placement, wanted};
 use super::{
     Changes, CommitOutcome, DeletedFile, Overview, ServerNews, ServerWish, Sign, Standing,
-    WantedVersion, WishError, WishStore,
+    WishError, WishStore,
 };
+use crate::uploading::{name_exists, name_taken};
 
 /// The setting that remembers the state an unconfirmed restore went back to.
 const RESTORED_FROM: &str = "restore.from";
@@ -93,7 +95,14 @@ impl DatabaseWishStore {
         let mut removed: Vec<Party> = revoked.into_iter().map(|gone| gone.party).collect();
         removed.sort_unstable();
         removed.dedup();
+        let mut accounts: HashMap<DistributionServerId, Vec<Account>> = HashMap::new();
+        for account in self.database.all_accounts().await? {
+            let DbAccount { server, name, access, passwords, .. } = account;
+            accounts.entry(server).or_default().push(Account { name, access, passwords });
+        }
         let servers = servers.into_iter().map(|server| ServerWish {
+            accounts: accounts.remove(&server.id).unwrap_or_default(),
+            open_to_all: server.open_to_all,
             id: server.id,
             name: server.name,
             site: server.site,
@@ -204,6 +213,50 @@ impl WishStore for DatabaseWishStore {
         })
     }
 
+    async fn declare_received(
+        &self,
+        received: &DeclareReceived,
+        server: DistributionServerId,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        let new = new_upload(received, server, now);
+        match self.database.declare_received(&new, &Actor::new(actor), now).await? {
+            // Without declared digests nothing is known to be there already, and what has the name
+            // is replaced.
+            Declaration::Declared(_)
+            | Declaration::AlreadyThere(_)
+            | Declaration::Conflict { .. } => Ok(()),
+            Declaration::NameTaken { existing, kind } => {
+                Err(WishError::Conflict(name_taken(&new.name, &existing, kind)))
+            }
+        }
+    }
+
+    async fn change_file(
+        &self,
+        asked: &ChangeFile,
+        new_file: FileId,
+        actor: &str,
+        now: Timestamp,
+        sign: &Sign<'_>,
+    ) -> Result<Stamp, WishError> {
+        let change = file_change(asked, new_file);
+        let sign = |facts: &VersionFacts| sign(&descriptor(facts));
+        let changed = self.database.change_file(&change, &Actor::new(actor), now, sign).await?;
+        let to = asked.change.new_name().unwrap_or(&asked.name);
+        match changed {
+            Changed::Made(stamp) => Ok(stamp),
+            Changed::Exists { existing } => {
+                let number = u64::from(existing.number);
+                Err(WishError::Conflict(name_exists(asked.kind, to, number)))
+            }
+            Changed::NameTaken { existing, kind } => {
+                Err(WishError::Conflict(name_taken(to, &existing, kind)))
+            }
+        }
+    }
+
     async fn refuse_upload(
         &self,
         upload: UploadId,
@@ -297,81 +350,5 @@ impl From<DbError> for WishError {
             }
             error => Self::Store(Box::new(error)),
         }
-    }
-}
-
-fn wanted(live: LiveFile) -> WantedVersion {
-    WantedVersion {
-        facts: FileFacts {
-            id: live.file.id,
-            kind: live.file.kind,
-            category: live.file.category,
-            site: live.file.site,
-        },
-        version: u64::from(live.version.number),
-        generation: live.file.stamp.generation,
-        descriptor: live.version.descriptor,
-    }
-}
-
-fn descriptor(facts: &VersionFacts) -> Descriptor {
-    Descriptor {
-        file: facts.file,
-        kind: facts.kind,
-        name: facts.name.clone(),
-        version: u64::from(facts.number),
-        content: facts.content,
-        sha256: facts.sha256,
-        size: facts.size,
-        digest_source: digest_source(facts.content_source, facts.sha256_source),
-        priority: facts.priority,
-        stamp: facts.stamp,
-        issued: facts.created,
-    }
-}
-
-/// The word of the uploader stands for a version only where they declared both digests.
-pub(crate) const fn digest_source(
-    content: xylem_db::DigestSource,
-    sha256: xylem_db::DigestSource,
-) -> DigestSource {
-    match (content, sha256) {
-        (xylem_db::DigestSource::Declared, xylem_db::DigestSource::Declared) => {
-            DigestSource::Declared
-        }
-        _ => DigestSource::ComputedByIngest,
-    }
-}
-
-fn placement(copy: &CopyReport, stamp: Stamp) -> PlacementReport {
-    let state = match copy.state {
-        ApiPlacementState::Failed => PlacementState::Failed,
-        ApiPlacementState::Present => PlacementState::Present,
-        ApiPlacementState::Queued => PlacementState::Queued,
-        ApiPlacementState::Transferring => PlacementState::Transferring,
-        ApiPlacementState::Verifying => PlacementState::Verifying,
-        ApiPlacementState::Wanted => PlacementState::Wanted,
-    };
-    PlacementReport {
-        content: copy.content,
-        state,
-        bytes: copy.bytes,
-        rate: copy.rate,
-        verified: copy.verified_at,
-        reason: copy.reason.clone(),
-        next_try: copy.next_try,
-        stamp,
-    }
-}
-
-/// A state of a copy as the API names it.
-pub(crate) const fn api_placement(state: PlacementState) -> ApiPlacementState {
-    match state {
-        PlacementState::Failed => ApiPlacementState::Failed,
-        PlacementState::Present => ApiPlacementState::Present,
-        PlacementState::Queued => ApiPlacementState::Queued,
-        PlacementState::Transferring => ApiPlacementState::Transferring,
-        PlacementState::Verifying => ApiPlacementState::Verifying,
-        PlacementState::Wanted => ApiPlacementState::Wanted,
     }
 }

@@ -7,22 +7,25 @@
 //! Each change of a wish raises the [`Stamp`] in the same step, so two reads that frame others and
 //! show the same stamp prove that all of them saw one state.
 
+mod convert;
 mod database;
 mod memory;
 
 use async_trait::async_trait;
-use xylem_api::control::CopyReport;
+use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_model::{
     DistributionServerId, Epoch, FileId, Generation, ParentPolicy, Party, SiteId, Stamp, Timestamp,
     Tree, UploadId,
 };
 use xylem_sync::FileFacts;
-use xylem_trust::{Descriptor, EnvelopeError};
+use xylem_trust::{Account, Descriptor, EnvelopeError};
 
+pub(crate) use convert::{api_placement, digest_source};
 pub use database::DatabaseWishStore;
-pub(crate) use database::{api_placement, digest_source};
 pub use memory::{MemoryUpload, MemoryWishStore};
+
+use crate::uploading::Roles;
 
 /// Whether a party that shows a good certificate still belongs here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,20 @@ pub struct ServerWish {
     pub is_principal: bool,
     /// In which order it asks its parents.
     pub parent_policy: ParentPolicy,
+    /// Its WebDAV accounts, each with the hashes of its passwords, newest first.
+    pub accounts: Vec<Account>,
+    /// Whether anybody may read what is published there, without saying who they are.
+    pub open_to_all: bool,
+}
+
+impl Roles for ServerWish {
+    fn is_principal(&self) -> bool {
+        self.is_principal
+    }
+
+    fn is_root(&self) -> bool {
+        self.is_root
+    }
 }
 
 /// Everything wished but the files, as of one stamp.
@@ -191,6 +208,35 @@ pub trait WishStore: Send + Sync {
         now: Timestamp,
         sign: &Sign<'_>,
     ) -> Result<CommitOutcome, WishError>;
+
+    /// Records what the ingest server `server` has received from an account, as an upload that
+    /// replaces what has its name. `actor` is the account, as the audit log names it. Saying it
+    /// again in the same words changes nothing.
+    ///
+    /// # Errors
+    /// [`WishError::Conflict`] where the name cannot be had, or the id stands for another upload.
+    async fn declare_received(
+        &self,
+        received: &DeclareReceived,
+        server: DistributionServerId,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<(), WishError>;
+
+    /// Renames, copies or deletes a live file in one step, and says which state has it. `new_file`
+    /// is the id to use where a copy makes a file.
+    ///
+    /// # Errors
+    /// [`WishError::NotFound`] where no live file of that kind has the name,
+    /// [`WishError::Conflict`] where the new name cannot be had.
+    async fn change_file(
+        &self,
+        asked: &ChangeFile,
+        new_file: FileId,
+        actor: &str,
+        now: Timestamp,
+        sign: &Sign<'_>,
+    ) -> Result<Stamp, WishError>;
 
     /// Ends an upload that the ingest server turned down. Idempotent.
     async fn refuse_upload(

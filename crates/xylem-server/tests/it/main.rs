@@ -7,8 +7,10 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod accounts;
 mod adoption;
 mod agents;
+mod changes;
 mod control;
 mod document;
 mod enrollment;

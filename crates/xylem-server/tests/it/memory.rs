@@ -9,17 +9,21 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use tower::ServiceExt;
-use xylem_api::control::{ControlState, DescriptorPage};
+use xylem_api::control::{
+    Author, ChangeFile, ControlState, DeclareReceived, DescriptorPage, FileChange, FileChanged,
+};
 use xylem_api::ingest::Committed;
 use xylem_http::Peer;
 use xylem_model::{
-    ContentId, DistributionServerId, FileKind, FileName, ParentPolicy, Party, Priority, TreeError,
-    UploadId,
+    AccountAccess, AccountName, ContentId, DistributionServerId, FileKind, FileName, ParentPolicy,
+    Party, Priority, TreeError, UploadId,
 };
 use xylem_pki::{Fingerprint, PeerCertificate};
 use xylem_runtime::{Environment, ManualClock, Shutdown};
 use xylem_server::{ControlService, MemoryUpload, MemoryWishStore, control_router};
-use xylem_trust::{DescriptorId, Envelope, SigningKey, TrustDocument, TrustStore, set_root};
+use xylem_trust::{
+    Account, DescriptorId, Envelope, Grants, SigningKey, TrustDocument, TrustStore, set_root,
+};
 
 use crate::harness::{START, descriptor, found, present, report, sha256};
 
@@ -174,4 +178,63 @@ async fn reports_reach_the_memory_store_and_a_state_ahead_begins_an_epoch() {
     let state: ControlState = simulated.get(2, "/v1/control/state").await.unwrap();
     let head = simulated.trust.open_head(&state.head, None, START).unwrap();
     assert_eq!((head.stamp.epoch.0, state.may_remove), (5, false));
+}
+
+#[tokio::test]
+async fn the_memory_store_carries_what_accounts_do() {
+    let simulated = Simulated::start();
+    let writer = Account {
+        name: AccountName::new("writer").unwrap(),
+        access: AccountAccess::Write,
+        passwords: vec!["$argon2id$".into()],
+    };
+    simulated.store.set_account(id(2), writer.clone());
+    simulated.store.set_open_to_all(id(2), true);
+    let state: ControlState = simulated.get(2, "/v1/control/state").await.unwrap();
+    let grants: Grants = simulated.trust.open(&state.grants, START).unwrap();
+    assert_eq!((grants.accounts, grants.open_to_all), (vec![writer.clone()], true));
+    assert_eq!(state.principal.unwrap().id, id(1));
+
+    let author = Author { account: writer.name.clone(), server: id(2) };
+    let (a, b) = (FileName::new("a.pkg").unwrap(), FileName::new("b.pkg").unwrap());
+    let sent = DeclareReceived {
+        upload: UploadId::from_parts(9, &[9; 10]),
+        kind: FileKind::Package,
+        name: a.clone(),
+        size: 3,
+        author: author.clone(),
+    };
+    let declare = || Request::post("/v1/control/uploads");
+    for _ in 0..2 {
+        simulated.call::<()>(1, declare(), Some(&sent)).await.unwrap();
+    }
+    let not_ingest = simulated.call::<()>(2, declare(), Some(&sent)).await;
+    assert_eq!(not_ingest.unwrap_err(), StatusCode::FORBIDDEN);
+    let path = format!("/v1/control/uploads/{}/ingested", sent.upload);
+    simulated.call::<Committed>(1, Request::post(path), Some(&found(b"one"))).await.unwrap();
+    simulated.upload(2, "b.pkg", b"two").await.unwrap();
+
+    let change = async |name: &FileName, change: FileChange| {
+        let (kind, name, author) = (FileKind::Package, name.clone(), author.clone());
+        let asked = ChangeFile { kind, name, change, author };
+        simulated.call::<FileChanged>(2, Request::post("/v1/control/files"), Some(&asked)).await
+    };
+    let onto = |to: &FileName, replace| FileChange::Rename { to: to.clone(), replace };
+    let taken = change(&a, onto(&b, false)).await;
+    assert_eq!(taken.unwrap_err(), StatusCode::CONFLICT);
+    change(&a, onto(&b, true)).await.unwrap();
+    assert_eq!(simulated.store.file(&a), None);
+    let there = simulated.store.file(&b).unwrap();
+    assert_eq!((there.version, there.content), (2, ContentId::of(b"one")));
+    change(&b, onto(&a, false)).await.unwrap();
+    let there = simulated.store.file(&a).unwrap();
+    assert_eq!((there.version, there.name.clone()), (3, a.clone()));
+    change(&a, FileChange::Copy { to: b.clone(), replace: false }).await.unwrap();
+    assert_eq!(simulated.store.file(&b).unwrap().version, 1);
+    let done = change(&b, FileChange::Delete).await.unwrap();
+    let state: ControlState = simulated.get(1, "/v1/control/state").await.unwrap();
+    let head = simulated.trust.open_head(&state.head, None, START).unwrap();
+    assert_eq!((head.stamp, head.count), (done.stamp, 1));
+    simulated.store.remove_account(id(2), &writer.name);
+    assert_eq!(change(&a, FileChange::Delete).await.unwrap_err(), StatusCode::FORBIDDEN);
 }

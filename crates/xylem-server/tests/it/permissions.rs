@@ -44,7 +44,8 @@ impl Credentials {
             Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(
                 path.replace("{id}", "018f0000-0000-7000-8000-000000000000")
                     .replace("{kind}", "package")
-                    .replace("{name}", "nothing"),
+                    .replace("{name}", "nothing")
+                    .replace("{account}", "nobody"),
             );
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));

@@ -9,13 +9,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use xylem_api::control::CopyReport;
 use xylem_api::ingest::Ingested;
 use xylem_model::{
-    ContentId, DistributionServerId, FileId, FileKind, FileName, Generation, ParentPolicy, Party,
-    Priority, Sha256, Stamp, Timestamp, Tree, TreeError, UploadId,
+    AccountName, ContentId, DistributionServerId, FileId, FileKind, FileName, Generation,
+    ParentPolicy, Party, Priority, Sha256, Stamp, Timestamp, Tree, TreeError, UploadId,
 };
-use xylem_trust::{Descriptor, DigestSource};
+use xylem_trust::{Account, Descriptor, DigestSource};
 
 use super::{CommitOutcome, ServerNews, ServerWish};
+use crate::uploading::name_taken;
 
+mod changes;
 mod store;
 
 /// A wish store that forgets everything with its process.
@@ -23,7 +25,7 @@ mod store;
 pub struct MemoryWishStore(Mutex<Memory>);
 
 /// An upload to be declared to a [`MemoryWishStore`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryUpload {
     /// Its id.
     pub id: UploadId,
@@ -69,8 +71,16 @@ struct StoredFile {
 #[derive(Debug)]
 struct StoredUpload {
     declared: MemoryUpload,
+    /// Who had it declared, where an ingest server says so.
+    actor: Option<String>,
     outcome: Option<CommitOutcome>,
     published: bool,
+}
+
+impl StoredFile {
+    fn is_called(&self, kind: FileKind, name: &FileName) -> bool {
+        self.descriptor.kind == kind && self.descriptor.name == *name
+    }
 }
 
 impl MemoryWishStore {
@@ -103,6 +113,8 @@ impl MemoryWishStore {
             is_root,
             is_principal: is_root,
             parent_policy: ParentPolicy::default(),
+            accounts: Vec::new(),
+            open_to_all: false,
         };
         memory.servers.insert(id, server);
         Ok(())
@@ -144,6 +156,34 @@ impl MemoryWishStore {
         }
     }
 
+    /// Gives a server an account, in the place of one of the same name.
+    pub fn set_account(&self, id: DistributionServerId, account: Account) {
+        let mut memory = self.lock();
+        memory.raise();
+        if let Some(server) = memory.servers.get_mut(&id) {
+            server.accounts.retain(|other| other.name != account.name);
+            server.accounts.push(account);
+        }
+    }
+
+    /// Removes an account of a server.
+    pub fn remove_account(&self, id: DistributionServerId, name: &AccountName) {
+        let mut memory = self.lock();
+        memory.raise();
+        if let Some(server) = memory.servers.get_mut(&id) {
+            server.accounts.retain(|account| account.name != *name);
+        }
+    }
+
+    /// Opens a server to everybody, or closes it again.
+    pub fn set_open_to_all(&self, id: DistributionServerId, open: bool) {
+        let mut memory = self.lock();
+        memory.raise();
+        if let Some(server) = memory.servers.get_mut(&id) {
+            server.open_to_all = open;
+        }
+    }
+
     /// Makes a server the principal, where new files enter.
     pub fn set_principal(&self, id: DistributionServerId) {
         let mut memory = self.lock();
@@ -168,19 +208,16 @@ impl MemoryWishStore {
 
     /// Declares an upload.
     pub fn declare_upload(&self, upload: MemoryUpload) {
-        let stored = StoredUpload { declared: upload.clone(), outcome: None, published: false };
-        self.lock().uploads.insert(upload.id, stored);
+        let (id, actor, outcome) = (upload.id, None, None);
+        let stored = StoredUpload { declared: upload, actor, outcome, published: false };
+        self.lock().uploads.insert(id, stored);
     }
 
     /// Deletes the live file of this name; says whether there was one.
     pub fn delete_file(&self, name: &FileName) -> bool {
         let mut memory = self.lock();
         let Some(id) = memory.live(&name.collision_key()) else { return false };
-        let generation = memory.raise().generation;
-        if let Some(file) = memory.files.get_mut(&id) {
-            file.deleted = true;
-            file.generation = generation;
-        }
+        memory.delete(id);
         true
     }
 
@@ -230,6 +267,14 @@ impl Memory {
         self.files.values().find(same).map(|file| file.descriptor.file)
     }
 
+    fn delete(&mut self, id: FileId) {
+        let generation = self.raise().generation;
+        if let Some(file) = self.files.get_mut(&id) {
+            file.deleted = true;
+            file.generation = generation;
+        }
+    }
+
     /// The next version under the upload's name, as a descriptor; or why there is to be none.
     fn place(
         &self,
@@ -246,6 +291,9 @@ impl Memory {
         let existing = self.live(&upload.name.collision_key()).and_then(|id| self.files.get(&id));
         let (file, version) = match existing {
             None => (new_file, 1),
+            Some(file) if !file.is_called(upload.kind, &upload.name) => {
+                return Err(name_taken(&upload.name, &file.descriptor.name, file.descriptor.kind));
+            }
             Some(file) if file.descriptor.content == found.blake3 => {
                 return Ok(file.descriptor.clone());
             }

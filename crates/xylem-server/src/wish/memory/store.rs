@@ -1,7 +1,7 @@
 //! The memory store as the control link sees it.
 
 use async_trait::async_trait;
-use xylem_api::control::CopyReport;
+use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_model::{
     DistributionServerId, Epoch, FileId, Generation, Party, Stamp, Timestamp, UploadId,
@@ -142,6 +142,27 @@ impl WishStore for MemoryWishStore {
             stored.outcome = Some(outcome.clone());
         }
         Ok(outcome)
+    }
+
+    async fn declare_received(
+        &self,
+        received: &DeclareReceived,
+        server: DistributionServerId,
+        actor: &str,
+        _now: Timestamp,
+    ) -> Result<(), WishError> {
+        self.lock().receive(received, server, actor)
+    }
+
+    async fn change_file(
+        &self,
+        asked: &ChangeFile,
+        new_file: FileId,
+        _actor: &str,
+        now: Timestamp,
+        sign: &Sign<'_>,
+    ) -> Result<Stamp, WishError> {
+        self.lock().change(asked, new_file, now, sign)
     }
 
     async fn refuse_upload(

@@ -1,0 +1,118 @@
+//! Between the words of the API and of signed documents and those of the database.
+
+use xylem_api::catalogue::PlacementState as ApiPlacementState;
+use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived, FileChange};
+use xylem_db::{LiveFile, NewUpload, PlacementReport, PlacementState, VersionFacts};
+use xylem_model::{DistributionServerId, FileId, Priority, Stamp, Timestamp};
+use xylem_sync::FileFacts;
+use xylem_trust::{Descriptor, DigestSource};
+
+use super::WantedVersion;
+use crate::uploading::UPLOAD_LIFETIME;
+
+/// What an ingest server has received, as an upload: its digests are known when it is inspected.
+pub(super) fn new_upload(
+    received: &DeclareReceived,
+    server: DistributionServerId,
+    now: Timestamp,
+) -> NewUpload {
+    NewUpload {
+        id: received.upload,
+        kind: received.kind,
+        name: received.name.clone(),
+        size: received.size,
+        priority: Priority::Normal,
+        blake3: None,
+        sha256: None,
+        replace: true,
+        site: None,
+        category: None,
+        server,
+        expires: now.plus(UPLOAD_LIFETIME),
+    }
+}
+
+pub(super) fn file_change(asked: &ChangeFile, new_file: FileId) -> xylem_db::ChangeFile {
+    let change = match asked.change.clone() {
+        FileChange::Rename { to, replace } => xylem_db::FileChange::Rename { to, replace },
+        FileChange::Copy { to, replace } => xylem_db::FileChange::Copy { to, replace },
+        FileChange::Delete => xylem_db::FileChange::Delete,
+    };
+    xylem_db::ChangeFile { kind: asked.kind, name: asked.name.clone(), change, new_file }
+}
+
+pub(super) fn wanted(live: LiveFile) -> WantedVersion {
+    WantedVersion {
+        facts: FileFacts {
+            id: live.file.id,
+            kind: live.file.kind,
+            category: live.file.category,
+            site: live.file.site,
+        },
+        version: u64::from(live.version.number),
+        generation: live.file.stamp.generation,
+        descriptor: live.version.descriptor,
+    }
+}
+
+pub(super) fn descriptor(facts: &VersionFacts) -> Descriptor {
+    Descriptor {
+        file: facts.file,
+        kind: facts.kind,
+        name: facts.name.clone(),
+        version: u64::from(facts.number),
+        content: facts.content,
+        sha256: facts.sha256,
+        size: facts.size,
+        digest_source: digest_source(facts.content_source, facts.sha256_source),
+        priority: facts.priority,
+        stamp: facts.stamp,
+        issued: facts.created,
+    }
+}
+
+/// The word of the uploader stands for a version only where they declared both digests.
+pub(crate) const fn digest_source(
+    content: xylem_db::DigestSource,
+    sha256: xylem_db::DigestSource,
+) -> DigestSource {
+    match (content, sha256) {
+        (xylem_db::DigestSource::Declared, xylem_db::DigestSource::Declared) => {
+            DigestSource::Declared
+        }
+        _ => DigestSource::ComputedByIngest,
+    }
+}
+
+pub(super) fn placement(copy: &CopyReport, stamp: Stamp) -> PlacementReport {
+    let state = match copy.state {
+        ApiPlacementState::Failed => PlacementState::Failed,
+        ApiPlacementState::Present => PlacementState::Present,
+        ApiPlacementState::Queued => PlacementState::Queued,
+        ApiPlacementState::Transferring => PlacementState::Transferring,
+        ApiPlacementState::Verifying => PlacementState::Verifying,
+        ApiPlacementState::Wanted => PlacementState::Wanted,
+    };
+    PlacementReport {
+        content: copy.content,
+        state,
+        bytes: copy.bytes,
+        rate: copy.rate,
+        verified: copy.verified_at,
+        reason: copy.reason.clone(),
+        next_try: copy.next_try,
+        stamp,
+    }
+}
+
+/// A state of a copy as the API names it.
+pub(crate) const fn api_placement(state: PlacementState) -> ApiPlacementState {
+    match state {
+        PlacementState::Failed => ApiPlacementState::Failed,
+        PlacementState::Present => ApiPlacementState::Present,
+        PlacementState::Queued => ApiPlacementState::Queued,
+        PlacementState::Transferring => ApiPlacementState::Transferring,
+        PlacementState::Verifying => ApiPlacementState::Verifying,
+        PlacementState::Wanted => ApiPlacementState::Wanted,
+    }
+}
