@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use xylem_model::{InvitationId, Priority, TokenId};
 
+use super::account::AccountCommand;
+
 /// How to reach the management server: by options, by environment, or by `xylem login`.
 #[derive(Debug, Clone, Args)]
 pub struct AccessOptions {
@@ -194,11 +196,12 @@ pub enum DsCommand {
         /// Its name
         name: String,
     },
-    /// Change settings: name, public-url, site, parents, policy
+    /// Change settings: name, public-url, site, parents, policy, open-to-all
     ///
     /// name=NEW; public-url=URL; site=SITE (an empty one takes it out of its site);
     /// parents=A,B (whom it fetches from, in order); policy=POLICY, the order in which it asks
-    /// them: first-available, sticky, by-hash, round-robin or random.
+    /// them: first-available, sticky, by-hash, round-robin or random; open-to-all=on or off (on:
+    /// anybody may read what is published there, without saying who they are).
     Set {
         /// Its name
         name: String,
@@ -206,6 +209,9 @@ pub enum DsCommand {
         #[arg(required = true, value_name = "KEY=VALUE")]
         settings: Vec<String>,
     },
+    /// WebDAV accounts, for people and tools that have no certificate
+    #[command(subcommand)]
+    Account(AccountCommand),
     /// Give it another first parent; further ones stay
     SetParent {
         /// Its name

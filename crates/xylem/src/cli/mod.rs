@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
+mod account;
 mod administer;
 mod role;
 
+pub use account::{AccountCommand, AddAccountOptions};
 pub use administer::{
     AccessOptions, Administer, AuditOptions, CategoryOrSite, ComputerCommand, DsCommand,
     FileCommand, InstallOptions, InviteOptions, InviteRole, TokenCommand, UploadOptions,
@@ -167,6 +169,13 @@ mod tests {
             "ds set n parents=a,b policy=sticky",
             "ds set-parent n p",
             "ds remove n",
+            "ds set n open-to-all=on",
+            "ds account add n u --read",
+            "ds account add n u --write --json",
+            "ds account list n",
+            "ds account remove n u",
+            "ds account rotate n u",
+            "ds account rotate n u --finish",
             "site list",
             "site add n",
             "site set n name=m",
@@ -179,6 +188,16 @@ mod tests {
         ] {
             let words = std::iter::once("xylem").chain(line.split_whitespace());
             Options::try_parse_from(words).unwrap_or_else(|e| panic!("{line}: {e}"));
+        }
+    }
+
+    #[test]
+    fn an_account_is_added_with_one_access_and_a_name_that_every_tool_can_write() {
+        for line in
+            ["ds account add n u", "ds account add n u --read --write", "ds account add n ü --read"]
+        {
+            let words = std::iter::once("xylem").chain(line.split_whitespace());
+            assert!(Options::try_parse_from(words).is_err(), "{line}");
         }
     }
 }

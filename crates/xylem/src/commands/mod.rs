@@ -1,5 +1,6 @@
 //! The administrator's commands, one file for each noun.
 
+mod accounts;
 mod computers;
 mod files;
 mod follow;

@@ -3,7 +3,7 @@
 use xylem_api::tree::{ChangeDistributionServer, DistributionServer};
 use xylem_model::{ByteSize, ParentPolicy, UnknownWord};
 
-use super::setting;
+use super::{accounts, setting};
 use crate::Failure;
 use crate::access::Access;
 use crate::cli::DsCommand;
@@ -24,6 +24,7 @@ pub(crate) async fn run(
             let change = change(&settings)?;
             output.value(&admin.change_distribution_server(&name, &change).await?, detail)
         }
+        DsCommand::Account(it) => accounts::run(it, access, output).await,
         DsCommand::SetParent { name, parent } => {
             admin.set_parent(&name, &parent).await?;
             output.say(&format!("{name} now fetches from {parent} first."))
@@ -54,15 +55,27 @@ fn change(settings: &[String]) -> Result<ChangeDistributionServer, Failure> {
                     .map_err(|error: UnknownWord| Failure::configuration(error.to_string()))?;
                 change.parent_policy = Some(policy);
             }
+            "open-to-all" => change.open_to_all = Some(switch(key, value)?),
             _ => {
                 return Err(Failure::configuration(format!(
                     "`{key}` is no setting of a distribution server: use name, public-url, site, \
-                     parents or policy"
+                     parents, policy or open-to-all"
                 )));
             }
         }
     }
     Ok(change)
+}
+
+/// `on` or `off`.
+fn switch(key: &str, value: &str) -> Result<bool, Failure> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(Failure::configuration(format!(
+            "`{value}` cannot be set for {key}: write {key}=on or {key}=off"
+        ))),
+    }
 }
 
 fn parents(server: &DistributionServer) -> String {
@@ -109,6 +122,7 @@ fn detail(server: &DistributionServer) -> String {
         ("Parents", parents(server)),
         ("Parent policy", server.parent_policy.to_string()),
         ("URL", server.public_url.clone()),
+        ("Open to all", if server.open_to_all { "on" } else { "off" }.to_owned()),
         ("Enrolled", server.enrolled_at.to_string()),
         ("Last seen", or_dash(server.last_seen)),
         ("Program", or_dash(server.program_version.as_ref())),
@@ -135,7 +149,16 @@ mod tests {
         assert_eq!(change.parent_policy, Some(ParentPolicy::ByHash));
         let told = asked(&["policy=fastest"]).unwrap_err();
         assert!(told.contains("first-available, sticky, by-hash, round-robin or random"), "{told}");
-        assert!(asked(&["colour=red"]).unwrap_err().contains("parents or policy"));
+        assert!(asked(&["colour=red"]).unwrap_err().contains("policy or open-to-all"));
         assert!(asked(&["parents"]).is_err());
+    }
+
+    #[test]
+    fn a_server_is_opened_to_all_with_on_and_closed_with_off() {
+        assert_eq!(asked(&["open-to-all=on"]).unwrap().open_to_all, Some(true));
+        assert_eq!(asked(&["open-to-all=off"]).unwrap().open_to_all, Some(false));
+        assert_eq!(asked(&["name=x"]).unwrap().open_to_all, None);
+        let told = asked(&["open-to-all=true"]).unwrap_err();
+        assert!(told.contains("open-to-all=on or open-to-all=off"), "{told}");
     }
 }
