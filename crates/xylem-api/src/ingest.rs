@@ -8,6 +8,13 @@ use xylem_trust::Envelope;
 /// The scheme of the `Authorization` header that carries a ticket.
 pub const TICKET_SCHEME: &str = "Xylem-Ticket";
 
+/// Begins the path of a file that one distribution server hands on to the principal:
+/// `PUT /v1/handed-on/{kind}/{name}`. The answer is a [`FileChanged`](crate::control::FileChanged).
+pub const HANDED_ON_PATH: &str = "/v1/handed-on";
+
+/// The header that names the WebDAV account by which that file was written.
+pub const ACCOUNT_HEADER: &str = "xylem-account";
+
 /// Answer of `GET` and `PUT /v1/ingest/{upload}`: how much has arrived.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 pub struct IngestProgress {

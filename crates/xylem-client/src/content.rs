@@ -1,9 +1,11 @@
 //! Anybody to a distribution server.
 
 use http::{HeaderMap, Method, Request, StatusCode, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use xylem_api::content::PATH_HEADER;
-use xylem_api::ingest::{IngestProgress, TICKET_SCHEME};
-use xylem_model::{ContentId, DistributionServerId, UploadId};
+use xylem_api::control::FileChanged;
+use xylem_api::ingest::{ACCOUNT_HEADER, HANDED_ON_PATH, IngestProgress, TICKET_SCHEME};
+use xylem_model::{AccountName, ContentId, DistributionServerId, FileKind, FileName, UploadId};
 
 use crate::{BaseUrl, BodyReader, ClientError, Deadlines, RequestBody, Transport, empty_body};
 
@@ -136,6 +138,31 @@ impl ContentClient {
         let request = Request::builder().method(Method::POST).uri(path);
         let request = authorised(request, &ContentAuth::Ticket(ticket.into()));
         self.transport.json(server, request, None::<&()>).await
+    }
+
+    /// Hands a file on to the principal while it comes: of `length` bytes, where that is known.
+    /// Returns once it is published.
+    pub async fn hand_on(
+        &self,
+        principal: &BaseUrl,
+        (kind, name): (FileKind, &FileName),
+        account: &AccountName,
+        length: Option<u64>,
+        body: RequestBody,
+    ) -> Result<FileChanged, ClientError> {
+        let name = utf8_percent_encode(name.as_str(), NON_ALPHANUMERIC);
+        let mut request = Request::builder()
+            .method(Method::PUT)
+            .uri(format!("{HANDED_ON_PATH}/{kind}/{name}"))
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .header(ACCOUNT_HEADER, account.as_str());
+        if let Some(length) = length {
+            request = request.header(header::CONTENT_LENGTH, length);
+        }
+        let request = request.body(body).map_err(|e| protocol(principal, &e))?;
+        let answer = self.transport.send(principal, request).await?;
+        let bytes = answer.into_body().collect(64 << 10).await?;
+        serde_json::from_slice(&bytes).map_err(|e| protocol(principal, &e))
     }
 }
 

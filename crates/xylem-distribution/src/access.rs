@@ -28,6 +28,8 @@ pub(crate) struct AccessFile {
     pub(crate) parents: Vec<PeerAddress>,
     #[serde(default)]
     pub(crate) parent_policy: ParentPolicy,
+    #[serde(default)]
+    pub(crate) principal: Option<PeerAddress>,
     pub(crate) is_root: bool,
     pub(crate) is_principal: bool,
     pub(crate) may_remove: bool,
@@ -41,6 +43,7 @@ impl AccessFile {
             revocations: state.revocations.clone(),
             parents: state.parents.clone(),
             parent_policy: state.parent_policy,
+            principal: state.principal.clone(),
             is_root: state.is_root,
             is_principal: state.is_principal,
             may_remove: state.may_remove,
@@ -67,6 +70,8 @@ pub(crate) struct Access {
     /// Best first.
     pub(crate) parents: Vec<Parent>,
     pub(crate) parent_policy: ParentPolicy,
+    /// Where new files enter, unless that is here.
+    pub(crate) principal: Option<BaseUrl>,
     pub(crate) is_root: bool,
     pub(crate) is_principal: bool,
     pub(crate) may_remove: bool,
@@ -100,6 +105,7 @@ impl Access {
             .collect();
         let revoked = revocations.parties.iter().copied().collect();
         let parents = file.parents.iter().filter_map(usable_parent).collect();
+        let principal = file.principal.as_ref().and_then(usable_address);
         let AccessFile { parent_policy, is_root, is_principal, may_remove, .. } = *file;
         Self {
             grants,
@@ -108,6 +114,7 @@ impl Access {
             revoked,
             parents,
             parent_policy,
+            principal,
             is_root,
             is_principal,
             may_remove,
@@ -133,14 +140,13 @@ impl Access {
 }
 
 fn usable_parent(peer: &PeerAddress) -> Option<Parent> {
-    match peer.url.parse() {
-        Ok(url) => {
-            let (name, is_fallback) = (peer.name.clone(), peer.fallback);
-            Some(Parent { id: peer.id, name, url, is_fallback })
-        }
-        Err(error) => {
-            tracing::warn!(dp.id = %peer.id, %error, "a parent's address cannot be used");
-            None
-        }
-    }
+    let (url, name, is_fallback) = (usable_address(peer)?, peer.name.clone(), peer.fallback);
+    Some(Parent { id: peer.id, name, url, is_fallback })
+}
+
+fn usable_address(peer: &PeerAddress) -> Option<BaseUrl> {
+    let unusable = |error: &_| {
+        tracing::warn!(dp.id = %peer.id, %error, "a server's address cannot be used");
+    };
+    peer.url.parse().inspect_err(unusable).ok()
 }

@@ -13,6 +13,9 @@
 //! state/unwanted.json  what is held though no longer wanted, and since when
 //! state/uploads/ID.json  uploads under way
 //! repo/                the content (xylem-blobs)
+//! webdav/locks.json    locks of WebDAV clients
+//! webdav/properties.json  what they want remembered beside what is published
+//! webdav/drop/         the folder tree `Drop`, and what is on its way into it (xylem-webdav)
 //! ```
 //!
 //! Every file is replaced whole, so that a power cut leaves the old or the new one; the manifest
@@ -163,6 +166,22 @@ impl DataFolder {
 
     pub(crate) fn repository(&self) -> PathBuf {
         self.root.join("repo")
+    }
+
+    fn webdav(&self) -> PathBuf {
+        self.root.join("webdav")
+    }
+
+    pub(crate) fn locks(&self) -> PathBuf {
+        self.webdav().join("locks.json")
+    }
+
+    pub(crate) fn properties(&self) -> PathBuf {
+        self.webdav().join("properties.json")
+    }
+
+    pub(crate) fn drop_folder(&self) -> PathBuf {
+        self.webdav().join("drop")
     }
 
     fn state(&self) -> PathBuf {

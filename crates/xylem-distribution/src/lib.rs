@@ -8,8 +8,8 @@
 //!
 //! While it runs, a handful of tasks share one [`node`]: `control` learns what is wanted and
 //! checks every signed document before any of it counts; `sync` asks the planner of `xylem-sync`
-//! what to do and does it; `ingest` takes uploads in where new files enter; `serve` answers;
-//! `report` tells what is here; `renewal` keeps the certificate young. None of them remembers
+//! what to do and does it; `ingest` takes uploads in where new files enter; `serve` answers,
+//! and `dav` where WebDAV is asked, of whom `accounts` knows who they are; `report` tells what is here; `renewal` keeps the certificate young. None of them remembers
 //! anything that the data folder does not, so a crash at any point costs at most some bytes fetched
 //! twice.
 //!
@@ -18,9 +18,11 @@
 //! Only [`ChildInspector`] starts a process, which a simulation replaces by [`NoInspector`].
 
 mod access;
+mod accounts;
 mod arrivals;
 mod control;
 mod data;
+mod dav;
 mod documents;
 mod enroll;
 mod handover;

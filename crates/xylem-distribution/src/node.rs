@@ -12,8 +12,10 @@ use xylem_runtime::{Environment, Fs};
 use xylem_trust::{Envelope, TrustStore};
 
 use crate::access::{Access, AccessFile};
+use crate::accounts::Accounts;
 use crate::arrivals::Arrivals;
 use crate::data::{DataError, DataFolder, Settings, damaged, read_json, write_json};
+use crate::dav::ShareState;
 use crate::documents::{CheckedState, Seen};
 use crate::ingest::Uploads;
 use crate::inspector::Inspector;
@@ -34,8 +36,12 @@ pub(crate) struct Node {
     pub(crate) control: ControlClient,
     pub(crate) content: ContentClient,
     pub(crate) inspector: Arc<dyn Inspector>,
+    /// Who asks by name and password.
+    pub(crate) accounts: Accounts,
+    /// What WebDAV keeps.
+    pub(crate) share: ShareState,
     pub(crate) ledger: Ledger,
-    pub(crate) uploads: Uploads,
+    pub(crate) uploads: Arc<Uploads>,
     pub(crate) arrivals: Arrivals,
     pub(crate) pace: Pace,
     /// Buffers for what is served.
@@ -115,6 +121,7 @@ pub(crate) struct Parts {
     pub(crate) control: ControlClient,
     pub(crate) content: ContentClient,
     pub(crate) inspector: Arc<dyn Inspector>,
+    pub(crate) share: ShareState,
 }
 
 impl Node {
@@ -125,6 +132,7 @@ impl Node {
             catalogue: RwLock::new(restored.catalogue),
             seen: Mutex::new(restored.seen),
         };
+        let accounts = Accounts::new(&parts.environment);
         let pace = Pace::new(&parts.settings.rates, &parts.environment.clock);
         Self {
             environment: parts.environment,
@@ -137,8 +145,10 @@ impl Node {
             control: parts.control,
             content: parts.content,
             inspector: parts.inspector,
+            accounts,
+            share: parts.share,
             ledger: Ledger::default(),
-            uploads: Uploads::default(),
+            uploads: Arc::default(),
             arrivals: Arrivals::default(),
             pace,
             frames: Arc::default(),

@@ -20,11 +20,12 @@ use xylem_runtime::{Environment, FolderLock, Fs, Shutdown};
 use xylem_telemetry::start_metrics;
 
 use crate::data::{DataError, DataFolder, Settings, read_json};
+use crate::dav::ShareState;
 use crate::handover::{self, Counter, HandoverError, occupy};
 use crate::inspector::Inspector;
 use crate::node::{Node, Parts, Restored};
 use crate::running::work;
-use crate::{control, ingest, renewal, report, serve, sync, watch};
+use crate::{control, dav, ingest, renewal, report, serve, sync, watch};
 
 /// How a distribution server runs.
 #[derive(Debug, Clone)]
@@ -98,6 +99,7 @@ struct Opened {
     anchors: TrustAnchors,
     repository: Repository,
     restored: Restored,
+    share: ShareState,
 }
 
 impl DistributionServer {
@@ -119,7 +121,7 @@ impl DistributionServer {
         let (opened, lock, taken_over) = {
             let (folder, disk) = (folder.clone(), environment.disk.clone());
             let (now, verify_on_read) = (environment.clock.now(), options.verify_on_read);
-            let take_over = options.take_over;
+            let (take_over, shared) = (options.take_over, environment.clone());
             environment.disk.run(move |fs| {
                 // What is no data folder, or cannot be read, makes nobody retire.
                 load_identity(fs, &folder)?;
@@ -130,7 +132,8 @@ impl DistributionServer {
                 let restored = Restored::read(fs, &folder, now)?;
                 let options = RepositoryOptions { verify_on_read };
                 let repository = Repository::open(disk, folder.repository(), options)?;
-                let opened = Opened { settings, identity, anchors, repository, restored };
+                let share = ShareState::open(&shared, &folder)?;
+                let opened = Opened { settings, identity, anchors, repository, restored, share };
                 Ok::<_, OpenError>((opened, lock, taken_over))
             })
         }
@@ -188,6 +191,7 @@ impl DistributionServer {
         tasks.spawn(renewal::run(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(sync::run(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(ingest::housekeeping(Arc::clone(&node), shutdown.clone()));
+        tasks.spawn(dav::publish_drop(Arc::clone(&node), shutdown.clone()));
         tracing::info!(dp.id = %node.id, dp.name = %node.settings.name, %address, "serving");
         let handler = serve::Serving::new(Arc::clone(&node), start_metrics());
         let working = work(node, tasks, counter, lock, shutdown.clone());
@@ -235,7 +239,7 @@ fn make_node(
     opened: Opened,
     inspector: Arc<dyn Inspector>,
 ) -> Result<Arc<Node>, OpenError> {
-    let Opened { settings, identity, anchors, repository, restored } = opened;
+    let Opened { settings, identity, anchors, repository, restored, share } = opened;
     let client_tls = client_config(&anchors, Some(&identity), Arc::clone(&environment.clock))?;
     let transport = Transport::new(environment.clone(), client_tls);
     let control = ControlClient::new(transport.clone(), settings.server_url(&folder)?);
@@ -251,6 +255,7 @@ fn make_node(
         control,
         content,
         inspector,
+        share,
     };
     Ok(Arc::new(Node::new(parts, restored)))
 }

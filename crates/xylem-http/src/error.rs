@@ -53,6 +53,14 @@ impl ApiError {
         }
     }
 
+    /// Too much was asked; the caller is told when to try again.
+    pub fn too_many(message: impl Into<String>, retry_after_seconds: u32) -> Self {
+        Self {
+            retry_after_seconds: Some(retry_after_seconds),
+            ..Self::new(ErrorCode::TooManyRequests, message)
+        }
+    }
+
     /// The stable word.
     pub const fn code(&self) -> ErrorCode {
         self.code

@@ -40,7 +40,9 @@ pub use identity::{
     OtherParty, RenewalRule,
 };
 pub use key::{KeyError, KeyPair, SignatureError, certificate_request, verify_signature};
-pub use password::{MAX_PASSWORD_BYTES, PasswordError, PasswordHash, new_password};
+pub use password::{
+    MAX_PASSWORD_BYTES, PasswordDigests, PasswordError, PasswordHash, new_password,
+};
 pub use peer::{PeerCertificate, PeerError};
 pub use probe::unverified_probe_config;
 pub use store::{IdentityStore, MAX_IDENTITY_FILE_BYTES, StoreError};

@@ -5,6 +5,7 @@ use std::fmt;
 use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::password_hash::{CustomizedPasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
+use aws_lc_rs::hmac;
 use xylem_runtime::{Rng, random_array};
 
 /// Memory of one hashing, in KiB: 19 MiB.
@@ -101,6 +102,34 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
+/// Makes digests of passwords that nobody else can make: by them it can be remembered, for a
+/// while and in memory, which passwords were found right.
+pub struct PasswordDigests(hmac::Key);
+
+impl PasswordDigests {
+    /// Digests of their own.
+    pub fn new(rng: &dyn Rng) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &random_array::<32>(rng)))
+    }
+
+    /// The digest of an account's password.
+    pub fn of(&self, account: &str, password: &str) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(&(account.len() as u64).to_le_bytes());
+        context.update(account.as_bytes());
+        context.update(password.as_bytes());
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.sign().as_ref());
+        digest
+    }
+}
+
+impl fmt::Debug for PasswordDigests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordDigests(…)")
+    }
+}
+
 fn params() -> Result<Params, PasswordError> {
     Params::new(MEMORY_KIB, PASSES, 1, None).map_err(|error| PasswordError(error.to_string()))
 }
@@ -127,6 +156,14 @@ mod tests {
         assert!(!read.matches(&"x".repeat(MAX_PASSWORD_BYTES + 1)));
         let again = PasswordHash::of(&password, &SystemRng).unwrap();
         assert_ne!(again, hash, "two salts must differ");
+    }
+
+    #[test]
+    fn digests_are_of_one_account_and_one_maker() {
+        let (ours, others) = (PasswordDigests::new(&SystemRng), PasswordDigests::new(&SystemRng));
+        assert_eq!(ours.of("casper", "x"), ours.of("casper", "x"));
+        assert_ne!(ours.of("casper", "x"), ours.of("caspe", "rx"));
+        assert_ne!(ours.of("casper", "x"), others.of("casper", "x"));
     }
 
     #[test]

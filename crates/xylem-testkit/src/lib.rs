@@ -24,9 +24,11 @@ mod packages;
 mod snapshot;
 mod stage;
 mod wait;
+mod webdav;
 
 pub use cut_proxy::{CutProxy, Direction};
 pub use packages::{package_of, small_package};
 pub use snapshot::{Snapshot, snapshot};
 pub use stage::{Stage, programs};
 pub use wait::eventually;
+pub use webdav::{Answer, Sending, WebDav};

@@ -27,6 +27,14 @@ impl Meta {
     pub const fn folder(created: Timestamp, modified: Timestamp) -> Self {
         Self { len: 0, modified, created, is_folder: true, etag: None }
     }
+
+    /// The same as a PROPFIND is to have it: what dav-server puts into `getetag` as it is must be
+    /// what the header says, quotation marks included (RFC 4918 section 15.6).
+    #[must_use]
+    pub fn for_listing(self) -> Self {
+        let etag = self.etag.map(|etag| format!("\"{etag}\""));
+        Self { etag, ..self }
+    }
 }
 
 /// The operating system's form of a time. Times before 1970 are not ours to tell.

@@ -32,4 +32,4 @@ pub use folder::{Folder, FolderError, Incoming, Item};
 pub use locks::Locks;
 pub use place::{MAX_DEPTH, MAX_SEGMENT_BYTES, Place, PlaceError};
 pub use properties::{Property, patch};
-pub use question::{Method, Question, read_xml};
+pub use question::{Method, Question, read_body};

@@ -13,7 +13,7 @@ use dav_server::ls::{DavLock, DavLockSystem, LsFuture};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use uuid::Builder;
-use xmltree::Element;
+use xmltree::{Element, Namespace};
 use xylem_model::Timestamp;
 use xylem_runtime::{Environment, random_array, read_bounded, replace_file};
 
@@ -168,7 +168,7 @@ impl Claim<'_> {
         shared_ok: bool,
     ) -> Option<&'l Lock> {
         let mut below = locks.iter().copied().filter(|lock| lock.place.is_within(place));
-        below.find(|lock| !(lock.is_shared && shared_ok) && !self.holds(lock))
+        below.find(|lock| !(self.holds(lock) || (lock.is_shared && shared_ok)))
     }
 }
 
@@ -207,8 +207,10 @@ fn lifetime(asked: Option<Duration>) -> Duration {
 }
 
 fn owner_text(owner: Option<&Element>) -> Option<String> {
-    let mut bytes = Vec::new();
-    owner?.write(&mut bytes).ok()?;
+    let (mut owner, mut bytes) = (owner?.clone(), Vec::new());
+    // dav-server gives it this prefix, whatever its sender called the namespace.
+    owner.namespaces.get_or_insert_with(Namespace::empty).put("D", "DAV:");
+    owner.write(&mut bytes).ok()?;
     String::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_OWNER_BYTES)
 }
 

@@ -271,13 +271,14 @@ async fn tell_refusal(
 }
 
 /// The management server's word where asking again would not change it.
-fn final_word(error: &ClientError) -> Option<(ErrorCode, String)> {
+pub(crate) fn final_word(error: &ClientError) -> Option<(ErrorCode, String)> {
     let code = error.code()?;
     let is_final = matches!(
         code,
         ErrorCode::BadRequest
             | ErrorCode::Conflict
             | ErrorCode::DigestMismatch
+            | ErrorCode::Forbidden
             | ErrorCode::NameRefused
             | ErrorCode::NotFound
             | ErrorCode::Refused
@@ -286,7 +287,8 @@ fn final_word(error: &ClientError) -> Option<(ErrorCode, String)> {
     is_final.then(|| (code, error.to_string()))
 }
 
-fn away(error: &ClientError) -> ApiError {
+/// What the sender hears while the management server is out of reach.
+pub(crate) fn away(error: &ClientError) -> ApiError {
     tracing::warn!(error = %chain(error), "an upload waits for the management server");
     ApiError::unavailable(
         "the management server cannot be reached, so the upload is not finished yet; nothing is \

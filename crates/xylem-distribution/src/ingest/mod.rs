@@ -12,13 +12,17 @@
 //! *completing* on, by [`housekeeping`] alone. While `receiving`, nothing is owed to anybody; from
 //! `committed` on the catalogue names the file, so it is published whatever happens.
 
+mod direct;
 mod finish;
+mod handed_on;
 mod housekeeping;
 mod receive;
 mod record;
 mod routes;
 mod slots;
 
+pub(crate) use direct::{Gathered, Piece, Pieces, Whole, receive_whole};
+pub(crate) use finish::{away, final_word};
 pub(crate) use housekeeping::{offer_committed, run as housekeeping, sweep_staged};
 pub(crate) use routes::routes;
 pub(crate) use slots::Uploads;

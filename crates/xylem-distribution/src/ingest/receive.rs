@@ -26,9 +26,15 @@ const SILENCE: Duration = Duration::from_secs(60);
 const TOUCH_EVERY: Duration = Duration::from_secs(300);
 
 /// A request body that may fall silent only for so long.
-struct Sender<'a> {
+pub(super) struct Sender<'a> {
     body: BodyDataStream,
     uploads: &'a Uploads,
+}
+
+impl<'a> Sender<'a> {
+    pub(super) fn new(body: Body, uploads: &'a Uploads) -> Self {
+        Self { body: body.into_data_stream(), uploads }
+    }
 }
 
 #[async_trait]
@@ -100,7 +106,7 @@ pub(crate) async fn receive(
         work.staged = Some(staged);
         return Err(ApiError::new(ErrorCode::Conflict, message));
     }
-    let mut sender = Sender { body: body.into_data_stream(), uploads: &node.uploads };
+    let mut sender = Sender::new(body, &node.uploads);
     let told = |at| slot.note_offset(at);
     let (staged, poured) = pour(&node.repository, staged, offset, &mut sender, &told).await;
     let (staged, kept) = keep(&node, staged).await;

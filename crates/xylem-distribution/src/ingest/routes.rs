@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use http::{HeaderMap, header};
 use serde::Deserialize;
 use tokio::task::JoinError;
 use xylem_api::error::ErrorCode;
-use xylem_api::ingest::IngestProgress;
+use xylem_api::ingest::{HANDED_ON_PATH, IngestProgress};
 use xylem_http::{ApiError, Peer};
 use xylem_model::UploadId;
 
 use super::finish::finish;
+use super::handed_on;
 use super::receive::{progress, receive};
 use super::record::Facts;
 use crate::node::Node;
@@ -33,6 +34,7 @@ pub(crate) fn routes() -> Router<Arc<Node>> {
     Router::new()
         .route("/v1/ingest/{upload}", get(get_progress).put(put_part))
         .route("/v1/ingest/{upload}/complete", post(complete))
+        .route(&format!("{HANDED_ON_PATH}/{{kind}}/{{name}}"), put(handed_on::put))
 }
 
 async fn get_progress(
@@ -57,7 +59,8 @@ async fn put_part(
     let Query(PartQuery { offset }) = query.map_err(|_| {
         ApiError::new(ErrorCode::BadRequest, "say where the part begins: ?offset=BYTES")
     })?;
-    let length = declared_length(request.headers());
+    // Where there is none, the staged file watches that it does not grow too long.
+    let length = content_length(request.headers()).unwrap_or(0);
     if offset.checked_add(length).is_none_or(|end| end > facts.size) {
         let message = format!(
             "the part would end beyond the {} bytes that were declared for this upload",
@@ -114,26 +117,29 @@ fn authorise(
             ApiError::new(ErrorCode::Forbidden, "the ticket is not for sending this upload")
         })?;
     if !access.is_principal {
-        return Err(ApiError::unavailable(
-            "new files do not enter at this server any more: ask the management server for the \
-             upload's present address",
-            RETRY_AFTER_SECONDS,
-        ));
+        return Err(not_where_files_enter());
     }
     Ok(facts)
 }
 
-fn not_ready() -> ApiError {
+pub(super) fn not_where_files_enter() -> ApiError {
+    ApiError::unavailable(
+        "new files do not enter at this server any more: ask the management server for the \
+         upload's present address",
+        RETRY_AFTER_SECONDS,
+    )
+}
+
+pub(super) fn not_ready() -> ApiError {
     let message = "this server has not yet heard from its management server: try again shortly";
     ApiError::unavailable(message, RETRY_AFTER_SECONDS)
 }
 
-/// The declared length of the body; 0 where there is none, which the staged file then watches.
-fn declared_length(headers: &HeaderMap) -> u64 {
-    let value = headers.get(header::CONTENT_LENGTH);
-    value.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0)
+/// The declared length of the body.
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn lost(error: JoinError) -> ApiError {
+pub(super) fn lost(error: JoinError) -> ApiError {
     ApiError::internal("taking in the upload", error)
 }

@@ -1,7 +1,7 @@
 //! Uploads under way, in memory.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OwnedMutexGuard;
@@ -23,6 +23,8 @@ pub(crate) struct Uploads {
     /// Begun once another program takes over: from then on only that one takes parts.
     closing: Shutdown,
     slots: Mutex<HashMap<UploadId, Arc<Slot>>>,
+    /// Other changes under way.
+    changes: AtomicUsize,
     finishing: Mutex<HashMap<UploadId, ContentId>>,
 }
 
@@ -83,13 +85,28 @@ impl Uploads {
         Err(ApiError::unavailable(message, RESTART_SECONDS))
     }
 
+    /// Begins a change that is no upload; whoever takes over waits for its end.
+    ///
+    /// # Errors
+    /// What is heard where another program is about to take over.
+    pub(crate) fn begin_change(self: &Arc<Self>) -> Result<Change, ApiError> {
+        // Counted before it is looked, so that whoever closes sees it or is seen.
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        let change = Change(Arc::clone(self));
+        self.check_open()?;
+        Ok(change)
+    }
+
     /// Returns once no more are taken.
     pub(crate) async fn closed(&self) {
         self.closing.begun().await;
     }
 
-    /// Whether nobody works on any.
+    /// Whether nobody works on any, or changes anything else.
     pub(crate) fn are_idle(&self) -> bool {
+        if self.changes.load(Ordering::SeqCst) > 0 {
+            return false;
+        }
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.values().all(|slot| slot.try_work().is_some())
     }
@@ -121,6 +138,15 @@ impl Uploads {
             let in_use = Arc::strong_count(slot) > 1;
             in_use || slot.try_work().is_none_or(|work| work.used >= before)
         });
+    }
+}
+
+/// See [`Uploads::begin_change`].
+pub(crate) struct Change(Arc<Uploads>);
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        self.0.changes.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -58,6 +58,20 @@ impl Catalogue {
         }
     }
 
+    /// What is published in a folder: of each name what it means now.
+    pub(crate) fn of_kind(&self, kind: FileKind) -> Vec<Arc<Descriptor>> {
+        let ahead = self.ahead.values().filter(|d| d.kind == kind);
+        let listed = self.manifest.descriptors().filter(|d| d.kind == kind);
+        let mut newest: BTreeMap<&FileName, &Arc<Descriptor>> = BTreeMap::new();
+        for descriptor in listed.chain(ahead) {
+            let known = newest.entry(&descriptor.name).or_insert(descriptor);
+            if known.version < descriptor.version {
+                *known = descriptor;
+            }
+        }
+        newest.into_values().cloned().collect()
+    }
+
     /// Whether content is kept although it is no longer wanted.
     pub(crate) fn is_in_grace(&self, content: &ContentId) -> bool {
         self.unwanted.contains_key(content)

@@ -3,17 +3,19 @@
 //! Decided anew for each request, from documents at hand, so that a management server that is away
 //! stops nobody for fourteen days. In the order in which it is asked: was the party removed? Is it
 //! a peer with a grant, or a computer, for this content? Else: does it present a ticket for it?
+//! Names are also read by accounts, and by anybody where the server is open to all.
 //! That a content exists is told only to those who may have it.
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use xylem_api::error::ErrorCode;
 use xylem_http::{ApiError, Peer};
 use xylem_model::{ContentId, Party};
 use xylem_trust::{Descriptor, Document, Head, Operation, check_window};
 
 use crate::access::{Access, Granted};
+use crate::accounts::{Visitor, identify, presents_password};
 use crate::node::Node;
 use crate::tickets;
 
@@ -24,18 +26,29 @@ const RETRY_AFTER_SECONDS: u32 = 10;
 #[derive(Debug, Clone)]
 pub(crate) struct Permit {
     party: Option<Party>,
+    /// Who asked by a name, where no party and no ticket did.
+    visitor: Option<Visitor>,
 }
 
 impl Permit {
     /// The right of a party to whom things are granted one by one.
     pub(crate) fn of(peer: &Peer) -> Self {
-        Self { party: peer.party() }
+        Self { party: peer.party(), visitor: None }
+    }
+
+    /// Whether it is an account's.
+    pub(crate) const fn is_of_account(&self) -> bool {
+        matches!(self.visitor, Some(Visitor::Account { .. }))
     }
 
     /// Whether the right still stands: its party may have been removed meanwhile.
     pub(crate) fn still_stands(&self, node: &Node) -> bool {
-        let (Some(party), Some(access)) = (self.party, node.access()) else { return true };
-        !access.is_revoked(&party)
+        if self.party.is_none() && self.visitor.is_none() {
+            return true;
+        }
+        let Some(access) = node.access() else { return true };
+        self.party.is_none_or(|party| !access.is_revoked(&party))
+            && self.visitor.as_ref().is_none_or(|visitor| visitor.still_stands(&access))
     }
 }
 
@@ -63,11 +76,13 @@ pub(crate) fn authorize(
         Some(Party::ManagementServer(_)) | None => None,
     };
     if by_certificate == Some(true) {
-        return Ok(Permit { party });
+        return Ok(Permit { party, visitor: None });
     }
     if let Some(ticket) = tickets::presented(node, peer, headers)? {
         return match ticket.operation {
-            Operation::Read { content: other } if other == *content => Ok(Permit { party }),
+            Operation::Read { content: other } if other == *content => {
+                Ok(Permit { party, visitor: None })
+            }
             _ => {
                 let message = "the ticket is not for reading this content";
                 Err(ApiError::new(ErrorCode::Forbidden, message))
@@ -83,19 +98,27 @@ pub(crate) fn authorize(
         )),
         (None, None) => Err(ApiError::new(
             ErrorCode::Unauthorized,
-            "reading needs a client certificate of this installation, or a ticket",
+            "reading needs a client certificate of this installation, one of this server's WebDAV \
+             accounts, or a ticket",
         )),
     }
 }
 
 /// The right to read what a name means. Whoever may not have it hears the same as for a name that
 /// means nothing, so that nobody can find out which names exist.
-pub(crate) fn authorize_named(
-    node: &Node,
+pub(crate) async fn authorize_named(
+    node: &Arc<Node>,
     peer: &Peer,
     headers: &HeaderMap,
     content: Option<&ContentId>,
 ) -> Result<Permit, ApiError> {
+    let access = ready(node)?;
+    let says_nothing = peer.party().is_none() && !headers.contains_key(header::AUTHORIZATION);
+    if presents_password(headers) || (says_nothing && access.grants.open_to_all) {
+        let visitor = Box::pin(identify(node, &access, peer, headers)).await?;
+        let permit = Permit { party: peer.party(), visitor: Some(visitor) };
+        return content.map(|_| permit).ok_or_else(unknown);
+    }
     // A content that cannot exist stands in where there is none.
     let nothing = ContentId::from_bytes([0; 32]);
     let permit = authorize(node, peer, headers, content.unwrap_or(&nothing));
@@ -107,7 +130,7 @@ pub(crate) fn authorize_named(
 }
 
 /// What is in force, as long as it may be believed.
-fn ready(node: &Node) -> Result<Arc<Access>, ApiError> {
+pub(crate) fn ready(node: &Node) -> Result<Arc<Access>, ApiError> {
     let not_ready = || {
         let message = "this server has not yet heard from its management server: try again shortly";
         ApiError::unavailable(message, RETRY_AFTER_SECONDS)

@@ -17,6 +17,7 @@ use super::body;
 use super::headers::{Address, answer_headers, select};
 use super::target::Target;
 use super::waiting::wait_for;
+use crate::accounts::challenge;
 use crate::node::Node;
 use crate::pace::{Flow, Link};
 
@@ -35,9 +36,16 @@ pub(crate) async fn content(
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(METHODS));
         return response;
     }
+    let by_name = matches!(target, Target::Published(..));
     match answer(node, target, request).await {
         Ok(response) => response,
-        Err(error) => error.into_response(),
+        Err(error) => {
+            let mut response = error.into_response();
+            if by_name {
+                challenge(&mut response);
+            }
+            response
+        }
     }
 }
 
@@ -67,12 +75,13 @@ async fn named(
 ) -> Result<Response, ApiError> {
     let descriptor = name.and_then(|name| node.catalogue().named(kind, &name).cloned());
     let content = descriptor.as_ref().map(|descriptor| descriptor.content);
-    let permit = authorize_named(node, &asked.peer, &asked.headers, content.as_ref())?;
+    let permit = authorize_named(node, &asked.peer, &asked.headers, content.as_ref()).await?;
     let descriptor = descriptor.ok_or_else(unknown)?;
     // Under this name, also where the same content has another name too.
     let served = Served {
         descriptor: Some(Arc::clone(&descriptor)),
-        ..served(node, &descriptor.content, false)?
+        // An account may have written it to another server a moment ago.
+        ..served(node, &descriptor.content, permit.is_of_account())?
     };
     bytes(node, asked, served, Address::Name, permit).await
 }

@@ -29,14 +29,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use xylem_api::content::MANY_PATH;
 use xylem_http::{Api, ApiError, Handler};
 use xylem_telemetry::Metrics;
 
+use crate::dav::Share;
 use crate::ingest;
 use crate::node::Node;
 
+pub(crate) use authorize::ready;
 pub(crate) use frames::Frames;
 pub(crate) use heads::Heads;
 use target::Target;
@@ -45,6 +47,7 @@ use target::Target;
 #[derive(Clone)]
 pub(crate) struct Serving {
     node: Arc<Node>,
+    share: Share,
     api: Api,
 }
 
@@ -56,15 +59,25 @@ impl Serving {
             .with_state(Arc::clone(&node))
             .merge(health::routes(Arc::clone(&node), metrics))
             .fallback(async || ApiError::not_found("there is nothing at this address"));
-        Self { node, api: Api::new(api) }
+        Self { share: Share::new(Arc::clone(&node)), node, api: Api::new(api) }
     }
 }
 
 impl Handler for Serving {
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
-        let response = match Target::of(request.uri().path()) {
-            Some(target) => content::content(&self.node, target, request).await,
-            None => self.api.answer(request).await,
+        let path = request.uri().path();
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let response = match (Target::of(path), Share::prefix_of(path)) {
+            // What is published is read by a way of its own, which costs less.
+            (Some(target), _) if is_read => content::content(&self.node, target, request).await,
+            // Folders are listed by PROPFIND only.
+            (None, Some(_)) if is_read && !Share::is_in_drop(path) => {
+                self.api.answer(request).await
+            }
+            // The few who write are not to make the many who read pay for the size of it.
+            (_, Some(prefix)) => Box::pin(self.share.answer(prefix, request)).await,
+            (Some(target), None) => content::content(&self.node, target, request).await,
+            (None, None) => self.api.answer(request).await,
         };
         counts::answered(response.status());
         response

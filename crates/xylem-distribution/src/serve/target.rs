@@ -7,10 +7,7 @@
 use percent_encoding::percent_decode_str;
 use xylem_model::{ContentId, FileKind, FileName};
 
-/// The share of the original, below which the folders are found again.
-const OLD_SHARE: &str = "/CasperShare";
-
-const KINDS: [FileKind; 3] = [FileKind::Package, FileKind::App, FileKind::Ebook];
+use crate::dav::OLD_SHARE;
 
 /// What a path names. Whether it exists is another question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +33,7 @@ impl Target {
             Some(below) if below.starts_with('/') => below,
             _ => path,
         };
-        KINDS.into_iter().find_map(|kind| {
+        FileKind::ALL.iter().copied().find_map(|kind| {
             let name = path.strip_prefix('/')?.strip_prefix(kind.folder())?.strip_prefix('/')?;
             Some(Self::Published(kind, name_of(name)))
         })

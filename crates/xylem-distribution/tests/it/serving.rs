@@ -96,7 +96,7 @@ async fn nothing_but_published_names_leads_anywhere() {
         assert_eq!(fleet.get(0, &computer, path).await.bytes(), b"known", "{path}");
     }
     let write = computer.ask(&fleet.server(0).url, Method::PUT, "/Packages/Known.pkg").await;
-    assert_eq!(write.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(write.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

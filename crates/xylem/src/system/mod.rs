@@ -365,7 +365,8 @@ impl System {
         self.processes.iter_mut().try_for_each(Process::check)
     }
 
-    fn ca_file(&self) -> PathBuf {
+    /// The file with the certificate of the built-in authority.
+    pub fn ca_file(&self) -> PathBuf {
         self.folder.join(SERVER).join("ca.pem")
     }
 

@@ -7,3 +7,4 @@ mod loss;
 mod restore;
 mod rot;
 mod upload;
+mod webdav;

@@ -1,0 +1,109 @@
+//! Zipping a package that is a folder.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use xylem_http::ApiError;
+use xylem_runtime::FsFile;
+use xylem_webdav::Incoming;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use super::unit::Unit;
+use crate::node::Node;
+
+/// Bytes that are read and zipped at once.
+const READ_BYTES: usize = 256 << 10;
+
+/// Pieces of the archive that wait to be written.
+const PIECES: usize = 4;
+
+/// One entry of the archive.
+struct Part {
+    /// From the package's own name down.
+    name: String,
+    /// A file's bytes; a folder has none.
+    file: Option<(Arc<dyn FsFile>, u64)>,
+}
+
+/// Zips a package, with its own folder on top, as Macs do.
+pub(super) async fn zip(node: &Arc<Node>, unit: &Unit<'_>) -> Result<Incoming, ApiError> {
+    let failed = |error: io::Error| ApiError::internal("zipping the package", error);
+    let above = unit.top.place.names().len().saturating_sub(1);
+    let mut parts = Vec::with_capacity(unit.items.len());
+    for item in &unit.items {
+        let names = item.place.names().get(above..).unwrap_or_default();
+        let file = match item.meta.is_folder {
+            true => None,
+            false => {
+                let opened = node.share.drop.read(&item.place).await;
+                let (file, meta) = opened.map_err(|error| failed(io::Error::other(error)))?;
+                Some((file, meta.len))
+            }
+        };
+        parts.push(Part { name: names.join("/"), file });
+    }
+    let mut incoming = node.share.drop.incoming().await.map_err(failed)?;
+    let (pieces, mut receiver) = mpsc::channel(PIECES);
+    let zipping = tokio::task::spawn_blocking(move || write(parts, pieces));
+    while let Some(piece) = receiver.recv().await {
+        incoming.write(piece).await.map_err(failed)?;
+    }
+    let zipped = zipping.await.map_err(|error| failed(io::Error::other(error)))?;
+    zipped.map_err(failed)?;
+    Ok(incoming)
+}
+
+fn write(parts: Vec<Part>, pieces: mpsc::Sender<Bytes>) -> io::Result<()> {
+    let mut archive = ZipWriter::new_stream(Out { pieces, gathered: Vec::new() });
+    let mut buffer = vec![0; READ_BYTES];
+    for part in parts {
+        let Some((file, len)) = part.file else {
+            archive.add_directory(part.name, options(0o755))?;
+            continue;
+        };
+        // A WebDAV client says nothing of permissions; what runs in a package may be anything.
+        archive.start_file(part.name, options(0o755).large_file(true))?;
+        let mut at = 0;
+        while at < len {
+            let read = file.read_at(&mut buffer, at)?;
+            let bytes = buffer.get(..read).filter(|bytes| !bytes.is_empty());
+            let bytes = bytes.ok_or(io::ErrorKind::UnexpectedEof)?;
+            io::Write::write_all(&mut archive, bytes)?;
+            at += read as u64;
+        }
+    }
+    let mut out = archive.finish()?.into_inner();
+    io::Write::flush(&mut out)
+}
+
+fn options(permissions: u32) -> SimpleFileOptions {
+    let method = zip::CompressionMethod::Deflated;
+    SimpleFileOptions::default().compression_method(method).unix_permissions(permissions)
+}
+
+/// The archive on its way to the disk.
+struct Out {
+    pieces: mpsc::Sender<Bytes>,
+    gathered: Vec<u8>,
+}
+
+impl io::Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.gathered.extend_from_slice(bytes);
+        if self.gathered.len() >= READ_BYTES {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let bytes = std::mem::take(&mut self.gathered);
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.pieces.blocking_send(bytes.into()).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}

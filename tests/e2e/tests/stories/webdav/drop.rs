@@ -1,0 +1,58 @@
+//! What is dropped.
+
+use xylem_testkit::eventually;
+
+use super::{names, package, root};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_complete_is_published_and_what_is_not_stays_with_its_reason() {
+    let (mut stage, casper) = root().await;
+    let (one, two) = (package(&stage, "One.pkg"), package(&stage, "Two.pkg"));
+    let put = async |path: &str, bytes: &[u8]| {
+        assert_eq!(casper.ask("PUT", path, &[], bytes).await.status, 201, "{path}");
+    };
+    let make = async |path: &str| {
+        assert_eq!(casper.ask("MKCOL", path, &[], b"").await.status, 201, "{path}");
+    };
+    put("/Drop/One.pkg", &one).await;
+    make("/Drop/Team").await;
+    put("/Drop/Team/Two.pkg", &two).await;
+    put("/Drop/Junk.pkg", b"this is no package").await;
+    put("/Drop/Notes.txt", b"remember").await;
+    put("/Drop/.DS_Store", b"for Finder alone").await;
+    // A package that is a folder.
+    for folder in ["Bundle.mpkg", "Bundle.mpkg/Contents"] {
+        make(&format!("/Drop/{folder}")).await;
+    }
+    put("/Drop/Bundle.mpkg/Contents/Info.plist", b"<plist/>").await;
+    assert_eq!(casper.ask("GET", "/Drop/One.pkg", &[], b"").await.body, one);
+
+    eventually("they are published", || async {
+        names(&casper, "/Packages/").await == ["One.pkg", "Two.pkg"]
+    })
+    .await;
+    assert_eq!(casper.ask("GET", "/Packages/Two.pkg", &[], b"").await.body, two);
+    let reasons = async || {
+        let report = casper.ask("GET", "/Drop/Not%20published.txt", &[], b"").await;
+        if report.status == 200 { report.text() } else { String::new() }
+    };
+    eventually("the reasons are there", || async {
+        let reasons = reasons().await;
+        reasons.contains("Junk.pkg: ") && reasons.contains("Notes.txt: ")
+    })
+    .await;
+    let told = reasons().await;
+    assert!(told.contains("not an installer package"), "{told}");
+    assert!(told.contains("packages end in .pkg"), "{told}");
+    assert!(!told.contains("DS_Store"), "{told}");
+    eventually("the bundle was tried", || async { reasons().await.contains("Bundle") }).await;
+
+    // What stays, stays over a restart.
+    stage.system.stop_part("root").await.unwrap();
+    stage.system.start_distribution_server("root").await.unwrap();
+    let left = names(&casper, "/Drop/").await;
+    assert!(left.contains(&"Junk.pkg".to_owned()) && left.contains(&"Team".to_owned()), "{left:?}");
+    assert!(!left.contains(&"One.pkg".to_owned()), "{left:?}");
+    assert!(names(&casper, "/Drop/Team/").await.is_empty());
+    stage.clear().await;
+}
