@@ -5,6 +5,7 @@ mod flips;
 mod hostile;
 mod restart;
 mod slow_heads;
+mod webdav;
 
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub(crate) fn accept(only: Option<&str>) -> anyhow::Result<()> {
     let parts: &[Part<'_>] = &[
         ("hostile", &hostile::hostile),
+        ("litmus", &webdav::litmus),
+        ("tools", &webdav::tools),
         ("flips", &flips::flips),
         ("restart", &restart::restart),
         ("slow-heads", &slow_heads::slow_heads),

@@ -122,7 +122,7 @@ impl Fleet {
         let data = self.data_of(name);
         let listen_on = format!("{}:{listen}", host.listen_on());
         let public_url = format!("https://{}:{public}", host.address());
-        let ca = self.folder.join("server/ca.pem");
+        let ca = self.ca_file();
         let words = [
             ["distribution", "enroll"],
             ["--server", &self.url],
@@ -252,6 +252,11 @@ impl Fleet {
             ("XYLEM_CA", text(&ca)?),
         ];
         run_to_end(&self.programs.xylem, words, &environment).await.map_err(Failure::into_error)
+    }
+
+    /// The file with the certificate of the built-in authority.
+    pub fn ca_file(&self) -> PathBuf {
+        self.folder.join("server/ca.pem")
     }
 
     /// The administrator's way in.

@@ -1,0 +1,49 @@
+//! A root, and an account of it that may write.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::Value;
+use xylem::Failure;
+use xylem::system::Programs;
+use xylem_bench::fleet::Fleet;
+use xylem_bench::room::Host;
+use xylem_bench::scratch::Scratch;
+use xylem_pki::TrustAnchors;
+use xylem_runtime::RealFs;
+
+use super::super::ROOT;
+use super::relay::Relay;
+use crate::run::programs;
+
+/// The account's name.
+pub(super) const USER: &str = "casper";
+
+/// How long the account may take until the server knows it.
+const KNOWN_WITHIN: Duration = Duration::from_secs(2);
+
+/// A server, somebody who may write there, and a way in for those who trust no authority of ours.
+pub(super) struct Share {
+    pub(super) fleet: Fleet,
+    pub(super) password: String,
+    /// `https://HOST:PORT`.
+    pub(super) url: String,
+    /// The same server without TLS on this machine, with TLS from there on.
+    pub(super) relay: Relay,
+}
+
+/// Starts a root and gives it an account.
+pub(super) async fn share(scratch: &Scratch) -> anyhow::Result<Share> {
+    let programs = Programs::beside(&programs()?.join("xylem")).map_err(Failure::into_error)?;
+    let (host, folder) = (Host::loopback(), scratch.path().join("fleet"));
+    let mut fleet = Fleet::start(&programs, &folder, &host).await?;
+    fleet.add(ROOT, &host, None).await?;
+    let made = fleet.xylem(&["ds", "account", "add", ROOT, USER, "--write", "--json"]).await?;
+    let made: Value = serde_json::from_str(&made)?;
+    let password = made.get("password").and_then(Value::as_str).context("no password")?.to_owned();
+    let anchors = TrustAnchors::read(&RealFs, &fleet.ca_file())?;
+    let url = fleet.url_of(ROOT)?;
+    let relay = Relay::to(&url, &anchors).await?;
+    tokio::time::sleep(KNOWN_WITHIN).await;
+    Ok(Share { fleet, password, url, relay })
+}
