@@ -159,9 +159,12 @@ fn davfs2(trial: &Trial) -> anyhow::Result<()> {
     fs::create_dir_all(&at)?;
     let login = format!("{url}/ {USER} {}\n", trial.password);
     let secrets = trial.secret("davfs2.secrets", &login)?;
+    // Part of it runs as a user of its own, who must get at the certificate.
+    fs::set_permissions(&trial.folder, fs::Permissions::from_mode(0o711))?;
+    fs::copy(&trial.ca, trial.folder.join("davfs2.pem"))?;
     let text = format!(
         "secrets {secrets}\ntrust_ca_cert {}\nuse_locks 1\nask_auth 0\ndelay_upload 0\n",
-        trial.ca()?
+        trial.text("davfs2.pem")?
     );
     let config = trial.secret("davfs2.conf", &text)?;
     let mount = |trial: &Trial| {
