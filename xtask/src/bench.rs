@@ -6,7 +6,7 @@ use crate::cargo;
 use crate::failure::{Attempting, Failure, Outcome, passed_on};
 
 /// The benches there are; `xylem-bench` says more about each.
-const NAMES: [&str; 5] = ["replicate", "chain", "latency", "serve", "memory"];
+const NAMES: [&str; 6] = ["replicate", "chain", "latency", "serve", "put", "memory"];
 
 /// Measures what was built in a hurry. For working on a bench; its figures mean nothing.
 const UNOPTIMISED: &str = "--unoptimised";

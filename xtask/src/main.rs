@@ -38,7 +38,7 @@ usage: cargo xtask COMMAND
                                 (the folder may also come from XYLEM_FIXTURES); --only PART
                                 runs one part of it
   bench NAME [OPTION…]          speed beside others' (needs root): replicate, chain, latency,
-                                serve, memory
+                                serve, put, memory
   sim --seeds N [OPTION…]       the real code on a simulated network, disk and clock
   cut [--cuts N]                power cuts on ext4 and xfs, while contents are published
   kill [--kills N]              kill -9 on a tree of real servers, with uploads and readers

@@ -23,6 +23,7 @@ pub mod memory;
 pub mod options;
 pub mod peers;
 pub mod publish;
+pub mod put;
 pub mod replicate;
 pub mod room;
 pub mod rows;

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use xylem::Failure;
 use xylem::system::Programs;
 use xylem_bench::options::Options;
-use xylem_bench::{chain, latency, memory, replicate, serve};
+use xylem_bench::{chain, latency, memory, put, replicate, serve};
 
 const USAGE: &str = "\
 usage: xylem-bench NAME [OPTION…]
@@ -18,6 +18,7 @@ usage: xylem-bench NAME [OPTION…]
   chain       six hops, against one hop and a chain of rsync
   latency     1 MiB from the answered upload to the sixth hop
   serve       what a server's processors do for a GiB, against nginx
+  put         writing a file by WebDAV, against Apache and rclone
   memory      what a server takes, idle and at work
 
   --rounds N     how often each contender runs (5)
@@ -53,6 +54,7 @@ fn bench() -> anyhow::Result<bool> {
         "chain" => chain::run,
         "latency" => latency::run,
         "serve" => serve::run,
+        "put" => put::run,
         "memory" => memory::run,
         _ => bail!("no bench called {name}\n\n{USAGE}"),
     };

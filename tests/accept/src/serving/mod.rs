@@ -37,6 +37,8 @@ pub(crate) fn accept(only: Option<&str>) -> anyhow::Result<()> {
         ("restart", &restart::restart),
         ("slow-heads", &slow_heads::slow_heads),
         ("serve", &|| bench("SERVING", "serve")),
+        ("put", &|| bench("SERVING", "put")),
+        ("memory", &|| bench("SERVING", "memory")),
     ];
     run_parts("SERVING", parts, only)
 }

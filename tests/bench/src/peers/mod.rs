@@ -6,6 +6,7 @@
 //! uses the cipher that everybody else here uses.
 
 mod service;
+pub mod shares;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -82,12 +83,7 @@ impl Peers {
         std::fs::create_dir_all(folder)?;
         let (web, tunnel, daemon, entry) = (free_port()?, free_port()?, free_port()?, free_port()?);
         let address = parent.address();
-        run(&format!(
-            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
-             -subj /CN=parent -addext subjectAltName=IP:{address} -keyout {0}/key.pem \
-             -out {0}/cert.pem",
-            folder.display()
-        ))?;
+        certificate(folder, address)?;
         let (mut on_parent, mut on_child) = (Vec::new(), Vec::new());
         if ways.contains(&Way::Curl) || ways.contains(&Way::Rclone) {
             on_parent.push(service::nginx(parent, folder, source, &web)?);
@@ -198,6 +194,17 @@ impl Peers {
             }
         }
     }
+}
+
+/// Makes a key and a certificate for an address, in files of a folder.
+fn certificate(folder: &Path, address: impl std::fmt::Display) -> anyhow::Result<()> {
+    run(&format!(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+         -subj /CN=parent -addext subjectAltName=IP:{address} -keyout {0}/key.pem \
+         -out {0}/cert.pem",
+        folder.display()
+    ))?;
+    Ok(())
 }
 
 /// Syncs what was taken: one file and its name, or the file system that holds all of them, which

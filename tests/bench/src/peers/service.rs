@@ -13,7 +13,7 @@ use crate::room::Host;
 pub(super) struct Service(Child);
 
 impl Service {
-    fn start(mut command: Command, log: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start(mut command: Command, log: &Path) -> anyhow::Result<Self> {
         let log = File::create(log)?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let what = format!("cannot start {command:?}");
