@@ -182,6 +182,15 @@ async fn place(
     let newest = version_row(tx, file.id, file.latest).await?;
     Ok(match newest {
         Some(newest) if newest.content_id == found.blake3.as_bytes() => Ok(Place::Same(newest)),
+        // Without declared digests it was announced when all of it had arrived. Whoever wrote the
+        // newer one since, and was told that it is published, is not to find this one in its place.
+        Some(newest) if new.blake3.is_none() && newest.created_at > upload.created.unix_ms() => {
+            Err(format!(
+                "a newer version of `{}` was published meanwhile: send it again if it is to \
+                 replace that one",
+                new.name
+            ))
+        }
         _ if new.replace => Ok(Place::Next(Some(file))),
         _ => Err(format!(
             "there is already other content under the name `{}`: choose another name or replace it with --replace",

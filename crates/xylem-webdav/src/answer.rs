@@ -1,12 +1,15 @@
 //! Answering: dav-server's methods, and the reason beside each refusal.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::response::IntoResponse;
 use dav_server::fs::{FsError, GuardedFileSystem};
 use dav_server::{DavConfig, DavHandler, DavMethod, DavMethodSet};
+use futures_util::FutureExt as _;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
 use xylem_http::ApiError;
 
 use crate::locks::Locks;
@@ -14,6 +17,11 @@ use crate::question::{Method, Question};
 
 /// Bytes that are read at once for a GET.
 const READ_BYTES: usize = 64 << 10;
+
+/// Longest list of what became of each file of a folder, in bytes.
+const MAX_MULTISTATUS_BYTES: usize = 16 << 20;
+
+const DESTINATION: HeaderName = HeaderName::from_static("destination");
 
 /// What dav-server may do. Not PATCH: a file is never changed in place.
 const METHODS: [DavMethod; 12] = [
@@ -82,33 +90,59 @@ impl<C: Clone + Send + Sync + 'static> Dav<C> {
     pub async fn answer(
         &self,
         question: &Question,
-        request: Request<Body>,
+        mut request: Request<Body>,
         principal: &str,
         context: C,
         refusal: &Refusal,
     ) -> Response<Body> {
-        let answer = self.handler.handle_guarded(request, principal.to_owned(), context).await;
+        if let Some(destination) = &question.destination {
+            // What was understood is what is done: two readers of one URL may differ.
+            let url = format!("{}{}", question.prefix, destination.to_url());
+            match HeaderValue::try_from(url) {
+                Ok(url) => request.headers_mut().insert(DESTINATION, url),
+                Err(error) => return ApiError::internal("naming the place", error).into_response(),
+            };
+        }
+        let answering = self.handler.handle_guarded(request, principal.to_owned(), context);
+        // One request that its methods cannot stand is not to end its connection's others.
+        let answer = match AssertUnwindSafe(answering).catch_unwind().await {
+            Ok(answer) => answer,
+            Err(_) => {
+                return ApiError::internal("answering", "the WebDAV methods broke down")
+                    .into_response();
+            }
+        };
         let (mut head, body) = answer.into_parts();
+        let body = match question.method {
+            // These go on while their answer is read: to its end before anything is said.
+            Method::Copy | Method::Delete | Method::Move => {
+                match Limited::new(body, MAX_MULTISTATUS_BYTES).collect().await {
+                    Ok(collected) => Body::from(collected.to_bytes()),
+                    Err(error) => return ApiError::internal("answering", error).into_response(),
+                }
+            }
+            _ => Body::new(body),
+        };
         if !head.status.is_client_error() && !head.status.is_server_error() {
             if question.method == Method::Options {
                 // Without what dav-server adds for clients that change parts of files.
                 let classes = HeaderValue::from_static("1, 2");
                 head.headers.insert(HeaderName::from_static("dav"), classes);
             }
-            return Response::from_parts(head, Body::new(body));
+            return Response::from_parts(head, body);
         }
         if let Some(reason) = refusal.take() {
             return reason.into_response();
         }
         let body = match explanation(head.status) {
-            _ if question.method == Method::Head => Body::new(body),
+            _ if question.method == Method::Head => body,
             Some(sentence) if head.headers.get(header::CONTENT_TYPE).is_none() => {
                 head.headers.remove(header::CONTENT_LENGTH);
                 let plain = HeaderValue::from_static("text/plain; charset=utf-8");
                 head.headers.insert(header::CONTENT_TYPE, plain);
                 Body::from(format!("{sentence}\n"))
             }
-            _ => Body::new(body),
+            _ => body,
         };
         Response::from_parts(head, body)
     }

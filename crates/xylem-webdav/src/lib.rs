@@ -13,6 +13,7 @@
 //! Nothing here knows what a package is.
 
 mod answer;
+mod conditions;
 mod entry;
 mod folder;
 mod locks;

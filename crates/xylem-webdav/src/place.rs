@@ -3,7 +3,7 @@
 use std::fmt;
 
 use dav_server::davpath::DavPath;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use unicode_normalization::UnicodeNormalization;
 
 /// Longest path that is read, in bytes as it was sent.
@@ -131,6 +131,12 @@ impl Place {
         self.0.starts_with(&other.0)
     }
 
+    /// As the path of a URL, encoded, so that whoever reads it means this place.
+    pub fn to_url(&self) -> String {
+        let names = self.0.iter().map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC));
+        names.fold(String::new(), |path, name| format!("{path}/{name}"))
+    }
+
     /// What is left of this place below its first name.
     pub fn below_first(&self) -> Option<(&str, Self)> {
         let (first, rest) = self.0.split_first()?;
@@ -155,6 +161,10 @@ mod tests {
         assert_eq!(Place::of_url("/Drop//a").unwrap(), Place::of_url("/Drop/a/").unwrap());
         assert_eq!(Place::of_url("/a%2520b").unwrap().name(), Some("a%20b"));
         assert_eq!(Place::of_url("/").unwrap(), Place::default());
+        for name in ["/Drop/a\\..\\b", "/Drop/100%25%2f?".trim_end_matches("%2f?"), "/Drop/é#"] {
+            let place = Place::of_url(name).unwrap();
+            assert_eq!(Place::of_url(&place.to_url()).unwrap(), place, "{name}");
+        }
         let dav = DavPath::new("/Drop/a%20b").unwrap();
         assert_eq!(Place::of_dav(&dav).unwrap().to_string(), "/Drop/a b");
     }

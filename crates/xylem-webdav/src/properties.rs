@@ -30,7 +30,8 @@ impl Property {
         self.name == name.name && self.namespace == name.namespace
     }
 
-    fn bytes(&self) -> usize {
+    /// How many bytes it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
         let others =
             [&self.prefix, &self.namespace].map(|text| text.as_ref().map_or(0, String::len));
         self.name.len() + self.xml.len() + others.iter().sum::<usize>()

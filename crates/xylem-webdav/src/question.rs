@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use xylem_api::error::ErrorCode;
 use xylem_http::ApiError;
 
+use crate::conditions;
 use crate::place::{Place, PlaceError};
 use crate::xml;
 
@@ -97,6 +98,7 @@ impl Question {
         })?;
         let place = below(prefix, parts.uri.path()).map_err(|error| refused_path(&error))?;
         let headers = &parts.headers;
+        conditions::check(headers)?;
         if method == Method::Put && headers.contains_key(header::CONTENT_RANGE) {
             let message = "a PUT of a part of a file is not taken, since a published file is never \
                            changed in place: send it whole";
@@ -116,7 +118,9 @@ impl Question {
 }
 
 fn below(prefix: &str, path: &str) -> Result<Place, PlaceError> {
-    Place::of_url(path.strip_prefix(prefix).ok_or(PlaceError::Relative)?)
+    let rest = path.strip_prefix(prefix).ok_or(PlaceError::Relative)?;
+    // The share's root may be named without its slash.
+    if rest.is_empty() && !prefix.is_empty() { Ok(Place::default()) } else { Place::of_url(rest) }
 }
 
 fn refused_path(error: &PlaceError) -> ApiError {

@@ -7,8 +7,12 @@ use xml::reader::XmlEvent;
 /// limit a body of 64 KiB could use up a thread's stack.
 const MAX_NESTING: usize = 32;
 
-/// Most elements of a body.
-const MAX_ELEMENTS: usize = 1_000;
+/// Most elements of a body: a client asks for one or two dozen properties.
+const MAX_ELEMENTS: usize = 128;
+
+/// Most namespaces in force at any place. The reader behind us gives each element a copy of all of
+/// them, and each element may be looked for on each file of a folder.
+const MAX_NAMESPACES: usize = 32;
 
 /// A body that is not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +25,8 @@ pub(crate) enum XmlError {
     DocumentType,
     /// It is too much.
     #[error(
-        "the body has more than {MAX_ELEMENTS} elements, or nests them deeper than {MAX_NESTING}"
+        "the body has more than {MAX_ELEMENTS} elements or {MAX_NAMESPACES} namespaces, or nests \
+         elements deeper than {MAX_NESTING}"
     )]
     TooMuch,
 }
@@ -42,10 +47,11 @@ pub(crate) fn check(body: &[u8]) -> Result<(), XmlError> {
     let (mut nesting, mut elements) = (0_usize, 0_usize);
     for event in config.create_reader(body) {
         match event.map_err(|error| XmlError::Malformed(error.to_string()))? {
-            XmlEvent::StartElement { .. } => {
+            XmlEvent::StartElement { namespace, .. } => {
                 nesting += 1;
                 elements += 1;
-                if nesting > MAX_NESTING || elements > MAX_ELEMENTS {
+                let namespaces = namespace.0.len();
+                if nesting > MAX_NESTING || elements > MAX_ELEMENTS || namespaces > MAX_NAMESPACES {
                     return Err(XmlError::TooMuch);
                 }
             }
@@ -75,8 +81,10 @@ mod tests {
         assert_eq!(check(b"<!doctype a><a/>"), Err(XmlError::DocumentType));
         let deep = [b"<a>".repeat(33), b"</a>".repeat(33)].concat();
         assert_eq!(check(&deep), Err(XmlError::TooMuch));
-        let many = [b"<a>".to_vec(), b"<b/>".repeat(1000), b"</a>".to_vec()].concat();
+        let many = [b"<a>".to_vec(), b"<b/>".repeat(128), b"</a>".to_vec()].concat();
         assert_eq!(check(&many), Err(XmlError::TooMuch));
+        let spaces: String = (0..40).map(|n| format!(" xmlns:n{n}='x'")).collect();
+        assert_eq!(check(format!("<a{spaces}/>").as_bytes()), Err(XmlError::TooMuch));
         for body in [&b"<a>"[..], b"", b"<a></b>", b"<\0a\0/\0>\0", b"<a>&x;</a>"] {
             assert!(matches!(check(body), Err(XmlError::Malformed(_))), "{body:?}");
         }

@@ -1,7 +1,7 @@
 //! Wrong passwords, and how long the next ones wait.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +18,10 @@ const LONGEST: Duration = Duration::from_secs(8);
 /// Wrong passwords are forgotten after this long without another.
 const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
 
+/// How long an address counts as one from which an account's password was right: guessing from
+/// elsewhere does not make whoever is there wait.
+const TRUSTED: Duration = Duration::from_secs(24 * 3600);
+
 /// Most accounts and addresses that are kept in mind.
 const MAX_KEPT: usize = 10_000;
 
@@ -25,6 +29,8 @@ const MAX_KEPT: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     kept: Mutex<HashMap<Key, Failures>>,
+    /// When an account's password last was right, from an address.
+    right: Mutex<HashMap<(String, IpAddr), Instant>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -54,7 +60,13 @@ impl Attempts {
     /// # Errors
     /// Where that is longer than the longest wait.
     pub(super) async fn wait(&self, account: &str, address: IpAddr) -> Result<(), ApiError> {
-        let turn = self.take_turn(&keys(account, address), Instant::now())?;
+        let (now, address) = (Instant::now(), network(address));
+        let mut keys = keys(account, address);
+        let right = self.right().get(&(account.to_owned(), address)).copied();
+        if right.is_some_and(|right| now - right < TRUSTED) {
+            keys.truncate(1);
+        }
+        let turn = self.take_turn(&keys, now)?;
         sleep_until(turn).await;
         Ok(())
     }
@@ -82,7 +94,7 @@ impl Attempts {
 
     /// A password was wrong.
     pub(super) fn failed(&self, account: &str, address: IpAddr) {
-        let now = Instant::now();
+        let (now, address) = (Instant::now(), network(address));
         let mut kept = self.kept();
         if kept.len() >= MAX_KEPT {
             kept.retain(|_, failures| now - failures.last < FORGOTTEN);
@@ -106,14 +118,38 @@ impl Attempts {
 
     /// A password was right.
     pub(super) fn succeeded(&self, account: &str, address: IpAddr) {
+        let (now, address) = (Instant::now(), network(address));
         let mut kept = self.kept();
         for key in keys(account, address) {
             kept.remove(&key);
         }
+        drop(kept);
+        let mut right = self.right();
+        if right.len() >= MAX_KEPT {
+            right.retain(|_, right| now - *right < TRUSTED);
+        }
+        if right.len() < MAX_KEPT {
+            right.insert((account.to_owned(), address), now);
+        }
+    }
+
+    fn right(&self) -> MutexGuard<'_, HashMap<(String, IpAddr), Instant>> {
+        self.right.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<Key, Failures>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What counts as one address: of IPv6 the first 64 bits, since whoever has one of them has all.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(six) => match six.to_ipv4_mapped() {
+            Some(four) => four.into(),
+            None => Ipv6Addr::from_bits(six.to_bits() >> 64 << 64).into(),
+        },
     }
 }
 
@@ -166,6 +202,22 @@ mod tests {
         );
         assert!(same_account >= FIRST && same_address >= FIRST, "{same_account:?}");
         assert_eq!(neither, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_right_before_does_not_wait_for_who_guesses_elsewhere() {
+        let attempts = Attempts::default();
+        attempts.succeeded("casper", ADDRESS);
+        for _ in 0..6 {
+            attempts.failed("casper", OTHER);
+        }
+        assert_eq!(waited(&attempts, "casper", ADDRESS).await, Duration::ZERO);
+        assert!(waited(&attempts, "casper", OTHER).await > FIRST);
+        let six = |text: &str| text.parse::<IpAddr>().unwrap();
+        attempts.failed("wendy", six("2001:db8::1"));
+        let neighbour = waited(&attempts, "winifred", six("2001:db8::2")).await;
+        assert!(neighbour >= FIRST, "{neighbour:?}");
+        assert_eq!(waited(&attempts, "winifred", six("2001:db8:0:1::2")).await, Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use xylem_api::control::{ChangeFile, FileChange};
+use xylem_api::error::ErrorCode;
 use xylem_http::ApiError;
 use xylem_model::{FileKind, Stamp};
-use xylem_webdav::{DavPath, FsError, FsResult, Place};
+use xylem_webdav::{DavPath, FsError, FsResult};
 
 use super::published;
-use super::session::{Session, file_name};
+use super::session::{Session, file_name, is_of_the_mac};
 use crate::ingest::{away, final_word};
 use crate::node::Node;
 
@@ -24,7 +25,7 @@ pub(super) async fn delete(
     kind: FileKind,
     name: &str,
 ) -> FsResult<()> {
-    if session.destination.is_some() && Place::of_dav(path).ok() == session.destination {
+    if session.is_destination(path) {
         return Ok(());
     }
     let was_seen = session.node.share.phantoms.forget(kind, name, session.node.now());
@@ -46,14 +47,17 @@ pub(super) async fn transfer(
     if published::find(session, kind, from).is_none()
         && let Some(meta) = phantoms.get(kind, from, now)
     {
+        if meta.len > 0 && !is_of_the_mac(to) {
+            let message = "nothing was kept of this file, so it cannot get another name";
+            return Err(session.refuse(ErrorCode::Forbidden, message));
+        }
         phantoms.show(kind, to, meta.len, now);
         if is_move {
             phantoms.forget(kind, from, now);
         }
         return Ok(());
     }
-    // Whether it may be replaced was asked before, by the Overwrite header.
-    let (to, replace) = (file_name(session, to)?, true);
+    let (to, replace) = (file_name(session, to)?, session.replaces);
     let wanted = match is_move {
         true => FileChange::Rename { to, replace },
         false => FileChange::Copy { to, replace },
@@ -70,7 +74,7 @@ async fn change(session: &Session, kind: FileKind, name: &str, change: FileChang
             Ok(())
         }
         Err(error) => Err(match final_word(&error) {
-            Some((xylem_api::error::ErrorCode::NotFound, _)) => FsError::NotFound,
+            Some((ErrorCode::NotFound, _)) => FsError::NotFound,
             Some((code, reason)) => session.refusal.because(ApiError::new(code, reason)),
             None => session.refusal.because(away(&error)),
         }),

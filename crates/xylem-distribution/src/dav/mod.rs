@@ -1,21 +1,27 @@
 //! WebDAV: what the methods mean here. The page is `docs/design/webdav.md`.
 //!
+//! * [`rights`]: what may be asked at all.
 //! * [`session`]: one request, and what its path means.
 //! * [`files`]: the file system that dav-server is given.
+//! * [`areas`]: each part of the share, asked for that.
 //! * [`published`]: the published folders in it.
 //! * [`writing`]: a file that is being PUT into one of them.
 //! * [`changing`]: renaming, copying and deleting what is published.
+//! * [`incoming`]: the body of a PUT, watched.
 //! * [`phantoms`]: names that are seen before there is anything.
 //! * [`properties`]: dead properties of what is published.
 //! * [`drop`]: publishing from the folder tree.
 //! * [`state`]: what is kept of all that.
 
+mod areas;
 mod changing;
 mod drop;
 mod files;
+mod incoming;
 mod phantoms;
 mod properties;
 mod published;
+mod rights;
 mod session;
 mod state;
 mod writing;
@@ -24,8 +30,10 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::IntoResponse as _;
-use http::{HeaderName, HeaderValue, Method as HttpMethod, Request, Response, StatusCode, header};
-use xylem_api::error::ErrorCode;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request, Response, StatusCode, header,
+};
+use tokio::sync::Semaphore;
 use xylem_http::{ApiError, Peer, Principal};
 use xylem_webdav::{Dav, Method, Question, Refusal, read_body};
 
@@ -33,7 +41,8 @@ use crate::accounts::{Visitor, challenge, identify};
 use crate::node::Node;
 use crate::serve::ready;
 use files::Files;
-use session::{Area, Session};
+use rights::{require_changeable, require_own_lock, require_writer};
+use session::Session;
 
 pub(crate) use drop::run as publish_drop;
 pub(crate) use state::ShareState;
@@ -45,6 +54,9 @@ pub(crate) const OLD_SHARE: &str = "/CasperShare";
 const METHODS: &str = "OPTIONS, GET, HEAD, PUT, DELETE, COPY, MOVE, MKCOL, PROPFIND, PROPPATCH, \
                        LOCK, UNLOCK";
 
+/// Folders that are listed at once; further ones wait.
+const LISTINGS_AT_ONCE: usize = 16;
+
 /// The share, ready to answer.
 #[derive(Clone)]
 pub(crate) struct Share {
@@ -52,12 +64,14 @@ pub(crate) struct Share {
     /// One for each prefix, since paths in answers begin with it.
     plain: Arc<Dav<Session>>,
     old: Arc<Dav<Session>>,
+    listings: Arc<Semaphore>,
 }
 
 impl Share {
     pub(crate) fn new(node: Arc<Node>) -> Self {
         let dav = |prefix| Arc::new(Dav::new(prefix, Box::new(Files), node.share.locks.clone()));
-        Self { plain: dav(""), old: dav(OLD_SHARE), node }
+        let listings = Arc::new(Semaphore::new(LISTINGS_AT_ONCE));
+        Self { plain: dav(""), old: dav(OLD_SHARE), listings, node }
     }
 
     /// What comes before the share's root in a path, where the path is one of the share.
@@ -99,29 +113,42 @@ impl Share {
         request: Request<Body>,
     ) -> Result<Response<Body>, ApiError> {
         let node = &self.node;
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let access = ready(node)?;
         let peer = Peer::of(&parts.extensions)?;
         let public = node.settings.public_url.trim_start_matches("https://");
         let question = Question::of(&parts, prefix, &[public])?;
         let visitor = identify(node, &access, &peer, &parts.headers).await?;
+        if question.method.writes() {
+            require_writer(&visitor)?;
+            require_changeable(&question)?;
+        }
+        if question.method == Method::Unlock {
+            require_own_lock(node, &visitor, &parts.headers).await?;
+        }
+        let refusal = Refusal::default();
+        let body = match question.method {
+            Method::Put => incoming::watched(node, body, &parts.headers, &refusal),
+            method => Body::from(read_body(method, body).await?),
+        };
         let _change = match question.method.writes() {
-            true => {
-                require_writer(&visitor)?;
-                require_changeable(&question)?;
-                Some(node.uploads.begin_change()?)
-            }
+            true => Some(node.uploads.begin_change()?),
             false => None,
         };
-        let body = match question.method {
-            Method::Put => body,
-            _ => Body::from(read_body(question.method, body).await?),
+        // Each may look for a hundred properties on each of thousands of files.
+        let _listing = match question.method {
+            Method::PropFind => self.listings.acquire().await.ok(),
+            _ => None,
         };
-        let refusal = Refusal::default();
+        if question.method == Method::Get {
+            one_range_at_most(&mut parts.headers);
+        }
         let session = Session {
             node: Arc::clone(node),
             visitor: Arc::new(visitor.clone()),
             method: question.method,
+            place: question.place.clone(),
+            replaces: parts.headers.get("overwrite").is_none_or(|value| value != "F"),
             destination: question.destination.clone(),
             refusal: refusal.clone(),
         };
@@ -141,6 +168,13 @@ impl Share {
     }
 }
 
+/// Of several ranges, whatever they are, the whole file is given: as of what is published.
+fn one_range_at_most(headers: &mut HeaderMap) {
+    if headers.get(header::RANGE).is_some_and(|range| range.as_bytes().contains(&b',')) {
+        headers.remove(header::RANGE);
+    }
+}
+
 /// What the share can do. It says nothing of what is in it, so anybody may hear it: clients ask
 /// before they have a password.
 fn options() -> Response<Body> {
@@ -152,31 +186,6 @@ fn options() -> Response<Body> {
     headers.insert(header::ALLOW, HeaderValue::from_static(METHODS));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     response
-}
-
-fn require_writer(visitor: &Visitor) -> Result<(), ApiError> {
-    if visitor.writer().is_some() {
-        return Ok(());
-    }
-    let message = "this needs an account that may write (`xylem ds account add NAME USER --write`)";
-    let code = match visitor {
-        Visitor::Account { .. } => ErrorCode::Forbidden,
-        Visitor::Computer | Visitor::Anybody => ErrorCode::Unauthorized,
-    };
-    Err(ApiError::new(code, message))
-}
-
-/// The share's own folders stay as they are. Looked at before anything begins: a folder is deleted
-/// by deleting all that is in it.
-fn require_changeable(question: &Question) -> Result<(), ApiError> {
-    let is_fixed = |place| matches!(Area::of(place), Area::Top | Area::Kind(_) | Area::DropTop);
-    let moves = matches!(question.method, Method::Copy | Method::Delete | Method::Move);
-    let places = [Some(&question.place), question.destination.as_ref()];
-    if moves && places.into_iter().flatten().any(is_fixed) {
-        let message = "the share's own folders cannot be moved, copied, replaced or deleted";
-        return Err(ApiError::new(ErrorCode::Forbidden, message));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -28,8 +28,15 @@ pub(super) struct Properties {
 
 impl Properties {
     pub(super) fn read(fs: &dyn Fs, path: PathBuf) -> Result<Self, DataError> {
-        let by_name = Mutex::new(read_json(fs, &path)?.unwrap_or_default());
-        Ok(Self { path, by_name })
+        let by_name = match read_json(fs, &path) {
+            // No reason not to serve: what clients wanted remembered is forgotten.
+            Err(DataError::Damaged { path, source }) => {
+                tracing::error!(path = %path.display(), %source, "properties are forgotten");
+                ByName::new()
+            }
+            read => read?.unwrap_or_default(),
+        };
+        Ok(Self { path, by_name: Mutex::new(by_name) })
     }
 
     pub(super) async fn of(&self, kind: FileKind, name: &FileName) -> Vec<Property> {

@@ -23,6 +23,10 @@ pub(crate) struct Session {
     pub(super) node: Arc<Node>,
     pub(super) visitor: Arc<Visitor>,
     pub(super) method: Method,
+    /// What is asked of.
+    pub(super) place: Place,
+    /// Whether COPY and MOVE may replace what is there.
+    pub(super) replaces: bool,
     /// Where COPY and MOVE lead.
     pub(super) destination: Option<Place>,
     /// Takes the reason of a refusal.
@@ -39,6 +43,11 @@ impl Session {
     pub(super) fn author(&self) -> Result<Author, FsError> {
         let account = self.visitor.writer().cloned().ok_or(FsError::Forbidden)?;
         Ok(Author { account, server: self.node.id })
+    }
+
+    /// Whether a path is where COPY or MOVE lead.
+    pub(super) fn is_destination(&self, path: &DavPath) -> bool {
+        self.destination.is_some() && Place::of_dav(path).ok() == self.destination
     }
 
     pub(super) fn writes(&self) -> bool {

@@ -3,11 +3,14 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use http::{Method, StatusCode};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use xylem_distribution::{DataError, OpenError};
 
 use crate::fleet::{Fleet, noise};
+use crate::hostile::Attacker;
 
 const LEN: usize = 20 << 20;
 
@@ -68,6 +71,37 @@ async fn who_connects_during_a_restart_waits() {
     }
     asking.await.unwrap();
     assert!(restarts > 1, "{restarts} restarts");
+}
+
+#[tokio::test]
+async fn a_file_that_is_being_written_does_not_hold_up_a_restart() {
+    let mut attacker = Attacker::new().await;
+    for path in ["/Drop/Long", "/Drop/._Long", "/Packages/Long.pkg", "/Packages/._Long.pkg"] {
+        let mut sending = attacker.connect().await;
+        let head = format!(
+            "PUT {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nContent-Length: {LEN}\r\n\r\n",
+            attacker.login
+        );
+        sending.write_all(head.as_bytes()).await.unwrap();
+        sending.write_all(&noise(1, LEN / 4)).await.unwrap();
+        // Some of it has been taken: the answer is under way.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let taking_over = attacker.fleet.take_over(0);
+        let before = tokio::time::timeout(Duration::from_secs(10), taking_over).await;
+        let before = before.unwrap_or_else(|_| panic!("{path} holds it up"));
+        let mut answer = Vec::new();
+        let _ = sending.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 503 "), "{path}: {answer}");
+        before.await.unwrap();
+    }
+    let listing = format!(
+        "PROPFIND /Drop/ HTTP/1.1\r\nHost: x\r\nDepth: 1\r\nConnection: close\r\n\
+         Authorization: {}\r\n\r\n",
+        attacker.login
+    );
+    let left = attacker.send(listing.as_bytes()).await;
+    assert_eq!(left.matches("<D:href>").count(), 1, "{left}");
 }
 
 #[tokio::test]

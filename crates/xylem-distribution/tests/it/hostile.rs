@@ -1,13 +1,20 @@
 //! Requests that no honest client sends. Each is refused as its line says, and none gets a byte
 //! that is not published, or a second answer.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use xylem_pki::{Identity, client_config};
+use tokio_rustls::client::TlsStream;
+use xylem_model::{AccountAccess, AccountName};
+use xylem_pki::{Identity, PasswordHash, client_config};
+use xylem_runtime::SystemRng;
+use xylem_trust::Account;
 
 use crate::fleet::Fleet;
 
@@ -107,27 +114,57 @@ const HEADS: [&str; 21] = [
     "Host: x\r\nX\tY: z\r\n",
 ];
 
-struct Attacker {
-    fleet: Fleet,
+/// Somebody with a computer's certificate, and an account that may write.
+pub(crate) struct Attacker {
+    pub(crate) fleet: Fleet,
     connector: TlsConnector,
+    /// The account's `Authorization`.
+    pub(crate) login: String,
 }
 
 impl Attacker {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let fleet = Fleet::chain(1).await;
         fleet.upload("Größe.pkg", BYTES).await;
         let identity = Identity::new(fleet.management.issue(fleet.computer()));
         let clock = Arc::clone(&fleet.environment.clock);
         let tls = client_config(&fleet.management.anchors, Some(&identity), clock).unwrap();
-        Self { fleet, connector: TlsConnector::from(tls) }
+        let password = "guess-me";
+        let hash = PasswordHash::of(password, &SystemRng).unwrap();
+        fleet.management.change(|world| {
+            world.accounts.push(Account {
+                name: AccountName::new("casper").unwrap(),
+                access: AccountAccess::Write,
+                passwords: vec![hash.as_str().to_owned()],
+            });
+        });
+        let login = format!("Basic {}", STANDARD.encode(format!("casper:{password}")));
+        let attacker = Self { fleet, connector: TlsConnector::from(tls), login };
+        let ask = format!(
+            "PROPFIND / HTTP/1.1\r\nHost: x\r\nDepth: 0\r\nConnection: close\r\n\
+             Authorization: {}\r\n\r\n",
+            attacker.login
+        );
+        let known = async || attacker.send(ask.as_bytes()).await.starts_with("HTTP/1.1 207 ");
+        attacker.fleet.until("the account is known", known).await;
+        attacker
     }
 
-    /// All that comes back on a connection of its own.
-    async fn send(&self, request: &[u8]) -> String {
+    /// The server's data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.fleet.server(0).data.clone()
+    }
+
+    pub(crate) async fn connect(&self) -> TlsStream<TcpStream> {
         let url = &self.fleet.server(0).url;
         let tcp = TcpStream::connect((url.host(), url.port())).await.unwrap();
         let name = ServerName::try_from(url.host().to_owned()).unwrap();
-        let mut stream = self.connector.connect(name, tcp).await.unwrap();
+        self.connector.connect(name, tcp).await.unwrap()
+    }
+
+    /// All that comes back on a connection of its own.
+    pub(crate) async fn send(&self, request: &[u8]) -> String {
+        let mut stream = self.connect().await;
         // The other side may close before it has read everything.
         let _ = stream.write_all(request).await;
         let mut answer = Vec::new();
@@ -137,7 +174,7 @@ impl Attacker {
 }
 
 /// One answer, of this status, and nothing from the server's own folder in it.
-fn check(answer: &str, status: u16, what: &str) {
+pub(crate) fn check(answer: &str, status: u16, what: &str) {
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{what}: {answer}");
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{what}: {answer}");
     for secret in ["PRIVATE KEY", "xylem-blobs", "X-Injected"] {

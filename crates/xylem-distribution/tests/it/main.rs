@@ -24,6 +24,7 @@ mod documents;
 mod grants;
 mod handover;
 mod hostile;
+mod hostile_webdav;
 mod ingest;
 mod replication;
 mod serving;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use dav_server::fs::{DavFile, DavMetaData, FsError, FsFuture, OpenOptions};
+use uuid::Uuid;
 use xylem_api::error::ErrorCode;
 use xylem_http::ApiError;
-use xylem_runtime::{Disk, FsFile};
+use xylem_runtime::{Disk, FsFile, random_array};
 
 use super::{Folder, FolderError, Incoming};
 use crate::answer::Refusal;
@@ -22,7 +23,9 @@ impl FolderError {
             Self::Exists => FsError::Exists,
             Self::WrongKind | Self::IntoItself => FsError::Forbidden,
             Self::NotEmpty => refusal.because(ApiError::new(ErrorCode::Conflict, self.to_string())),
-            Self::Full => refusal.because(ApiError::new(ErrorCode::NoSpace, self.to_string())),
+            Self::Full | Self::TooManyProperties => {
+                refusal.because(ApiError::new(ErrorCode::NoSpace, self.to_string()))
+            }
             Self::Disk(error) => disk_failed(error, refusal),
         }
     }
@@ -63,7 +66,10 @@ impl Folder {
             _ => {}
         }
         self.tree().await.parent_and_name(place).map_err(|error| error.to_dav(refusal))?;
+        let id = Uuid::from_bytes(random_array(&*self.inner.environment.rng));
+        self.inner.writing().insert(id, place.clone());
         let mut writer = Writer {
+            id,
             folder: self.clone(),
             place: place.clone(),
             author: author.to_owned(),
@@ -82,6 +88,8 @@ impl Folder {
 
 #[derive(Debug)]
 struct Writer {
+    /// Among all that are open.
+    id: Uuid,
     folder: Folder,
     place: Place,
     author: String,
@@ -123,6 +131,12 @@ impl Writer {
             return Err(self.refusal.because(ApiError::new(ErrorCode::BadRequest, message)));
         }
         self.put().await
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.folder.inner.writing().remove(&self.id);
     }
 }
 

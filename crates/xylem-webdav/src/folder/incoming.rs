@@ -8,6 +8,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 use xylem_runtime::{Disk, Environment, FsFile, random_array};
 
+/// Bytes that are left free on the disk: for the repository and for what is written down.
+const SPARE_BYTES: u64 = 512 << 20;
+
 /// Bytes that are gathered for one visit to the disk.
 const GATHER_BYTES: usize = 1 << 20;
 
@@ -71,10 +74,15 @@ impl Incoming {
     async fn write_out(&mut self) -> io::Result<()> {
         let (pieces, len) = (std::mem::take(&mut self.gathered), self.gathered_len);
         let (file, mut offset) = (Arc::clone(&self.file), self.written);
+        let path = self.path.clone();
         self.gathered_len = 0;
         self.written += len as u64;
         self.disk
-            .run(move |_| {
+            .run(move |fs| {
+                let folder = path.parent().unwrap_or(&path);
+                if len > 0 && fs.free_space(folder)? < SPARE_BYTES + len as u64 {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
                 for piece in pieces {
                     file.write_all_at(&piece, offset)?;
                     offset += piece.len() as u64;
@@ -119,7 +127,10 @@ impl Drop for Incoming {
         // Removing gigabytes takes a while: not on this thread.
         runtime.spawn(async move {
             let removed = disk.run(move |fs| fs.remove_file(&path)).await;
-            if let Err(error) = removed {
+            // A start may have swept it away already.
+            if let Err(error) = removed
+                && error.kind() != io::ErrorKind::NotFound
+            {
                 tracing::warn!(%error, "bytes that nobody needs are left for the next start");
             }
         });

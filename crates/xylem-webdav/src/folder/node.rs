@@ -53,6 +53,10 @@ impl Node {
         }
     }
 
+    fn property_bytes(&self) -> usize {
+        self.properties.iter().map(Property::bytes).sum()
+    }
+
     /// What is told of the top, which is no node.
     pub(super) fn top_meta() -> Meta {
         Meta::folder(Timestamp::default(), Timestamp::default())
@@ -66,6 +70,8 @@ pub(super) struct Tree {
     folders: HashMap<Option<Uuid>, BTreeMap<String, Uuid>>,
     /// How many nodes have these bytes.
     uses: HashMap<Uuid, usize>,
+    /// Bytes of all properties.
+    property_bytes: usize,
 }
 
 impl Tree {
@@ -125,6 +131,22 @@ impl Tree {
         names.filter_map(|(_, id)| self.nodes.get(id))
     }
 
+    /// Bytes of all properties once these changes are made, or a little more.
+    pub(super) fn property_bytes_after(&self, changes: &[Change]) -> usize {
+        let added = changes.iter().map(|change| match change {
+            Change::Write(node) => {
+                let before = self.get(&node.id).map_or(0, Node::property_bytes);
+                node.property_bytes().saturating_sub(before)
+            }
+            Change::Remove(_) => 0,
+        });
+        // What makes nothing larger is never refused.
+        match added.sum::<usize>() {
+            0 => 0,
+            added => self.property_bytes + added,
+        }
+    }
+
     pub(super) fn uses(&self, file: &Uuid) -> bool {
         self.uses.contains_key(file)
     }
@@ -149,6 +171,7 @@ impl Tree {
     }
 
     pub(super) fn add(&mut self, node: Node) {
+        self.property_bytes += node.property_bytes();
         if let Some(content) = &node.content {
             *self.uses.entry(content.file).or_default() += 1;
         }
@@ -158,6 +181,7 @@ impl Tree {
 
     fn take(&mut self, id: &Uuid) -> Option<Uuid> {
         let node = self.nodes.remove(id)?;
+        self.property_bytes -= node.property_bytes();
         if let Some(names) = self.folders.get_mut(&node.parent) {
             if names.get(&node.name) == Some(id) {
                 names.remove(&node.name);

@@ -57,14 +57,19 @@ impl Store {
         for folder in [self.nodes(), self.files(), self.incoming()] {
             fs.create_dir_all(&folder)?;
         }
-        let mut nodes = self.read_nodes(fs)?;
+        let (mut nodes, is_whole) = self.read_nodes(fs)?;
         // The later of two with one name comes last, and so has it.
         nodes.sort_by_key(|node| (node.changed, node.id));
         let mut tree = Tree::default();
         for node in nodes.iter().cloned() {
             tree.add(node);
         }
-        for node in reachable_or_not(&tree, &nodes) {
+        remove_others(fs, &self.incoming(), |_| false)?;
+        if !is_whole {
+            // A damaged node may be a folder, or name bytes: nothing is thrown away for its sake.
+            return Ok(tree);
+        }
+        for node in unreachable(&tree, &nodes) {
             tracing::warn!(
                 name = node.name,
                 "a file or folder that was replaced or is in no folder is removed"
@@ -72,13 +77,13 @@ impl Store {
             fs.remove_file(&self.node(node.id))?;
             tree.apply(&[Change::Remove(node.id)]);
         }
-        remove_others(fs, &self.incoming(), |_| false)?;
         remove_others(fs, &self.files(), |file| tree.uses(&file))?;
         Ok(tree)
     }
 
-    fn read_nodes(&self, fs: &dyn Fs) -> io::Result<Vec<Node>> {
-        let mut nodes = Vec::new();
+    /// All nodes that can be read, and whether that is all of them.
+    fn read_nodes(&self, fs: &dyn Fs) -> io::Result<(Vec<Node>, bool)> {
+        let (mut nodes, mut is_whole) = (Vec::new(), true);
         for entry in fs.list(&self.nodes())? {
             let path = self.nodes().join(&entry.name);
             if !entry.name.ends_with(".json") {
@@ -90,11 +95,12 @@ impl Store {
             match serde_json::from_slice::<Node>(&bytes) {
                 Ok(node) => nodes.push(node),
                 Err(error) => {
+                    is_whole = false;
                     tracing::error!(path = %path.display(), %error, "a damaged node is passed over");
                 }
             }
         }
-        Ok(nodes)
+        Ok((nodes, is_whole))
     }
 
     /// Writes changes down, in their order.
@@ -106,7 +112,7 @@ impl Store {
                     replace_file(fs, &self.node(node.id), &bytes)?;
                 }
                 Change::Remove(id) => {
-                    fs.remove_file(&self.node(*id))?;
+                    remove_if_there(fs, &self.node(*id))?;
                     fs.sync_dir(&self.nodes())?;
                 }
             }
@@ -131,7 +137,7 @@ impl Store {
 }
 
 /// The nodes that no name leads to.
-fn reachable_or_not<'a>(tree: &Tree, nodes: &'a [Node]) -> Vec<&'a Node> {
+fn unreachable<'a>(tree: &Tree, nodes: &'a [Node]) -> Vec<&'a Node> {
     let mut reached = std::collections::HashSet::new();
     let mut folders = vec![None];
     while let Some(folder) = folders.pop() {
@@ -152,7 +158,14 @@ fn remove_others(fs: &dyn Fs, folder: &Path, is_needed: impl Fn(Uuid) -> bool) -
         if entry.name.parse().is_ok_and(&is_needed) {
             continue;
         }
-        fs.remove_file(&folder.join(&entry.name))?;
+        remove_if_there(fs, &folder.join(&entry.name))?;
     }
     Ok(())
+}
+
+fn remove_if_there(fs: &dyn Fs, path: &Path) -> io::Result<()> {
+    match fs.remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }

@@ -12,7 +12,7 @@ const LEAST: u32 = 60;
 /// Runs the table against a real server and counts its cases.
 pub(crate) fn hostile() -> anyhow::Result<()> {
     let mut tests = Command::new("cargo");
-    tests.args(["test", "--package", "xylem-distribution", "--test", "it", "hostile::"]);
+    tests.args(["test", "--package", "xylem-distribution", "--test", "it", "hostile"]);
     let ended = run(tests.args(["--", "--nocapture"]).current_dir(project()?))?;
     let ended = ended.require("the table of hostile requests")?;
     let cases: u32 = ended

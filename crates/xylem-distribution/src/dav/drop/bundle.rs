@@ -32,34 +32,49 @@ struct Part {
 pub(super) async fn zip(node: &Arc<Node>, unit: &Unit<'_>) -> Result<Incoming, ApiError> {
     let failed = |error: io::Error| ApiError::internal("zipping the package", error);
     let above = unit.top.place.names().len().saturating_sub(1);
-    let mut parts = Vec::with_capacity(unit.items.len());
-    for item in &unit.items {
-        let names = item.place.names().get(above..).unwrap_or_default();
-        let file = match item.meta.is_folder {
-            true => None,
-            false => {
-                let opened = node.share.drop.read(&item.place).await;
-                let (file, meta) = opened.map_err(|error| failed(io::Error::other(error)))?;
-                Some((file, meta.len))
-            }
-        };
-        parts.push(Part { name: names.join("/"), file });
-    }
     let mut incoming = node.share.drop.incoming().await.map_err(failed)?;
-    let (pieces, mut receiver) = mpsc::channel(PIECES);
-    let zipping = tokio::task::spawn_blocking(move || write(parts, pieces));
-    while let Some(piece) = receiver.recv().await {
-        incoming.write(piece).await.map_err(failed)?;
-    }
+    let (parts, receiver) = mpsc::channel(1);
+    let (pieces, mut zipped) = mpsc::channel(PIECES);
+    let zipping = tokio::task::spawn_blocking(move || write(receiver, pieces));
+    // One file is open at a time, however many the package has.
+    let opening = async {
+        for item in unit.items {
+            let names = item.place.names().get(above..).unwrap_or_default();
+            let file = match item.meta.is_folder {
+                true => None,
+                false => {
+                    let opened = node.share.drop.read(&item.place).await;
+                    let (file, meta) = opened.map_err(io::Error::other)?;
+                    if meta != item.meta {
+                        return Err(io::Error::other("a file in it was changed a moment ago"));
+                    }
+                    Some((file, meta.len))
+                }
+            };
+            let part = Part { name: names.join("/"), file };
+            if parts.send(part).await.is_err() {
+                break;
+            }
+        }
+        drop(parts);
+        Ok(())
+    };
+    let writing = async {
+        while let Some(piece) = zipped.recv().await {
+            incoming.write(piece).await?;
+        }
+        Ok::<_, io::Error>(())
+    };
+    tokio::try_join!(opening, writing).map_err(failed)?;
     let zipped = zipping.await.map_err(|error| failed(io::Error::other(error)))?;
     zipped.map_err(failed)?;
     Ok(incoming)
 }
 
-fn write(parts: Vec<Part>, pieces: mpsc::Sender<Bytes>) -> io::Result<()> {
+fn write(mut parts: mpsc::Receiver<Part>, pieces: mpsc::Sender<Bytes>) -> io::Result<()> {
     let mut archive = ZipWriter::new_stream(Out { pieces, gathered: Vec::new() });
     let mut buffer = vec![0; READ_BYTES];
-    for part in parts {
+    while let Some(part) = parts.blocking_recv() {
         let Some((file, len)) = part.file else {
             archive.add_directory(part.name, options(0o755))?;
             continue;

@@ -16,8 +16,7 @@ use xylem_api::error::ErrorCode;
 use xylem_http::ApiError;
 use xylem_model::{AccountName, FileName};
 use xylem_runtime::Shutdown;
-use xylem_telemetry::chain;
-use xylem_webdav::{FolderError, Item, Place};
+use xylem_webdav::Place;
 
 use super::session::DROP;
 use crate::ingest::{Gathered, Whole, receive_whole};
@@ -49,24 +48,39 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
 }
 
 async fn look_over(node: &Arc<Node>) {
-    let items = node.share.drop.all().await;
+    let mut items = node.share.drop.all().await;
+    // What is in a folder follows it, one after the other.
+    items.sort_by(|one, other| one.place.cmp(&other.place));
     node.share.report.keep_only(&items);
     let now = node.now();
-    for unit in units(&items) {
-        if now.since(unit.touched()) >= SWEPT_AFTER {
-            sweep(node, &unit).await;
-        } else if unit.is_settled(now)
-            && !node.share.report.has_been_told(&unit, now, RETRY)
-            && !is_locked(node, &unit.top.place).await
+    let mut units = units(&items);
+    // Of two with one name the later is to have it in the end.
+    units.sort_by_key(Unit::touched);
+    for unit in units {
+        let is_old = now.since(unit.touched()) >= SWEPT_AFTER;
+        let is_ready = unit.is_settled(now) && !node.share.report.has_been_told(&unit, now, RETRY);
+        if (!is_old && !is_ready)
+            || node.share.drop.is_being_written(&unit.top.place)
+            || is_locked(node, &unit.top.place).await
         {
-            let Ok(_change) = node.uploads.begin_change() else { return };
-            match publish(node, &unit).await {
-                Ok(()) => remove(node, &unit).await,
-                Err(error) => {
-                    tracing::info!(place = %unit.top.place, reason = error.message(), "not published from Drop");
-                    node.share.report.note(&unit, &error, now);
-                }
+            continue;
+        }
+        let Ok(_change) = node.uploads.begin_change() else { return };
+        let done = match is_old {
+            true => {
+                tracing::info!(place = %unit.top.place, "untouched for 30 days: removed from Drop");
+                Ok(())
             }
+            false => publish(node, &unit).await,
+        };
+        let done = match done {
+            Ok(()) => remove(node, &unit).await,
+            refused => refused,
+        };
+        if let Err(error) = done {
+            let reason = error.message();
+            tracing::info!(place = %unit.top.place, reason, "still in Drop");
+            node.share.report.note(&unit, &error, now);
         }
     }
 }
@@ -102,31 +116,18 @@ async fn publish(node: &Arc<Node>, unit: &Unit<'_>) -> Result<(), ApiError> {
     }
     let opened = drop.read(&unit.top.place).await;
     let (file, meta) = opened.map_err(|e| ApiError::internal("reading the file", e))?;
+    if meta != unit.top.meta {
+        // Somebody else's bytes are not to be published in this author's name.
+        return Err(ApiError::unavailable("it was changed a moment ago", 1));
+    }
     receive_whole(node, whole(meta.len), Gathered::new(node, file, meta.len)).await?;
     Ok(())
 }
 
-/// Removes what was published, or is too old: the innermost first.
-async fn remove(node: &Node, unit: &Unit<'_>) {
-    for item in unit.innermost_first() {
-        match node.share.drop.remove_unchanged(item).await {
-            Ok(_) => {}
-            // Something was put into it meanwhile: it stays.
-            Err(FolderError::NotEmpty) => {}
-            Err(error) => {
-                tracing::warn!(place = %item.place, error = %chain(&error), "what was published from Drop is still there");
-            }
-        }
-    }
-}
-
-async fn sweep(node: &Node, unit: &Unit<'_>) {
-    let Ok(_change) = node.uploads.begin_change() else { return };
-    tracing::info!(place = %unit.top.place, "nobody has touched it for 30 days: removed from Drop");
-    remove(node, unit).await;
-}
-
-/// The first of some items that are below a place.
-fn below<'a>(items: &'a [Item], place: &'a Place) -> impl Iterator<Item = &'a Item> {
-    items.iter().filter(move |item| item.place.is_within(place))
+/// Removes what was published, or is too old. What was changed meanwhile stays, and is looked at
+/// again once it has settled.
+async fn remove(node: &Node, unit: &Unit<'_>) -> Result<(), ApiError> {
+    let removed = node.share.drop.remove_unchanged(unit.items.to_vec()).await;
+    removed.map_err(|error| ApiError::internal("removing what was published", error))?;
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Why what lies in the tree is not published: a file that people can read where they dropped it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::SeekFrom;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -54,7 +54,8 @@ impl Report {
 
     /// Forgets what is not there any more.
     pub(super) fn keep_only(&self, items: &[Item]) {
-        self.told().retain(|place, _| items.iter().any(|item| item.place == *place));
+        let there: HashSet<&Place> = items.iter().map(|item| &item.place).collect();
+        self.told().retain(|place, _| there.contains(place));
     }
 
     fn text(&self) -> Option<(String, Timestamp)> {

@@ -7,7 +7,6 @@ use xylem_http::ApiError;
 use xylem_model::{FileKind, Timestamp};
 use xylem_webdav::Item;
 
-use super::below;
 use crate::dav::session::is_of_the_mac;
 
 /// A file that has not changed for this long is complete.
@@ -38,25 +37,25 @@ const BUNDLES: [&str; 2] = [".pkg", ".mpkg"];
 #[derive(Debug)]
 pub(super) struct Unit<'a> {
     pub(super) top: &'a Item,
-    /// What is in it; itself too.
-    pub(super) items: Vec<&'a Item>,
+    /// Itself, and what is in it.
+    pub(super) items: &'a [Item],
 }
 
-/// What there is to look at: packages, files outside of packages, and empty folders.
+/// What there is to look at: packages, and files outside of packages. Other folders are whoever's
+/// who made them. The items must be in the order of their places.
 pub(super) fn units(items: &[Item]) -> Vec<Unit<'_>> {
-    let bundles: Vec<&Item> = items.iter().filter(|item| is_bundle(item)).collect();
-    let in_bundle = |item: &&Item| {
-        bundles
-            .iter()
-            .any(|bundle| item.place.is_within(&bundle.place) && item.place != bundle.place)
-    };
-    let tops = items.iter().filter(|item| !in_bundle(item));
-    let units = tops.filter_map(|top| {
-        let within: Vec<&Item> = below(items, &top.place).collect();
-        let is_unit = !top.meta.is_folder || is_bundle(top) || within.len() == 1;
-        is_unit.then_some(Unit { top, items: within })
-    });
-    units.collect()
+    let mut units = Vec::new();
+    let mut rest = items;
+    while let Some(top) = rest.first() {
+        let within = rest.iter().take_while(|item| item.place.is_within(&top.place)).count();
+        let taken = if is_bundle(top) { within } else { 1 };
+        let (unit, others) = rest.split_at(taken.max(1));
+        if !top.meta.is_folder || is_bundle(top) {
+            units.push(Unit { top, items: unit });
+        }
+        rest = others;
+    }
+    units
 }
 
 fn is_bundle(item: &Item) -> bool {
@@ -78,13 +77,11 @@ impl Unit<'_> {
         self.items.iter().map(|item| item.meta.modified).max().unwrap_or_default()
     }
 
-    /// Whether it is worth being looked at: complete, and no folder that somebody has just made,
-    /// nor a file that Macs write for themselves.
+    /// Whether it is worth being looked at: complete, and no file that Macs write for themselves.
     pub(super) fn is_settled(&self, now: Timestamp) -> bool {
         let settles = if self.is_bundle() { BUNDLE_SETTLES } else { FILE_SETTLES };
-        let is_plain_folder = self.top.meta.is_folder && !self.is_bundle();
         let name = self.top.place.name().unwrap_or("");
-        !is_plain_folder && !is_of_the_mac(name) && now.since(self.touched()) >= settles
+        !is_of_the_mac(name) && now.since(self.touched()) >= settles
     }
 
     /// What it would be published as.
@@ -109,10 +106,44 @@ impl Unit<'_> {
             ),
         }
     }
+}
 
-    pub(super) fn innermost_first(&self) -> Vec<&Item> {
-        let mut items = self.items.clone();
-        items.sort_by_key(|item| std::cmp::Reverse(item.place.names().len()));
-        items
+#[cfg(test)]
+mod tests {
+    use xylem_webdav::{Meta, Place};
+
+    use super::*;
+
+    fn item(path: &str, is_folder: bool, modified: i64) -> Item {
+        let modified = Timestamp::from_unix_ms(modified);
+        let meta = match is_folder {
+            true => Meta::folder(modified, modified),
+            false => Meta { len: 1, is_folder, ..Meta::folder(modified, modified) },
+        };
+        Item::of(Place::of_url(path).unwrap(), meta, Some("casper".to_owned()))
+    }
+
+    #[test]
+    fn a_package_is_one_with_all_that_is_in_it() {
+        let mut items = vec![
+            item("/A.pkg", false, 1),
+            item("/Team", true, 1),
+            item("/Team/B.mpkg", true, 1),
+            item("/Team/B.mpkg/Contents", true, 1),
+            item("/Team/B.mpkg/Contents/C.pkg", false, 7),
+            item("/Team/D.pdf", false, 1),
+            item("/Team.txt", false, 1),
+        ];
+        items.sort_by(|one, other| one.place.cmp(&other.place));
+        let units = units(&items);
+        let tops: Vec<String> = units.iter().map(|unit| unit.top.place.to_string()).collect();
+        assert_eq!(tops, ["/A.pkg", "/Team/B.mpkg", "/Team/D.pdf", "/Team.txt"]);
+        let bundle = &units[1];
+        assert_eq!((bundle.items.len(), bundle.touched()), (3, Timestamp::from_unix_ms(7)));
+        assert_eq!(bundle.kind_and_name().unwrap(), (FileKind::Package, "B.mpkg.zip".to_owned()));
+        assert!(!bundle.is_settled(Timestamp::from_unix_ms(30_006)));
+        assert!(bundle.is_settled(Timestamp::from_unix_ms(30_007)));
+        assert_eq!(units[2].kind_and_name().unwrap().0, FileKind::Ebook);
+        assert!(units[3].kind_and_name().is_err());
     }
 }

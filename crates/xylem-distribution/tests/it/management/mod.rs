@@ -33,8 +33,8 @@ use xylem_model::{
 use xylem_pki::{ClientAuth, Credentials, Identity, LeafNames, TrustAnchors, server_config};
 use xylem_runtime::{Environment, Shutdown, SystemRng};
 use xylem_trust::{
-    Descriptor, DescriptorId, DigestSource, Document, Envelope, Grant, GrantedEntries, Grants,
-    Head, Operation, Revocations, SigningKey, Ticket, TrustDocument, set_root,
+    Account, Descriptor, DescriptorId, DigestSource, Document, Envelope, Grant, GrantedEntries,
+    Grants, Head, Operation, Revocations, SigningKey, Ticket, TrustDocument, set_root,
 };
 
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -91,6 +91,8 @@ pub(crate) struct World {
     pub(crate) uploads: HashMap<UploadId, UploadRow>,
     pub(crate) copies: HashMap<(DistributionServerId, ContentId), CopyReport>,
     pub(crate) applied: HashMap<DistributionServerId, Stamp>,
+    /// The same for all servers.
+    pub(crate) accounts: Vec<Account>,
     pub(crate) cheat: Option<Cheat>,
     /// Which life of this server it is, less one.
     pub(crate) restores: u64,
@@ -365,7 +367,7 @@ impl Management {
         let (stamp, issued, expires) = (head.stamp, head.issued, head.expires);
         let stranger = DistributionServerId::from_parts(7, &[7; 10]);
         let peers = world.grants.get(&server).cloned().unwrap_or_default();
-        let (accounts, open_to_all) = (Vec::new(), false);
+        let (accounts, open_to_all) = (world.accounts.clone(), false);
         let mut grants = Grants { server, stamp, issued, expires, peers, accounts, open_to_all };
         let revocations = Revocations { stamp, issued, expires, parties: world.revoked.clone() };
         match world.cheat {

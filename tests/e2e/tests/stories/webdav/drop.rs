@@ -5,6 +5,43 @@ use xylem_testkit::eventually;
 use super::{names, package, root};
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_moved_loses_nothing() {
+    let (stage, casper) = root().await;
+    let one = package(&stage, "One.pkg");
+    assert_eq!(casper.ask("PUT", "/Packages/A.pkg", &[], &one).await.status, 201);
+    assert_eq!(casper.ask("MKCOL", "/Drop/folder", &[], b"").await.status, 201);
+    for path in ["/Drop/folder/a", "/Drop/folder/b", "/Drop/caf%C3%A9"] {
+        assert_eq!(casper.ask("PUT", path, &[], b"dropped").await.status, 201, "{path}");
+    }
+    for (method, from, to, status) in [
+        ("MOVE", "/Packages/A.pkg", "/Drop/folder/a", 403),
+        ("COPY", "/Packages/A.pkg", "/Drop/folder", 403),
+        ("MOVE", "/Drop/folder/a", "/Drop/folder", 403),
+        ("MOVE", "/Drop/folder", "/Drop/folder/b", 403),
+        // One name, written in two ways.
+        ("MOVE", "/Drop/caf%C3%A9", "/Drop/cafe%CC%81", 403),
+        ("COPY", "/Drop/missing", "/Drop/folder/a", 404),
+        ("MOVE", "/Drop/missing", "/Drop/folder/a", 404),
+        ("MOVE", "/Drop/folder", "/Drop/caf%C3%A9", 204),
+    ] {
+        let moved = casper.ask(method, from, &[("destination", to)], b"").await;
+        assert_eq!(moved.status, status, "{method} {from} {to}: {}", moved.text());
+    }
+    // The last of them took the place of a file, as it should.
+    for path in ["/Drop/caf%C3%A9/a", "/Drop/caf%C3%A9/b"] {
+        assert_eq!(casper.ask("GET", path, &[], b"").await.body, b"dropped", "{path}");
+    }
+    assert_eq!(casper.ask("GET", "/Packages/A.pkg", &[], b"").await.body, one);
+
+    // What is at another host, however it is written, is not reached.
+    let backslashes = [("destination", "https://localhost/x\\..\\Packages/A.pkg")];
+    let moved = casper.ask("MOVE", "/Drop/caf%C3%A9/a", &backslashes, b"").await;
+    assert!(moved.status >= 400, "{}", moved.status);
+    assert_eq!(casper.ask("GET", "/Packages/A.pkg", &[], b"").await.body, one);
+    stage.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_complete_is_published_and_what_is_not_stays_with_its_reason() {
     let (mut stage, casper) = root().await;
     let (one, two) = (package(&stage, "One.pkg"), package(&stage, "Two.pkg"));

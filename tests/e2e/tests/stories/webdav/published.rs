@@ -27,6 +27,9 @@ async fn each_method_means_what_the_page_says() {
     assert_eq!(version(&stage, "A.pkg").await, Some(2));
     let old_path = casper.ask("GET", "/CasperShare/Packages/A.pkg", &[], b"").await;
     assert_eq!(old_path.body, two);
+    assert_eq!(names(&casper, "/CasperShare/Packages/").await, ["A.pkg"]);
+    let share = casper.ask("PROPFIND", "/CasperShare", &[("depth", "1")], b"").await;
+    assert!(share.text().contains("<D:href>/CasperShare/eBooks/</D:href>"), "{}", share.text());
     let unless = [("if-none-match", "*")];
     assert_eq!(casper.ask("PUT", "/Packages/A.pkg", &unless, &one).await.status, 412);
 
