@@ -44,6 +44,8 @@ pub struct StagedFile {
     offset: u64,
     file: Arc<dyn FsFile>,
     durable: Arc<Durability>,
+    /// Whether a mark moves along, so that it can be resumed after a power cut.
+    has_marks: bool,
     check: Check,
     /// Lets readers follow, where bytes are checked as they come.
     arrival: Option<Arrival>,
@@ -79,7 +81,14 @@ impl StagedFile {
         feed(&*file, offset, |bytes| check.update(bytes)).doing("read", &path)?;
         let check = Check::AtEnd(check);
         let durable = Arc::new(Durability::new(Arc::clone(&file), offset, offset));
-        Ok(Self { claim, size, offset, file, durable, check, arrival: None })
+        Ok(Self { claim, size, offset, file, durable, has_marks: true, check, arrival: None })
+    }
+
+    /// The same for a file that nobody will resume: no mark moves along, and syncing it while it
+    /// grows is left to whoever writes it, as with one whose tree came first.
+    #[must_use]
+    pub fn without_marks(self) -> Self {
+        Self { has_marks: false, ..self }
     }
 
     /// Goes on with a file whose tree is here, as far as its bytes match the tree.
@@ -100,7 +109,7 @@ impl StagedFile {
         let check = Check::AgainstTree(comparison);
         // What matches may lie in memory alone.
         let durable = Arc::new(Durability::new(Arc::clone(&file), offset, 0));
-        Ok(Self { claim, size, offset, file, durable, check, arrival })
+        Ok(Self { claim, size, offset, file, durable, has_marks: false, check, arrival })
     }
 
     /// Where the file goes on: all bytes before are here.
@@ -143,8 +152,7 @@ impl StagedFile {
         self.write(new)?;
         self.take(new)?;
         self.claim.set_missing(self.size - self.offset);
-        let is_marked = matches!(self.check, Check::AtEnd(_));
-        if is_marked && self.offset - self.durable.synced() >= MARK_EVERY_BYTES {
+        if self.has_marks && self.offset - self.durable.synced() >= MARK_EVERY_BYTES {
             self.pause()?;
         }
         Ok(())

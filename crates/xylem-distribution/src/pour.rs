@@ -1,10 +1,12 @@
 //! Bytes from a connection into a staged file.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use xylem_blobs::{BlobError, Repository, StagedFile};
+use tokio::sync::watch;
+use xylem_blobs::{BlobError, MARK_EVERY_BYTES, Repository, StagedFile, Syncer};
 
 /// Most bytes that are gathered while the disk is busy; then the source has to wait.
 const GATHER_BYTES: usize = 1 << 20;
@@ -78,6 +80,24 @@ pub(crate) async fn pour<S: Source>(
                 Ok(None) => end = Some(Ok(())),
                 Err(error) => end = Some(Err(PourError::Source(error))),
             },
+        }
+    }
+}
+
+/// Makes durable what has come in, now and then, while more is coming: so that a power cut costs
+/// little, and the sync at the end finds little left to do. After a failure the file takes no more,
+/// and whoever writes it hears why.
+pub(crate) async fn keep_synced(
+    repository: &Repository,
+    syncer: Syncer,
+    mut came_in: watch::Receiver<u64>,
+) -> Infallible {
+    loop {
+        let is_due = |bytes: &u64| bytes.saturating_sub(syncer.synced()) >= MARK_EVERY_BYTES;
+        let due = came_in.wait_for(is_due).await.is_ok();
+        let beside = syncer.clone();
+        if !due || repository.run(move |_| beside.sync()).await.is_err() {
+            return std::future::pending().await;
         }
     }
 }

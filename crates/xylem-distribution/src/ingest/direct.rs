@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::{OwnedMutexGuard, mpsc};
+use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 use xylem_api::control::{Author, DeclareReceived};
 use xylem_api::error::ErrorCode;
 use xylem_blobs::StagedFile;
@@ -23,7 +23,7 @@ use super::finish::{away, final_word, finish};
 use super::record::Facts;
 use super::slots::{Work, blob_error};
 use crate::node::Node;
-use crate::pour::{PourError, Source, pour};
+use crate::pour::{PourError, Source, keep_synced, pour};
 
 /// Bytes that are read at once of a file that had to be gathered first.
 const READ_BYTES: u64 = 1 << 20;
@@ -118,8 +118,15 @@ async fn stage<S: Source<Error = String>>(
     facts: &Facts,
     source: &mut S,
 ) -> Result<(), ApiError> {
-    let staged = work.take_staged(node, facts).await?;
-    let (staged, poured) = pour(&node.repository, staged, 0, source, &|_| ()).await;
+    let staged = work.take_staged(node, facts).await?.without_marks();
+    let (came_in, watched) = watch::channel(0);
+    let (syncer, told) = (staged.syncer(), |at| {
+        came_in.send_replace(at);
+    });
+    let (staged, poured) = tokio::select! {
+        poured = pour(&node.repository, staged, 0, source, &told) => poured,
+        never = keep_synced(&node.repository, syncer, watched) => match never {},
+    };
     let have = staged.offset();
     let error = match poured {
         Ok(()) if have == facts.size => {

@@ -5,16 +5,13 @@
 //! known at its first wrong byte, what came before is kept, and the next parent goes on from
 //! there, while those who read here notice nothing but a pause.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use xylem_blobs::{
-    BlobError, Expected, MARK_EVERY_BYTES, Repository, StagedFile, Syncer, TreeIntake,
-};
+use xylem_blobs::{BlobError, Expected, Repository, StagedFile, TreeIntake};
 use xylem_client::{ClientError, ContentAnswer, ContentAuth, ContentClient, Deadlines};
 
 use super::paced::PacedSource;
@@ -23,7 +20,7 @@ use super::task::{Miss, Outcome, Task, Tries, parents_for};
 use crate::access::Parent;
 use crate::node::Node;
 use crate::pace::{Flow, Link};
-use crate::pour::{PourError, pour};
+use crate::pour::{PourError, keep_synced, pour};
 
 /// How long a parent may pause in the middle of a file before another is asked.
 const STALL: Duration = Duration::from_secs(15);
@@ -209,24 +206,6 @@ impl Fetch<'_> {
     ) -> Result<ContentAnswer, ClientError> {
         let content = &self.task.content;
         self.client.fetch(&parent.url, path, content, offset, &ContentAuth::Certificate).await
-    }
-}
-
-/// Makes durable what has come in, now and then, while more is coming: so that a power cut costs
-/// little, and the sync at the end finds little left to do. After a failure the file takes no more,
-/// and whoever writes it hears why.
-async fn keep_synced(
-    repository: &Repository,
-    syncer: Syncer,
-    mut came_in: watch::Receiver<u64>,
-) -> Infallible {
-    loop {
-        let is_due = |bytes: &u64| bytes.saturating_sub(syncer.synced()) >= MARK_EVERY_BYTES;
-        let due = came_in.wait_for(is_due).await.is_ok();
-        let beside = syncer.clone();
-        if !due || repository.run(move |_| beside.sync()).await.is_err() {
-            return std::future::pending().await;
-        }
     }
 }
 
