@@ -58,7 +58,7 @@ pub(crate) fn build(programs: &[&str]) -> Outcome<Programs> {
 /// configuration file, or a cross build, needs no guess.
 pub(crate) fn build_as(profile: Profile, programs: &[&str]) -> Outcome<Programs> {
     let mut command = cargo();
-    command.args(["build", "--workspace", "--message-format=json-render-diagnostics"]);
+    command.args(["build", "--workspace"]);
     if profile == Profile::Release {
         command.arg("--release");
     }
@@ -66,7 +66,13 @@ pub(crate) fn build_as(profile: Profile, programs: &[&str]) -> Outcome<Programs>
         command.args(["--bin", program]);
     }
     let attempt = format!("build {}", programs.join(" and "));
-    let output = command.stderr(Stdio::inherit()).output().attempting(&attempt)?;
+    finish_build(command, &attempt)
+}
+
+/// Runs a `cargo build`, showing its progress; `attempt` completes "could not …".
+pub(crate) fn finish_build(mut command: Command, attempt: &str) -> Outcome<Programs> {
+    command.arg("--message-format=json-render-diagnostics");
+    let output = command.stderr(Stdio::inherit()).output().attempting(attempt)?;
     if !output.status.success() {
         return Err(Failure::failed(format!("could not {attempt}; see above")));
     }

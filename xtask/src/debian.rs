@@ -34,6 +34,10 @@ pub(crate) const FOR_CUTS: &[Package] = &[
 pub(crate) const FOR_FAILING_CALLS: &[Package] =
     &[Package { name: "strace", reason: "it lets the Nth system call of a program fail" }];
 
+/// Needed by `cargo xtask fuzz`.
+pub(crate) const FOR_FUZZING: &[Package] =
+    &[Package { name: "g++", reason: "libFuzzer, which drives the fuzz targets, is C++" }];
+
 /// Makes sure that all of `packages` are there: installs what is missing when we are root,
 /// and otherwise says exactly what to type.
 pub(crate) fn require(packages: &[Package]) -> Outcome {

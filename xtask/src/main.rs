@@ -17,6 +17,7 @@ mod debian;
 mod demo;
 mod failure;
 mod faults;
+mod fuzz;
 mod layers;
 mod lint;
 mod openapi;
@@ -32,7 +33,8 @@ use faults::Suite;
 const MENU: &str = "\
 usage: cargo xtask COMMAND
 
-  test                          all that CI runs: layers, tests, 100 simulated seeds
+  test                          all that CI runs: layers, tests, 100 simulated seeds, 10 s
+                                of fuzzing for each target
   demo [FILE…] [--keep]         the whole system on this machine, from nothing
   accept NAME [--fixtures DIR]  one of the long or large acceptance runs
                                 (the folder may also come from XYLEM_FIXTURES); --only PART
@@ -43,6 +45,9 @@ usage: cargo xtask COMMAND
   cut [--cuts N]                power cuts on ext4 and xfs, while contents are published
   kill [--kills N]              kill -9 on a tree of real servers, with uploads and readers
   nth                           the Nth system call of a publish fails, for every N
+  fuzz [TARGET] [OPTION…]       what strangers may send, by libFuzzer: dav_xml, paths_and_ranges;
+                                10 s each, or --seconds N more, or --until N in all; --planted
+                                looks for a planted fault; --replay FILE runs one input
   lint                          formatting and clippy, warnings refused
   check-layers                  which crate may lean on which, and on what from outside
   openapi [--check]             writes openapi/xylem-v1.json, or compares it with the code
@@ -52,7 +57,12 @@ exit codes: 0 done, 1 failed, 2 wrong usage; `demo` ends as the demo does";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match run(&arguments) {
+    // Cargo calls this program instead of the compiler while it builds the fuzz targets.
+    let outcome = match std::env::var_os(fuzz::WRAPPING) {
+        Some(_) => fuzz::wrap(&arguments),
+        None => run(&arguments),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
@@ -71,6 +81,7 @@ fn run(arguments: &[String]) -> Outcome {
         "cut" => faults::run(Suite::Cut, rest),
         "kill" => faults::run(Suite::Kill, rest),
         "nth" => faults::run(Suite::Nth, rest),
+        "fuzz" => fuzz::run(rest),
         "lint" => none(rest).and_then(|()| lint::run()),
         "check-layers" => none(rest).and_then(|()| layers::run()),
         "openapi" => openapi::run(rest),

@@ -7,6 +7,7 @@ use crate::cargo;
 use crate::debian;
 use crate::failure::{Attempting, Failure, Outcome};
 use crate::faults::{self, Suite};
+use crate::fuzz;
 use crate::layers;
 use crate::openapi;
 use crate::sim;
@@ -31,7 +32,9 @@ pub(crate) fn run() -> Outcome {
     let all = tests.and_then(|()| {
         step("simulation");
         sim::run(&["--seeds".to_owned(), SEEDS.to_owned(), "--mutants".to_owned()])?;
-        faults_on_the_real_thing()
+        faults_on_the_real_thing()?;
+        step("fuzzing");
+        fuzz::briefly()
     });
     println!();
     println!("{tally}");

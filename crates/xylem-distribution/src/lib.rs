@@ -25,6 +25,8 @@ mod data;
 mod dav;
 mod documents;
 mod enroll;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handover;
 mod ingest;
 mod inspector;

@@ -175,6 +175,8 @@ const CRATES: &[Member] = &[
     // Stands beside the simulation: the same promises on real file systems and processes.
     member("xylem-faults", Layer::Tests, &[]),
     member("xylem-accept", Layer::Tests, &[]),
+    // Reaches what reads strangers' bytes in every crate that listens.
+    member("xylem-fuzz", Layer::Tests, &[]),
     member("xylem-bench", Layer::Tests, &[]),
     member("xtask", Layer::Automation, &[]),
 ];

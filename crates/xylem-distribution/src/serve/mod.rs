@@ -41,7 +41,7 @@ use crate::node::Node;
 pub(crate) use authorize::ready;
 pub(crate) use frames::Frames;
 pub(crate) use heads::Heads;
-use target::Target;
+pub(crate) use target::Target;
 
 /// All that a distribution server answers.
 #[derive(Clone)]

@@ -2,6 +2,7 @@
 
 mod client;
 mod flips;
+mod fuzz;
 mod hostile;
 mod restart;
 mod slow_heads;
@@ -36,6 +37,7 @@ pub(crate) fn accept(only: Option<&str>) -> anyhow::Result<()> {
         ("flips", &flips::flips),
         ("restart", &restart::restart),
         ("slow-heads", &slow_heads::slow_heads),
+        ("fuzz", &fuzz::fuzz),
         ("serve", &|| bench("SERVING", "serve")),
         ("put", &|| bench("SERVING", "put")),
         ("memory", &|| bench("SERVING", "memory")),
