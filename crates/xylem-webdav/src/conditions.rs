@@ -44,7 +44,7 @@ fn is_closed(text: &[u8]) -> bool {
     for byte in text {
         match (within, byte) {
             (Some(end), byte) if end == *byte => within = None,
-            (Some(_), b'<') => return false,
+            (Some(_), byte) if *byte == b'<' || byte.is_ascii_whitespace() => return false,
             (Some(_), _) => {}
             (None, b'<') => within = Some(b'>'),
             (None, b'[') if in_list => within = Some(b']'),
@@ -82,7 +82,7 @@ mod tests {
         for value in ["(<urn:x>)", "</a> (<urn:x> [\"e\"]) (Not <DAV:no-lock>)", "([W/\"e\"])"] {
             assert!(is_read("if", value), "{value}");
         }
-        for value in ["(<abc", "(<a>", "<a", "(<a>))", "([\"e)", "((<a>))", "", "(<a<b>)"] {
+        for value in ["(<abc", "(<a>", "<a", "(<a>))", "([\"e)", "((<a>))", "", "(<a<b>)", "(<a b>)"] {
             assert!(!is_read("if", value), "{value}");
         }
     }
