@@ -82,7 +82,9 @@ mod tests {
         for value in ["(<urn:x>)", "</a> (<urn:x> [\"e\"]) (Not <DAV:no-lock>)", "([W/\"e\"])"] {
             assert!(is_read("if", value), "{value}");
         }
-        for value in ["(<abc", "(<a>", "<a", "(<a>))", "([\"e)", "((<a>))", "", "(<a<b>)", "(<a b>)"] {
+        for value in
+            ["(<abc", "(<a>", "<a", "(<a>))", "([\"e)", "((<a>))", "", "(<a<b>)", "(<a b>)"]
+        {
             assert!(!is_read("if", value), "{value}");
         }
     }

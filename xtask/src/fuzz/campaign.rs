@@ -28,6 +28,9 @@ const PLANT_VARIABLE: &str = "XYLEM_FUZZ_PLANT";
 /// What libFuzzer stops at, beside what the targets themselves look at.
 const LIMITS: [&str; 2] = ["-timeout=20", "-rss_limit_mb=1024"];
 
+/// What libFuzzer says at its beginning where there is something that guides it.
+const COUNTERS: &str = "inline 8-bit counters";
+
 /// The sum of all runs of a target.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Totals {
@@ -122,6 +125,9 @@ impl<'a> Campaign<'a> {
         let output = self.fuzz(&corpus, &crashes, seconds, &[(PLANT_VARIABLE, "1")])?;
         let took = begun.elapsed().as_millis();
         let log = String::from_utf8_lossy(&output.stderr);
+        if !log.contains(COUNTERS) {
+            return Err(Failure::failed(format!("{name} is not instrumented: see `fuzz::build`")));
+        }
         let is_found = !output.status.success() && log.contains("the planted fault");
         fs::remove_dir_all(&scratch).attempting("remove what the planted fault left")?;
         let (found, executions) = (u8::from(is_found), executions(&log));
