@@ -33,7 +33,6 @@ use axum::response::IntoResponse as _;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method as HttpMethod, Request, Response, StatusCode, header,
 };
-use tokio::sync::Semaphore;
 use xylem_http::{ApiError, Peer, Principal};
 use xylem_webdav::{Dav, Method, Question, Refusal, read_body};
 
@@ -54,9 +53,6 @@ pub(crate) const OLD_SHARE: &str = "/CasperShare";
 const METHODS: &str = "OPTIONS, GET, HEAD, PUT, DELETE, COPY, MOVE, MKCOL, PROPFIND, PROPPATCH, \
                        LOCK, UNLOCK";
 
-/// Folders that are listed at once; further ones wait.
-const LISTINGS_AT_ONCE: usize = 16;
-
 /// The share, ready to answer.
 #[derive(Clone)]
 pub(crate) struct Share {
@@ -64,14 +60,12 @@ pub(crate) struct Share {
     /// One for each prefix, since paths in answers begin with it.
     plain: Arc<Dav<Session>>,
     old: Arc<Dav<Session>>,
-    listings: Arc<Semaphore>,
 }
 
 impl Share {
     pub(crate) fn new(node: Arc<Node>) -> Self {
         let dav = |prefix| Arc::new(Dav::new(prefix, Box::new(Files), node.share.locks.clone()));
-        let listings = Arc::new(Semaphore::new(LISTINGS_AT_ONCE));
-        Self { plain: dav(""), old: dav(OLD_SHARE), listings, node }
+        Self { plain: dav(""), old: dav(OLD_SHARE), node }
     }
 
     /// What comes before the share's root in a path, where the path is one of the share.
@@ -134,11 +128,6 @@ impl Share {
         let _change = match question.method.writes() {
             true => Some(node.uploads.begin_change()?),
             false => None,
-        };
-        // Each may look for a hundred properties on each of thousands of files.
-        let _listing = match question.method {
-            Method::PropFind => self.listings.acquire().await.ok(),
-            _ => None,
         };
         if question.method == Method::Get {
             one_range_at_most(&mut parts.headers);
