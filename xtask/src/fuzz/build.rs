@@ -56,14 +56,14 @@ impl Targets {
     /// Builds all of them, showing cargo's progress.
     pub(super) fn build() -> Outcome<Self> {
         let folder = target_directory()?.join("fuzzing");
-        let here = std::env::current_exe().attempting("find this program")?;
+        let wrapper = copy_of_this_program(&folder)?;
         let mut command = cargo::cargo();
         command
             .args(["build", "--package", "xylem-fuzz", "--features", "libfuzzer", "--bins"])
             // With a target that is named, build scripts and macros are told apart from the rest.
             .args(["--profile", "fuzz", "--target", &host()?, "--target-dir"])
             .arg(folder.join("build"))
-            .env("RUSTC_WRAPPER", here)
+            .env("RUSTC_WRAPPER", wrapper)
             .env(WRAPPING, "1");
         Ok(Self { programs: cargo::finish_build(command, "build the fuzz targets")?, folder })
     }
@@ -71,6 +71,22 @@ impl Targets {
     pub(super) fn path(&self, name: &str) -> Outcome<&Path> {
         self.programs.path(name)
     }
+}
+
+/// A copy of this program. Where it came from may hold another by now: cargo builds this one anew
+/// with the tests of the workspace.
+fn copy_of_this_program(folder: &Path) -> Outcome<PathBuf> {
+    // Linux gives the running program even where its file was replaced.
+    let running = Path::new("/proc/self/exe");
+    let from = match running.exists() {
+        true => running.to_owned(),
+        false => std::env::current_exe().attempting("find this program")?,
+    };
+    let (staged, to) = (folder.join("wrapper.new"), folder.join("wrapper"));
+    std::fs::create_dir_all(folder).attempting("make the folder of fuzzing")?;
+    std::fs::copy(from, &staged).attempting("copy this program")?;
+    std::fs::rename(&staged, &to).attempting("copy this program")?;
+    Ok(to)
 }
 
 /// Stands in for rustc: `words` are its path and what cargo tells it.
