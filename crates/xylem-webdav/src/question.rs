@@ -141,6 +141,10 @@ fn destination(parts: &Parts, prefix: &str, authorities: &[&str]) -> Result<Plac
         _ => None,
     };
     let text = text.ok_or_else(|| bad("COPY and MOVE need one Destination header, in ASCII"))?;
+    // In the text as it came: the parser of URLs passes a fragment over.
+    if text.contains(['?', '#']) {
+        return Err(bad("the Destination header has a query or a fragment"));
+    }
     let path = match text.starts_with('/') {
         true => text.to_owned(),
         false => {
@@ -160,9 +164,6 @@ fn destination(parts: &Parts, prefix: &str, authorities: &[&str]) -> Result<Plac
             uri.path().to_owned()
         }
     };
-    if path.contains(['?', '#']) {
-        return Err(bad("the Destination header has a query or a fragment"));
-    }
     below(prefix, &path).map_err(|error| bad(&format!("the Destination header: {error}")))
 }
 
@@ -238,6 +239,7 @@ mod tests {
             ("/Drop/../b", "400"),
             ("/Drop/%2e%2e/b", "400"),
             ("/Drop/b?x", "400"),
+            ("https://ds.example#/Drop/b", "400"),
             ("", "400"),
         ] {
             let refused = asked("MOVE", "/Drop/a", &[("destination", to)]).unwrap_err();
