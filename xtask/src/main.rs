@@ -47,7 +47,8 @@ usage: cargo xtask COMMAND
   nth                           the Nth system call of a publish fails, for every N
   fuzz [TARGET] [OPTION…]       what strangers may send, by libFuzzer: dav_xml, paths_and_ranges;
                                 10 s each, or --seconds N more, or --until N in all; --planted
-                                looks for a planted fault; --replay FILE runs one input
+                                looks for a planted fault; --replay FILE runs one input;
+                                --seed N tries the same each time
   lint                          formatting and clippy, warnings refused
   check-layers                  which crate may lean on which, and on what from outside
   openapi [--check]             writes openapi/xylem-v1.json, or compares it with the code

@@ -19,6 +19,9 @@ use super::build::Targets;
 use crate::cargo;
 use crate::failure::{Attempting, Failure, Outcome};
 
+/// As a seed: another one each time.
+pub(super) const ANY_SEED: u32 = 0;
+
 /// The folder, where it is to be another one.
 const FOLDER_VARIABLE: &str = "XYLEM_FUZZ_FOLDER";
 
@@ -71,10 +74,10 @@ impl<'a> Campaign<'a> {
     }
 
     /// Runs for so long, and adds that to the totals.
-    pub(super) fn slice(&self, seconds: u64) -> Outcome {
+    pub(super) fn slice(&self, seconds: u64, seed: u32) -> Outcome {
         let begun = Instant::now();
         let crashes_before = count(&self.crashes)?;
-        let output = self.fuzz(&self.corpus, &self.crashes, seconds, &[])?;
+        let output = self.fuzz(&self.corpus, &self.crashes, (seconds, seed), &[])?;
         let log = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() && count(&self.crashes)? == crashes_before {
             // Without a word, as when a stack overflows: what was said until then must do.
@@ -122,7 +125,7 @@ impl<'a> Campaign<'a> {
         make(&corpus)?;
         make(&crashes)?;
         let begun = Instant::now();
-        let output = self.fuzz(&corpus, &crashes, seconds, &[(PLANT_VARIABLE, "1")])?;
+        let output = self.fuzz(&corpus, &crashes, (seconds, ANY_SEED), &[(PLANT_VARIABLE, "1")])?;
         let took = begun.elapsed().as_millis();
         let log = String::from_utf8_lossy(&output.stderr);
         if !log.contains(COUNTERS) {
@@ -152,7 +155,7 @@ impl<'a> Campaign<'a> {
         &self,
         corpus: &Path,
         crashes: &Path,
-        seconds: u64,
+        (seconds, seed): (u64, u32),
         variables: &[(&str, &str)],
     ) -> Outcome<Output> {
         let ours = cargo::workspace().join("fuzz");
@@ -162,6 +165,7 @@ impl<'a> Campaign<'a> {
             .arg("-print_final_stats=1")
             .arg(format!("-max_len={}", self.longest))
             .arg(format!("-max_total_time={seconds}"))
+            .arg(format!("-seed={seed}"))
             .arg(format!("-dict={}", words.display()))
             .arg(format!("-artifact_prefix={}/", crashes.display()))
             .arg(corpus)
