@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::uri::Uri;
+use http::uri::{Authority, Uri};
 use xylem_distribution::fuzzing::published_name;
 use xylem_http::parse_range;
 use xylem_webdav::{DavPath, MAX_DEPTH, MAX_SEGMENT_BYTES, Place, Question};
@@ -86,7 +86,8 @@ fn asked(question: &Question, parts: Parts) {
     if let Some(destination) = &question.destination {
         require_harmless(destination);
         let header = parts.headers.get("destination").and_then(|value| value.to_str().ok());
-        require_ours(header.unwrap_or_default());
+        let asked = parts.uri.authority().map(Authority::as_str);
+        require_ours(header.unwrap_or_default(), asked);
     }
     let share = Share::new();
     if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() {
@@ -97,15 +98,16 @@ fn asked(question: &Question, parts: Parts) {
     }
 }
 
-/// A destination with an authority has ours. It is taken apart by hand, since the parser of URLs
+/// A destination with an authority has ours, or the one that is asked. It is taken apart by hand, since the parser of URLs
 /// is what is tried here.
-fn require_ours(destination: &str) {
+fn require_ours(destination: &str, asked: Option<&str>) {
     if destination.starts_with('/') {
         return;
     }
     let authority = destination.split_once("://").map(|(_, rest)| rest.split('/').next());
     let authority = authority.flatten().unwrap_or_default();
-    let is_ours = [HOST, OTHER_NAME].iter().any(|ours| ours.eq_ignore_ascii_case(authority));
+    let mut ours = [HOST, OTHER_NAME].into_iter().chain(asked);
+    let is_ours = ours.any(|ours| ours.eq_ignore_ascii_case(authority));
     assert!(is_ours, "{destination:?} is let in");
     assert!(destination.parse::<Uri>().is_ok(), "{destination:?} is no URL");
 }

@@ -151,6 +151,9 @@ fn destination(parts: &Parts, prefix: &str, authorities: &[&str]) -> Result<Plac
             let uri: http::Uri =
                 text.parse().map_err(|_| bad("the Destination header is no URL"))?;
             let asked = asked_authority(parts);
+            if !matches!(uri.scheme_str(), Some("http" | "https")) {
+                return Err(bad("the Destination header is no URL of http or https"));
+            }
             let given = uri.authority().map(http::uri::Authority::as_str);
             let is_ours = given.is_some_and(|given| {
                 let ours = authorities.iter().copied().chain(asked);
