@@ -14,7 +14,7 @@ use xylem_model::Timestamp;
 use xylem_webdav::{
     Dav, DavDirEntry, DavFile, DavMetaData, DavPath, DavProp, Entry, FsError, FsFuture, FsResult,
     FsStream, GuardedFileSystem, Locks, Meta, OpenOptions, Place, Property, Question, ReadDirMeta,
-    ReadOnly, Refusal, patch,
+    Reading, Refusal, patch,
 };
 
 use crate::nowhere::environment;
@@ -130,7 +130,7 @@ impl Files {
             self.touch(&[path])?;
             self.state().nodes.entry(place(path)?).or_insert((file(), Vec::new()));
         }
-        Ok(Box::new(ReadOnly(self.meta(path)?)))
+        Ok(Box::new(Reading::new(Bytes::new(), self.meta(path)?)))
     }
 
     fn patch(

@@ -23,7 +23,7 @@ const GROUP: usize = 6;
 /// Longest password that is looked at, in bytes.
 pub const MAX_PASSWORD_BYTES: usize = 256;
 
-/// Lower case letters and digits without those that are mistaken for others.
+/// Crockford's base 32: no i, l, o or u, which people mistake for others.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// A password that could not be hashed, or a hash that is none.

@@ -4,19 +4,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use xylem_api::server::Scope;
+use xylem_pki::new_password;
 use xylem_runtime::{Rng, random_array};
 
 /// Begins every API token, so that scanners recognise one that got lost.
 const TOKEN_PREFIX: &str = "xyl_";
-
-/// Crockford's base 32: no I, L, O or U, which people mistake for others.
-const CODE_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-
-/// Characters of an invitation code: 24 of 5 bits each, 120 bits.
-const CODE_CHARS: usize = 24;
-
-/// Characters between two hyphens of an invitation code.
-const CODE_GROUP: usize = 6;
 
 /// Longest text that is hashed to be looked up, in bytes.
 const MAX_SECRET_BYTES: usize = 200;
@@ -28,16 +20,7 @@ pub(crate) fn new_token(rng: &dyn Rng) -> String {
 
 /// Makes an invitation code that can be read aloud: `7K3MQ2-…`.
 pub(crate) fn new_code(rng: &dyn Rng) -> String {
-    let mut code = String::with_capacity(CODE_CHARS + CODE_CHARS / CODE_GROUP);
-    for (place, byte) in random_array::<CODE_CHARS>(rng).into_iter().enumerate() {
-        if place > 0 && place % CODE_GROUP == 0 {
-            code.push('-');
-        }
-        // 256 is a multiple of 32, so each character is equally likely.
-        let letter = CODE_ALPHABET.get(usize::from(byte % 32)).copied().unwrap_or(b'0');
-        code.push(char::from(letter));
-    }
-    code
+    new_password(rng).to_ascii_uppercase()
 }
 
 /// What is kept of a token.

@@ -1,10 +1,8 @@
 //! What is told of files and folders.
 
-use std::io::SeekFrom;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::{Buf, Bytes};
-use dav_server::fs::{DavDirEntry, DavFile, DavMetaData, FsError, FsFuture, FsResult};
+use dav_server::fs::{DavDirEntry, DavMetaData, FsFuture, FsResult};
 use xylem_model::Timestamp;
 
 /// What is told of a file or folder.
@@ -38,7 +36,7 @@ impl Meta {
 }
 
 /// The operating system's form of a time. Times before 1970 are not ours to tell.
-fn system_time(time: Timestamp) -> SystemTime {
+pub(crate) fn system_time(time: Timestamp) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(time.unix_ms()).unwrap_or(0))
 }
 
@@ -81,36 +79,5 @@ impl DavDirEntry for Entry {
     fn metadata(&self) -> FsFuture<'_, Box<dyn DavMetaData>> {
         let meta: Box<dyn DavMetaData> = Box::new(self.meta.clone());
         Box::pin(async move { Ok(meta) })
-    }
-}
-
-/// Something that is opened only to see whether it is there.
-#[derive(Debug)]
-pub struct ReadOnly(pub Meta);
-
-impl DavFile for ReadOnly {
-    fn metadata(&mut self) -> FsFuture<'_, Box<dyn DavMetaData>> {
-        let meta: Box<dyn DavMetaData> = Box::new(self.0.clone());
-        Box::pin(async move { Ok(meta) })
-    }
-
-    fn write_buf(&mut self, _: Box<dyn Buf + Send>) -> FsFuture<'_, ()> {
-        Box::pin(async { Err(FsError::Forbidden) })
-    }
-
-    fn write_bytes(&mut self, _: Bytes) -> FsFuture<'_, ()> {
-        Box::pin(async { Err(FsError::Forbidden) })
-    }
-
-    fn read_bytes(&mut self, _: usize) -> FsFuture<'_, Bytes> {
-        Box::pin(async { Err(FsError::Forbidden) })
-    }
-
-    fn seek(&mut self, _: SeekFrom) -> FsFuture<'_, u64> {
-        Box::pin(async { Err(FsError::Forbidden) })
-    }
-
-    fn flush(&mut self) -> FsFuture<'_, ()> {
-        Box::pin(async { Ok(()) })
     }
 }

@@ -8,6 +8,7 @@
 //! * [`Locks`]: locks that survive a restart, and end by themselves.
 //! * [`Folder`]: an ordinary folder tree on the disk. The names that people give never become
 //!   names of the file system.
+//! * [`Reading`], [`Writing`]: files as dav-server has them, over whatever gives or takes bytes.
 //! * [`Property`], [`patch`]: dead properties, within limits.
 //!
 //! Nothing here knows what a package is.
@@ -15,6 +16,7 @@
 mod answer;
 mod conditions;
 mod entry;
+mod file;
 mod folder;
 mod locks;
 mod place;
@@ -28,8 +30,9 @@ pub use dav_server::fs::{
     DavDirEntry, DavFile, DavMetaData, DavProp, FsError, FsFuture, FsResult, FsStream,
     GuardedFileSystem, OpenOptions, ReadDirMeta,
 };
-pub use entry::{Entry, Meta, ReadOnly};
-pub use folder::{Folder, FolderError, Incoming, Item};
+pub use entry::{Entry, Meta};
+pub use file::{Reading, Sink, Source, Writing};
+pub use folder::{Folder, FolderError, Incoming, Item, disk_failed};
 pub use locks::Locks;
 pub use place::{MAX_DEPTH, MAX_SEGMENT_BYTES, Place, PlaceError};
 pub use properties::{Property, patch};

@@ -8,7 +8,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use xylem::system::Programs;
@@ -30,9 +30,6 @@ const XYLEM: &str = "xylem";
 
 /// Size of the file, in MiB, where no smaller one is asked for.
 const SIZE_MIB: u64 = 512;
-
-/// How long the account may take until the server knows it.
-const KNOWN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Which part of the time of whom is allowed.
 const GOALS: [(&str, Goal); 2] =
@@ -73,13 +70,13 @@ async fn measure(programs: &Programs, options: &Options, folder: &Path) -> anyho
         let before = fleet.cpu_seconds(ROOT);
         let url = format!("{}/Apps/{name}", ours.url);
         let seconds = put(&file, &url, &ours.ca, Some(&ours.login), None)?;
-        row.add(XYLEM, sample(seconds, fleet.cpu_seconds(ROOT) - before));
+        row.add(XYLEM, Sample::of_server(seconds, fleet.cpu_seconds(ROOT) - before));
         for share in &shares {
             make_ready();
             let before = share.cpu_seconds();
             let (url, copy) = (format!("{}/{name}", share.url), share.folder.join(&name));
             let seconds = put(&file, &url, &ca, None, Some(&copy))?;
-            row.add(share.name, sample(seconds, share.cpu_seconds() - before));
+            row.add(share.name, Sample::of_server(seconds, share.cpu_seconds() - before));
             std::fs::remove_file(copy)?;
         }
         let published = fleet.access().admin.file(crate::fleet::KIND, &name).await?;
@@ -106,11 +103,7 @@ struct Ours {
 }
 
 async fn ours(fleet: &Fleet) -> anyhow::Result<Ours> {
-    let made = fleet.xylem(&["ds", "account", "add", ROOT, USER, "--write", "--json"]).await?;
-    let made: serde_json::Value = serde_json::from_str(&made)?;
-    let password = made.get("password").and_then(serde_json::Value::as_str);
-    let login = format!("{USER}:{}", password.context("no password")?);
-    tokio::time::sleep(KNOWN_WITHIN).await;
+    let login = format!("{USER}:{}", fleet.add_account(ROOT, USER).await?);
     let ours = Ours { url: fleet.url_of(ROOT)?, ca: fleet.ca_file(), login };
     // Found right once, as with everybody who writes more than one file.
     let mut curl = Command::new("curl");
@@ -142,8 +135,4 @@ fn put(
         finish(Command::new("sync").arg(copy).arg(folder), "sync")?;
     }
     Ok(begun.elapsed().as_secs_f64())
-}
-
-const fn sample(seconds: f64, parent_cpu: f64) -> Sample {
-    Sample { seconds, child_cpu: 0.0, parent_cpu }
 }

@@ -13,6 +13,13 @@ pub struct Sample {
     pub parent_cpu: f64,
 }
 
+impl Sample {
+    /// Where only the server's processors count.
+    pub const fn of_server(seconds: f64, parent_cpu: f64) -> Self {
+        Self { seconds, child_cpu: 0.0, parent_cpu }
+    }
+}
+
 /// All rounds of one line of the table of goals.
 #[derive(Debug)]
 pub struct Row {

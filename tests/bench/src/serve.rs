@@ -159,7 +159,10 @@ impl<'a> Bench<'a> {
                     make_ready();
                     let before = self.fleet.cpu_seconds(ROOT);
                     let seconds = self.ask(&target, *load, round)?;
-                    row.add(mode.name, sample(seconds, self.fleet.cpu_seconds(ROOT) - before));
+                    row.add(
+                        mode.name,
+                        Sample::of_server(seconds, self.fleet.cpu_seconds(ROOT) - before),
+                    );
                 }
             }
             let target = self.nginx();
@@ -167,7 +170,10 @@ impl<'a> Bench<'a> {
                 make_ready();
                 let before = self.peers.parent_cpu_seconds();
                 let seconds = self.ask(&target, *load, round)?;
-                row.add(NGINX, sample(seconds, self.peers.parent_cpu_seconds() - before));
+                row.add(
+                    NGINX,
+                    Sample::of_server(seconds, self.peers.parent_cpu_seconds() - before),
+                );
             }
         }
         self.fleet.stop().await;
@@ -219,8 +225,4 @@ impl<'a> Bench<'a> {
             Load::Small => target.take_small(SMALL_REQUESTS, SMALL_AT_ONCE),
         }
     }
-}
-
-const fn sample(seconds: f64, parent_cpu: f64) -> Sample {
-    Sample { seconds, child_cpu: 0.0, parent_cpu }
 }

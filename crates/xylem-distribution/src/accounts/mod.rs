@@ -7,7 +7,7 @@
 mod attempts;
 mod known;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -83,10 +83,8 @@ pub(crate) struct Accounts {
     turn: Semaphore,
     waiting: Semaphore,
     /// What the password of a name that no account has is compared with.
-    nothing: PasswordHashCell,
+    nothing: OnceLock<Option<PasswordHash>>,
 }
-
-type PasswordHashCell = std::sync::OnceLock<Option<PasswordHash>>;
 
 impl Accounts {
     pub(crate) fn new(environment: &Environment) -> Self {
@@ -95,7 +93,7 @@ impl Accounts {
             attempts: Attempts::default(),
             turn: Semaphore::new(1),
             waiting: Semaphore::new(MAX_WAITING),
-            nothing: PasswordHashCell::new(),
+            nothing: OnceLock::new(),
         }
     }
 }

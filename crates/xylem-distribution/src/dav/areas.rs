@@ -1,13 +1,14 @@
 //! Each part of the share, asked for what the file system is asked.
 
+use bytes::Bytes;
 use xylem_api::error::ErrorCode;
 use xylem_model::{FileKind, Timestamp};
 use xylem_webdav::{
-    DavFile, DavPath, Entry, FsError, FsResult, Meta, Method, OpenOptions, Property, ReadOnly,
+    DavFile, DavPath, Entry, FsError, FsResult, Meta, Method, OpenOptions, Property, Reading,
 };
 
 use super::session::{Area, DROP, REPORT, Session};
-use super::{changing, drop, published, writing};
+use super::{changing, published, writing};
 
 /// What is told of the share's own folders: they are always there.
 const FOLDER: Meta = Meta::folder(Timestamp::from_unix_ms(0), Timestamp::from_unix_ms(0));
@@ -30,13 +31,16 @@ pub(super) async fn open(
             let author = session.author()?.account;
             node.share.drop.open_file(&place, &options, author.as_str(), is_lock, refusal).await
         }
-        Area::Report if !options.write => Ok(Box::new(drop::ReportFile::of(session).await)),
+        Area::Report if !options.write => {
+            let (text, meta) = session.node.share.report.told_as_file().ok_or(FsError::NotFound)?;
+            Ok(Box::new(Reading::new(text, meta)))
+        }
         Area::Published(kind, name) if options.write && is_lock => {
             let meta = writing::reserve(session, kind, &name)?;
-            Ok(Box::new(ReadOnly(meta)))
+            Ok(Box::new(Reading::new(Bytes::new(), meta)))
         }
         Area::Published(kind, name) if options.write => {
-            Ok(Box::new(writing::Writing::begin(session, kind, &name, &options)?))
+            Ok(Box::new(writing::Publishing::begin(session, kind, &name, &options)?))
         }
         Area::Nowhere if options.write => Err(session.refuse(
             ErrorCode::Conflict,
@@ -62,7 +66,10 @@ pub(super) async fn meta(path: &DavPath, session: &Session) -> FsResult<Meta> {
             let meta = session.node.share.drop.meta(&place).await;
             meta.map_err(|error| error.to_dav(&session.refusal))
         }
-        Area::Report => drop::report_meta(session).await.ok_or(FsError::NotFound),
+        Area::Report => {
+            let report = session.node.share.report.told_as_file();
+            report.map(|(_, meta)| meta).ok_or(FsError::NotFound)
+        }
         Area::Nowhere => Err(FsError::NotFound),
     }
 }
@@ -82,7 +89,7 @@ pub(super) async fn list(path: &DavPath, session: &Session) -> FsResult<Vec<Entr
             let entries = session.node.share.drop.list(&place).await;
             let mut entries = entries.map_err(|error| error.to_dav(&session.refusal))?;
             if area == Area::DropTop
-                && let Some(meta) = drop::report_meta(session).await
+                && let Some((_, meta)) = session.node.share.report.told_as_file()
             {
                 entries.push(Entry { name: REPORT.to_owned(), meta });
             }

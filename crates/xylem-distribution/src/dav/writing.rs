@@ -4,20 +4,19 @@
 //! becomes of the bytes is a task's: it publishes them where new files enter, or hands them on to
 //! where they do. Only after [`Piece::End`] may it do so; without, what came is dropped.
 
-use std::io::SeekFrom;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use xylem_api::control::Author;
-use xylem_api::error::ErrorCode;
 use xylem_client::{BaseUrl, ClientError, Deadlines, channel_body};
 use xylem_http::ApiError;
 use xylem_model::{FileKind, FileName, Stamp};
 use xylem_telemetry::chain;
-use xylem_webdav::{DavFile, DavMetaData, FsError, FsFuture, FsResult, Meta, OpenOptions};
+use xylem_webdav::{FsError, FsResult, Meta, OpenOptions, Sink, Writing};
 
 use super::changing::until_seen;
 use super::published;
@@ -34,26 +33,26 @@ const MAX_OF_THE_MAC: u64 = 64 << 20;
 /// When to try again while the principal is out of reach, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 10;
 
+/// Whether a name can be published, or is one of which nothing is kept.
+fn check_name(session: &Session, name: &str) -> FsResult<()> {
+    if is_of_the_mac(name) { Ok(()) } else { file_name(session, name).map(drop) }
+}
+
 /// Has a name seen that was locked before there is anything (RFC 4918 section 7.3).
 pub(super) fn reserve(session: &Session, kind: FileKind, name: &str) -> FsResult<Meta> {
-    if !is_of_the_mac(name) {
-        file_name(session, name)?;
-    }
+    check_name(session, name)?;
     Ok(session.node.share.phantoms.show(kind, name, 0, session.node.now()))
 }
 
 /// A file on its way to being published.
-pub(super) struct Writing {
+pub(super) struct Publishing {
     session: Session,
     kind: FileKind,
     name: String,
     author: Author,
     /// Declared length.
     size: Option<u64>,
-    /// How much has come.
-    len: u64,
     task: Option<Task>,
-    meta: Option<Meta>,
 }
 
 struct Task {
@@ -61,57 +60,35 @@ struct Task {
     end: JoinHandle<Result<Stamp, ApiError>>,
 }
 
-impl std::fmt::Debug for Writing {
+impl std::fmt::Debug for Publishing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Writing({}: {} bytes)", self.name, self.len)
+        write!(f, "Publishing({})", self.name)
     }
 }
 
-impl Writing {
+impl Publishing {
     /// Begins a file, as far as its name allows.
     pub(super) fn begin(
         session: &Session,
         kind: FileKind,
         name: &str,
         options: &OpenOptions,
-    ) -> FsResult<Self> {
-        if !is_of_the_mac(name) {
-            file_name(session, name)?;
-        }
+    ) -> FsResult<Writing<Self>> {
+        check_name(session, name)?;
         match published::find(session, kind, name) {
             Some(_) if options.create_new => return Err(FsError::Exists),
             None if !options.create => return Err(FsError::NotFound),
             _ => {}
         }
-        Ok(Self {
+        let publishing = Self {
             author: session.author()?,
             session: session.clone(),
             kind,
             name: name.to_owned(),
             size: options.size,
-            len: 0,
             task: None,
-            meta: None,
-        })
-    }
-
-    async fn write(&mut self, bytes: Bytes) -> FsResult<()> {
-        self.len += bytes.len() as u64;
-        if is_of_the_mac(&self.name) {
-            return match self.len > MAX_OF_THE_MAC {
-                true => Err(FsError::TooLarge),
-                false => Ok(()),
-            };
-        }
-        let task = match self.task.take() {
-            Some(task) => task,
-            None => self.start()?,
         };
-        if task.pieces.send(Piece::Bytes(bytes)).await.is_err() {
-            return Err(self.ended_early(task).await);
-        }
-        self.task = Some(task);
-        Ok(())
+        Ok(Writing::new(publishing, options.size, session.refusal.clone()))
     }
 
     fn start(&self) -> FsResult<Task> {
@@ -151,20 +128,33 @@ impl Writing {
         };
         self.session.refusal.because(error)
     }
+}
 
-    async fn finish(&mut self) -> FsResult<()> {
-        let (node, now) = (&self.session.node, self.session.node.now());
-        if let Some(size) = self.size.filter(|size| *size != self.len) {
-            // The task, if there is one, drops what it has when its pieces end like this.
-            self.task = None;
-            let message =
-                format!("{} of {size} bytes came: nothing was kept, send it again", self.len);
-            return Err(self.session.refuse(ErrorCode::BadRequest, message));
+#[async_trait]
+impl Sink for Publishing {
+    async fn take(&mut self, bytes: Bytes, len: u64) -> FsResult<()> {
+        if is_of_the_mac(&self.name) {
+            return match len > MAX_OF_THE_MAC {
+                true => Err(FsError::TooLarge),
+                false => Ok(()),
+            };
         }
+        let task = match self.task.take() {
+            Some(task) => task,
+            None => self.start()?,
+        };
+        if task.pieces.send(Piece::Bytes(bytes)).await.is_err() {
+            return Err(self.ended_early(task).await);
+        }
+        self.task = Some(task);
+        Ok(())
+    }
+
+    async fn finish(&mut self, len: u64) -> FsResult<Option<Meta>> {
+        let (node, now) = (&self.session.node, self.session.node.now());
         let Some(task) = self.task.take() else {
             // Nothing at all, or nothing that is kept.
-            self.meta = Some(node.share.phantoms.show(self.kind, &self.name, self.len, now));
-            return Ok(());
+            return Ok(Some(node.share.phantoms.show(self.kind, &self.name, len, now)));
         };
         if task.pieces.send(Piece::End).await.is_err() {
             return Err(self.ended_early(task).await);
@@ -182,38 +172,7 @@ impl Writing {
             until_seen(node, stamp).await;
         }
         let found = published::find(&self.session, self.kind, &self.name);
-        self.meta = found.map(|descriptor| published::meta_of(&descriptor));
-        Ok(())
-    }
-}
-
-impl DavFile for Writing {
-    fn metadata(&mut self) -> FsFuture<'_, Box<dyn DavMetaData>> {
-        Box::pin(async {
-            let meta: Box<dyn DavMetaData> = Box::new(self.meta.clone().ok_or(FsError::NotFound)?);
-            Ok(meta)
-        })
-    }
-
-    fn write_buf(&mut self, mut buf: Box<dyn Buf + Send>) -> FsFuture<'_, ()> {
-        let bytes = buf.copy_to_bytes(buf.remaining());
-        Box::pin(self.write(bytes))
-    }
-
-    fn write_bytes(&mut self, bytes: Bytes) -> FsFuture<'_, ()> {
-        Box::pin(self.write(bytes))
-    }
-
-    fn read_bytes(&mut self, _: usize) -> FsFuture<'_, Bytes> {
-        Box::pin(async { Err(FsError::Forbidden) })
-    }
-
-    fn seek(&mut self, _: SeekFrom) -> FsFuture<'_, u64> {
-        Box::pin(async { Err(FsError::Forbidden) })
-    }
-
-    fn flush(&mut self) -> FsFuture<'_, ()> {
-        Box::pin(self.finish())
+        Ok(found.map(|descriptor| published::meta_of(&descriptor)))
     }
 }
 

@@ -17,7 +17,7 @@ use xylem_http::ApiError;
 use xylem_model::{FileKind, FileName, Stamp, UploadId};
 use xylem_runtime::{Disk, FsFile};
 use xylem_telemetry::chain;
-use xylem_webdav::Incoming;
+use xylem_webdav::{Incoming, disk_failed};
 
 use super::finish::{away, final_word, finish};
 use super::record::Facts;
@@ -147,17 +147,10 @@ async fn gather<S: Source<Error = String>>(
     node: &Arc<Node>,
     source: &mut S,
 ) -> Result<(Incoming, Arc<dyn FsFile>), ApiError> {
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::StorageFull => ApiError::new(
-            ErrorCode::NoSpace,
-            "the disk is full: make room on the distribution server first",
-        ),
-        _ => ApiError::internal("gathering the file", error),
-    };
-    let mut incoming = node.share.drop.incoming().await.map_err(failed)?;
+    let mut incoming = node.share.drop.incoming().await.map_err(disk_failed)?;
     loop {
         match source.next().await {
-            Ok(Some(bytes)) => incoming.write(bytes).await.map_err(failed)?,
+            Ok(Some(bytes)) => incoming.write(bytes).await.map_err(disk_failed)?,
             Ok(None) => break,
             Err(reason) => {
                 node.uploads.check_open()?;
@@ -165,7 +158,7 @@ async fn gather<S: Source<Error = String>>(
             }
         }
     }
-    let file = incoming.complete().await.map_err(failed)?;
+    let file = incoming.complete().await.map_err(disk_failed)?;
     Ok((incoming, file))
 }
 

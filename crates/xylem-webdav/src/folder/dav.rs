@@ -1,10 +1,10 @@
 //! The tree as dav-server sees it.
 
-use std::io::SeekFrom;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
-use dav_server::fs::{DavFile, DavMetaData, FsError, FsFuture, OpenOptions};
+use async_trait::async_trait;
+use bytes::Bytes;
+use dav_server::fs::{DavFile, FsError, OpenOptions};
 use uuid::Uuid;
 use xylem_api::error::ErrorCode;
 use xylem_http::ApiError;
@@ -13,6 +13,7 @@ use xylem_runtime::{Disk, FsFile, random_array};
 use super::{Folder, FolderError, Incoming};
 use crate::answer::Refusal;
 use crate::entry::Meta;
+use crate::file::{Reading, Sink, Source, Writing};
 use crate::place::Place;
 
 impl FolderError {
@@ -26,17 +27,18 @@ impl FolderError {
             Self::Full | Self::TooManyProperties => {
                 refusal.because(ApiError::new(ErrorCode::NoSpace, self.to_string()))
             }
-            Self::Disk(error) => disk_failed(error, refusal),
+            Self::Disk(error) => refusal.because(disk_failed(error)),
         }
     }
 }
 
-fn disk_failed(error: std::io::Error, refusal: &Refusal) -> FsError {
+/// How it is answered that the disk failed under what is coming.
+pub fn disk_failed(error: std::io::Error) -> ApiError {
     if error.kind() == std::io::ErrorKind::StorageFull {
-        let message = "the disk is full: make room there first";
-        return refusal.because(ApiError::new(ErrorCode::NoSpace, message));
+        let message = "the disk is full: make room on the distribution server first";
+        return ApiError::new(ErrorCode::NoSpace, message);
     }
-    refusal.because(ApiError::internal("using the folder", error))
+    ApiError::internal("writing or reading the file", error)
 }
 
 impl Folder {
@@ -56,7 +58,7 @@ impl Folder {
         let disk = self.inner.environment.disk.clone();
         if !options.write {
             let (file, meta) = self.read(place).await.map_err(|error| error.to_dav(refusal))?;
-            return Ok(Box::new(Reader { disk, file, meta, at: 0 }));
+            return Ok(Box::new(Reading::new(FileBytes { disk, file }, meta)));
         }
         let there = self.meta(place).await.ok();
         match &there {
@@ -73,16 +75,13 @@ impl Folder {
             folder: self.clone(),
             place: place.clone(),
             author: author.to_owned(),
-            expected: options.size,
             incoming: None,
-            meta: there,
             refusal: refusal.clone(),
         };
-        if at_once && writer.meta.is_none() {
-            writer.begin().await?;
+        if at_once && there.is_none() {
             writer.put().await?;
         }
-        Ok(Box::new(writer))
+        Ok(Box::new(Writing::new(writer, options.size, refusal.clone())))
     }
 }
 
@@ -93,44 +92,39 @@ struct Writer {
     folder: Folder,
     place: Place,
     author: String,
-    /// Declared length.
-    expected: Option<u64>,
     incoming: Option<Incoming>,
-    meta: Option<Meta>,
     refusal: Refusal,
 }
 
 impl Writer {
-    async fn begin(&mut self) -> Result<(), FsError> {
-        if self.incoming.is_none() {
-            let incoming = self.folder.incoming().await;
-            self.incoming = Some(incoming.map_err(|error| disk_failed(error, &self.refusal))?);
-        }
-        Ok(())
+    async fn incoming(&mut self) -> Result<&mut Incoming, FsError> {
+        let incoming = match self.incoming.take() {
+            Some(incoming) => incoming,
+            None => {
+                let begun = self.folder.incoming().await;
+                begun.map_err(|error| self.refusal.because(disk_failed(error)))?
+            }
+        };
+        Ok(self.incoming.insert(incoming))
     }
 
-    async fn write(&mut self, bytes: Bytes) -> Result<(), FsError> {
-        self.begin().await?;
-        let Some(incoming) = &mut self.incoming else { return Err(FsError::GeneralFailure) };
-        incoming.write(bytes).await.map_err(|error| disk_failed(error, &self.refusal))
-    }
-
-    async fn put(&mut self) -> Result<(), FsError> {
+    async fn put(&mut self) -> Result<Meta, FsError> {
+        self.incoming().await?;
         let Some(incoming) = self.incoming.take() else { return Err(FsError::GeneralFailure) };
         let put = self.folder.put(&self.place, incoming, &self.author).await;
-        self.meta = Some(put.map_err(|error| error.to_dav(&self.refusal))?);
-        Ok(())
+        put.map_err(|error| error.to_dav(&self.refusal))
+    }
+}
+
+#[async_trait]
+impl Sink for Writer {
+    async fn take(&mut self, bytes: Bytes, _: u64) -> Result<(), FsError> {
+        let written = self.incoming().await?.write(bytes).await;
+        written.map_err(|error| self.refusal.because(disk_failed(error)))
     }
 
-    async fn finish(&mut self) -> Result<(), FsError> {
-        self.begin().await?;
-        let have = self.incoming.as_ref().map_or(0, Incoming::len);
-        if let Some(expected) = self.expected.filter(|expected| *expected != have) {
-            let message =
-                format!("{have} of {expected} bytes came: nothing was kept, send it again");
-            return Err(self.refusal.because(ApiError::new(ErrorCode::BadRequest, message)));
-        }
-        self.put().await
+    async fn finish(&mut self, _: u64) -> Result<Option<Meta>, FsError> {
+        self.put().await.map(Some)
     }
 }
 
@@ -140,103 +134,34 @@ impl Drop for Writer {
     }
 }
 
-impl DavFile for Writer {
-    fn metadata(&mut self) -> FsFuture<'_, Box<dyn DavMetaData>> {
-        Box::pin(async {
-            let meta = self.meta.clone().ok_or(FsError::NotFound)?;
-            let meta: Box<dyn DavMetaData> = Box::new(meta);
-            Ok(meta)
-        })
-    }
-
-    fn write_buf(&mut self, mut buf: Box<dyn Buf + Send>) -> FsFuture<'_, ()> {
-        let bytes = buf.copy_to_bytes(buf.remaining());
-        Box::pin(self.write(bytes))
-    }
-
-    fn write_bytes(&mut self, bytes: Bytes) -> FsFuture<'_, ()> {
-        Box::pin(self.write(bytes))
-    }
-
-    fn read_bytes(&mut self, _: usize) -> FsFuture<'_, Bytes> {
-        Box::pin(async { Err(FsError::Forbidden) })
-    }
-
-    fn seek(&mut self, _: SeekFrom) -> FsFuture<'_, u64> {
-        Box::pin(async { Err(FsError::Forbidden) })
-    }
-
-    fn flush(&mut self) -> FsFuture<'_, ()> {
-        Box::pin(self.finish())
-    }
-}
-
-struct Reader {
+/// The bytes of a file of the tree.
+struct FileBytes {
     disk: Disk,
     file: Arc<dyn FsFile>,
-    meta: Meta,
-    at: u64,
 }
 
-impl std::fmt::Debug for Reader {
+impl std::fmt::Debug for FileBytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Reader(at {})", self.at)
+        f.write_str("FileBytes")
     }
 }
 
-impl Reader {
-    async fn read(&mut self, count: usize) -> Result<Bytes, FsError> {
-        let (file, at) = (Arc::clone(&self.file), self.at);
-        let left = usize::try_from(self.meta.len.saturating_sub(at)).unwrap_or(usize::MAX);
-        let mut buffer = vec![0; count.min(left)];
+#[async_trait]
+impl Source for FileBytes {
+    async fn read_at(&self, at: u64, count: usize) -> Result<Bytes, FsError> {
+        let file = Arc::clone(&self.file);
         let read = self
             .disk
             .run_reading(move |_| {
+                let mut buffer = vec![0; count];
                 let read = file.read_at(&mut buffer, at)?;
                 buffer.truncate(read);
                 Ok::<_, std::io::Error>(buffer)
             })
             .await;
-        let bytes = read.map_err(|error| {
+        read.map(Bytes::from).map_err(|error| {
             tracing::error!(%error, "a file of the folder cannot be read");
             FsError::GeneralFailure
-        })?;
-        self.at += bytes.len() as u64;
-        Ok(bytes.into())
-    }
-}
-
-impl DavFile for Reader {
-    fn metadata(&mut self) -> FsFuture<'_, Box<dyn DavMetaData>> {
-        let meta: Box<dyn DavMetaData> = Box::new(self.meta.clone());
-        Box::pin(async move { Ok(meta) })
-    }
-
-    fn write_buf(&mut self, _: Box<dyn Buf + Send>) -> FsFuture<'_, ()> {
-        Box::pin(async { Err(FsError::Forbidden) })
-    }
-
-    fn write_bytes(&mut self, _: Bytes) -> FsFuture<'_, ()> {
-        Box::pin(async { Err(FsError::Forbidden) })
-    }
-
-    fn read_bytes(&mut self, count: usize) -> FsFuture<'_, Bytes> {
-        Box::pin(self.read(count))
-    }
-
-    fn seek(&mut self, to: SeekFrom) -> FsFuture<'_, u64> {
-        let at = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.meta.len.checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        Box::pin(async move {
-            self.at = at.ok_or(FsError::GeneralFailure)?;
-            Ok(self.at)
         })
-    }
-
-    fn flush(&mut self) -> FsFuture<'_, ()> {
-        Box::pin(async { Ok(()) })
     }
 }

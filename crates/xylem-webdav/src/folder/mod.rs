@@ -32,6 +32,7 @@ use xylem_runtime::{Environment, FsFile};
 use crate::entry::{Entry, Meta};
 use crate::place::Place;
 use crate::properties::Property;
+pub use dav::disk_failed;
 pub use incoming::Incoming;
 use node::{Node, Tree};
 use store::Store;

@@ -1,6 +1,6 @@
 //! One lock, and whose way it is in.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use dav_server::davpath::DavPath;
 use dav_server::ls::DavLock;
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use xmltree::{Element, Namespace};
 use xylem_model::Timestamp;
 
+use crate::entry::system_time;
 use crate::place::Place;
 
 /// How long a lock lasts whose owner does not say, or says for ever.
@@ -90,10 +91,6 @@ pub(super) fn dav_path(lock: &Lock) -> Option<DavPath> {
     Some(path)
 }
 
-fn moment(time: Timestamp) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(time.unix_ms()).unwrap_or(0))
-}
-
 /// As dav-server wants to have it. A lock whose path is not read any more cannot be among ours.
 pub(super) fn answer(lock: &Lock, path: &DavPath) -> DavLock {
     DavLock {
@@ -105,7 +102,7 @@ pub(super) fn answer(lock: &Lock, path: &DavPath) -> DavLock {
             .as_ref()
             .and_then(|xml| Element::parse(xml.as_bytes()).ok())
             .map(Box::new),
-        timeout_at: Some(moment(lock.expires)),
+        timeout_at: Some(system_time(lock.expires)),
         timeout: Some(Duration::from_secs(lock.seconds)),
         shared: lock.is_shared,
         deep: lock.is_deep,

@@ -22,6 +22,9 @@ use crate::room::Host;
 
 pub use watch::Counted;
 
+/// How long a new account may take until its server knows it.
+const ACCOUNT_KNOWN_WITHIN: Duration = Duration::from_secs(2);
+
 /// How long a part may take to start and to report.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
@@ -252,6 +255,19 @@ impl Fleet {
             ("XYLEM_CA", text(&ca)?),
         ];
         run_to_end(&self.programs.xylem, words, &environment).await.map_err(Failure::into_error)
+    }
+
+    /// Gives a distribution server a WebDAV account that may write, and waits until it knows it;
+    /// gives the password.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub async fn add_account(&self, server: &str, user: &str) -> anyhow::Result<String> {
+        let made = self.xylem(&["ds", "account", "add", server, user, "--write", "--json"]).await?;
+        let made: serde_json::Value = serde_json::from_str(&made)?;
+        let password = made.get("password").and_then(serde_json::Value::as_str);
+        tokio::time::sleep(ACCOUNT_KNOWN_WITHIN).await;
+        Ok(password.context("no password")?.to_owned())
     }
 
     /// The file with the certificate of the built-in authority.

@@ -183,15 +183,20 @@ impl Peers {
                 self.url
             ),
         };
-        let end = Instant::now() + START_LIMIT;
-        loop {
-            let mut words = line.split_whitespace();
-            let program = words.next().context("an empty line")?;
-            match finish(self.child.command(program).args(words), &line) {
-                Ok(_) => return Ok(()),
-                Err(error) if Instant::now() >= end => return Err(error),
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-            }
+        until_it_works(&self.child, &line).await
+    }
+}
+
+/// Repeats a line until it succeeds, since services take a moment to start.
+async fn until_it_works(host: &Host, line: &str) -> anyhow::Result<()> {
+    let end = Instant::now() + START_LIMIT;
+    loop {
+        let mut words = line.split_whitespace();
+        let program = words.next().context("an empty line")?;
+        match finish(host.command(program).args(words), line) {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() >= end => return Err(error),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
 }

@@ -3,15 +3,12 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-use anyhow::Context as _;
 
 use super::service::Service;
-use super::{START_LIMIT, certificate, cpu_of};
+use super::{certificate, cpu_of, until_it_works};
 use crate::fleet::free_port;
 use crate::room::Host;
-use crate::shell::{finish, run};
+use crate::shell::run;
 
 /// Where Debian puts Apache's modules.
 const MODULES: &str = "/usr/lib/apache2/modules";
@@ -46,24 +43,10 @@ pub async fn start(host: &Host, folder: &Path) -> anyhow::Result<Vec<Share>> {
     certificate(folder, host.address())?;
     let shares = vec![apache(host, folder)?, rclone(host, folder)?];
     for share in &shares {
-        answers(host, share, &folder.join("cert.pem")).await?;
+        let line = format!("curl --silent --cacert {}/cert.pem {}/", folder.display(), share.url);
+        until_it_works(host, &line).await?;
     }
     Ok(shares)
-}
-
-/// Waits until a share answers.
-async fn answers(host: &Host, share: &Share, ca: &Path) -> anyhow::Result<()> {
-    let line = format!("curl --silent --cacert {} {}/", ca.display(), share.url);
-    let end = Instant::now() + START_LIMIT;
-    loop {
-        let mut words = line.split_whitespace();
-        let program = words.next().context("an empty line")?;
-        match finish(host.command(program).args(words), &line) {
-            Ok(_) => return Ok(()),
-            Err(error) if Instant::now() >= end => return Err(error),
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
-    }
 }
 
 /// Apache with `mod_dav_fs`, as its manual sets it up.

@@ -21,7 +21,7 @@ use xylem_webdav::Place;
 use super::session::DROP;
 use crate::ingest::{Gathered, Whole, receive_whole};
 use crate::node::Node;
-pub(super) use report::{Report, ReportFile, report_meta};
+pub(super) use report::Report;
 use unit::{Unit, units};
 
 /// How often the tree is looked over.
@@ -87,12 +87,10 @@ async fn look_over(node: &Arc<Node>) {
 
 /// Whether somebody still works on it.
 async fn is_locked(node: &Node, place: &Place) -> bool {
-    let whole = place.names().iter().try_fold(Place::default().join(DROP), |above, name| {
-        Ok::<_, xylem_webdav::PlaceError>(above?.join(name))
-    });
-    match whole {
-        Ok(Ok(whole)) => node.share.locks.cover(&whole).await,
-        _ => true,
+    let mut names = std::iter::once(DROP).chain(place.names().iter().map(String::as_str));
+    match names.try_fold(Place::default(), |above, name| above.join(name)) {
+        Ok(whole) => node.share.locks.cover(&whole).await,
+        Err(_) => true,
     }
 }
 

@@ -1,9 +1,5 @@
 //! A root, and an account of it that may write.
 
-use std::time::Duration;
-
-use anyhow::Context as _;
-use serde_json::Value;
 use xylem::Failure;
 use xylem::system::Programs;
 use xylem_bench::fleet::Fleet;
@@ -18,9 +14,6 @@ use crate::run::programs;
 
 /// The account's name.
 pub(super) const USER: &str = "casper";
-
-/// How long the account may take until the server knows it.
-const KNOWN_WITHIN: Duration = Duration::from_secs(2);
 
 /// A server, somebody who may write there, and a way in for those who trust no authority of ours.
 pub(super) struct Share {
@@ -38,12 +31,9 @@ pub(super) async fn share(scratch: &Scratch) -> anyhow::Result<Share> {
     let (host, folder) = (Host::loopback(), scratch.path().join("fleet"));
     let mut fleet = Fleet::start(&programs, &folder, &host).await?;
     fleet.add(ROOT, &host, None).await?;
-    let made = fleet.xylem(&["ds", "account", "add", ROOT, USER, "--write", "--json"]).await?;
-    let made: Value = serde_json::from_str(&made)?;
-    let password = made.get("password").and_then(Value::as_str).context("no password")?.to_owned();
+    let password = fleet.add_account(ROOT, USER).await?;
     let anchors = TrustAnchors::read(&RealFs, &fleet.ca_file())?;
     let url = fleet.url_of(ROOT)?;
     let relay = Relay::to(&url, &anchors).await?;
-    tokio::time::sleep(KNOWN_WITHIN).await;
     Ok(Share { fleet, password, url, relay })
 }
