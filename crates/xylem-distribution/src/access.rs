@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use xylem_api::control::{ControlState, PeerAddress};
+use xylem_api::error::ErrorCode;
 use xylem_client::BaseUrl;
+use xylem_http::ApiError;
 use xylem_model::{ContentId, DistributionServerId, ParentPolicy, Party, Timestamp};
 use xylem_trust::{
     Document, Envelope, GrantedEntries, Grants, Revocations, TrustError, TrustStore, check_window,
@@ -119,6 +121,18 @@ impl Access {
             is_principal,
             may_remove,
         }
+    }
+
+    /// Refuses whoever was removed.
+    ///
+    /// # Errors
+    /// What a removed party hears.
+    pub(crate) fn refuse_revoked(&self, party: Option<Party>) -> Result<(), ApiError> {
+        if party.is_some_and(|party| self.is_revoked(&party)) {
+            let message = "this certificate was revoked: enroll again";
+            return Err(ApiError::new(ErrorCode::Revoked, message));
+        }
+        Ok(())
     }
 
     /// Whether a party was removed.

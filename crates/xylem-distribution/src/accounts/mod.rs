@@ -115,10 +115,7 @@ pub(crate) async fn identify(
     peer: &Peer,
     headers: &HeaderMap,
 ) -> Result<Visitor, ApiError> {
-    if peer.party().is_some_and(|party| access.is_revoked(&party)) {
-        let message = "this certificate was revoked: enroll again";
-        return Err(ApiError::new(ErrorCode::Revoked, message));
-    }
+    access.refuse_revoked(peer.party())?;
     if presents_password(headers) {
         return by_password(node, access, peer, headers).await;
     }

@@ -43,13 +43,11 @@ pub(super) async fn put(
 
 fn author(node: &Node, peer: &Peer, headers: &HeaderMap) -> Result<Author, ApiError> {
     let access = node.access().ok_or_else(not_ready)?;
-    let Some(party @ Party::DistributionServer(server)) = peer.party() else {
+    let Some(Party::DistributionServer(server)) = peer.party() else {
         let message = "only a distribution server hands files on, by its certificate";
         return Err(ApiError::new(ErrorCode::Unauthorized, message));
     };
-    if access.is_revoked(&party) {
-        return Err(ApiError::new(ErrorCode::Revoked, "this certificate was revoked"));
-    }
+    access.refuse_revoked(peer.party())?;
     if !access.is_principal {
         return Err(not_where_files_enter());
     }

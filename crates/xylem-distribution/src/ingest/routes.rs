@@ -103,9 +103,7 @@ fn authorise(
 ) -> Result<Facts, ApiError> {
     let Path(upload) = upload.map_err(|_| ApiError::not_found("no such upload"))?;
     let access = node.access().ok_or_else(not_ready)?;
-    if peer.party().is_some_and(|party| access.is_revoked(&party)) {
-        return Err(ApiError::new(ErrorCode::Revoked, "this certificate was revoked"));
-    }
+    access.refuse_revoked(peer.party())?;
     let ticket = tickets::presented(node, peer, headers)?.ok_or_else(|| {
         ApiError::new(
             ErrorCode::Unauthorized,

@@ -61,10 +61,7 @@ pub(crate) fn authorize(
 ) -> Result<Permit, ApiError> {
     let access = ready(node)?;
     let party = peer.party();
-    if party.is_some_and(|party| access.is_revoked(&party)) {
-        let message = "this certificate was revoked: enroll again";
-        return Err(ApiError::new(ErrorCode::Revoked, message));
-    }
+    access.refuse_revoked(party)?;
     let by_certificate = match party {
         Some(Party::DistributionServer(id)) => match access.granted(&id) {
             Some(Granted::All) => Some(true),
