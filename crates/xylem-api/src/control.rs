@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use xylem_model::{
-    AccountName, ContentId, DistributionServerId, FileId, FileKind, FileName, ParentPolicy, Stamp,
-    Timestamp, UploadId,
+    AccountName, ContentId, DistributionServerId, FileId, FileKind, FileName, ParentPolicy,
+    ScrubReport, Stamp, Timestamp, UploadId,
 };
 use xylem_trust::Envelope;
 
@@ -40,6 +40,10 @@ pub struct ControlState {
     pub is_principal: bool,
     /// Whether something unwanted may be removed: not while a restore is unconfirmed.
     pub may_remove: bool,
+    /// When an administrator last asked that everything held be looked through.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub scrub_asked: Option<Timestamp>,
 }
 
 /// Where a peer is.
@@ -106,6 +110,10 @@ pub struct ServerReport {
     /// server restored from an old backup may have forgotten.
     #[schema(value_type = Vec<Object>)]
     pub unlisted: Vec<Envelope>,
+    /// How far the looking through of everything held is.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub scrub: Option<ScrubReport>,
 }
 
 /// What a server says of one content.

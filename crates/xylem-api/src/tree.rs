@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use xylem_model::{
-    AccountAccess, AccountName, DistributionServerId, ParentPolicy, Stamp, Timestamp,
+    AccountAccess, AccountName, DistributionServerId, ParentPolicy, ScrubReport, Stamp, Timestamp,
 };
 
 /// A distribution server.
@@ -55,6 +55,15 @@ pub struct DistributionServer {
     pub files_present: u64,
     /// Files it should hold.
     pub files_wanted: u64,
+    /// When an administrator last asked that everything it holds be looked through.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub scrub_asked: Option<Timestamp>,
+    /// How far it says it is with that: each pass with `begun`, `asked`, `ended`, `thousandths`,
+    /// and what it `found` (`files`, `bytes`, `damaged`, `unreadable`).
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub scrub: Option<ScrubReport>,
 }
 
 /// `PATCH /v1/distribution-servers/{name}`: what is left out stays.

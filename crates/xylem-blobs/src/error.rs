@@ -153,6 +153,11 @@ impl BlobError {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Whether the disk does not give back what was written to it (`EIO`): the bytes are lost.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_lost(source))
+    }
+
     /// Wraps a failure to write, telling a full disk apart.
     pub(crate) fn writing(
         fs: &dyn Fs,
@@ -168,6 +173,13 @@ impl BlobError {
         let free = fs.free_space(&folder).unwrap_or(0);
         Self::NoSpace { folder, needed, free }
     }
+}
+
+/// Whether an error says that the medium has lost what it held.
+pub(crate) fn is_lost(error: &io::Error) -> bool {
+    /// Of POSIX; the same number on Linux and macOS. The standard library has no kind for it.
+    const EIO: i32 = 5;
+    error.raw_os_error() == Some(EIO)
 }
 
 /// Names the operation and the file in a failure that is not about room.

@@ -47,6 +47,7 @@ mod reach;
 mod reader;
 mod recover;
 mod repository;
+mod scrub;
 mod staged;
 mod sweep;
 mod tree;

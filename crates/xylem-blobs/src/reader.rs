@@ -17,7 +17,7 @@ use crate::layout::StageKey;
 use crate::path::{Fault, Outboard, ProvedPath};
 use crate::reach::Reach;
 use crate::repository::{Entry, Repository, VerifyOnRead};
-use crate::tree::{GROUP_BYTES, groups_of, has_outboard};
+use crate::tree::{GROUP_BYTES, groups_of, has_outboard, outboard_len};
 
 /// Bytes read, and hashed in one run, at a time: large enough for the hash to use the whole width
 /// of the processor, small enough to stay in its cache until the bytes are encrypted.
@@ -240,15 +240,30 @@ impl BlobReader {
         Ok(Bytes::from(buffer).slice(filled))
     }
 
-    /// Checks all of the file.
-    pub(crate) fn check_whole(&mut self) -> Result<(), BlobError> {
+    /// Has the outboard be read from the disk next.
+    pub(crate) fn forget_cached_outboard(&self) {
+        if let Some(outboard) = &self.files.outboard {
+            outboard.forget_cached(0, outboard_len(self.size));
+        }
+    }
+
+    /// Checks bytes of published content as its disk holds them. The range begins with a frame.
+    pub(crate) fn check(&mut self, range: Range<u64>) -> Result<(), BlobError> {
         let mut buffer = vec![0; FRAME_BYTES.min(self.size) as usize];
-        let groups = groups_of(self.size);
-        for first in (0..groups).step_by(FRAME_GROUPS as usize) {
-            let last = groups.min(first + FRAME_GROUPS);
-            let len = (last * GROUP_BYTES).min(self.size) - first * GROUP_BYTES;
-            let bytes = buffer.get_mut(..len as usize).unwrap_or_default();
-            self.read_groups(first..last, bytes, Reach::Disk)?;
+        let (first, last) = (range.start / GROUP_BYTES, groups_of(range.end));
+        for first in (first..last).step_by(FRAME_GROUPS as usize) {
+            let groups = first..last.min(first + FRAME_GROUPS);
+            let (start, end) = (first * GROUP_BYTES, (groups.end * GROUP_BYTES).min(self.size));
+            let bytes = buffer.get_mut(..(end - start) as usize).unwrap_or_default();
+            let data = &self.files.data;
+            // What somebody reads now and then stays in memory. It is read from the disk all the
+            // same: what memory holds says nothing of it.
+            let is_used = data.is_cached(start);
+            data.forget_cached(start, end - start);
+            self.read_groups(groups, bytes, Reach::Disk)?;
+            if !is_used {
+                self.files.data.forget_cached(start, end - start);
+            }
         }
         Ok(())
     }
@@ -268,6 +283,7 @@ impl BlobReader {
             Err(Fault::Wrong { .. }) => {
                 // Bytes may go wrong on their way from a sound disk. Once more tells.
                 self.path.clear();
+                self.files.data.forget_cached(groups.start * GROUP_BYTES, into.len() as u64);
                 self.try_read_groups(groups, into, reach)
             }
             result => result,

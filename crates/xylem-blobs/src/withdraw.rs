@@ -11,9 +11,7 @@ use xylem_runtime::Fs;
 
 use crate::error::{BlobError, Doing};
 use crate::layout::{Layout, parse_content_name, shard_of};
-use crate::reach::Reach;
-use crate::reader::BlobReader;
-use crate::repository::{Entry, Repository, VerifyOnRead};
+use crate::repository::{Entry, Repository};
 use crate::tree::groups_of;
 
 impl Repository {
@@ -108,24 +106,7 @@ impl Repository {
         self.fs().sync_dir(&folder).doing("sync the folder", &folder)?;
         Ok(true)
     }
-
-    /// Reads content whole and checks every byte of it and of its outboard, whatever
-    /// [`VerifyOnRead`] says: one step of a scrub.
-    ///
-    /// # Errors
-    /// [`BlobError::Corrupt`] where it was damaged and is now withdrawn, [`BlobError::NotFound`],
-    /// and failures of the disk.
-    pub fn verify(&self, id: &ContentId) -> Result<(), BlobError> {
-        let mut reader = BlobReader::published(self, id, VerifyOnRead::Always, Reach::Disk)?;
-        reader.check_whole()?;
-        let mut tree = self.open_tree(id)?;
-        while !tree.read(SCRUB_BYTES)?.is_empty() {}
-        Ok(())
-    }
 }
-
-/// Bytes of an outboard that a scrub reads at a time.
-const SCRUB_BYTES: usize = 64 * 1024;
 
 /// Moves content and outboard to `quarantine/`, over what an earlier visit left there.
 pub(crate) fn move_to_quarantine(

@@ -154,6 +154,12 @@ impl AdminClient {
         self.call(Method::PUT, &path, Some(&SetParent { parent: parent.to_owned() })).await
     }
 
+    /// Has a distribution server look through everything it holds.
+    pub async fn scrub(&self, name: &str) -> Result<DistributionServer, ClientError> {
+        let path = format!("/v1/distribution-servers/{}/scrub", segment(name));
+        self.call(Method::POST, &path, None::<&()>).await
+    }
+
     /// Removes a distribution server and revokes its certificate.
     pub async fn remove_distribution_server(&self, name: &str) -> Result<(), ClientError> {
         self.delete(&format!("/v1/distribution-servers/{}", segment(name))).await

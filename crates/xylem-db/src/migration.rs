@@ -11,6 +11,7 @@ mod m0002_priority;
 mod m0003_parents;
 mod m0004_rate;
 mod m0005_accounts;
+mod m0006_scrub;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_parents::AddParents),
             Box::new(m0004_rate::AddRate),
             Box::new(m0005_accounts::AddAccounts),
+            Box::new(m0006_scrub::AddScrub),
         ]
     }
 }

@@ -86,6 +86,8 @@ impl Database {
                 generation,
                 parent_policy: ParentPolicy::default().as_str().into(),
                 open_to_all: false,
+                scrub_asked_at: None,
+                scrub_report: None,
             };
             Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
             let detail = json!({ "id": new.id, "site": new.site, "parent": parent });

@@ -7,7 +7,9 @@ use sea_orm::{
     IntoActiveModel, QueryFilter, QueryOrder, Set, sea_query::Expr,
 };
 use serde_json::json;
-use xylem_model::{ByteSize, DistributionServerId, ParentPolicy, SiteId, Stamp, Timestamp};
+use xylem_model::{
+    ByteSize, DistributionServerId, ParentPolicy, ScrubReport, SiteId, Stamp, Timestamp,
+};
 
 use crate::audit::{self, Actor};
 use crate::convert::{self, clip, int, moment, parsed, uint};
@@ -58,6 +60,10 @@ pub struct DistributionServer {
     pub total: Option<ByteSize>,
     /// The newest wish it has carried out.
     pub held: Stamp,
+    /// When an administrator last asked that everything it holds be looked through.
+    pub scrub_asked: Option<Timestamp>,
+    /// How far it says it is with that.
+    pub scrub: Option<ScrubReport>,
     /// Its last change by an administrator.
     pub stamp: Stamp,
 }
@@ -75,6 +81,9 @@ pub struct ServerReport {
     pub total: ByteSize,
     /// The newest wish it has carried out.
     pub held: Stamp,
+    /// How far the looking through of everything it holds is; a program that does not say so
+    /// leaves what was said before.
+    pub scrub: Option<ScrubReport>,
 }
 
 /// Changes of a server; what is `None` stays as it is.
@@ -178,6 +187,23 @@ impl Database {
         })
     }
 
+    /// Has a server look through everything it holds, from now on.
+    pub async fn ask_for_scrub(
+        &self,
+        id: DistributionServerId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        change!(self, "asking for a scrub", |tx| {
+            let old = require_live(tx, id).await?;
+            let mut row = old.clone().into_active_model();
+            row.scrub_asked_at = Set(Some(now.unix_ms()));
+            store_stamped(tx, row).await?;
+            audit::append(tx, actor, now, "server.scrub", &old.name, &json!({})).await?;
+            Ok(())
+        })
+    }
+
     /// Notes what a server reports of itself.
     pub async fn touch_distribution_server(
         &self,
@@ -187,8 +213,13 @@ impl Database {
     ) -> Result<(), DbError> {
         let (epoch, generation) = convert::columns(news.held)?;
         let (free, total) = (int("free space", news.free.0)?, int("total space", news.total.0)?);
+        let scrub = news.scrub.as_ref().and_then(|scrub| serde_json::to_string(scrub).ok());
         report!(self, "noting a distribution server's report", |tx| {
-            let noted = Entity::update_many()
+            let mut noting = Entity::update_many();
+            if let Some(scrub) = &scrub {
+                noting = noting.col_expr(Column::ScrubReport, Expr::value(scrub.clone()));
+            }
+            let noted = noting
                 .col_expr(Column::LastSeen, Expr::value(now.unix_ms()))
                 .col_expr(Column::ProgramVersion, Expr::value(clip(&news.program_version)))
                 .col_expr(Column::Address, Expr::value(clip(&news.address)))
@@ -281,6 +312,9 @@ impl TryFrom<Model> for DistributionServer {
             free: space(row.free_bytes)?,
             total: space(row.total_bytes)?,
             held: convert::stamp(row.held_epoch, row.held_generation)?,
+            scrub_asked: moment(row.scrub_asked_at),
+            // What cannot be read is said anew with the next report.
+            scrub: row.scrub_report.and_then(|report| serde_json::from_str(&report).ok()),
             stamp: convert::stamp(row.epoch, row.generation)?,
         })
     }

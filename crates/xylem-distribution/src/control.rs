@@ -91,6 +91,7 @@ async fn take_over(node: &Arc<Node>) -> Result<(), FollowError> {
     for _ in 0..MAX_ROUNDS {
         let state = node.control.state().await?;
         let checked = Arc::new(check(node, &state).await?);
+        node.scrubs.ask(state.scrub_asked);
         last = checked.head.head.stamp;
         take_over_access(node, &checked).await?;
         let unchanged = Change::default();

@@ -11,6 +11,7 @@
 //! state/access.json    the signed grants and revocations; the parents
 //! state/seen.json      the highest stamps ever seen: no cache, never thrown away
 //! state/unwanted.json  what is held though no longer wanted, and since when
+//! state/scrub.json     how far the looking through of everything held is
 //! state/uploads/ID.json  uploads under way
 //! repo/                the content (xylem-blobs)
 //! webdav/locks.json    locks of WebDAV clients
@@ -202,6 +203,10 @@ impl DataFolder {
 
     pub(crate) fn unwanted(&self) -> PathBuf {
         self.state().join("unwanted.json")
+    }
+
+    pub(crate) fn scrub(&self) -> PathBuf {
+        self.state().join("scrub.json")
     }
 
     pub(crate) fn uploads(&self) -> PathBuf {

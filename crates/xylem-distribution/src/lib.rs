@@ -37,6 +37,7 @@ mod pour;
 mod renewal;
 mod report;
 mod running;
+mod scrub;
 mod serve;
 mod server;
 mod status;

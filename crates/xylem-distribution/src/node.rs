@@ -22,6 +22,7 @@ use crate::inspector::Inspector;
 use crate::manifest::{Catalogue, Change, Manifest, ManifestLog, Unwanted};
 use crate::pace::Pace;
 use crate::report::Ledger;
+use crate::scrub::Scrubs;
 use crate::serve::{Frames, Heads};
 
 /// One distribution server, from the inside.
@@ -41,6 +42,7 @@ pub(crate) struct Node {
     /// What WebDAV keeps.
     pub(crate) share: ShareState,
     pub(crate) ledger: Ledger,
+    pub(crate) scrubs: Scrubs,
     pub(crate) uploads: Arc<Uploads>,
     pub(crate) arrivals: Arrivals,
     pub(crate) pace: Pace,
@@ -75,6 +77,7 @@ pub(crate) struct Restored {
     catalogue: Catalogue,
     seen: Seen,
     log: ManifestLog,
+    scrubs: Scrubs,
 }
 
 impl Restored {
@@ -105,7 +108,8 @@ impl Restored {
         let unwanted: BTreeMap<ContentId, Unwanted> =
             read_json(fs, &folder.unwanted())?.unwrap_or_default();
         let seen = read_json(fs, &folder.seen())?.unwrap_or_default();
-        Ok(Self { trust, access, catalogue: Catalogue::new(manifest, unwanted), seen, log })
+        let (catalogue, scrubs) = (Catalogue::new(manifest, unwanted), Scrubs::open(fs, folder));
+        Ok(Self { trust, access, catalogue, seen, log, scrubs })
     }
 }
 
@@ -148,6 +152,7 @@ impl Node {
             accounts,
             share: parts.share,
             ledger: Ledger::default(),
+            scrubs: restored.scrubs,
             uploads: Arc::default(),
             arrivals: Arrivals::default(),
             pace,
@@ -211,9 +216,10 @@ impl Node {
     pub(crate) fn note_lost(&self, content: &ContentId) {
         let now = self.now();
         let mut catalogue = self.catalogue_mut();
+        metrics::counter!("xylem_distribution_withdrawn_total").increment(1);
         let held = self.repository.contains(content);
         catalogue.note_held(content, held, now);
-        if !held {
+        if !held && catalogue.wanted(content).is_some() {
             self.ledger.queued(*content);
         }
         drop(catalogue);

@@ -299,6 +299,7 @@ async fn send(node: &Arc<Node>) -> Result<(), ClientError> {
         full: due.full,
         copies: due.copies.clone(),
         unlisted,
+        scrub: Some(node.scrubs.report()),
     };
     let sent = node.control.report(&report).await;
     match (&sent, last) {

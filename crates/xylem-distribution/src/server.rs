@@ -25,7 +25,7 @@ use crate::handover::{self, Counter, HandoverError, occupy};
 use crate::inspector::Inspector;
 use crate::node::{Node, Parts, Restored};
 use crate::running::work;
-use crate::{control, dav, ingest, renewal, report, serve, sync, watch};
+use crate::{control, dav, ingest, renewal, report, scrub, serve, sync, watch};
 
 /// How a distribution server runs.
 #[derive(Debug, Clone)]
@@ -191,6 +191,7 @@ impl DistributionServer {
         tasks.spawn(renewal::run(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(sync::run(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(ingest::housekeeping(Arc::clone(&node), shutdown.clone()));
+        tasks.spawn(scrub::run(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(dav::publish_drop(Arc::clone(&node), shutdown.clone()));
         tracing::info!(dp.id = %node.id, dp.name = %node.settings.name, %address, "serving");
         let handler = serve::Serving::new(Arc::clone(&node), start_metrics());

@@ -13,6 +13,7 @@ mod ids;
 mod kind;
 mod party;
 mod priority;
+mod scrub;
 mod size;
 mod time;
 mod tree;
@@ -29,6 +30,7 @@ pub use ids::{
 pub use kind::FileKind;
 pub use party::{Party, PartyError};
 pub use priority::{ParentPolicy, Priority};
+pub use scrub::{ScrubFound, ScrubPass, ScrubReport};
 pub use size::ByteSize;
 pub use time::{Timestamp, TimestampError};
 pub use tree::{MAX_DEPTH, MAX_PARENTS, Tree, TreeError};

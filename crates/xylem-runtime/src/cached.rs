@@ -38,9 +38,21 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result
 /// Has the disk begin to read what will be wanted soon.
 #[cfg(target_os = "linux")]
 pub(crate) fn prefetch(file: &File, offset: u64, len: u64) {
-    let len = std::num::NonZeroU64::new(len);
-    // Advice: where it is not taken, reading takes longer, and nothing else.
-    let _ = rustix::fs::fadvise(file, offset, len, rustix::fs::Advice::WillNeed);
+    advise(file, offset, len, rustix::fs::Advice::WillNeed);
+}
+
+/// Has memory forget bytes.
+#[cfg(target_os = "linux")]
+pub(crate) fn forget(file: &File, offset: u64, len: u64) {
+    advise(file, offset, len, rustix::fs::Advice::DontNeed);
+}
+
+#[cfg(target_os = "linux")]
+fn advise(file: &File, offset: u64, len: u64, advice: rustix::fs::Advice) {
+    // None would mean: to the end of the file.
+    let Some(len) = std::num::NonZeroU64::new(len) else { return };
+    // Advice: where it is not taken, reading takes longer or sees what memory holds.
+    let _ = rustix::fs::fadvise(file, offset, Some(len), advice);
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -55,6 +67,9 @@ pub(crate) fn read_at(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn prefetch(_: &File, _: u64, _: u64) {}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn forget(_: &File, _: u64, _: u64) {}
 
 fn would_block() -> io::Error {
     io::ErrorKind::WouldBlock.into()

@@ -34,6 +34,13 @@ pub trait FsFile: Send + Sync {
     }
     /// Has the disk begin to read `len` bytes from an offset that will be wanted soon.
     fn prefetch(&self, _offset: u64, _len: u64) {}
+    /// Whether the byte at an offset is in memory, as far as that can be told.
+    fn is_cached(&self, _offset: u64) -> bool {
+        false
+    }
+    /// Has memory forget `len` bytes from an offset, so that the next read asks the disk. What was
+    /// not written yet stays.
+    fn forget_cached(&self, _offset: u64, _len: u64) {}
     /// Writes all bytes at an offset.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Returns once all written bytes survive a power cut.
@@ -371,6 +378,14 @@ impl FsFile for File {
 
     fn prefetch(&self, offset: u64, len: u64) {
         cached::prefetch(self, offset, len);
+    }
+
+    fn is_cached(&self, offset: u64) -> bool {
+        cached::read_at(self, &mut [0], offset).is_ok()
+    }
+
+    fn forget_cached(&self, offset: u64, len: u64) {
+        cached::forget(self, offset, len);
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

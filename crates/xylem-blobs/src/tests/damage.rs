@@ -175,3 +175,42 @@ fn a_fault_that_passes_condemns_nothing() {
     repository.tree(&sample.id).unwrap();
     assert!(repository.contains(&sample.id));
 }
+
+#[test]
+fn a_scrub_goes_step_by_step_and_finds_damage_in_the_step_that_has_it() {
+    const STEP: u64 = 4 << 20;
+    let (fs, sample) = (TestFs::new(), Sample::new(8, (9 << 20) + 7));
+    store(&open(&fs).unwrap(), &sample).unwrap();
+    let repository = open(&fs).unwrap();
+    assert_eq!(repository.scrub(&sample.id, 0).unwrap(), Some(STEP));
+    assert_eq!(repository.scrub(&sample.id, STEP).unwrap(), Some(2 * STEP));
+    assert_eq!(repository.scrub(&sample.id, 2 * STEP).unwrap(), None);
+    fs.flip(&sample.path(), 9 << 20, 1);
+    assert_eq!(repository.scrub(&sample.id, STEP).unwrap(), Some(2 * STEP), "not in this one");
+    let found = repository.scrub(&sample.id, 2 * STEP);
+    assert!(matches!(found, Err(BlobError::Corrupt { .. })), "{found:?}");
+    let gone = repository.scrub(&sample.id, 0);
+    assert!(matches!(gone, Err(BlobError::NotFound { .. })), "{gone:?}");
+}
+
+#[test]
+fn a_walk_over_everything_goes_from_id_to_id() {
+    let (fs, mut ids) = (TestFs::new(), Vec::new());
+    let repository = open(&fs).unwrap();
+    for seed in 0..10 {
+        let sample = Sample::new(seed, 100 + seed as usize);
+        store(&repository, &sample).unwrap();
+        ids.push((sample.id, sample.size()));
+    }
+    ids.sort_unstable();
+    let (mut walked, mut after) = (Vec::new(), None);
+    loop {
+        let next = repository.list_after(after.as_ref(), 3);
+        assert!(next.len() <= 3);
+        let Some((last, _)) = next.last() else { break };
+        after = Some(*last);
+        walked.extend(next);
+    }
+    assert_eq!(walked, ids);
+    assert!(repository.list_after(None, 0).is_empty());
+}

@@ -29,6 +29,11 @@ table! {
         pub(crate) parent_policy: String,
         #[serde(default)]
         pub(crate) open_to_all: bool,
+        #[serde(default)]
+        pub(crate) scrub_asked_at: Option<i64>,
+        /// JSON, as it was reported.
+        #[serde(default)]
+        pub(crate) scrub_report: Option<String>,
     }
 }
 

@@ -219,7 +219,6 @@ pub(crate) async fn hand_over(
 /// Notes what is not here any more, so that it is fetched again.
 pub(crate) fn failed(node: &Node, content: &ContentId, error: BlobError) -> io::Error {
     if matches!(error, BlobError::Corrupt { .. } | BlobError::NotFound { .. }) {
-        metrics::counter!("xylem_distribution_withdrawn_total").increment(1);
         node.note_lost(content);
     }
     tracing::error!(package.digest = %content, error = %chain(&error), "an answer was broken off");

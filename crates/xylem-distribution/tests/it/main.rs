@@ -27,5 +27,6 @@ mod hostile;
 mod hostile_webdav;
 mod ingest;
 mod replication;
+mod scrub;
 mod serving;
 mod start;

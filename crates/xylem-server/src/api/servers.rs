@@ -108,6 +108,25 @@ pub(super) async fn set_parent(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Has a distribution server look through everything it holds, from the beginning: each byte is
+/// read from its disk and compared. How far it is shows in the server's `scrub`.
+#[utoipa::path(
+    post, path = "/v1/distribution-servers/{name}/scrub", tag = "distribution-servers",
+    params(("name" = String, Path, description = "Its name.")),
+    responses((status = 200, description = "The server, with `scrub_asked`.",
+               body = DistributionServer))
+)]
+pub(super) async fn scrub(
+    State(app): State<App>,
+    caller: Caller,
+    ApiPath(name): ApiPath<String>,
+) -> Result<Json<DistributionServer>, Failure> {
+    let id = app.database.distribution_server_by_name(&name).await?.id;
+    app.database.ask_for_scrub(id, &caller.actor(), app.now()).await?;
+    let server = app.database.distribution_server(id).await?;
+    Ok(Json(View::read(&app).await?.wire(server)))
+}
+
 /// Removes a distribution server and revokes its certificates.
 #[utoipa::path(
     delete, path = "/v1/distribution-servers/{name}", tag = "distribution-servers",
@@ -189,6 +208,8 @@ impl View {
             // What waits for its grace time to end is present, but no longer wanted.
             files_present: present.min(self.files_wanted),
             files_wanted: self.files_wanted,
+            scrub_asked: server.scrub_asked,
+            scrub: server.scrub,
             name: server.name,
             public_url: server.public_url,
         }

@@ -45,6 +45,7 @@ pub(super) async fn report(
         free_bytes: report.free_bytes,
         used_bytes: report.used_bytes,
         applied: report.applied,
+        scrub: report.scrub,
     };
     let (store, copies) = (service.store(), &report.copies);
     store.note_report(server, &news, copies, report.full, now).await?;

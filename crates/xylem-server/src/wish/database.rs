@@ -103,6 +103,7 @@ impl DatabaseWishStore {
         let servers = servers.into_iter().map(|server| ServerWish {
             accounts: accounts.remove(&server.id).unwrap_or_default(),
             open_to_all: server.open_to_all,
+            scrub_asked: server.scrub_asked,
             id: server.id,
             name: server.name,
             site: server.site,
@@ -176,6 +177,7 @@ impl WishStore for DatabaseWishStore {
             free: ByteSize(news.free_bytes),
             total: ByteSize(news.free_bytes.saturating_add(news.used_bytes)),
             held: news.applied,
+            scrub: news.scrub,
         };
         self.database.touch_distribution_server(server, &report, now).await?;
         if full || !copies.is_empty() {

@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_model::{
-    DistributionServerId, Epoch, FileId, Generation, ParentPolicy, Party, SiteId, Stamp, Timestamp,
-    Tree, UploadId,
+    DistributionServerId, Epoch, FileId, Generation, ParentPolicy, Party, ScrubReport, SiteId,
+    Stamp, Timestamp, Tree, UploadId,
 };
 use xylem_sync::FileFacts;
 use xylem_trust::{Account, Descriptor, EnvelopeError};
@@ -59,6 +59,8 @@ pub struct ServerWish {
     pub accounts: Vec<Account>,
     /// Whether anybody may read what is published there, without saying who they are.
     pub open_to_all: bool,
+    /// When an administrator last asked that everything it holds be looked through.
+    pub scrub_asked: Option<Timestamp>,
 }
 
 impl Roles for ServerWish {
@@ -136,6 +138,8 @@ pub struct ServerNews {
     pub used_bytes: u64,
     /// The state it has applied in full.
     pub applied: Stamp,
+    /// How far the looking through of everything it holds is.
+    pub scrub: Option<ScrubReport>,
 }
 
 /// How a commit ended.

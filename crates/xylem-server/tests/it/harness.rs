@@ -280,6 +280,7 @@ pub(crate) fn report(applied: Stamp, copies: Vec<CopyReport>) -> ServerReport {
         full: false,
         copies,
         unlisted: Vec::new(),
+        scrub: None,
     }
 }
 

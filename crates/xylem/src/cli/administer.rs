@@ -219,6 +219,17 @@ pub enum DsCommand {
         /// The new parent's name
         parent: String,
     },
+    /// Look through everything it holds, and repair what is damaged
+    ///
+    /// Each byte is read from the disk and compared with its digest. It does so by itself too,
+    /// within a week, with at most a tenth of the disk's speed; asked for, with half of it.
+    Scrub {
+        /// Its name
+        name: String,
+        /// Wait for the end, at most this long
+        #[arg(long, value_parser = duration)]
+        wait: Option<Duration>,
+    },
     /// Remove it and revoke its certificate
     Remove {
         /// Its name

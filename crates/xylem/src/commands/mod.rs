@@ -6,6 +6,7 @@ mod files;
 mod follow;
 mod names;
 mod placement;
+mod scrub;
 mod servers;
 mod status;
 mod wait;

@@ -3,7 +3,7 @@
 use xylem_api::tree::{ChangeDistributionServer, DistributionServer};
 use xylem_model::{ByteSize, ParentPolicy, UnknownWord};
 
-use super::{accounts, setting};
+use super::{accounts, scrub, setting};
 use crate::Failure;
 use crate::access::Access;
 use crate::cli::DsCommand;
@@ -29,6 +29,7 @@ pub(crate) async fn run(
             admin.set_parent(&name, &parent).await?;
             output.say(&format!("{name} now fetches from {parent} first."))
         }
+        DsCommand::Scrub { name, wait } => scrub::run(&name, wait, access, output).await,
         DsCommand::Remove { name } => {
             admin.remove_distribution_server(&name).await?;
             output.say(&format!("Removed {name}; its certificate counts no more."))
@@ -130,6 +131,8 @@ fn detail(server: &DistributionServer) -> String {
         ("Used", or_dash(server.used_bytes.map(ByteSize))),
         ("Free", or_dash(server.free_bytes.map(ByteSize))),
         ("Applied state", or_dash(server.applied)),
+        ("Scrub", scrub::current(server)),
+        ("Last scrub", scrub::last(server)),
     ])
 }
 

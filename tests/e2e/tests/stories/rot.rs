@@ -55,3 +55,34 @@ async fn a_child_with_a_flipped_byte_mends_itself_from_its_parent() {
     .await;
     stage.clear().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_has_a_server_look_through_what_it_holds() {
+    let mut stage = Stage::set().await;
+    stage.tree(&[("root", None), ("child", Some("root"))]).await;
+    stage.publish(&package_of(stage.path(), "A.pkg", 1, 9 << 20)).await;
+    stage.publish(&package_of(stage.path(), "B.pkg", 2, 1 << 10)).await;
+    stage.present_on("A.pkg", &["root", "child"]).await;
+    stage.present_on("B.pkg", &["root", "child"]).await;
+    let content = stage.content_file("child", "A.pkg").await;
+    let good = std::fs::read(&content).unwrap();
+    let file = std::fs::File::options().write(true).open(&content).unwrap();
+    file.write_all_at(&[good[8 << 20] ^ 4], 8 << 20).unwrap();
+    drop(file);
+
+    let said = stage.system.xylem(&["ds", "scrub", "child", "--wait", "60s"]).await.unwrap();
+    assert!(said.contains("1 file is sound") && said.contains("1 damaged"), "{said}");
+    xylem_testkit::eventually("the copy is whole again", || async {
+        std::fs::read(&content).is_ok_and(|bytes| bytes == good)
+    })
+    .await;
+    stage.present_on("A.pkg", &["root", "child"]).await;
+    let said = stage.system.xylem(&["ds", "scrub", "child", "--wait", "60s"]).await.unwrap();
+    assert!(said.contains("2 files are sound") && !said.contains("damaged"), "{said}");
+    let shown = stage.system.xylem(&["ds", "show", "child"]).await.unwrap();
+    assert!(shown.contains("Last scrub") && shown.contains("2 files are sound"), "{shown}");
+    let told = stage.system.xylem(&["ds", "scrub", "nobody"]).await.unwrap_err();
+    let told = told.into_error().to_string();
+    assert!(told.contains("nobody"), "{told}");
+    stage.clear().await;
+}

@@ -27,8 +27,8 @@ use xylem_api::ingest::{Committed, Ingested, RefusedUpload};
 use xylem_ca::{Authority, LeafRequest};
 use xylem_http::{Api, ApiError, HttpServer, Limits, Peer};
 use xylem_model::{
-    ContentId, DistributionServerId, FileId, FileKind, FileName, Party, Priority, Stamp, Timestamp,
-    UploadId,
+    ContentId, DistributionServerId, FileId, FileKind, FileName, Party, Priority, ScrubReport,
+    Stamp, Timestamp, UploadId,
 };
 use xylem_pki::{ClientAuth, Credentials, Identity, LeafNames, TrustAnchors, server_config};
 use xylem_runtime::{Environment, Shutdown, SystemRng};
@@ -88,6 +88,9 @@ pub(crate) struct World {
     pub(crate) principal: Option<DistributionServerId>,
     pub(crate) policy: xylem_model::ParentPolicy,
     pub(crate) hold_removal: bool,
+    /// When all servers were asked to look through what they hold.
+    pub(crate) scrub_asked: Option<Timestamp>,
+    pub(crate) scrubs: HashMap<DistributionServerId, ScrubReport>,
     pub(crate) uploads: HashMap<UploadId, UploadRow>,
     pub(crate) copies: HashMap<(DistributionServerId, ContentId), CopyReport>,
     pub(crate) applied: HashMap<DistributionServerId, Stamp>,
@@ -397,6 +400,7 @@ impl Management {
             is_root: world.root == Some(server),
             is_principal: world.principal == Some(server),
             may_remove: !world.hold_removal,
+            scrub_asked: world.scrub_asked,
         }
     }
 

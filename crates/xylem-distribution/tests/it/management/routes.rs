@@ -162,6 +162,7 @@ async fn report(
     let server = management.caller(&peer)?;
     let mut world = management.world();
     world.applied.insert(server, report.applied);
+    world.scrubs.extend(report.scrub.map(|scrub| (server, scrub)));
     world.unlisted.extend(report.unlisted);
     for copy in report.copies {
         world.copies.insert((server, copy.content), copy);

@@ -115,6 +115,7 @@ impl MemoryWishStore {
             parent_policy: ParentPolicy::default(),
             accounts: Vec::new(),
             open_to_all: false,
+            scrub_asked: None,
         };
         memory.servers.insert(id, server);
         Ok(())
