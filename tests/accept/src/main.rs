@@ -5,12 +5,15 @@
 
 #![expect(clippy::print_stdout, reason = "its lines are its result")]
 
+mod client;
 mod content_link;
 mod debian;
 mod main_job;
 mod oracle;
+mod pair;
 mod run;
 mod serving;
+mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,12 +45,13 @@ fn accept() -> anyhow::Result<()> {
     match name.as_str() {
         "content-link" => content_link::accept(only.as_deref()),
         "serving" => serving::accept(only.as_deref()),
+        "tree" => tree::accept(only.as_deref()),
         "main-job" => {
             let fixtures = fixtures.context("--fixtures FOLDER is missing")?;
             main_job::accept(&fixtures, only.as_deref())
         }
         _ => bail!(
-            "there is no acceptance called {name}; there are: content-link, main-job, serving"
+            "there is no acceptance called {name}; there are: content-link, main-job, serving, tree"
         ),
     }
 }

@@ -82,7 +82,8 @@ fn copy_of_this_program(folder: &Path) -> Outcome<PathBuf> {
         true => running.to_owned(),
         false => std::env::current_exe().attempting("find this program")?,
     };
-    let (staged, to) = (folder.join("wrapper.new"), folder.join("wrapper"));
+    let staged = format!("wrapper.{}", std::process::id());
+    let (staged, to) = (folder.join(staged), folder.join("wrapper"));
     std::fs::create_dir_all(folder).attempting("make the folder of fuzzing")?;
     std::fs::copy(from, &staged).attempting("copy this program")?;
     std::fs::rename(&staged, &to).attempting("copy this program")?;

@@ -1,18 +1,14 @@
 //! Bits that flip on the disk of a server.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use xylem_api::catalogue::PlacementState;
-use xylem_bench::fleet::Fleet;
 use xylem_bench::publish::content_of_file;
 use xylem_client::ClientError;
-use xylem_model::ContentId;
 
-use super::client::Client;
-use super::{CHILD, CLIENT, name, pair, stage};
+use crate::client::Client;
+use crate::pair::{CHILD, CLIENT, flip, name, pair, sizes, stage};
 
 /// Files, in each of which a bit flips.
 const FILES: usize = 100;
@@ -20,18 +16,15 @@ const FILES: usize = 100;
 /// How long the repair of one may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Sizes without an outboard, with one, and of several frames.
-const SIZES: [u64; 4] = [1000, 200_000, 300_000, 3 << 20];
-
 /// Nobody receives a flipped bit, and each is reported and repaired.
 pub(crate) fn flips() -> anyhow::Result<()> {
     stage(async |scratch| {
-        let sizes: Vec<u64> = SIZES.into_iter().cycle().take(FILES).collect();
+        let sizes = sizes(FILES);
         let (fleet, contents) = pair(scratch, &sizes, CHILD).await?;
         let client = Client::new(&fleet, CLIENT, CHILD)?;
         let (mut wrong, mut refused, mut broken) = (0, 0, 0);
         for (number, (content, size)) in contents.iter().zip(&sizes).enumerate() {
-            flip(&fleet, content, *size, number as u64)?;
+            flip(&fleet.published(CHILD, content), *size, number as u64)?;
             match client.take(content, Duration::ZERO).await {
                 // It was not damaged where it matters, or it was repaired before it was asked for.
                 Ok(id) if id == *content => {}
@@ -65,16 +58,4 @@ pub(crate) fn flips() -> anyhow::Result<()> {
         ensure!(reported as usize >= FILES, "not each was reported");
         Ok(())
     })
-}
-
-/// Flips one bit of a published file, somewhere.
-fn flip(fleet: &Fleet, content: &ContentId, size: u64, seed: u64) -> anyhow::Result<()> {
-    let path = fleet.published(CHILD, content);
-    let file = File::options().read(true).write(true).open(&path);
-    let file = file.with_context(|| format!("no {}", path.display()))?;
-    let at = seed.wrapping_mul(6_364_136_223_846_793_005) % size;
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, at)?;
-    let flipped = byte.map(|byte| byte ^ (1 << (seed % 8)));
-    Ok(file.write_all_at(&flipped, at)?)
 }

@@ -7,8 +7,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use xylem::Failure;
 
-use super::client::Client;
-use super::{ROOT, pair, stage};
+use crate::client::Client;
+use crate::pair::{CLIENT, ROOT, pair, stage};
 
 /// Downloads in all, and over how long their beginnings are spread.
 const DOWNLOADS: u32 = 200;
@@ -28,7 +28,7 @@ const LEAVE: Duration = Duration::from_secs(60);
 pub(crate) fn restart() -> anyhow::Result<()> {
     stage(async |scratch| {
         let (mut fleet, contents) = pair(scratch, &[BYTES], ROOT).await?;
-        let client = Client::new(&fleet, super::CLIENT, ROOT)?;
+        let client = Client::new(&fleet, CLIENT, ROOT)?;
         let content = contents.first().copied().context("one file")?;
         let begin = Instant::now();
         let mut downloads = JoinSet::new();

@@ -13,8 +13,8 @@ use tokio_rustls::client::TlsStream;
 
 use xylem_bench::rows::{median, quantile};
 
-use super::client::Client;
-use super::{CLIENT, ROOT, pair, stage};
+use crate::client::Client;
+use crate::pair::{CLIENT, ROOT, pair, stage};
 
 /// Connections of the attack.
 const CONNECTIONS: usize = 1000;

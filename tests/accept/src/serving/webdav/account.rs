@@ -8,8 +8,8 @@ use xylem_bench::scratch::Scratch;
 use xylem_pki::TrustAnchors;
 use xylem_runtime::RealFs;
 
-use super::super::ROOT;
 use super::relay::Relay;
+use crate::pair::ROOT;
 use crate::run::programs;
 
 /// The account's name.

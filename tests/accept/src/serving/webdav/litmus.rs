@@ -10,8 +10,8 @@ use xylem_bench::debian;
 
 use super::CLIENTS;
 use super::account::{USER, share};
+use crate::pair::stage;
 use crate::run::run;
-use crate::serving::stage;
 
 /// What the five suites hold.
 const TESTS: u32 = 104;

@@ -15,7 +15,7 @@ use xylem_model::{ContentId, FileKind};
 
 use super::CLIENTS;
 use super::account::{Share, USER, share};
-use crate::serving::stage;
+use crate::pair::stage;
 
 /// Size of the file in the package.
 const BYTES: u64 = 3 << 30;

@@ -14,15 +14,15 @@ use xylem_runtime::{Environment, RealFs};
 
 /// A client of one server.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(crate) struct Client {
     environment: Environment,
-    pub(super) tls: Arc<ClientConfig>,
-    pub(super) server: BaseUrl,
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) server: BaseUrl,
 }
 
 impl Client {
     /// Shows the certificate of one server of the fleet to another.
-    pub(super) fn new(fleet: &Fleet, shown: &str, asked: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(fleet: &Fleet, shown: &str, asked: &str) -> anyhow::Result<Self> {
         let environment = Environment::real();
         let store = IdentityStore::new(fleet.data_of(shown).join("identity"));
         let (identity, anchors) = store.load(&RealFs)?;
@@ -31,7 +31,7 @@ impl Client {
     }
 
     /// Downloads a content and gives the id of what came, resting after each mebibyte.
-    pub(super) async fn take(
+    pub(crate) async fn take(
         &self,
         content: &ContentId,
         rest: Duration,
@@ -52,7 +52,7 @@ impl Client {
     }
 
     /// The host and the port, for those who speak more plainly.
-    pub(super) fn address(&self) -> anyhow::Result<std::net::SocketAddr> {
+    pub(crate) fn address(&self) -> anyhow::Result<std::net::SocketAddr> {
         let address = format!("{}:{}", self.server.host(), self.server.port());
         address.parse().with_context(|| format!("{address} is no address"))
     }
