@@ -40,6 +40,9 @@ pub struct ControlState {
     pub is_principal: bool,
     /// Whether something unwanted may be removed: not while a restore is unconfirmed.
     pub may_remove: bool,
+    /// Whether nothing new is to be fetched for the time being.
+    #[serde(default)]
+    pub maintenance: bool,
     /// When an administrator last asked that everything held be looked through.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]

@@ -51,6 +51,10 @@ pub struct DistributionServer {
     /// Whether anybody may read what is published there, without saying who they are.
     #[serde(default)]
     pub open_to_all: bool,
+    /// Whether it is in maintenance: nothing new comes to it, and no client is sent to it; what is
+    /// under way is finished.
+    #[serde(default)]
+    pub maintenance: bool,
     /// Files present, of those wanted.
     pub files_present: u64,
     /// Files it should hold.
@@ -84,6 +88,8 @@ pub struct ChangeDistributionServer {
     pub parent_policy: Option<ParentPolicy>,
     /// Whether anybody may read what is published there, without saying who they are.
     pub open_to_all: Option<bool>,
+    /// Into maintenance, or out of it.
+    pub maintenance: Option<bool>,
 }
 
 /// `PUT /v1/distribution-servers/{name}/parent`.

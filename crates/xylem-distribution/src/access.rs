@@ -35,6 +35,8 @@ pub(crate) struct AccessFile {
     pub(crate) is_root: bool,
     pub(crate) is_principal: bool,
     pub(crate) may_remove: bool,
+    #[serde(default)]
+    pub(crate) maintenance: bool,
 }
 
 impl AccessFile {
@@ -49,6 +51,7 @@ impl AccessFile {
             is_root: state.is_root,
             is_principal: state.is_principal,
             may_remove: state.may_remove,
+            maintenance: state.maintenance,
         }
     }
 }
@@ -77,6 +80,8 @@ pub(crate) struct Access {
     pub(crate) is_root: bool,
     pub(crate) is_principal: bool,
     pub(crate) may_remove: bool,
+    /// Whether nothing new is to be fetched for the time being.
+    pub(crate) maintenance: bool,
 }
 
 impl Access {
@@ -108,7 +113,8 @@ impl Access {
         let revoked = revocations.parties.iter().copied().collect();
         let parents = file.parents.iter().filter_map(usable_parent).collect();
         let principal = file.principal.as_ref().and_then(usable_address);
-        let AccessFile { parent_policy, is_root, is_principal, may_remove, .. } = *file;
+        let AccessFile { parent_policy, is_root, is_principal, may_remove, maintenance, .. } =
+            *file;
         Self {
             grants,
             revocations,
@@ -120,6 +126,7 @@ impl Access {
             is_root,
             is_principal,
             may_remove,
+            maintenance,
         }
     }
 

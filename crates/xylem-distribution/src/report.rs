@@ -119,7 +119,13 @@ impl Ledger {
 
     /// It waits for its turn, or for a parent to have it.
     pub(crate) fn queued(&self, content: ContentId) {
-        self.set(report(content, PlacementState::Queued));
+        self.queued_because(content, None);
+    }
+
+    /// The same, where there is more to say about why.
+    pub(crate) fn queued_because(&self, content: ContentId, reason: Option<&str>) {
+        let reason = reason.map(str::to_owned);
+        self.set(CopyReport { reason, ..report(content, PlacementState::Queued) });
     }
 
     /// Bytes are coming in. Only some of many such calls are told.

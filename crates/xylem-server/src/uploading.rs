@@ -28,6 +28,14 @@ pub(crate) fn ingest_server<S: Roles>(servers: &[S]) -> Option<&S> {
     principal.or_else(|| servers.iter().find(|server| server.is_root()))
 }
 
+/// Why nothing new can come in.
+pub(crate) fn in_maintenance(server: &str) -> String {
+    format!(
+        "`{server}`, where new files enter, is in maintenance: wait, or end that with `xylem ds set \
+         {server} maintenance=off`"
+    )
+}
+
 /// Refuses a file that is empty or too large.
 pub(crate) fn check_size(size: u64) -> Result<(), Failure> {
     match size {

@@ -45,6 +45,9 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Longest sleep, also where nothing is due.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
+/// Why what is wanted waits.
+const IN_MAINTENANCE: &str = "this server is in maintenance";
+
 struct Worker {
     node: Arc<Node>,
     parents: Arc<Parents>,
@@ -114,9 +117,10 @@ impl Worker {
             self.report_held().await;
         }
         let Some(plan) = self.plan(now) else { return LONGEST_SLEEP };
+        let reason = self.node.access().filter(|it| it.maintenance).map(|_| IN_MAINTENANCE);
         for content in &plan.queued {
             if !self.troubles.contains(content) {
-                self.node.ledger.queued(*content);
+                self.node.ledger.queued_because(*content, reason);
             }
         }
         for content in &plan.give_up {
@@ -165,8 +169,8 @@ impl Worker {
             unwanted_since: unwanted.iter().map(|(c, one)| (*c, one.since)).collect(),
         };
         let limits = Limits {
-            fetches: SINGLE_FETCHES,
-            batches: BATCHES,
+            fetches: if access.maintenance { 0 } else { SINGLE_FETCHES },
+            batches: if access.maintenance { 0 } else { BATCHES },
             batch_files: BATCH_FILES,
             batch_bytes: BATCH_BYTES,
             removal_grace: if access.is_root { ROOT_REMOVAL_GRACE } else { CHILD_REMOVAL_GRACE },

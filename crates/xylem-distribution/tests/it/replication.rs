@@ -265,3 +265,35 @@ async fn a_certificate_is_renewed_while_the_server_runs() {
     let content = fleet.upload("After.pkg", b"after the renewal").await;
     fleet.held(0, &content).await;
 }
+
+#[tokio::test]
+async fn in_maintenance_nothing_new_comes_and_what_is_here_is_served() {
+    let fleet = Fleet::chain(2).await;
+    let old = noise(21, 1000);
+    let held = fleet.upload("Old.pkg", &old).await;
+    fleet.held(1, &held).await;
+    let child = fleet.server(1).id;
+    fleet.management.change(|world| world.maintenance.extend([child]));
+    fleet.caught_up(1).await;
+    // One that is fetched in a stream of many, and one by itself.
+    let small = fleet.upload("Small.pkg", &noise(22, 1000)).await;
+    let large = fleet.upload("Large.pkg", &noise(23, 2 << 20)).await;
+    for content in [small, large] {
+        fleet
+            .until("it says why it waits", async || {
+                let world = fleet.management.world();
+                let copy = world.copies.get(&(child, content));
+                copy.is_some_and(|copy| {
+                    copy.state == PlacementState::Queued
+                        && copy.reason.as_ref().is_some_and(|it| it.contains("maintenance"))
+                })
+            })
+            .await;
+        assert!(!fleet.file(1, &content).exists());
+    }
+    let computer = fleet.asker(Some(fleet.computer()));
+    assert_eq!(fleet.get(1, &computer, "/Packages/Old.pkg").await.bytes(), old);
+    fleet.management.change(|world| world.maintenance.clear());
+    fleet.held(1, &small).await;
+    fleet.held(1, &large).await;
+}

@@ -49,7 +49,7 @@ pub(super) async fn distribution_server(
     Ok(Json(View::read(&app).await?.wire(server)))
 }
 
-/// Changes name, URL, site, parents or who may read.
+/// Changes name, URL, site, parents, who may read, or maintenance.
 #[utoipa::path(
     patch, path = "/v1/distribution-servers/{name}", tag = "distribution-servers",
     params(("name" = String, Path, description = "Its present name.")),
@@ -80,7 +80,7 @@ pub(super) async fn change_distribution_server(
         name: asked.name,
         site,
         public_url,
-        maintenance: None,
+        maintenance: asked.maintenance,
         parents,
         parent_policy: asked.parent_policy,
         open_to_all: asked.open_to_all,
@@ -205,6 +205,7 @@ impl View {
             used_bytes: used,
             applied: server.last_seen.map(|_| server.held).filter(|held| *held > Stamp::default()),
             open_to_all: server.open_to_all,
+            maintenance: server.maintenance,
             // What waits for its grace time to end is present, but no longer wanted.
             files_present: present.min(self.files_wanted),
             files_wanted: self.files_wanted,

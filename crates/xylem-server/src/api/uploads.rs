@@ -17,7 +17,9 @@ use crate::app::App;
 use crate::extract::ApiPath;
 use crate::failure::{Failure, RETRY_AFTER_SECONDS};
 use crate::permission::Caller;
-use crate::uploading::{Roles, UPLOAD_LIFETIME, check_size, ingest_server, name_taken};
+use crate::uploading::{
+    Roles, UPLOAD_LIFETIME, check_size, in_maintenance, ingest_server, name_taken,
+};
 
 /// An ingest server that was silent for this long is out of reach. It reports every 30 seconds.
 const MAX_SILENCE: Duration = Duration::from_secs(120);
@@ -142,6 +144,9 @@ impl App {
                     .to_owned(),
             )
         })?;
+        if server.maintenance {
+            return Err(unavailable(in_maintenance(&server.name)));
+        }
         let heard = server.last_seen.unwrap_or(server.enrolled);
         if self.now().since(heard) > MAX_SILENCE {
             return Err(unavailable(format!(

@@ -14,9 +14,9 @@ use xylem_model::{AccountAccess, DistributionServerId, FileId, FileName};
 use xylem_trust::Envelope;
 
 use super::ControlService;
-use crate::failure::Failure;
+use crate::failure::{Failure, RETRY_AFTER_SECONDS};
 use crate::permission::Caller;
-use crate::uploading::{check_size, ingest_server};
+use crate::uploading::{check_size, in_maintenance, ingest_server};
 use crate::wish::Overview;
 
 /// The ingest server has received a file from an account. From here on it is an upload like any
@@ -92,6 +92,9 @@ impl ControlService {
 /// Only the server where new files enter may announce any.
 fn require_entrance(overview: &Overview, caller: DistributionServerId) -> Result<(), Failure> {
     match ingest_server(&overview.servers) {
+        Some(server) if server.id == caller && server.maintenance => {
+            Err(ApiError::unavailable(in_maintenance(&server.name), RETRY_AFTER_SECONDS).into())
+        }
         Some(server) if server.id == caller => Ok(()),
         Some(server) => Err(Failure::new(
             ErrorCode::Forbidden,

@@ -189,6 +189,7 @@ impl Documents {
             is_root: server.is_root,
             is_principal: server.is_principal,
             may_remove: overview.may_remove,
+            maintenance: server.maintenance,
             scrub_asked: server.scrub_asked,
         })
     }

@@ -70,6 +70,7 @@ mod tests {
         let server = |n: u8| ServerWish {
             accounts: Vec::new(),
             open_to_all: false,
+            maintenance: false,
             scrub_asked: None,
             id: id(n),
             name: format!("s{n}"),

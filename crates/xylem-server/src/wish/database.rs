@@ -103,6 +103,7 @@ impl DatabaseWishStore {
         let servers = servers.into_iter().map(|server| ServerWish {
             accounts: accounts.remove(&server.id).unwrap_or_default(),
             open_to_all: server.open_to_all,
+            maintenance: server.maintenance,
             scrub_asked: server.scrub_asked,
             id: server.id,
             name: server.name,

@@ -59,6 +59,8 @@ pub struct ServerWish {
     pub accounts: Vec<Account>,
     /// Whether anybody may read what is published there, without saying who they are.
     pub open_to_all: bool,
+    /// Whether nothing new is to come to it for the time being.
+    pub maintenance: bool,
     /// When an administrator last asked that everything it holds be looked through.
     pub scrub_asked: Option<Timestamp>,
 }

@@ -18,6 +18,7 @@ use xylem_api::catalogue::UploadState;
 use xylem_api::enrollment::InvitationKind;
 use xylem_api::error::ErrorCode;
 use xylem_api::ingest::IngestProgress;
+use xylem_api::tree::ChangeDistributionServer;
 use xylem_client::{ControlClient, RequestBody, full_body};
 use xylem_http::{Api, HttpServer, Limits};
 use xylem_model::UploadId;
@@ -166,4 +167,24 @@ async fn an_ingest_server_out_of_reach_means_try_again_and_nothing_is_kept() {
     let told = admin.complete_through(upload.id).await;
     assert_eq!(told.unwrap_err().code(), Some(ErrorCode::Unavailable));
     assert_eq!(admin.upload(upload.id).await.unwrap().state, UploadState::Declared);
+}
+
+#[tokio::test]
+async fn nothing_new_enters_a_server_in_maintenance() {
+    let harness = Harness::start().await;
+    let code = harness.invitation(InvitationKind::Distribution).await;
+    harness.join_server_at(&code, "root", "https://127.0.0.1:9").await.unwrap();
+    let admin = harness.admin();
+    let into = |on| ChangeDistributionServer {
+        maintenance: Some(on),
+        ..ChangeDistributionServer::default()
+    };
+    let server = admin.change_distribution_server("root", &into(true)).await.unwrap();
+    assert!(server.maintenance);
+    let refused = admin.declare_upload(&declaration("a.pkg", b"bytes")).await.unwrap_err();
+    assert_eq!(refused.code(), Some(ErrorCode::Unavailable));
+    assert!(refused.to_string().contains("`root`") && refused.to_string().contains("maintenance"));
+    let server = admin.change_distribution_server("root", &into(false)).await.unwrap();
+    assert!(!server.maintenance);
+    admin.declare_upload(&declaration("a.pkg", b"bytes")).await.unwrap();
 }

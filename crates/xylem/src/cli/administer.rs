@@ -196,12 +196,13 @@ pub enum DsCommand {
         /// Its name
         name: String,
     },
-    /// Change settings: name, public-url, site, parents, policy, open-to-all
+    /// Change settings: name, public-url, site, parents, policy, open-to-all, maintenance
     ///
     /// name=NEW; public-url=URL; site=SITE (an empty one takes it out of its site);
     /// parents=A,B (whom it fetches from, in order); policy=POLICY, the order in which it asks
     /// them: first-available, sticky, by-hash, round-robin or random; open-to-all=on or off (on:
-    /// anybody may read what is published there, without saying who they are).
+    /// anybody may read what is published there, without saying who they are); maintenance=on or off
+    /// (on: nothing new comes to it, and no Mac is sent to it; what is under way is finished).
     Set {
         /// Its name
         name: String,

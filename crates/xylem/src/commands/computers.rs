@@ -36,11 +36,12 @@ pub(crate) async fn run(
                         it.name.clone(),
                         or_dash(it.site.as_ref()),
                         or_dash(it.os.as_ref()),
+                        or_dash(it.program_version.as_ref()),
                         or_dash(it.last_seen),
                     ]
                 })
                 .collect();
-            table(&["NAME", "SITE", "SYSTEM", "LAST SEEN"], &rows)
+            table(&["NAME", "SITE", "SYSTEM", "VERSION", "LAST SEEN"], &rows)
         }),
         ComputerCommand::Show { name } => {
             let computer = admin.computer(&name).await?;

@@ -57,10 +57,11 @@ fn change(settings: &[String]) -> Result<ChangeDistributionServer, Failure> {
                 change.parent_policy = Some(policy);
             }
             "open-to-all" => change.open_to_all = Some(switch(key, value)?),
+            "maintenance" => change.maintenance = Some(switch(key, value)?),
             _ => {
                 return Err(Failure::configuration(format!(
                     "`{key}` is no setting of a distribution server: use name, public-url, site, \
-                     parents, policy or open-to-all"
+                     parents, policy, open-to-all or maintenance"
                 )));
             }
         }
@@ -97,21 +98,23 @@ fn tree(servers: &[DistributionServer]) -> String {
                 or_dash(server.site.as_ref()),
                 format!("{}/{}", server.files_present, server.files_wanted),
                 or_dash(server.free_bytes.map(ByteSize)),
+                or_dash(server.program_version.as_ref()),
                 or_dash(server.last_seen),
                 server.public_url.clone(),
             ]
         })
         .collect();
-    table(&["NAME", "ROLE", "SITE", "FILES", "FREE", "LAST SEEN", "URL"], &rows)
+    table(&["NAME", "ROLE", "SITE", "FILES", "FREE", "VERSION", "LAST SEEN", "URL"], &rows)
 }
 
 fn roles(server: &DistributionServer) -> String {
-    match (server.is_root, server.is_principal) {
-        (true, true) => "root, principal".to_owned(),
-        (true, false) => "root".to_owned(),
-        (false, true) => "principal".to_owned(),
-        (false, false) => "-".to_owned(),
-    }
+    let roles = [
+        (server.is_root, "root"),
+        (server.is_principal, "principal"),
+        (server.maintenance, "in maintenance"),
+    ];
+    let roles: Vec<&str> = roles.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
+    if roles.is_empty() { "-".to_owned() } else { roles.join(", ") }
 }
 
 fn detail(server: &DistributionServer) -> String {
@@ -124,6 +127,7 @@ fn detail(server: &DistributionServer) -> String {
         ("Parent policy", server.parent_policy.to_string()),
         ("URL", server.public_url.clone()),
         ("Open to all", if server.open_to_all { "on" } else { "off" }.to_owned()),
+        ("Maintenance", if server.maintenance { "on" } else { "off" }.to_owned()),
         ("Enrolled", server.enrolled_at.to_string()),
         ("Last seen", or_dash(server.last_seen)),
         ("Program", or_dash(server.program_version.as_ref())),
@@ -152,7 +156,7 @@ mod tests {
         assert_eq!(change.parent_policy, Some(ParentPolicy::ByHash));
         let told = asked(&["policy=fastest"]).unwrap_err();
         assert!(told.contains("first-available, sticky, by-hash, round-robin or random"), "{told}");
-        assert!(asked(&["colour=red"]).unwrap_err().contains("policy or open-to-all"));
+        assert!(asked(&["colour=red"]).unwrap_err().contains("open-to-all or maintenance"));
         assert!(asked(&["parents"]).is_err());
     }
 

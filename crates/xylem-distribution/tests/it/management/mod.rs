@@ -2,7 +2,7 @@
 
 mod routes;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -88,6 +88,7 @@ pub(crate) struct World {
     pub(crate) principal: Option<DistributionServerId>,
     pub(crate) policy: xylem_model::ParentPolicy,
     pub(crate) hold_removal: bool,
+    pub(crate) maintenance: HashSet<DistributionServerId>,
     /// When all servers were asked to look through what they hold.
     pub(crate) scrub_asked: Option<Timestamp>,
     pub(crate) scrubs: HashMap<DistributionServerId, ScrubReport>,
@@ -400,6 +401,7 @@ impl Management {
             is_root: world.root == Some(server),
             is_principal: world.principal == Some(server),
             may_remove: !world.hold_removal,
+            maintenance: world.maintenance.contains(&server),
             scrub_asked: world.scrub_asked,
         }
     }

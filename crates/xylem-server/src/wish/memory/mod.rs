@@ -115,6 +115,7 @@ impl MemoryWishStore {
             parent_policy: ParentPolicy::default(),
             accounts: Vec::new(),
             open_to_all: false,
+            maintenance: false,
             scrub_asked: None,
         };
         memory.servers.insert(id, server);
@@ -173,6 +174,15 @@ impl MemoryWishStore {
         memory.raise();
         if let Some(server) = memory.servers.get_mut(&id) {
             server.accounts.retain(|account| account.name != *name);
+        }
+    }
+
+    /// Takes a server into maintenance, or out of it.
+    pub fn set_maintenance(&self, id: DistributionServerId, maintenance: bool) {
+        let mut memory = self.lock();
+        memory.raise();
+        if let Some(server) = memory.servers.get_mut(&id) {
+            server.maintenance = maintenance;
         }
     }
 
