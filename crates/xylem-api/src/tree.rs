@@ -100,6 +100,24 @@ pub struct SetParent {
     pub parent: String,
 }
 
+/// `POST /v1/distribution-servers/{name}/move-children`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoveChildren {
+    /// The name of the server that takes its place as their parent; its own first parent where
+    /// that is left out.
+    pub to: Option<String>,
+}
+
+/// The answer to [`MoveChildren`].
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ChildrenMoved {
+    /// The name of their parent now.
+    pub to: String,
+    /// Their names.
+    pub children: Vec<String>,
+}
+
 /// A WebDAV account of a distribution server.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Account {

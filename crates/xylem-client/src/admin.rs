@@ -11,7 +11,8 @@ use xylem_api::catalogue::{
 use xylem_api::enrollment::{CaInfo, CreatedInvitation, Invitation, NewInvitation};
 use xylem_api::server::{AuditPage, CreatedToken, NewToken, Status, Token};
 use xylem_api::tree::{
-    Account, AddAccount, ChangeDistributionServer, DistributionServer, NewPassword, SetParent,
+    Account, AddAccount, ChangeDistributionServer, ChildrenMoved, DistributionServer, MoveChildren,
+    NewPassword, SetParent,
 };
 use xylem_model::{AccountName, FileKind, InvitationId, OrderId, TokenId, UploadId};
 
@@ -152,6 +153,17 @@ impl AdminClient {
     pub async fn set_parent(&self, name: &str, parent: &str) -> Result<(), ClientError> {
         let path = format!("/v1/distribution-servers/{}/parent", segment(name));
         self.call(Method::PUT, &path, Some(&SetParent { parent: parent.to_owned() })).await
+    }
+
+    /// Gives all children of a distribution server another parent; its own where none is named.
+    pub async fn move_children(
+        &self,
+        name: &str,
+        to: Option<&str>,
+    ) -> Result<ChildrenMoved, ClientError> {
+        let path = format!("/v1/distribution-servers/{}/move-children", segment(name));
+        let asked = MoveChildren { to: to.map(str::to_owned) };
+        self.call(Method::POST, &path, Some(&asked)).await
     }
 
     /// Has a distribution server look through everything it holds.

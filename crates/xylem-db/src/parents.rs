@@ -60,16 +60,39 @@ pub(crate) async fn remove(
     let children = tree.children(id);
     tree.remove(id).map_err(DbError::Tree)?;
     store_further(tx, id, &[]).await?;
+    store(tx, &tree, &children, stamp).await
+}
+
+/// Gives all children of a server another parent in its place, and says which they are.
+pub(crate) async fn move_children(
+    tx: &DatabaseTransaction,
+    of: DistributionServerId,
+    to: DistributionServerId,
+    stamp: Stamp,
+) -> Outcome<Vec<DistributionServerId>> {
+    let mut tree = read_tree(tx).await?;
+    let children = tree.move_children(of, to).map_err(DbError::Tree)?;
+    store(tx, &tree, &children, stamp).await?;
+    Ok(children)
+}
+
+/// Stores the parents that servers have in a tree.
+async fn store(
+    tx: &DatabaseTransaction,
+    tree: &Tree,
+    servers: &[DistributionServerId],
+    stamp: Stamp,
+) -> Outcome<()> {
     let (epoch, generation) = convert::columns(stamp)?;
-    for child in children {
-        let parents = tree.parents(child);
-        store_further(tx, child, parents).await?;
+    for id in servers {
+        let parents = tree.parents(*id);
+        store_further(tx, *id, parents).await?;
         let first = parents.first().map(|first| first.uuid());
         server::Entity::update_many()
             .col_expr(server::Column::ParentId, Expr::value(first))
             .col_expr(server::Column::Epoch, Expr::value(epoch))
             .col_expr(server::Column::Generation, Expr::value(generation))
-            .filter(server::Column::Id.eq(child.uuid()))
+            .filter(server::Column::Id.eq(id.uuid()))
             .exec(tx)
             .await?;
     }

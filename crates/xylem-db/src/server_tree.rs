@@ -118,6 +118,28 @@ impl Database {
         })
     }
 
+    /// Gives all children of a server another parent in its place, all of them or none. Gives the
+    /// children.
+    ///
+    /// # Errors
+    /// [`DbError::Tree`] where that is not possible.
+    pub async fn move_children(
+        &self,
+        of: DistributionServerId,
+        to: DistributionServerId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Vec<DistributionServerId>, DbError> {
+        change!(self, "moving the children of a distribution server", |tx| {
+            let (row, target) = (require_live(tx, of).await?, require_live(tx, to).await?);
+            let stamp = raise(tx).await?;
+            let children = parents::move_children(tx, of, to, stamp).await?;
+            let detail = json!({ "to": target.name, "children": children });
+            audit::append(tx, actor, now, "server.move-children", &row.name, &detail).await?;
+            Ok(children)
+        })
+    }
+
     /// Makes a server the principal, where new files enter; the former principal is that no more.
     pub async fn set_principal(
         &self,

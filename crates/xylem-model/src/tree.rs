@@ -57,7 +57,10 @@ pub enum TreeError {
     #[error("the server is the root, which has no parent: make another server the root first")]
     RootHasNoParent,
     /// Servers have this one for their only parent.
-    #[error("it is the only parent of {children} servers: give them another parent first")]
+    #[error(
+        "it is the only parent of {children} servers: give them another first, with `xylem ds \
+         move-children`"
+    )]
     HasChildren {
         /// How many.
         children: usize,
@@ -175,6 +178,29 @@ impl Tree {
         changed.check()?;
         *self = changed;
         Ok(())
+    }
+
+    /// Gives all children of a server another parent in its place, in one step; a child that has
+    /// that one among its parents already keeps it where it is. Gives the children.
+    ///
+    /// # Errors
+    /// When the rule forbids it, as where the other parent is among the children.
+    pub fn move_children(
+        &mut self,
+        of: DistributionServerId,
+        to: DistributionServerId,
+    ) -> Result<Vec<DistributionServerId>, TreeError> {
+        let (mut changed, children) = (self.clone(), self.children(of));
+        for child in &children {
+            let named = changed.parents.entry(*child).or_default();
+            match named.contains(&to) {
+                true => named.retain(|parent| *parent != of),
+                false => named.iter_mut().filter(|parent| **parent == of).for_each(|it| *it = to),
+            }
+        }
+        changed.check()?;
+        *self = changed;
+        Ok(children)
     }
 
     /// Takes a server out of the tree. Those that name it among several parents go on with the

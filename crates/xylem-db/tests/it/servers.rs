@@ -175,7 +175,13 @@ pub(crate) async fn servers_in_use_are_not_removed(bench: Bench) {
     let servers = db.distribution_servers().await.unwrap();
     let principals: Vec<_> = servers.iter().filter(|s| s.is_principal).map(|s| s.id).collect();
     assert_eq!(principals, [root], "there is one");
-    for server in [below.id, child] {
+    let itself = db.move_children(child, below.id, &admin(), at(2)).await;
+    assert!(matches!(itself, Err(DbError::Tree(TreeError::Cycle))));
+    let moved = db.move_children(child, root, &admin(), at(2)).await.unwrap();
+    assert_eq!(moved, [below.id]);
+    let leaf = db.distribution_server(below.id).await.unwrap();
+    assert_eq!((leaf.parent, leaf.stamp), (Some(root), db.stamp().await.unwrap()));
+    for server in [child, below.id] {
         db.remove_distribution_server(server, &admin(), at(2)).await.unwrap();
     }
     assert_eq!(db.distribution_servers().await.unwrap().len(), 1);

@@ -208,3 +208,21 @@ fn random_changes_are_taken_exactly_when_the_rule_holds_afterwards() {
     }
     assert!(taken > 500 && refused > 500, "{taken} taken, {refused} refused");
 }
+
+#[test]
+fn children_move_in_one_step_or_not_at_all() {
+    let mut tree = chain(3);
+    tree.set_parent(id(3), Some(id(1))).unwrap();
+    tree.set_parents(id(4), &[id(1), id(3)]).unwrap();
+    tree.set_parents(id(5), &[id(1), id(0)]).unwrap();
+    let before = tree.clone();
+    assert_eq!(tree.move_children(id(1), id(2)), Err(TreeError::Cycle), "one of the children");
+    assert_eq!(tree.move_children(id(1), id(99)), Err(TreeError::UnknownParent));
+    assert_eq!(tree, before);
+    assert_eq!(tree.move_children(id(1), id(0)), Ok(vec![id(2), id(3), id(4), id(5)]));
+    assert_eq!(tree.parents(id(2)), [id(0)]);
+    assert_eq!(tree.parents(id(4)), [id(0), id(3)]);
+    assert_eq!(tree.parents(id(5)), [id(0)], "named once");
+    tree.remove(id(1)).unwrap();
+    assert_eq!(tree.move_children(id(2), id(0)), Ok(vec![]));
+}

@@ -100,6 +100,7 @@ fn machines(routes: Routes<App>) -> Routes<App> {
             routes!(servers::change_distribution_server, servers::remove_distribution_server),
         )
         .add(Permission::ADMIN, routes!(servers::set_parent))
+        .add(Permission::ADMIN, routes!(servers::move_children))
         .add(Permission::ADMIN, routes!(servers::scrub))
         .add(READ, routes!(accounts::accounts))
         .add(Permission::ADMIN, routes!(accounts::add_account))

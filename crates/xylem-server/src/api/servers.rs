@@ -6,7 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use xylem_api::error::ErrorCode;
-use xylem_api::tree::{ChangeDistributionServer, DistributionServer, SetParent};
+use xylem_api::tree::{
+    ChangeDistributionServer, ChildrenMoved, DistributionServer, MoveChildren, SetParent,
+};
 use xylem_db::{DbError, ServerChange};
 use xylem_http::ApiJson;
 use xylem_model::{DistributionServerId, MAX_PARENTS, Stamp, Tree, TreeError};
@@ -106,6 +108,34 @@ pub(super) async fn set_parent(
     let parent = app.database.distribution_server_by_name(&asked.parent).await?.id;
     app.database.set_parent(id, parent, &caller.actor(), app.now()).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Gives all children of a distribution server another parent in its place, in one step: all of
+/// them or none.
+#[utoipa::path(
+    post, path = "/v1/distribution-servers/{name}/move-children", tag = "distribution-servers",
+    params(("name" = String, Path, description = "Its name.")), request_body = MoveChildren,
+    responses((status = 200, description = "Moved.", body = ChildrenMoved))
+)]
+pub(super) async fn move_children(
+    State(app): State<App>,
+    caller: Caller,
+    ApiPath(name): ApiPath<String>,
+    ApiJson(asked): ApiJson<MoveChildren>,
+) -> Result<Json<ChildrenMoved>, Failure> {
+    let server = app.database.distribution_server_by_name(&name).await?;
+    let to = match (&asked.to, server.parent) {
+        (Some(to), _) => app.database.distribution_server_by_name(to).await?,
+        (None, Some(parent)) => app.database.distribution_server(parent).await?,
+        (None, None) => {
+            let message = "the root has no parent to take its children: name one of the others";
+            return Err(Failure::new(ErrorCode::BadRequest, message));
+        }
+    };
+    let moved = app.database.move_children(server.id, to.id, &caller.actor(), app.now()).await?;
+    let servers = app.database.distribution_servers().await?;
+    let children = servers.into_iter().filter(|it| moved.contains(&it.id)).map(|it| it.name);
+    Ok(Json(ChildrenMoved { to: to.name, children: children.collect() }))
 }
 
 /// Has a distribution server look through everything it holds, from the beginning: each byte is

@@ -220,6 +220,14 @@ pub enum DsCommand {
         /// The new parent's name
         parent: String,
     },
+    /// Give all its children another parent, in one step
+    MoveChildren {
+        /// Its name
+        name: String,
+        /// Their new parent; its own first parent where left out
+        #[arg(long, value_name = "PARENT")]
+        to: Option<String>,
+    },
     /// Look through everything it holds, and repair what is damaged
     ///
     /// Each byte is read from the disk and compared with its digest. It does so by itself too,

@@ -29,6 +29,13 @@ pub(crate) async fn run(
             admin.set_parent(&name, &parent).await?;
             output.say(&format!("{name} now fetches from {parent} first."))
         }
+        DsCommand::MoveChildren { name, to } => {
+            let moved = admin.move_children(&name, to.as_deref()).await?;
+            output.value(&moved, |moved| match moved.children.is_empty() {
+                true => format!("{name} has no children.\n"),
+                false => format!("{} now fetch from {}.\n", moved.children.join(", "), moved.to),
+            })
+        }
         DsCommand::Scrub { name, wait } => scrub::run(&name, wait, access, output).await,
         DsCommand::Remove { name } => {
             admin.remove_distribution_server(&name).await?;

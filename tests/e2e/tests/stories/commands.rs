@@ -110,6 +110,26 @@ async fn a_removed_distribution_server_is_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_children_goes_in_two_steps_and_its_children_work_on() {
+    let mut stage = Stage::set().await;
+    let tree =
+        [("root", None), ("middle", Some("root")), ("a", Some("middle")), ("b", Some("middle"))];
+    stage.tree(&tree).await;
+    let refused = stage.system.xylem(&["ds", "remove", "middle"]).await.unwrap_err();
+    let refused = refused.into_error().to_string();
+    assert!(refused.contains("move-children"), "{refused}");
+    let root = stage.system.xylem(&["ds", "move-children", "root"]).await.unwrap_err();
+    assert!(root.into_error().to_string().contains("has no parent"));
+    let said = stage.system.xylem(&["ds", "move-children", "middle"]).await.unwrap();
+    assert!(said.contains("a, b now fetch from root"), "{said}");
+    stage.system.xylem(&["ds", "remove", "middle"]).await.unwrap();
+    let package = small_package(stage.path(), "After.pkg");
+    stage.publish(&package).await;
+    stage.present_on("After.pkg", &["root", "a", "b"]).await;
+    stage.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn everything_in_one_process_starts_again_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let (listen, other) =
