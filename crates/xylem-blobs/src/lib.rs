@@ -70,6 +70,7 @@ pub use publish::Verified;
 pub use reach::Reach;
 pub use reader::{BlobReader, FRAME_BYTES};
 pub use repository::{Repository, RepositoryOptions, VerifyOnRead};
+pub use scrub::Scrubbed;
 pub use staged::{MARK_EVERY_BYTES, StagedFile};
 pub use tree::{GROUP_BYTES, outboard_len};
 pub use tree_reader::TreeReader;

@@ -241,7 +241,7 @@ impl BlobReader {
     }
 
     /// Has the outboard be read from the disk next.
-    pub(crate) fn forget_cached_outboard(&self) {
+    fn forget_cached_outboard(&self) {
         if let Some(outboard) = &self.files.outboard {
             outboard.forget_cached(0, outboard_len(self.size));
         }
@@ -250,6 +250,8 @@ impl BlobReader {
     /// Checks bytes of published content as its disk holds them. The range begins with a frame.
     pub(crate) fn check(&mut self, range: Range<u64>) -> Result<(), BlobError> {
         let mut buffer = vec![0; FRAME_BYTES.min(self.size) as usize];
+        // What is read ahead would look as if somebody used it.
+        self.files.data.read_randomly();
         let (first, last) = (range.start / GROUP_BYTES, groups_of(range.end));
         for first in (first..last).step_by(FRAME_GROUPS as usize) {
             let groups = first..last.min(first + FRAME_GROUPS);
@@ -284,6 +286,7 @@ impl BlobReader {
                 // Bytes may go wrong on their way from a sound disk. Once more tells.
                 self.path.clear();
                 self.files.data.forget_cached(groups.start * GROUP_BYTES, into.len() as u64);
+                self.forget_cached_outboard();
                 self.try_read_groups(groups, into, reach)
             }
             result => result,

@@ -182,7 +182,7 @@ fn outboard_is_sound(
 }
 
 /// Hashes a file and, if it is what its name says, writes its outboard.
-fn rebuild(
+pub(crate) fn rebuild(
     fs: &dyn Fs,
     layout: &Layout,
     id: &ContentId,

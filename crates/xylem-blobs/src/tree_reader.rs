@@ -74,8 +74,7 @@ impl TreeReader {
                     return self.open_source();
                 }
                 if !self.staged {
-                    self.repository.withdraw(&self.id)?;
-                    return Err(BlobError::Corrupt { id: self.id, offset: 0 });
+                    return Err(self.condemn());
                 }
                 Err(BlobError::NotFound { id: self.id })
             }
@@ -138,18 +137,25 @@ impl TreeReader {
         for _ in 0..2 {
             let read = read_full(&**file, &mut bytes, self.offset).doing("read", &path)?;
             let mut check = self.check.clone();
+            file.forget_cached(self.offset, bytes.len() as u64);
             if read == bytes.len() && check.update(&bytes).is_ok() {
                 self.check = check;
                 self.offset += bytes.len() as u64;
                 return Ok(bytes.into());
             }
         }
+        Err(self.condemn())
+    }
+
+    fn condemn(&self) -> BlobError {
         let (id, offset) = (self.id, self.offset);
         if !self.staged {
             tracing::error!(package.digest = %id, "an outboard is damaged; its content goes");
-            self.repository.withdraw(&id)?;
+            if let Err(error) = self.repository.withdraw(&id) {
+                tracing::error!(package.digest = %id, %error, "content could not be quarantined");
+            }
         }
-        Err(BlobError::Corrupt { id, offset })
+        BlobError::Corrupt { id, offset }
     }
 }
 

@@ -197,7 +197,10 @@ impl Database {
         change!(self, "asking for a scrub", |tx| {
             let old = require_live(tx, id).await?;
             let mut row = old.clone().into_active_model();
-            row.scrub_asked_at = Set(Some(now.unix_ms()));
+            // Later than the time before, also where the clock was ahead then: a moment that was
+            // heard of begins nothing.
+            let after = old.scrub_asked_at.map_or(i64::MIN, |before| before.saturating_add(1));
+            row.scrub_asked_at = Set(Some(now.unix_ms().max(after)));
             store_stamped(tx, row).await?;
             audit::append(tx, actor, now, "server.scrub", &old.name, &json!({})).await?;
             Ok(())

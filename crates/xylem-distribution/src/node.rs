@@ -216,9 +216,11 @@ impl Node {
     pub(crate) fn note_lost(&self, content: &ContentId) {
         let now = self.now();
         let mut catalogue = self.catalogue_mut();
-        metrics::counter!("xylem_distribution_withdrawn_total").increment(1);
         let held = self.repository.contains(content);
         catalogue.note_held(content, held, now);
+        if !held {
+            metrics::counter!("xylem_distribution_withdrawn_total").increment(1);
+        }
         if !held && catalogue.wanted(content).is_some() {
             self.ledger.queued(*content);
         }

@@ -9,8 +9,10 @@ use crate::Timestamp;
 pub struct ScrubReport {
     /// The pass under way.
     pub current: Option<ScrubPass>,
-    /// The last one that came to its end.
+    /// The last one that ended, or was left off for another.
     pub last: Option<ScrubPass>,
+    /// The newest moment at which one was asked for and begun.
+    pub heard: Option<Timestamp>,
 }
 
 /// One pass over everything that a distribution server holds.
@@ -37,6 +39,9 @@ pub struct ScrubFound {
     pub bytes: u64,
     /// Copies that did not have their digest any more: withdrawn, and fetched again.
     pub damaged: u64,
-    /// Copies that the disk did not give back.
+    /// Copies that the disk did not give back, or that were gone from it.
     pub unreadable: u64,
+    /// Outboards that were not sound, and were made anew from content that is.
+    #[serde(default)]
+    pub mended: u64,
 }

@@ -41,6 +41,13 @@ pub(crate) fn prefetch(file: &File, offset: u64, len: u64) {
     advise(file, offset, len, rustix::fs::Advice::WillNeed);
 }
 
+/// Has nothing be read ahead.
+#[cfg(target_os = "linux")]
+pub(crate) fn read_randomly(file: &File) {
+    // Advice: where it is not taken, more is read than is used.
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Random);
+}
+
 /// Has memory forget bytes.
 #[cfg(target_os = "linux")]
 pub(crate) fn forget(file: &File, offset: u64, len: u64) {
@@ -67,6 +74,9 @@ pub(crate) fn read_at(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn prefetch(_: &File, _: u64, _: u64) {}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn read_randomly(_: &File) {}
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn forget(_: &File, _: u64, _: u64) {}

@@ -34,6 +34,8 @@ pub trait FsFile: Send + Sync {
     }
     /// Has the disk begin to read `len` bytes from an offset that will be wanted soon.
     fn prefetch(&self, _offset: u64, _len: u64) {}
+    /// Has nothing be read ahead of what is asked for.
+    fn read_randomly(&self) {}
     /// Whether the byte at an offset is in memory, as far as that can be told.
     fn is_cached(&self, _offset: u64) -> bool {
         false
@@ -378,6 +380,10 @@ impl FsFile for File {
 
     fn prefetch(&self, offset: u64, len: u64) {
         cached::prefetch(self, offset, len);
+    }
+
+    fn read_randomly(&self) {
+        cached::read_randomly(self);
     }
 
     fn is_cached(&self, offset: u64) -> bool {

@@ -182,11 +182,11 @@ fn a_scrub_goes_step_by_step_and_finds_damage_in_the_step_that_has_it() {
     let (fs, sample) = (TestFs::new(), Sample::new(8, (9 << 20) + 7));
     store(&open(&fs).unwrap(), &sample).unwrap();
     let repository = open(&fs).unwrap();
-    assert_eq!(repository.scrub(&sample.id, 0).unwrap(), Some(STEP));
-    assert_eq!(repository.scrub(&sample.id, STEP).unwrap(), Some(2 * STEP));
-    assert_eq!(repository.scrub(&sample.id, 2 * STEP).unwrap(), None);
+    assert_eq!(repository.scrub(&sample.id, 0).unwrap().next, Some(STEP));
+    assert_eq!(repository.scrub(&sample.id, STEP).unwrap().next, Some(2 * STEP));
+    assert_eq!(repository.scrub(&sample.id, 2 * STEP).unwrap().next, None);
     fs.flip(&sample.path(), 9 << 20, 1);
-    assert_eq!(repository.scrub(&sample.id, STEP).unwrap(), Some(2 * STEP), "not in this one");
+    assert_eq!(repository.scrub(&sample.id, STEP).unwrap().next, Some(2 * STEP), "not in this one");
     let found = repository.scrub(&sample.id, 2 * STEP);
     assert!(matches!(found, Err(BlobError::Corrupt { .. })), "{found:?}");
     let gone = repository.scrub(&sample.id, 0);
@@ -213,4 +213,28 @@ fn a_walk_over_everything_goes_from_id_to_id() {
     }
     assert_eq!(walked, ids);
     assert!(repository.list_after(None, 0).is_empty());
+}
+
+#[test]
+fn a_scrub_mends_an_outboard_where_the_content_is_sound() {
+    let (made, sample) = stored();
+    let good = made.contents(&sample.tree_path()).unwrap();
+    for offset in [0, 8, good.len() / 2, good.len() - 1] {
+        let fs = made.copy();
+        let repository = open(&fs).unwrap();
+        fs.flip(&sample.tree_path(), offset, 2);
+        assert!(repository.scrub(&sample.id, 0).unwrap().mended, "flip at {offset}");
+        assert_eq!(fs.contents(&sample.tree_path()).unwrap(), good);
+        assert!(!repository.scrub(&sample.id, 0).unwrap().mended);
+        assert_eq!(read_all(&repository, &sample.id).0, sample.bytes);
+    }
+    let fs = made.copy();
+    let repository = open(&fs).unwrap();
+    fs.disk().fs().remove_file(&sample.tree_path()).unwrap();
+    assert!(repository.scrub(&sample.id, 0).unwrap().mended, "it is gone");
+    fs.flip(&sample.tree_path(), 20, 2);
+    fs.flip(&sample.path(), 100, 2);
+    let found = repository.scrub(&sample.id, 0);
+    assert!(matches!(found, Err(BlobError::Corrupt { .. })), "both are damaged: {found:?}");
+    assert_eq!(repository.quarantined().unwrap(), [sample.id]);
 }

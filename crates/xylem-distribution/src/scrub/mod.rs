@@ -33,6 +33,10 @@ const KEEP_EVERY: Duration = Duration::from_secs(30);
 /// Contents whose names are looked up together.
 const AT_ONCE: usize = 256;
 
+/// When the disk is asked again for what it did not give back: a cable or a controller may have
+/// been away.
+const SECOND_LOOK: Duration = Duration::from_secs(60);
+
 /// Contents that a pass may find unreadable and still withdraw. With more it is the disk that has
 /// gone, and taking everything away would only hide that.
 const MOST_UNREADABLE: u64 = 16;
@@ -68,32 +72,49 @@ async fn one_pass(node: &Arc<Node>, shutdown: &Shutdown) {
     keep(node).await;
     node.ledger.wake();
     let mut kept = Instant::now();
-    while let Some(pass) = node.scrubs.current() {
+    loop {
+        node.scrubs.keep_to_clock(node.now());
+        let Some(pass) = node.scrubs.current() else { return };
+        // Listed anew after each wait: what came meanwhile has its place too.
         let contents = node.repository.list_after(pass.after.as_ref(), AT_ONCE);
-        if contents.is_empty() {
-            let left = pass.left(node.now());
-            if left.is_zero() {
-                return end(node, &pass).await;
-            }
-            // What comes meanwhile may be due still.
-            if pause(node, shutdown, left.min(LOOK_EVERY)).await == Then::Leave {
-                return;
+        let wait = match contents.first() {
+            Some(_) if is_held_up(node, &pass) => LOOK_EVERY,
+            Some((next, _)) => pass.wait(next, node.now()),
+            None => pass.left(node.now()),
+        };
+        if !wait.is_zero() {
+            match pause(node, shutdown, wait.min(LOOK_EVERY)).await {
+                Then::GoOn => continue,
+                Then::Leave => return,
             }
         }
-        for (content, size) in contents {
-            if look_at(node, shutdown, (content, size), &mut kept).await == Then::Leave {
+        if contents.is_empty() {
+            return end(node, &pass).await;
+        }
+        let now = node.now();
+        for copy in
+            contents.into_iter().take_while(|(content, _)| pass.wait(content, now).is_zero())
+        {
+            if look_at(node, shutdown, copy, &mut kept).await == Then::Leave {
                 return;
             }
         }
     }
 }
 
+/// Whoever works on the server's disk is left alone with it, unless a pass was asked for. What it
+/// finds could not be fetched either.
+fn is_held_up(node: &Node, pass: &Pass) -> bool {
+    pass.asked.is_none() && node.access().is_some_and(|access| access.maintenance)
+}
+
 async fn end(node: &Arc<Node>, pass: &Pass) {
     let now = node.now();
-    if now.since(pass.begun) > PROMISED {
+    if pass.asked.is_none() && now.since(pass.begun) > PROMISED {
         tracing::warn!(
             begun = %pass.begun,
-            "it took more than a week to look through everything: the disk is slow for what it holds"
+            "it took more than a week to look through everything: the server was off, or its disk \
+             is slow for what it holds"
         );
     }
     node.scrubs.end(now);
@@ -101,54 +122,55 @@ async fn end(node: &Arc<Node>, pass: &Pass) {
     keep(node).await;
 }
 
-/// Waits until a content is due and looks at all of it.
+/// Looks at all of one content.
 async fn look_at(
     node: &Arc<Node>,
     shutdown: &Shutdown,
     (content, size): (ContentId, u64),
     kept: &mut Instant,
 ) -> Then {
+    let mut is_second_look = false;
     while let Some(pass) = node.scrubs.current() {
-        let wait = pass.wait(&content, node.now());
-        if !wait.is_zero() {
-            match pause(node, shutdown, wait.min(LOOK_EVERY)).await {
-                Then::GoOn => continue,
-                Then::Leave => return Then::Leave,
-            }
-        }
         let (offset, began) = (pass.offset(&content), Instant::now());
         let looked = node.repository.run_reading(move |r| r.scrub(&content, offset)).await;
-        let used = began.elapsed();
-        let has_more = matches!(looked, Ok(Some(_)));
-        note(node, content, size, looked).await;
-        if kept.elapsed() >= KEEP_EVERY {
-            keep(node).await;
-            *kept = Instant::now();
-        }
-        let then = pause(node, shutdown, pass.rest(used)).await;
-        if then == Then::Leave || !has_more {
+        let rest = pass.rest(began.elapsed());
+        let then = match looked {
+            Err(error) if error.is_unreadable() && !is_second_look => {
+                tracing::warn!(error = %chain(&error), "the disk does not answer; once more soon");
+                is_second_look = true;
+                pause(node, shutdown, SECOND_LOOK).await
+            }
+            Ok(step) => {
+                node.scrubs.change(|pass| pass.note_sound(content, size, step));
+                if step.mended || kept.elapsed() >= KEEP_EVERY {
+                    keep(node).await;
+                    *kept = Instant::now();
+                }
+                match (pause(node, shutdown, rest).await, step.next) {
+                    (Then::GoOn, None) => return Then::GoOn,
+                    (then, _) => then,
+                }
+            }
+            Err(error) => {
+                note_lost(node, content, error).await;
+                return pause(node, shutdown, rest).await;
+            }
+        };
+        if then == Then::Leave {
             return then;
         }
     }
-    Then::GoOn
+    Then::Leave
 }
 
-/// Notes what a step has found, and has fetched again what is lost.
-async fn note(
-    node: &Arc<Node>,
-    content: ContentId,
-    size: u64,
-    looked: Result<Option<u64>, BlobError>,
-) {
-    let error = match looked {
-        Ok(next) => {
-            node.scrubs.change(|pass| pass.note_sound(content, size, next));
-            return;
-        }
+/// Notes a copy that is not sound, and has fetched again what is lost.
+async fn note_lost(node: &Arc<Node>, content: ContentId, error: BlobError) {
+    let is_wanted = node.catalogue().wanted(&content).is_some();
+    let is_gone = matches!(error, BlobError::NotFound { .. });
+    if is_gone && !is_wanted {
         // It was removed meanwhile.
-        Err(BlobError::NotFound { .. }) => return node.scrubs.change(|pass| pass.leave(content)),
-        Err(error) => error,
-    };
+        return node.scrubs.change(|pass| pass.leave(content));
+    }
     let is_damaged = matches!(error, BlobError::Corrupt { .. });
     node.scrubs.change(|pass| {
         match is_damaged {
@@ -157,26 +179,27 @@ async fn note(
         }
         pass.leave(content);
     });
-    tracing::error!(package.digest = %content, error = %chain(&error), "a copy is not sound");
+    if !is_damaged {
+        // Of damage the repository has spoken itself.
+        tracing::error!(package.digest = %content, error = %chain(&error), "a copy is lost");
+    }
     let unreadable = node.scrubs.current().map_or(0, |pass| pass.found.unreadable);
-    let is_lost = is_damaged
-        || (error.is_unreadable()
-            && unreadable <= MOST_UNREADABLE
-            && withdraw(node, content).await);
-    if is_lost {
+    if error.is_unreadable() && unreadable <= MOST_UNREADABLE {
+        withdraw(node, content).await;
+    }
+    if !node.repository.contains(&content) {
         node.note_lost(&content);
     }
+    keep(node).await;
     node.ledger.wake();
 }
 
-/// Withdraws what the disk does not give back. Says whether it is gone.
-async fn withdraw(node: &Arc<Node>, content: ContentId) -> bool {
+/// Withdraws what the disk does not give back. Even where that fails it is not served any more.
+async fn withdraw(node: &Arc<Node>, content: ContentId) {
     let withdrawn = node.repository.run_reading(move |r| r.withdraw(&content)).await;
-    withdrawn.unwrap_or_else(|error| {
+    if let Err(error) = withdrawn {
         tracing::error!(package.digest = %content, error = %chain(&error), "it stays where it is");
-        // Even then it is not served any more.
-        true
-    })
+    }
 }
 
 /// Writes down how far the passes are.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use xylem_blobs::Scrubbed;
 use xylem_model::{ContentId, ScrubFound, ScrubPass, Timestamp};
 
 /// How long a pass by itself takes; the next one follows at once. Each content has its place in a
@@ -14,6 +15,9 @@ pub(crate) const EVERY: Duration = Duration::from_secs(6 * 24 * 3600);
 /// a tenth of the disk's speed goes into a pass by itself, half into one that was asked for.
 const REST: u32 = 9;
 const REST_WHEN_ASKED: u32 = 1;
+
+/// The longest rest: a disk that hung for minutes is not left alone for hours.
+const LONGEST_REST: Duration = Duration::from_secs(60);
 
 /// A walk over everything held, in the order of ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,13 +35,22 @@ pub(crate) struct Pass {
 
 impl Pass {
     pub(crate) const fn begin(now: Timestamp, asked: Option<Timestamp>) -> Self {
-        let found = ScrubFound { files: 0, bytes: 0, damaged: 0, unreadable: 0 };
+        let found = ScrubFound { files: 0, bytes: 0, damaged: 0, unreadable: 0, mended: 0 };
         Self { begun: now, asked, after: None, within: None, found }
+    }
+
+    /// Puts its beginning where its place says, where the clock was ahead when it began: else it
+    /// would stand still until that time has come.
+    pub(crate) fn keep_to_clock(&mut self, now: Timestamp) {
+        if now < self.begun {
+            let behind = self.after.map_or(0.0, |after| place(&after));
+            self.begun = now.minus(EVERY.mul_f64(behind));
+        }
     }
 
     /// How long to wait at `now` before a content is looked at. A pass by itself is spread over its
     /// time: ids are digests, so they lie evenly, and a content's id says when it is due, however
-    /// many come and go. A clock that was set back makes nothing wait longer than a pass.
+    /// many come and go.
     pub(crate) fn wait(&self, content: &ContentId, now: Timestamp) -> Duration {
         if self.asked.is_some() || self.within.is_some() {
             return Duration::ZERO;
@@ -56,7 +69,8 @@ impl Pass {
 
     /// How long to leave the disk to others after it was used for so long.
     pub(crate) fn rest(&self, used: Duration) -> Duration {
-        used * if self.asked.is_some() { REST_WHEN_ASKED } else { REST }
+        let parts = if self.asked.is_some() { REST_WHEN_ASKED } else { REST };
+        used.saturating_mul(parts).min(LONGEST_REST)
     }
 
     /// Where to go on within a content.
@@ -64,11 +78,12 @@ impl Pass {
         self.within.filter(|(within, _)| within == content).map_or(0, |(_, offset)| offset)
     }
 
-    /// A part of a content was sound; `next` is where to go on, none at its end.
-    pub(crate) fn note_sound(&mut self, content: ContentId, size: u64, next: Option<u64>) {
+    /// A part of a content was sound.
+    pub(crate) fn note_sound(&mut self, content: ContentId, size: u64, step: Scrubbed) {
         let before = self.offset(&content);
-        self.found.bytes += next.unwrap_or(size).saturating_sub(before);
-        match next {
+        self.found.bytes += step.next.unwrap_or(size).saturating_sub(before);
+        self.found.mended += u64::from(step.mended);
+        match step.next {
             Some(offset) => self.within = Some((content, offset)),
             None => {
                 self.found.files += 1;
@@ -89,9 +104,14 @@ impl Pass {
         ScrubPass { begun, asked, ended: None, thousandths, found }
     }
 
-    /// Its end.
-    pub(crate) fn end(self, now: Timestamp) -> ScrubPass {
-        ScrubPass { ended: Some(now), thousandths: 1000, ..self.report() }
+    /// Its end, having seen everything.
+    pub(crate) fn end(&self, now: Timestamp) -> ScrubPass {
+        ScrubPass { thousandths: 1000, ..self.leave_off(now) }
+    }
+
+    /// Its end before it has seen everything.
+    pub(crate) fn leave_off(&self, now: Timestamp) -> ScrubPass {
+        ScrubPass { ended: Some(now), ..self.report() }
     }
 }
 
@@ -114,6 +134,10 @@ mod tests {
         ContentId::from_bytes(bytes)
     }
 
+    fn step(next: Option<u64>) -> Scrubbed {
+        Scrubbed { next, mended: false }
+    }
+
     #[test]
     fn a_pass_by_itself_is_spread_over_its_time_and_one_that_was_asked_for_is_not() {
         let pass = Pass::begin(BEGUN, None);
@@ -125,10 +149,23 @@ mod tests {
             Duration::ZERO
         );
         assert_eq!(pass.wait(&id(255), BEGUN.plus(EVERY)), Duration::ZERO);
-        assert!(pass.wait(&id(255), BEGUN.minus(100 * DAY)) <= EVERY, "a clock was set back");
         assert_eq!((pass.left(BEGUN), pass.left(BEGUN.plus(EVERY))), (EVERY, Duration::ZERO));
         let asked = Pass::begin(BEGUN, Some(BEGUN));
         assert_eq!((asked.wait(&id(255), BEGUN), asked.left(BEGUN)), Default::default());
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_holds_nothing_up() {
+        let mut pass = Pass::begin(BEGUN, None);
+        pass.leave(id(128));
+        let now = BEGUN.minus(1000 * DAY);
+        pass.keep_to_clock(now);
+        assert_eq!(pass.wait(&id(128), now.plus(Duration::from_millis(1))), Duration::ZERO);
+        let (next, later) = (id(192), now.plus(2 * DAY));
+        assert!(pass.wait(&next, now) > DAY);
+        pass.keep_to_clock(later);
+        assert_eq!(pass.wait(&next, later), Duration::ZERO, "time goes on");
+        assert!(pass.left(now) < EVERY);
     }
 
     #[test]
@@ -137,20 +174,24 @@ mod tests {
         let rest = Pass::begin(BEGUN, None).rest(used);
         assert!(used * 10 <= used + rest);
         assert_eq!(Pass::begin(BEGUN, Some(BEGUN)).rest(used), used);
+        assert_eq!(Pass::begin(BEGUN, None).rest(DAY), LONGEST_REST);
     }
 
     #[test]
     fn parts_of_a_large_content_count_once_and_are_gone_on_with() {
         let mut pass = Pass::begin(BEGUN, None);
-        pass.note_sound(id(7), 10, Some(4));
+        pass.note_sound(id(7), 10, step(Some(4)));
         assert_eq!((pass.offset(&id(7)), pass.offset(&id(8)), pass.after), (4, 0, None));
         assert_eq!(pass.wait(&id(7), BEGUN), Duration::ZERO, "what is begun is finished");
         let kept = serde_json::to_vec(&pass).unwrap();
         let mut pass: Pass = serde_json::from_slice(&kept).unwrap();
-        pass.note_sound(id(7), 10, Some(8));
-        pass.note_sound(id(7), 10, None);
+        pass.note_sound(id(7), 10, Scrubbed { mended: true, ..step(Some(8)) });
+        pass.note_sound(id(7), 10, step(None));
         assert_eq!(pass.after, Some(id(7)));
-        assert_eq!(pass.found, ScrubFound { files: 1, bytes: 10, damaged: 0, unreadable: 0 });
+        assert_eq!(
+            pass.found,
+            ScrubFound { files: 1, bytes: 10, mended: 1, ..ScrubFound::default() }
+        );
         pass.leave(id(255));
         assert!((990..=1000).contains(&pass.report().thousandths));
         assert_eq!(pass.end(BEGUN).thousandths, 1000);

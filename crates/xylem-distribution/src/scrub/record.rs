@@ -16,8 +16,10 @@ use crate::data::{DataError, DataFolder, read_json, write_json};
 struct Record {
     /// The pass under way.
     current: Option<Pass>,
-    /// The last one that came to its end.
+    /// The last one that ended.
     last: Option<ScrubPass>,
+    /// The newest moment at which one was asked for and begun.
+    heard: Option<Timestamp>,
 }
 
 /// The passes of one server.
@@ -59,13 +61,13 @@ impl Scrubs {
         }
     }
 
-    /// When a pass was asked for that has not begun.
+    /// When a pass was asked for that is to begin now: one that was asked for before is brought to
+    /// its end first, or nobody who asks often would ever see the end of one.
     fn due(&self) -> Option<Timestamp> {
         let wanted = *self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         let record = self.record();
-        let current = record.current.as_ref().and_then(|pass| pass.asked);
-        let last = record.last.and_then(|last| last.asked);
-        wanted.filter(|_| wanted > current && wanted > last)
+        let is_busy = record.current.as_ref().is_some_and(|pass| pass.asked.is_some());
+        wanted.filter(|_| !is_busy && wanted > record.heard)
     }
 
     /// Returns once a pass is asked for that has not begun. Only one waits.
@@ -80,9 +82,21 @@ impl Scrubs {
     pub(crate) fn begin(&self, now: Timestamp) {
         let asked = self.due();
         let mut record = self.record();
-        if asked.is_some() || record.current.is_none() {
-            record.current = Some(Pass::begin(now, asked));
+        if asked.is_none()
+            && let Some(pass) = &mut record.current
+        {
+            pass.keep_to_clock(now);
+            return;
         }
+        // What the one before has found is still told.
+        record.last = record.current.take().map(|pass| pass.leave_off(now)).or(record.last);
+        record.current = Some(Pass::begin(now, asked));
+        record.heard = asked.or(record.heard);
+    }
+
+    /// Takes note of what time it is.
+    pub(crate) fn keep_to_clock(&self, now: Timestamp) {
+        self.change(|pass| pass.keep_to_clock(now));
     }
 
     /// The pass under way has seen everything.
@@ -100,7 +114,8 @@ impl Scrubs {
     /// What the management server is told.
     pub(crate) fn report(&self) -> ScrubReport {
         let record = self.record();
-        ScrubReport { current: record.current.as_ref().map(Pass::report), last: record.last }
+        let current = record.current.as_ref().map(Pass::report);
+        ScrubReport { current, last: record.last, heard: record.heard }
     }
 
     /// Changes the pass under way.
@@ -145,11 +160,29 @@ mod tests {
         assert_eq!(scrubs.current().unwrap().asked, Some(NOW.plus(HOUR)));
         scrubs.ask(Some(NOW.plus(HOUR)));
         assert_eq!(scrubs.due(), None, "the same again");
+        scrubs.ask(Some(NOW.plus(3 * HOUR)));
+        assert_eq!(scrubs.due(), None, "not before that one has ended");
         scrubs.end(NOW.plus(2 * HOUR));
+        assert_eq!(scrubs.due(), Some(NOW.plus(3 * HOUR)));
+        scrubs.begin(NOW.plus(3 * HOUR));
+        scrubs.end(NOW.plus(4 * HOUR));
+        scrubs.begin(NOW.plus(4 * HOUR));
+        scrubs.end(NOW.plus(5 * HOUR));
+        assert_eq!(scrubs.due(), None, "nor after a pass by itself");
         scrubs.ask(Some(NOW));
         assert_eq!(scrubs.due(), None, "older");
-        scrubs.ask(Some(NOW.plus(3 * HOUR)));
-        assert_eq!(scrubs.due(), Some(NOW.plus(3 * HOUR)));
+    }
+
+    #[test]
+    fn what_a_pass_has_found_is_told_also_where_another_takes_its_place() {
+        let scrubs = Scrubs::default();
+        scrubs.begin(NOW);
+        scrubs.change(|pass| pass.found.damaged = 3);
+        scrubs.ask(Some(NOW.plus(HOUR)));
+        scrubs.begin(NOW.plus(HOUR));
+        let last = scrubs.report().last.unwrap();
+        assert_eq!((last.found.damaged, last.ended), (3, Some(NOW.plus(HOUR))));
+        assert!(last.thousandths < 1000);
     }
 
     #[test]

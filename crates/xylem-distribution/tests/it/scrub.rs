@@ -93,6 +93,37 @@ async fn what_is_asked_for_finds_and_mends_every_damaged_copy() {
 }
 
 #[tokio::test]
+async fn what_comes_in_the_middle_of_a_pass_and_an_outboard_alone_are_seen_to() {
+    let (mut fleet, contents) = held_by_two().await;
+    let late = noise(77, 400_000);
+    let content = fleet.upload("Late.pkg", &late).await;
+    fleet.held(1, &content).await;
+    for content in [&content, &contents[3].0] {
+        flip(&fleet.file(1, content).with_extension("tree"), 100);
+    }
+    fleet.stop(1).await;
+    fleet.clock.advance(6 * DAY + Duration::from_secs(60));
+    fleet.start(1).await;
+    fleet.until("the pass has ended", async || told(&fleet, 1).last.is_some()).await;
+    let found = told(&fleet, 1).last.unwrap().found;
+    assert_eq!((found.files, found.mended, found.damaged), (5, 2, 0));
+    let quarantine = fleet.server(1).data.join("repo/quarantine");
+    assert_eq!(std::fs::read_dir(quarantine).unwrap().count(), 0, "sound content stays");
+}
+
+#[tokio::test]
+async fn a_copy_that_somebody_removed_from_the_disk_is_missed_and_fetched_again() {
+    let (fleet, contents) = held_by_two().await;
+    std::fs::remove_file(fleet.file(1, &contents[2].0)).unwrap();
+    let asked = ask(&fleet);
+    let ended = || told(&fleet, 1).last.filter(|pass| pass.asked == Some(asked));
+    fleet.until("it has looked", async || ended().is_some()).await;
+    let found = ended().unwrap().found;
+    assert_eq!((found.files, found.unreadable), (3, 1));
+    all_mended(&fleet, &contents).await;
+}
+
+#[tokio::test]
 async fn each_copy_is_looked_at_within_a_week_by_itself_and_over_restarts() {
     let (mut fleet, contents) = held_by_two().await;
     damage(&fleet, &contents);

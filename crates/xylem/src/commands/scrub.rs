@@ -36,11 +36,15 @@ pub(super) async fn run(
             return output.value(&server, |server| format!("{}: {}\n", server.name, found(&pass)));
         }
         if begun.elapsed() >= limit {
+            let how_far = match is_heard(&server) {
+                true => format!("is still looking ({}) and goes on by itself", current(&server)),
+                false => {
+                    "has not begun yet: see that it runs, and is not of an older release".into()
+                }
+            };
             return Err(Failure::new(format!(
-                "after {} s {name} is still looking ({}): it goes on by itself, see `xylem ds show \
-                 {name}`",
-                limit.as_secs(),
-                current(&server)
+                "after {} s {name} {how_far}; `xylem ds show {name}` says more",
+                limit.as_secs()
             )));
         }
         sleep(LOOK_EVERY).await;
@@ -53,14 +57,17 @@ fn ended(server: &DistributionServer, asked: Option<Timestamp>) -> Option<ScrubP
     server.scrub.and_then(|scrub| scrub.last).filter(|last| last.asked >= asked)
 }
 
+/// Whether the pass that was asked for last has begun.
+fn is_heard(server: &DistributionServer) -> bool {
+    server.scrub.is_some_and(|scrub| scrub.heard >= server.scrub_asked)
+}
+
 /// How far the pass under way is.
 pub(super) fn current(server: &DistributionServer) -> String {
-    let Some(scrub) = server.scrub else { return "-".to_owned() };
-    let heard = scrub.current.and_then(|pass| pass.asked).max(scrub.last.and_then(|it| it.asked));
-    if server.scrub_asked > heard {
+    if server.scrub_asked.is_some() && !is_heard(server) {
         return "asked for, not begun yet".to_owned();
     }
-    match scrub.current {
+    match server.scrub.and_then(|scrub| scrub.current) {
         Some(pass) => {
             let percent = f64::from(pass.thousandths) / 10.0;
             format!("{percent:.1} %, since {}: {}", pass.begun, seen(&pass.found))
@@ -79,14 +86,24 @@ pub(super) fn last(server: &DistributionServer) -> String {
 
 fn found(pass: &ScrubPass) -> String {
     let ended = pass.ended.map(|at| at.to_string()).unwrap_or_default();
-    format!("{ended}: {}", seen(&pass.found))
+    let how_far = match pass.thousandths {
+        1000 => String::new(),
+        part => format!(" at {:.1} %, another was asked for", f64::from(part) / 10.0),
+    };
+    format!("{ended}{how_far}: {}", seen(&pass.found))
 }
 
 fn seen(found: &ScrubFound) -> String {
     let are = if found.files == 1 { "file is" } else { "files are" };
     let mut text = format!("{} {are} sound ({})", found.files, ByteSize(found.bytes));
     if found.damaged > 0 {
-        text += &format!(", {} damaged: withdrawn and fetched again", found.damaged);
+        text += &format!(
+            ", {} damaged and withdrawn: `xylem package placement` says whether they are back",
+            found.damaged
+        );
+    }
+    if found.mended > 0 {
+        text += &format!(", {} with a new outboard", found.mended);
     }
     if found.unreadable > 0 {
         text += &format!(", {} unreadable: look after the disk", found.unreadable);

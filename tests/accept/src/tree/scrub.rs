@@ -36,6 +36,7 @@ pub(crate) fn scrub() -> anyhow::Result<()> {
         let seconds = begun.elapsed().as_secs_f64();
         let child = fleet.access().admin.distribution_server(CHILD).await?;
         let pass = child.scrub.and_then(|scrub| scrub.last).context("no pass is told")?;
+        let (damaged, mended) = (pass.found.damaged, pass.found.mended);
         let client = Client::new(&fleet, CLIENT, CHILD)?;
         let (mut wrong, mut repaired) = (0, 0);
         for (number, content) in contents.iter().enumerate() {
@@ -50,12 +51,11 @@ pub(crate) fn scrub() -> anyhow::Result<()> {
         let kept = std::fs::read_dir(fleet.repository(CHILD).join("quarantine"))?.count();
         fleet.stop().await;
         println!(
-            "TREE scrub planted={FILES} found={} sound={} quarantined={kept} wrong={wrong} \
-             repaired={repaired} seconds={seconds:.1}",
-            pass.found.damaged, pass.found.files
+            "TREE scrub planted={FILES} damaged={damaged} outboards={mended} quarantined={kept} \
+             wrong={wrong} repaired={repaired} seconds={seconds:.1}"
         );
-        ensure!(pass.found.damaged as usize == FILES, "not each planted bit was found");
-        ensure!(kept >= FILES, "not each was kept to be looked at");
+        ensure!(damaged + mended == FILES as u64, "not each planted bit was found");
+        ensure!(kept as u64 >= damaged, "not each was kept to be looked at");
         ensure!((wrong, repaired) == (0, FILES), "not each was repaired");
         Ok(())
     })
