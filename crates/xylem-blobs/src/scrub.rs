@@ -35,7 +35,8 @@ impl Repository {
     /// with the first step also the outboard (4 MiB for each GiB).
     ///
     /// An outboard that is not sound is made anew where the content is; then all of the content is
-    /// read. What was in memory only because of the scrub is not kept there.
+    /// read. Bytes of the content that were in memory only because of the scrub are not
+    /// kept there.
     ///
     /// # Errors
     /// [`BlobError::Corrupt`] where it was damaged and is now withdrawn, [`BlobError::NotFound`],
