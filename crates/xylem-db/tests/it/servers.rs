@@ -6,8 +6,8 @@ use xylem_db::{
     DbError, NewDistributionServer, PlacementReport, PlacementState, ServerChange, ServerReport,
 };
 use xylem_model::{
-    ByteSize, ContentId, DistributionServerId, ParentPolicy, Party, Stamp, Timestamp, Tree,
-    TreeError,
+    ByteSize, ContentId, DistributionServerId, ParentPolicy, Party, ScrubFound, ScrubPass,
+    ScrubReport, Stamp, Timestamp, Tree, TreeError,
 };
 
 use crate::bench::{Bench, admin, at, enroll, id, in_parallel, new_server};
@@ -45,6 +45,24 @@ pub(crate) async fn the_first_server_is_root_and_principal(bench: Bench) {
     let before = db.stamp().await.unwrap();
     db.touch_distribution_server(child, &report, at(50)).await.unwrap();
     assert_eq!(db.stamp().await.unwrap(), before, "a report is no change of the wish");
+    let pass = ScrubPass {
+        begun: at(40),
+        asked: None,
+        ended: Some(at(45)),
+        thousandths: 1000,
+        found: ScrubFound { files: 3, damaged: 1, ..ScrubFound::default() },
+    };
+    let scrub = Some(ScrubReport { current: None, last: Some(pass), heard: None });
+    let told = ServerReport { scrub, ..report.clone() };
+    db.touch_distribution_server(child, &told, at(50)).await.unwrap();
+    db.touch_distribution_server(child, &report, at(50)).await.unwrap();
+    assert_eq!(db.distribution_server(child).await.unwrap().scrub, scrub, "silence changes nothing");
+    // After the first the clock is set back.
+    for (now, expected) in [(50, 50), (9, 51), (9, 52)] {
+        db.ask_for_scrub(child, &admin(), at(now)).await.unwrap();
+        assert_eq!(db.distribution_server(child).await.unwrap().scrub_asked, Some(at(expected)));
+    }
+    let before = db.stamp().await.unwrap();
     let change = ServerChange { maintenance: Some(true), ..ServerChange::default() };
     let changed = db.update_distribution_server(child, &change, &admin(), at(60)).await.unwrap();
     assert!(changed.maintenance && changed.stamp > before);
