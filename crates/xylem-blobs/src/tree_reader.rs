@@ -137,12 +137,12 @@ impl TreeReader {
         for _ in 0..2 {
             let read = read_full(&**file, &mut bytes, self.offset).doing("read", &path)?;
             let mut check = self.check.clone();
-            file.forget_cached(self.offset, bytes.len() as u64);
             if read == bytes.len() && check.update(&bytes).is_ok() {
                 self.check = check;
                 self.offset += bytes.len() as u64;
                 return Ok(bytes.into());
             }
+            file.forget_cached(self.offset, bytes.len() as u64);
         }
         Err(self.condemn())
     }
