@@ -210,6 +210,12 @@ impl Node {
         self.catalogue_mut().note_held(content, held, now);
     }
 
+    /// Whether content is here that somebody wants.
+    pub(crate) fn holds_wanted(&self, content: &ContentId) -> bool {
+        let catalogue = self.catalogue();
+        catalogue.wanted(content).is_some() && self.repository.contains(content)
+    }
+
     /// Content turned out to be damaged or gone: has it fetched again. Where it is here again
     /// already, as when several read the same, nothing is lost. Looked at under one lock with what
     /// is noted, so that whoever publishes it meanwhile has the last word.
@@ -333,10 +339,14 @@ impl Node {
     /// Compares everything wanted with everything held, and tells planner and report. Blocks.
     pub(crate) fn recount(&self, fs: &dyn Fs) -> Result<(), DataError> {
         let _gate = self.hold_wishes();
-        let held = self.repository.list();
         let now = self.now();
         let before: Vec<ContentId> = self.catalogue().unwanted().keys().copied().collect();
-        self.catalogue_mut().recount(&held, now);
+        // Listed under the lock under which publishing is noted: what comes meanwhile is noted
+        // after this.
+        let mut catalogue = self.catalogue_mut();
+        let held = self.repository.list();
+        catalogue.recount(&held, now);
+        drop(catalogue);
         let changed = !self.catalogue().unwanted().keys().eq(before.iter());
         if changed { self.write_unwanted(fs) } else { Ok(()) }
     }

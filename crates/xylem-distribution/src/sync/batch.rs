@@ -115,6 +115,7 @@ impl FromParent<'_> {
     ) -> Result<(), Miss> {
         let mut group = Vec::new();
         while arrived.recv_many(&mut group, GROUP_FILES).await > 0 {
+            let mut lie = None;
             for (task, result) in self.publish(std::mem::take(&mut group)).await {
                 let outcome = match result {
                     Settled::Published => {
@@ -124,10 +125,17 @@ impl FromParent<'_> {
                     Settled::Unneeded => Outcome::Unneeded,
                     Settled::Failed(reason) => Outcome::Failed { reason, not_before: None },
                     Settled::Busy => continue,
-                    Settled::Foreign(why) => return Err(Miss::Lied(why)),
+                    Settled::Foreign(why) => {
+                        // The others of the group are published all the same.
+                        lie = Some(why);
+                        continue;
+                    }
                 };
                 rest.remove(&task.content);
                 let _ = self.outcomes.send((task, outcome));
+            }
+            if let Some(why) = lie {
+                return Err(Miss::Lied(why));
             }
         }
         Ok(())

@@ -242,6 +242,11 @@ impl Worker {
                     tracing::info!(package.digest = %content, size_bytes = task.size, duration_ms, "fetched");
                 }
             }
+            // Whatever became of the fetch: what is here is here, and nobody else would tell.
+            _ if node.holds_wanted(&content) => {
+                self.troubles.over(&content);
+                node.ledger.present(content, task.size, None);
+            }
             Outcome::Unneeded => node.ledger.forget(&content),
             Outcome::NotYet => {
                 self.troubles.not_yet(content, rng);
@@ -277,8 +282,7 @@ impl Worker {
     async fn report_held(&self) {
         let held = self.node.repository.run(|repository| repository.list()).await;
         for (content, size) in held {
-            let wanted = self.node.catalogue().wanted(&content).is_some();
-            if wanted && !self.node.ledger.knows(&content) {
+            if !self.node.ledger.knows(&content) && self.node.holds_wanted(&content) {
                 self.node.ledger.present(content, size, None);
             }
         }
@@ -292,6 +296,12 @@ async fn discard(node: &Arc<Node>, content: ContentId) {
     const PAUSE: Duration = Duration::from_millis(250);
     for _ in 0..TRIES {
         tokio::time::sleep(PAUSE).await;
+        if let Some(size) = node.repository.size_of(&content)
+            && node.holds_wanted(&content)
+        {
+            // Its last visit published it, and somebody wants it again.
+            return node.ledger.present(content, size, None);
+        }
         if node.catalogue().missing().contains_key(&content) {
             return;
         }

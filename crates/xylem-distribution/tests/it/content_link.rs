@@ -160,6 +160,29 @@ async fn a_wrong_small_file_is_refused_and_fetched_from_another_parent() {
 }
 
 #[tokio::test]
+async fn what_came_right_beside_a_wrong_file_is_here_and_told() {
+    let mut fleet = Fleet::new().await;
+    let child = fleet.add("child").await;
+    // In a stream files go by their ids: the wrong one first.
+    let mut files = [noise(31, 9000), noise(32, 9000)];
+    files.sort_by_key(|bytes| ContentId::of(bytes));
+    let [wrong, right] = files;
+    let liar = Parent::start(&fleet, &wrong, Manner::WrongByte(100), None).await;
+    liar.give_besides(&right);
+    fleet.management.place(liar.id, &[]);
+    fleet.management.place(child, &[liar.id]);
+    fleet.management.publish("Wrong.pkg", &wrong);
+    let content = fleet.management.publish("Right.pkg", &right).content;
+    fleet.start(0).await;
+    fleet.held(0, &content).await;
+    let told = || fleet.management.world().copies.get(&(child, content)).map(|copy| copy.state);
+    fleet
+        .until("it is told", async || told() == Some(xylem_api::catalogue::PlacementState::Present))
+        .await;
+    assert_eq!(liar.batches(), 1, "nobody asked for it again");
+}
+
+#[tokio::test]
 async fn a_child_that_asks_before_its_parent_has_a_file_gets_it_when_it_comes() {
     let (small, big) = (noise(6, 1000), noise(7, BIG));
     let (mut fleet, parent) = parent_child_grandchild(&big, Manner::Good).await;

@@ -46,6 +46,8 @@ pub(crate) struct Parent {
 
 struct Inner {
     bytes: Vec<u8>,
+    /// A second, small content, which it always gives as it is.
+    besides: Mutex<Vec<u8>>,
     tree: Vec<u8>,
     manner: Mutex<Manner>,
     offsets: Mutex<Vec<u64>>,
@@ -78,6 +80,7 @@ impl Parent {
         fleet.management.world().servers.insert(id, peer);
         let inner = Arc::new(Inner {
             bytes: bytes.to_vec(),
+            besides: Mutex::default(),
             tree: outboard(bytes),
             manner: Mutex::new(manner),
             offsets: Mutex::default(),
@@ -96,6 +99,11 @@ impl Parent {
 
     pub(crate) fn behave(&self, manner: Manner) {
         *self.inner.manner.lock().unwrap() = manner;
+    }
+
+    /// Gives one more small file, and gives that right.
+    pub(crate) fn give_besides(&self, bytes: &[u8]) {
+        *self.inner.besides.lock().unwrap() = bytes.to_vec();
     }
 
     /// Lets go what is held.
@@ -189,7 +197,13 @@ async fn blob(
 async fn many(State(inner): State<Arc<Inner>>, Json(request): Json<ManyRequest>) -> Response {
     inner.batches.fetch_add(1, Ordering::SeqCst);
     let mut frames = Vec::new();
+    let besides = inner.besides.lock().unwrap().clone();
     for content in request.contents {
+        if content == ContentId::of(&besides) {
+            frames.extend_from_slice(&frame_head(&content, besides.len() as u64));
+            frames.extend_from_slice(&besides);
+            continue;
+        }
         if content != ContentId::of(&inner.bytes) {
             frames.extend_from_slice(&frame_head(&content, NOT_HERE));
             continue;
