@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use xylem_runtime::{Fs, RealFs};
 
 use crate::DbError;
-use crate::error::is_damage;
+use crate::error::{is_busy, is_damage};
 use crate::migration::Migrator;
 
 /// Connections of an SQLite database: one writes at a time, the others read meanwhile.
@@ -24,8 +24,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a call waits for a free connection, and a connection for its server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Several management servers may start at once on a new database; the losers of that race look
-/// again this many times.
+/// again this many times after each change of the tables that one of them made.
 const MIGRATION_TRIES: u32 = 5;
+/// The same for opening the file.
+const CONNECT_TRIES: u32 = 10;
+/// Between two such tries.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// An open database. Cheap to clone; all clones share the connections.
 #[derive(Debug, Clone)]
@@ -92,7 +96,15 @@ async fn open_sqlite(path: &Path) -> Result<DatabaseConnection, DbError> {
                 .foreign_keys(true)
                 .busy_timeout(BUSY_TIMEOUT)
         });
-    sea_orm::Database::connect(options).await.map_err(|error| connect_error("SQLite", error))
+    let mut tries_left = CONNECT_TRIES;
+    loop {
+        tries_left -= 1;
+        match sea_orm::Database::connect(options.clone()).await {
+            // Whoever changes a new file's journal mode waits for nobody, whatever the timeout.
+            Err(error) if is_busy(&error) && tries_left > 0 => tokio::time::sleep(PAUSE).await,
+            connected => return connected.map_err(|error| connect_error("SQLite", error)),
+        }
+    }
 }
 
 /// Makes the file before SQLite would, for its owner only: it holds password and token hashes.
@@ -129,18 +141,27 @@ fn connect_error(backend: &'static str, error: DbErr) -> DbError {
 
 async fn migrate(connection: &DatabaseConnection) -> Result<(), DbError> {
     let mut tries_left = MIGRATION_TRIES;
+    let mut fewest_pending = usize::MAX;
     loop {
         refuse_newer(connection).await?;
         tries_left -= 1;
-        match Migrator::up(connection, None).await {
+        let error = match Migrator::up(connection, None).await {
             Ok(()) => return Ok(()),
-            Err(error) if is_damage(&error) => return Err(DbError::Damaged(error.into())),
-            Err(error) if tries_left == 0 => return Err(DbError::Migrate(error.into())),
-            Err(error) => {
-                tracing::debug!(%error, "another server may be updating the tables; trying again");
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
+            Err(error) => error,
+        };
+        if is_damage(&error) {
+            return Err(DbError::Damaged(error.into()));
         }
+        // As long as somebody gets further, this is a race and no failure.
+        let pending = Migrator::get_pending_migrations(connection).await.map_or(0, |all| all.len());
+        if pending > 0 && pending < fewest_pending {
+            (fewest_pending, tries_left) = (pending, MIGRATION_TRIES);
+        }
+        if tries_left == 0 {
+            return Err(DbError::Migrate(error.into()));
+        }
+        tracing::debug!(%error, "another server may be updating the tables; trying again");
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -259,6 +259,12 @@ pub(crate) fn is_damage(error: &DbErr) -> bool {
     code.is_some_and(|code| matches!(code & 0xff, 11 | 26)) && !is_postgres(error)
 }
 
+/// Whether another program has a lock on the SQLite file (SQLITE_BUSY).
+pub(crate) fn is_busy(error: &DbErr) -> bool {
+    let code = driver_code(error).and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 5) && !is_postgres(error)
+}
+
 fn driver_error(error: &DbErr) -> Option<&SqlxError> {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(error))
