@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use xylem_model::{
-    AccountName, ContentId, DistributionServerId, FileId, FileKind, FileName, ParentPolicy,
-    ScrubReport, Stamp, Timestamp, UploadId,
+    AccountName, ContentId, DistributionServerId, FileId, FileKind, FileName, ScrubReport, Stamp,
+    Timestamp, UploadId,
 };
+use xylem_sync::ServerSettings;
 use xylem_trust::Envelope;
 
 use crate::catalogue::PlacementState;
@@ -27,10 +28,6 @@ pub struct ControlState {
     pub revocations: Envelope,
     /// Where to fetch from, best first; empty for the root.
     pub parents: Vec<PeerAddress>,
-    /// In which order to ask them.
-    #[serde(default)]
-    #[schema(value_type = String, example = "first-available")]
-    pub parent_policy: ParentPolicy,
     /// Where new files enter, for any other server: it hands on what is written to it.
     #[serde(default)]
     pub principal: Option<PeerAddress>,
@@ -40,9 +37,10 @@ pub struct ControlState {
     pub is_principal: bool,
     /// Whether something unwanted may be removed: not while a restore is unconfirmed.
     pub may_remove: bool,
-    /// Whether nothing new is to be fetched for the time being.
+    /// What an administrator decided of this server.
     #[serde(default)]
-    pub maintenance: bool,
+    #[schema(value_type = Object)]
+    pub settings: ServerSettings,
     /// When an administrator last asked that everything held be looked through.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]

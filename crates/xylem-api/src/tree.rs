@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use xylem_model::{
-    AccountAccess, AccountName, DistributionServerId, ParentPolicy, ScrubReport, Stamp, Timestamp,
+    AccountAccess, AccountName, DistributionServerId, ScrubReport, Stamp, Timestamp,
 };
+use xylem_sync::ServerSettings;
 
 /// A distribution server.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -23,10 +24,6 @@ pub struct DistributionServer {
     /// The names of all its parents, in order.
     #[serde(default)]
     pub parents: Vec<String>,
-    /// In which order it asks them.
-    #[serde(default)]
-    #[schema(value_type = String, example = "first-available")]
-    pub parent_policy: ParentPolicy,
     /// Steps from the root, by first parents.
     pub depth: u64,
     /// Whether it is the root.
@@ -48,13 +45,13 @@ pub struct DistributionServer {
     /// The state of the catalogue it has applied in full.
     #[schema(value_type = Option<Object>)]
     pub applied: Option<Stamp>,
-    /// Whether anybody may read what is published there, without saying who they are.
+    /// What was decided of how it works: `parent_policy`, `client_certificates`, `open_to_all`,
+    /// `maintenance`, `rates` (`time_zone`, and for each of `from_parents`, `to_children` and
+    /// `to_clients` a weekly calendar of the `server`, of each `link` and of each `class`),
+    /// `check_in_seconds`, `keep_unwanted_seconds`.
     #[serde(default)]
-    pub open_to_all: bool,
-    /// Whether it is in maintenance: nothing new comes to it, and no client is sent to it; what is
-    /// under way is finished.
-    #[serde(default)]
-    pub maintenance: bool,
+    #[schema(value_type = Object)]
+    pub settings: ServerSettings,
     /// Files present, of those wanted.
     pub files_present: u64,
     /// Files it should hold.
@@ -82,14 +79,10 @@ pub struct ChangeDistributionServer {
     pub site: Option<String>,
     /// Names of its parents from now on, in order.
     pub parents: Option<Vec<String>>,
-    /// In which order it asks its parents: `first-available`, `sticky`, `by-hash`, `round-robin`
-    /// or `random`.
-    #[schema(value_type = Option<String>, example = "sticky")]
-    pub parent_policy: Option<ParentPolicy>,
-    /// Whether anybody may read what is published there, without saying who they are.
-    pub open_to_all: Option<bool>,
-    /// Into maintenance, or out of it.
-    pub maintenance: Option<bool>,
+    /// A change of its settings, as a JSON merge patch (RFC 7396): what is left out stays, `null`
+    /// brings back the first value.
+    #[schema(value_type = Option<Object>)]
+    pub settings: Option<serde_json::Value>,
 }
 
 /// `PUT /v1/distribution-servers/{name}/parent`.

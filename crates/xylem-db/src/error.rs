@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 use xylem_model::TreeError;
+use xylem_sync::SettingsError;
 
 /// Why a call on the database failed or was refused.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +131,9 @@ pub enum DbError {
     /// A change that would break the tree of distribution servers.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// Settings of a distribution server that cannot be.
+    #[error(transparent)]
+    Settings(SettingsError),
     /// The descriptor of a new version could not be signed; nothing was stored.
     #[error("the descriptor of the new version could not be signed; nothing was stored")]
     Sign(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -12,6 +12,7 @@ mod m0003_parents;
 mod m0004_rate;
 mod m0005_accounts;
 mod m0006_scrub;
+mod m0007_settings;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -26,6 +27,15 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_rate::AddRate),
             Box::new(m0005_accounts::AddAccounts),
             Box::new(m0006_scrub::AddScrub),
+            Box::new(m0007_settings::AddSettings),
         ]
+    }
+}
+
+/// Brings a row of a backup that was made at an earlier schema to this one, where a change since did
+/// more than add columns.
+pub(crate) fn upgrade_row(schema: usize, table: &str, row: &mut serde_json::Value) {
+    if schema < 7 {
+        m0007_settings::upgrade(table, row);
     }
 }

@@ -9,7 +9,7 @@ use sea_orm::{
     Set, sea_query::Expr,
 };
 use serde_json::json;
-use xylem_model::{DistributionServerId, ParentPolicy, Party, SiteId, Stamp, Timestamp, Tree};
+use xylem_model::{DistributionServerId, Party, SiteId, Stamp, Timestamp, Tree};
 
 use crate::audit::{self, Actor};
 use crate::certificates::revoke_all;
@@ -72,7 +72,6 @@ impl Database {
                 parent_id: parent.map(DistributionServerId::uuid),
                 is_root: parent.is_none(),
                 is_principal: parent.is_none(),
-                maintenance: false,
                 enrolled_at: now.unix_ms(),
                 removed_at: None,
                 last_seen: None,
@@ -84,8 +83,7 @@ impl Database {
                 held_generation: 0,
                 epoch,
                 generation,
-                parent_policy: ParentPolicy::default().as_str().into(),
-                open_to_all: false,
+                settings: None,
                 scrub_asked_at: None,
                 scrub_report: None,
             };

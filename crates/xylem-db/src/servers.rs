@@ -7,12 +7,11 @@ use sea_orm::{
     IntoActiveModel, QueryFilter, QueryOrder, Set, sea_query::Expr,
 };
 use serde_json::json;
-use xylem_model::{
-    ByteSize, DistributionServerId, ParentPolicy, ScrubReport, SiteId, Stamp, Timestamp,
-};
+use xylem_model::{ByteSize, DistributionServerId, ScrubReport, SiteId, Stamp, Timestamp};
+use xylem_sync::ServerSettings;
 
 use crate::audit::{self, Actor};
-use crate::convert::{self, clip, int, moment, parsed, uint};
+use crate::convert::{self, clip, int, moment, uint};
 use crate::entity::distribution_server::{ActiveModel, Column, Entity, Model};
 use crate::sites::require_site;
 use crate::state::raise;
@@ -34,16 +33,12 @@ pub struct DistributionServer {
     pub public_url: String,
     /// Its first parent; the root has none. All of them are in the [`Tree`](xylem_model::Tree).
     pub parent: Option<DistributionServerId>,
-    /// In which order it asks its parents.
-    pub parent_policy: ParentPolicy,
     /// Whether it is the root: the top of the tree, holding every file.
     pub is_root: bool,
     /// Whether it is the principal: where new files enter.
     pub is_principal: bool,
-    /// Whether clients are to be sent elsewhere for the time being.
-    pub maintenance: bool,
-    /// Whether anybody may read what is published there, without saying who they are.
-    pub open_to_all: bool,
+    /// What was decided of how it works.
+    pub settings: ServerSettings,
     /// When it enrolled.
     pub enrolled: Timestamp,
     /// When it was removed.
@@ -95,14 +90,10 @@ pub struct ServerChange {
     pub site: Option<Option<SiteId>>,
     /// A new address for clients and peers.
     pub public_url: Option<String>,
-    /// Into maintenance, or out of it.
-    pub maintenance: Option<bool>,
     /// Other parents, in order.
     pub parents: Option<Vec<DistributionServerId>>,
-    /// Another order in which it asks its parents.
-    pub parent_policy: Option<ParentPolicy>,
-    /// Opened to everybody, or closed again.
-    pub open_to_all: Option<bool>,
+    /// A change of its settings, as a JSON merge patch.
+    pub settings: Option<serde_json::Value>,
 }
 
 impl Database {
@@ -140,7 +131,7 @@ impl Database {
     ///
     /// # Errors
     /// [`DbError::Conflict`] where the name is taken, [`DbError::Tree`] where the parents are not
-    /// possible.
+    /// possible, [`DbError::Settings`] where the settings are not.
     pub async fn update_distribution_server(
         &self,
         id: DistributionServerId,
@@ -164,23 +155,18 @@ impl Database {
             if let Some(url) = &change.public_url {
                 row.public_url = Set(clip(url));
             }
-            if let Some(maintenance) = change.maintenance {
-                row.maintenance = Set(maintenance);
-            }
             if let Some(wanted) = &change.parents {
                 row.parent_id = Set(parents::change(tx, id, wanted).await?);
             }
-            if let Some(policy) = change.parent_policy {
-                row.parent_policy = Set(policy.as_str().into());
-            }
-            if let Some(open) = change.open_to_all {
-                row.open_to_all = Set(open);
+            if let Some(patch) = &change.settings {
+                let changed =
+                    settings(old.settings.as_deref())?.changed(patch).map_err(DbError::Settings)?;
+                row.settings = Set(Some(settings_text(&changed)?));
             }
             let changed = store_stamped(tx, row).await?;
             let detail = json!({
                 "name": name, "site": change.site, "public_url": change.public_url,
-                "maintenance": change.maintenance, "parents": change.parents,
-                "parent_policy": change.parent_policy, "open_to_all": change.open_to_all,
+                "parents": change.parents, "settings": change.settings,
             });
             audit::append(tx, actor, now, "server.change", &old.name, &detail).await?;
             Ok(DistributionServer::try_from(changed)?)
@@ -193,7 +179,7 @@ impl Database {
         id: DistributionServerId,
         actor: &Actor,
         now: Timestamp,
-    ) -> Result<(), DbError> {
+    ) -> Result<DistributionServer, DbError> {
         change!(self, "asking for a scrub", |tx| {
             let old = require_live(tx, id).await?;
             let mut row = old.clone().into_active_model();
@@ -201,9 +187,9 @@ impl Database {
             // heard of begins nothing.
             let after = old.scrub_asked_at.map_or(i64::MIN, |before| before.saturating_add(1));
             row.scrub_asked_at = Set(Some(now.unix_ms().max(after)));
-            store_stamped(tx, row).await?;
+            let changed = store_stamped(tx, row).await?;
             audit::append(tx, actor, now, "server.scrub", &old.name, &json!({})).await?;
-            Ok(())
+            Ok(DistributionServer::try_from(changed)?)
         })
     }
 
@@ -290,6 +276,24 @@ pub(crate) async fn store_stamped(
     Ok(row.update(tx).await?)
 }
 
+fn settings(text: Option<&str>) -> Result<ServerSettings, DbError> {
+    let corrupt = |error: serde_json::Error| DbError::Corrupt {
+        what: "settings of a distribution server",
+        problem: error.to_string(),
+    };
+    let read = text.map(serde_json::from_str).transpose();
+    Ok(read.map_err(corrupt)?.unwrap_or_default())
+}
+
+fn settings_text(settings: &ServerSettings) -> Result<String, DbError> {
+    let text = serde_json::to_string(settings).map_err(|error| {
+        // Never seen: the type writes nothing that JSON cannot hold.
+        DbError::Corrupt { what: "settings of a distribution server", problem: error.to_string() }
+    })?;
+    convert::bounded("settings of a distribution server", text.len())?;
+    Ok(text)
+}
+
 impl TryFrom<Model> for DistributionServer {
     type Error = DbError;
 
@@ -302,11 +306,9 @@ impl TryFrom<Model> for DistributionServer {
             site: row.site_id.map(SiteId::from_uuid),
             public_url: row.public_url,
             parent: row.parent_id.map(DistributionServerId::from_uuid),
-            parent_policy: parsed("parent policy", &row.parent_policy)?,
             is_root: row.is_root,
             is_principal: row.is_principal,
-            maintenance: row.maintenance,
-            open_to_all: row.open_to_all,
+            settings: settings(row.settings.as_deref())?,
             enrolled: Timestamp::from_unix_ms(row.enrolled_at),
             removed: moment(row.removed_at),
             last_seen: moment(row.last_seen),

@@ -7,7 +7,8 @@ use xylem_api::control::{ControlState, PeerAddress};
 use xylem_api::error::ErrorCode;
 use xylem_client::BaseUrl;
 use xylem_http::ApiError;
-use xylem_model::{ContentId, DistributionServerId, ParentPolicy, Party, Timestamp};
+use xylem_model::{ContentId, DistributionServerId, Party, Timestamp};
+use xylem_sync::ServerSettings;
 use xylem_trust::{
     Document, Envelope, GrantedEntries, Grants, Revocations, TrustError, TrustStore, check_window,
 };
@@ -29,14 +30,12 @@ pub(crate) struct AccessFile {
     pub(crate) revocations: Envelope,
     pub(crate) parents: Vec<PeerAddress>,
     #[serde(default)]
-    pub(crate) parent_policy: ParentPolicy,
-    #[serde(default)]
     pub(crate) principal: Option<PeerAddress>,
     pub(crate) is_root: bool,
     pub(crate) is_principal: bool,
     pub(crate) may_remove: bool,
     #[serde(default)]
-    pub(crate) maintenance: bool,
+    pub(crate) settings: ServerSettings,
 }
 
 impl AccessFile {
@@ -46,12 +45,11 @@ impl AccessFile {
             grants: state.grants.clone(),
             revocations: state.revocations.clone(),
             parents: state.parents.clone(),
-            parent_policy: state.parent_policy,
             principal: state.principal.clone(),
             is_root: state.is_root,
             is_principal: state.is_principal,
             may_remove: state.may_remove,
-            maintenance: state.maintenance,
+            settings: state.settings.clone(),
         }
     }
 }
@@ -74,14 +72,13 @@ pub(crate) struct Access {
     revoked: BTreeSet<Party>,
     /// Best first.
     pub(crate) parents: Vec<Parent>,
-    pub(crate) parent_policy: ParentPolicy,
     /// Where new files enter, unless that is here.
     pub(crate) principal: Option<BaseUrl>,
     pub(crate) is_root: bool,
     pub(crate) is_principal: bool,
     pub(crate) may_remove: bool,
-    /// Whether nothing new is to be fetched for the time being.
-    pub(crate) maintenance: bool,
+    /// What was decided of how this server works.
+    pub(crate) settings: ServerSettings,
 }
 
 impl Access {
@@ -113,20 +110,18 @@ impl Access {
         let revoked = revocations.parties.iter().copied().collect();
         let parents = file.parents.iter().filter_map(usable_parent).collect();
         let principal = file.principal.as_ref().and_then(usable_address);
-        let AccessFile { parent_policy, is_root, is_principal, may_remove, maintenance, .. } =
-            *file;
+        let AccessFile { is_root, is_principal, may_remove, .. } = *file;
         Self {
             grants,
             revocations,
             peers,
             revoked,
             parents,
-            parent_policy,
             principal,
             is_root,
             is_principal,
             may_remove,
-            maintenance,
+            settings: file.settings.clone(),
         }
     }
 

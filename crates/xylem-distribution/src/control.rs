@@ -18,9 +18,6 @@ use crate::documents::{CheckedState, StateError, check_state};
 use crate::manifest::{Change, Listing, SignedDescriptor};
 use crate::node::Node;
 
-/// The state is asked for this often even when nothing seems to have changed.
-const SLOW_POLL: Duration = Duration::from_secs(60);
-
 /// First and longest wait after a failure.
 pub(crate) const RETRY: (Duration, Duration) =
     (Duration::from_millis(500), Duration::from_secs(60));
@@ -59,7 +56,7 @@ pub(crate) async fn follow(node: Arc<Node>, shutdown: Shutdown) {
             result = take_over(&node) => match result {
                 Ok(()) => {
                     backoff.reset();
-                    SLOW_POLL
+                    node.decided().check_in()
                 }
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "the state before stays in force");

@@ -32,8 +32,6 @@ use xylem_model::UploadId;
 use xylem_pki::{FileError, IdentityStore};
 use xylem_runtime::{FolderLock, Fs, read_bounded, replace_file};
 
-use crate::pace::RateLimits;
-
 /// What the `format` file says.
 const FORMAT: &str = "xylem-distribution 1";
 
@@ -105,13 +103,6 @@ pub struct Settings {
     pub public_url: String,
     /// The address it listens on.
     pub listen: std::net::SocketAddr,
-    /// How fast bytes may go; without it, as fast as they can.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub rates: RateLimits,
-}
-
-fn is_default(rates: &RateLimits) -> bool {
-    *rates == RateLimits::default()
 }
 
 impl Settings {

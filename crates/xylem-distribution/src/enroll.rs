@@ -103,7 +103,6 @@ pub async fn enroll(
         name: options.name,
         public_url,
         listen: options.listen,
-        rates: crate::pace::RateLimits::default(),
     };
     environment.disk.run(move |fs| save(fs, &folder, &settings, &membership)).await?;
     tracing::info!(dp.id = %id, server = %options.server, "enrolled");

@@ -49,6 +49,5 @@ pub use data::{DataError, Settings};
 pub use enroll::{EnrollError, EnrollOptions, enroll, write_membership};
 pub use handover::HandoverError;
 pub use inspector::{Candidate, ChildInspector, Inspector, NoInspector};
-pub use pace::{DirectionRates, RateLimits};
 pub use server::{DistributionServer, OpenError, Options};
 pub use status::{Status, status};

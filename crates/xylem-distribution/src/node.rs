@@ -9,6 +9,7 @@ use xylem_client::{ContentClient, ControlClient};
 use xylem_model::{ContentId, DistributionServerId, Timestamp};
 use xylem_pki::{Identity, TrustAnchors};
 use xylem_runtime::{Environment, Fs};
+use xylem_sync::ServerSettings;
 use xylem_trust::{Envelope, TrustStore};
 
 use crate::access::{Access, AccessFile};
@@ -130,6 +131,8 @@ pub(crate) struct Parts {
 
 impl Node {
     pub(crate) fn new(parts: Parts, restored: Restored) -> Self {
+        let rates = restored.access.as_ref().map(|access| access.settings.rates.clone());
+        let pace = Pace::new(&rates.unwrap_or_default(), &parts.environment.clock);
         let state = State {
             trust: RwLock::new(Arc::new(restored.trust)),
             access: RwLock::new(restored.access.map(Arc::new)),
@@ -137,7 +140,6 @@ impl Node {
             seen: Mutex::new(restored.seen),
         };
         let accounts = Accounts::new(&parts.environment);
-        let pace = Pace::new(&parts.settings.rates, &parts.environment.clock);
         Self {
             environment: parts.environment,
             folder: parts.folder,
@@ -180,6 +182,11 @@ impl Node {
     /// Grants, revocations and parents in force; none until the management server was heard.
     pub(crate) fn access(&self) -> Option<Arc<Access>> {
         self.state.access.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was decided of how this server works.
+    pub(crate) fn decided(&self) -> ServerSettings {
+        self.access().map(|access| access.settings.clone()).unwrap_or_default()
     }
 
     /// What is wanted. Held for moments only.
@@ -257,6 +264,7 @@ impl Node {
         }
         *self.state.access.write().unwrap_or_else(PoisonError::into_inner) =
             Some(Arc::new(checked.access.clone()));
+        self.pace.set(&checked.access.settings.rates);
         self.note_wishes();
         Ok(())
     }

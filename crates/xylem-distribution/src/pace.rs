@@ -11,41 +11,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
-use xylem_model::{DistributionServerId, Timestamp};
+use xylem_model::DistributionServerId;
 use xylem_runtime::Clock;
-use xylem_sync::{Class, LinkShare, TokenBucket, WeeklyRate, Zone};
+use xylem_sync::{Class, DirectionRates, LinkShare, RateLimits, TokenBucket, WeeklyRate, Zone};
 
 /// Links that are remembered though nothing goes over them, for what their buckets owe.
 const MAX_IDLE_LINKS: usize = 4096;
-
-/// How fast bytes may go. Everything that is left out is as fast as it goes.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RateLimits {
-    /// The time zone of the calendars, such as `Europe/Lisbon`.
-    pub time_zone: Zone,
-    /// What is fetched.
-    pub from_parents: DirectionRates,
-    /// What other distribution servers fetch from here.
-    pub to_children: DirectionRates,
-    /// What computers and everybody else fetch from here.
-    pub to_clients: DirectionRates,
-}
-
-/// How fast bytes may go in one direction; where several rates apply, all must allow it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DirectionRates {
-    /// Of the whole server.
-    pub server: Option<WeeklyRate>,
-    /// Of each link: to one child, from one parent, to one address.
-    pub link: Option<WeeklyRate>,
-    /// Of each class.
-    pub class: BTreeMap<Class, WeeklyRate>,
-}
 
 /// The other end of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,24 +37,30 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new(limits: &RateLimits, clock: &Arc<dyn Clock>) -> Self {
-        let direction = |rates: &DirectionRates| {
-            let (rates, zone) = (rates.clone(), limits.time_zone.clone());
+        let direction = || {
             let (clock, begin) = (Arc::clone(clock), Instant::now());
-            Arc::new(Direction { rates, zone, clock, begin, state: Mutex::default() })
+            let changes = watch::Sender::new(0);
+            Arc::new(Direction { changes, clock, begin, state: Mutex::default() })
         };
-        Self {
-            from_parents: direction(&limits.from_parents),
-            to_children: direction(&limits.to_children),
-            to_clients: direction(&limits.to_clients),
-        }
+        let pace =
+            Self { from_parents: direction(), to_children: direction(), to_clients: direction() };
+        pace.set(limits);
+        pace
+    }
+
+    /// Other limits count from now on, for what is under way too.
+    pub(crate) fn set(&self, limits: &RateLimits) {
+        self.from_parents.set(&limits.from_parents, &limits.time_zone);
+        self.to_children.set(&limits.to_children, &limits.time_zone);
+        self.to_clients.set(&limits.to_clients, &limits.time_zone);
     }
 }
 
 /// One direction.
 #[derive(Debug)]
 pub(crate) struct Direction {
-    rates: DirectionRates,
-    zone: Zone,
+    /// Counts changes of the rates in force.
+    changes: watch::Sender<u64>,
     clock: Arc<dyn Clock>,
     begin: Instant,
     state: Mutex<Flows>,
@@ -89,14 +68,46 @@ pub(crate) struct Direction {
 
 #[derive(Debug, Default)]
 struct Flows {
-    server: TokenBucket,
-    classes: BTreeMap<Class, TokenBucket>,
+    rates: DirectionRates,
+    zone: Zone,
+    server: Bucket,
+    classes: BTreeMap<Class, Bucket>,
     links: BTreeMap<Link, LinkState>,
+}
+
+/// A token bucket with the rate that it was last asked with.
+#[derive(Debug, Default)]
+struct Bucket {
+    tokens: TokenBucket,
+    rate: Option<u64>,
+}
+
+impl Bucket {
+    /// Notes which rate counts; says whether another did.
+    fn note(&mut self, rate: Option<u64>) -> bool {
+        let before = std::mem::replace(&mut self.rate, rate);
+        if before == rate {
+            return false;
+        }
+        self.tokens = TokenBucket::default();
+        before.is_some()
+    }
+
+    fn take(&mut self, bytes: u64, now: Duration) -> Duration {
+        self.rate.map_or(Duration::ZERO, |rate| self.tokens.take(bytes, rate, now))
+    }
+}
+
+/// When a piece may go, as long as the rates stay as they are.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    due: Instant,
+    change: u64,
 }
 
 #[derive(Debug, Default)]
 struct LinkState {
-    bucket: TokenBucket,
+    bucket: Bucket,
     share: LinkShare,
     /// A class may have stopped sending.
     freed: Arc<Notify>,
@@ -129,11 +140,12 @@ impl Direction {
 
     fn close(&self, link: Link, class: Class) {
         let mut flows = self.flows();
+        let is_limited = flows.rates.link.is_some();
         let Some(state) = flows.links.get_mut(&link) else { return };
         if state.share.close(class) {
             state.freed.notify_waiters();
         }
-        let forget = state.share.is_idle() && self.rates.link.is_none();
+        let forget = state.share.is_idle() && !is_limited;
         if forget {
             flows.links.remove(&link);
         } else if flows.links.len() > MAX_IDLE_LINKS {
@@ -141,52 +153,89 @@ impl Direction {
         }
     }
 
-    /// Lets a piece go, or says how long to wait before asking again; the inner time is how long
-    /// the buckets make it wait.
-    fn ask(&self, link: Link, class: Class, bytes: u64) -> Result<Duration, Duration> {
+    fn set(&self, rates: &DirectionRates, zone: &Zone) {
+        let mut flows = self.flows();
+        if (&flows.rates, &flows.zone) == (rates, zone) {
+            return;
+        }
+        (flows.rates, flows.zone) = (rates.clone(), zone.clone());
+        // What each bucket was owed was owed at the rates before.
+        (flows.server, flows.classes) = Default::default();
+        flows.links.values_mut().for_each(|link| link.bucket = Bucket::default());
+        self.changed();
+    }
+
+    /// Lets everybody who waits for a bucket ask anew.
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Lets a piece go, or says how long to wait before asking again.
+    fn ask(&self, link: Link, class: Class, bytes: u64) -> Result<Claim, Duration> {
         let (now, wall) = (self.begin.elapsed(), self.clock.now());
         let mut flows = self.flows();
-        let Flows { server, classes, links } = &mut *flows;
+        let Flows { rates, zone, server, classes, links } = &mut *flows;
         let state = links.entry(link).or_default();
         state.share.ask(class, bytes, now)?;
-        let mut wait = Duration::ZERO;
-        let mut take = |rate: Option<&WeeklyRate>, bucket: &mut TokenBucket| {
-            if let Some(rate) = rate.and_then(|rate| rate.at(wall, &self.zone)) {
-                wait = wait.max(bucket.take(bytes, rate, now));
-            }
-        };
-        take(self.rates.server.as_ref(), server);
-        take(self.rates.link.as_ref(), &mut state.bucket);
-        if let Some(rate) = self.rates.class.get(&class) {
-            take(Some(rate), classes.entry(class).or_default());
+        let at = |rate: Option<&WeeklyRate>| rate.and_then(|rate| rate.at(wall, zone));
+        let mut is_new = server.note(at(rates.server.as_ref()));
+        is_new |= state.bucket.note(at(rates.link.as_ref()));
+        let mut wait = server.take(bytes, now).max(state.bucket.take(bytes, now));
+        if let Some(rate) = rates.class.get(&class) {
+            let bucket = classes.entry(class).or_default();
+            is_new |= bucket.note(at(Some(rate)));
+            wait = wait.max(bucket.take(bytes, now));
         }
-        Ok(wait)
+        if is_new {
+            // The calendar did it; whoever notices tells the others.
+            self.changed();
+        }
+        let change = *self.changes.borrow();
+        Ok(Claim { due: Instant::now() + wait, change })
     }
 
     /// The lowest rate that applies to a class now, in bytes per second.
-    fn lowest_rate(&self, class: Class, wall: Timestamp) -> Option<u64> {
-        let rates = [self.rates.server.as_ref(), self.rates.link.as_ref()];
-        let rates = rates.into_iter().chain([self.rates.class.get(&class)]).flatten();
-        rates.filter_map(|rate| rate.at(wall, &self.zone)).min()
+    fn lowest_rate(&self, class: Class) -> Option<u64> {
+        let wall = self.clock.now();
+        let Flows { rates, zone, .. } = &*self.flows();
+        let all = [rates.server.as_ref(), rates.link.as_ref(), rates.class.get(&class)];
+        all.into_iter().flatten().filter_map(|rate| rate.at(wall, zone)).min()
     }
 }
 
 impl Flow {
     /// Returns once a piece of so many bytes may go.
     pub(crate) async fn turn(&self, bytes: u64) {
-        let wait = self.claim(bytes).await;
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
+        self.wait(&mut None, bytes).await;
+    }
+
+    /// The same for who may be stopped while it waits: what was claimed stays claimed.
+    pub(crate) async fn wait(&self, claimed: &mut Option<Claim>, bytes: u64) {
+        loop {
+            let claim = match claimed {
+                Some(claim) => claim,
+                None => claimed.insert(self.claim(bytes).await),
+            };
+            // A sleep until now lasts to the next millisecond: for each piece, where nothing limits.
+            if claim.due <= Instant::now() {
+                return;
+            }
+            let mut changes = self.direction.changes.subscribe();
+            let change = claim.change;
+            tokio::select! {
+                () = tokio::time::sleep_until(claim.due) => return,
+                _ = changes.wait_for(|count| *count != change) => *claimed = None,
+            }
         }
     }
 
-    /// Waits for this class's turn on the link, and says how long the buckets still make the piece
-    /// wait. Once this returns, the piece counts as gone.
-    pub(crate) async fn claim(&self, bytes: u64) -> Duration {
+    /// Waits for this class's turn on the link, and says when the buckets let the piece go. Once
+    /// this returns, the piece counts as gone.
+    async fn claim(&self, bytes: u64) -> Claim {
         loop {
             let freed = self.freed.notified();
             match self.direction.ask(self.link, self.class, bytes) {
-                Ok(wait) => return wait,
+                Ok(claim) => return claim,
                 Err(wait) => {
                     // Whichever comes first; the rest is asked anew.
                     let _ = tokio::time::timeout(wait, freed).await;
@@ -200,7 +249,7 @@ impl Flow {
     pub(crate) fn piece_bytes(&self, most: u64, least: u64) -> u64 {
         /// The time that a piece may take.
         const PIECE_MS: u64 = 100;
-        let rate = self.direction.lowest_rate(self.class, self.direction.clock.now());
+        let rate = self.direction.lowest_rate(self.class);
         rate.map_or(most, |rate| (rate.saturating_mul(PIECE_MS) / 1000).clamp(least, most))
     }
 }
@@ -275,14 +324,32 @@ mod tests {
         assert_eq!(free.piece_bytes(1 << 20, 16_384), 1 << 20);
     }
 
-    #[test]
-    fn settings_that_mean_nothing_are_refused() {
-        for wrong in [
-            r#"{"time_zone": "Nowhere"}"#,
-            r#"{"to_childs": {}}"#,
-            r#"{"to_children": {"class": {"huge": {}}}}"#,
-        ] {
-            assert!(serde_json::from_str::<RateLimits>(wrong).is_err(), "{wrong}");
-        }
+    #[tokio::test(start_paused = true)]
+    async fn another_rate_counts_at_once_for_what_waits_too() {
+        let limit = |rate: u64| -> RateLimits {
+            let text = format!(r#"{{"to_clients": {{"server": {{"bytes_per_second": {rate}}}}}}}"#);
+            serde_json::from_str(&text).unwrap()
+        };
+        let pace = pace("{}");
+        pace.set(&limit(1000));
+        let flows: Vec<Flow> = (0..8).map(|_| pace.to_clients.open(CHILD, Class::Normal)).collect();
+        let begin = Instant::now();
+        let sending = async |flow: &Flow| {
+            for _ in 0..10 {
+                flow.turn(10_000).await;
+            }
+        };
+        let all = futures_util::future::join_all(flows.iter().map(sending));
+        let change = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            pace.set(&limit(1_000_000));
+        };
+        tokio::join!(all, change);
+        // 800,000 bytes; at the first rate they would have taken 800 s.
+        let took = begin.elapsed().as_secs_f64();
+        assert!((5.6..6.0).contains(&took), "{took}");
+        pace.set(&limit(1000));
+        let slow = seconds_for(&flows[0], 3, 1000).await;
+        assert!((1.8..3.1).contains(&slow), "{slow}");
     }
 }

@@ -21,7 +21,7 @@ use crate::node::Node;
 /// How long changes are gathered before they are sent.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// Longest silence.
+/// Longest silence, unless a server is to check in less often than twice as long.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// Between two reports of progress on one file: four a second.
@@ -265,7 +265,7 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
         if !node.ledger.has_due() {
             tokio::select! {
                 () = node.ledger.changed.notified() => {}
-                () = tokio::time::sleep(HEARTBEAT) => {}
+                () = tokio::time::sleep(heartbeat(&node)) => {}
                 () = shutdown.begun() => return,
             }
         }
@@ -284,6 +284,10 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
             () = shutdown.begun() => return,
         }
     }
+}
+
+fn heartbeat(node: &Node) -> Duration {
+    HEARTBEAT.max(node.decided().check_in() / 2)
 }
 
 async fn send(node: &Arc<Node>) -> Result<(), ClientError> {

@@ -48,7 +48,7 @@ impl From<DbError> for Failure {
             | DbError::TooMany { .. }
             | DbError::WrongState { .. }
             | DbError::Tree(_) => ErrorCode::Conflict,
-            DbError::Invalid { .. } => ErrorCode::BadRequest,
+            DbError::Invalid { .. } | DbError::Settings(_) => ErrorCode::BadRequest,
             DbError::Invitation(refusal) => invitation_code(*refusal),
             _ => return Self(ApiError::internal("a query of the database", error)),
         };

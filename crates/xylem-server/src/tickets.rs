@@ -62,7 +62,7 @@ impl App {
         let servers = self.database.distribution_servers().await?;
         let holders: Vec<Holder> = servers
             .iter()
-            .filter(|server| !server.maintenance)
+            .filter(|server| !server.settings.maintenance)
             .map(|server| Holder {
                 id: server.id,
                 parent: server.parent,

@@ -9,7 +9,6 @@ const DAY_MINUTES: u16 = 24 * 60;
 
 /// A weekly calendar of rates.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct WeeklyRate {
     /// Bytes per second outside all windows; none: as fast as it goes.
     #[serde(default)]
@@ -21,7 +20,6 @@ pub struct WeeklyRate {
 
 /// Some hours of some days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RateWindow {
     /// The days on which it begins.
     pub days: Vec<Weekday>,
@@ -49,7 +47,7 @@ pub enum Weekday {
 
 impl Weekday {
     /// From Monday on.
-    const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Monday,
         Self::Tuesday,
         Self::Wednesday,
@@ -100,7 +98,7 @@ impl From<TimeOfDay> for String {
 }
 
 /// A time zone of the IANA database, which is built in: a server need not have one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Zone(TimeZone);
 

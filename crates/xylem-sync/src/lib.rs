@@ -10,6 +10,7 @@
 //! * [`Class`] and [`LinkShare`]: what goes first, and who may send next on a link.
 //! * [`parent_order`]: which parent is asked first.
 //! * [`TokenBucket`] and [`WeeklyRate`]: how fast bytes may go, at this hour.
+//! * [`ServerSettings`]: what an administrator decides of one distribution server.
 
 mod bucket;
 mod calendar;
@@ -17,6 +18,9 @@ mod class;
 mod holding;
 mod parents;
 mod plan;
+mod rate_text;
+mod rates;
+mod settings;
 mod share;
 
 pub use bucket::TokenBucket;
@@ -25,7 +29,9 @@ pub use class::{Class, SMALL_BYTES};
 pub use holding::{FileFacts, ServerFacts, should_hold};
 pub use parents::{ParentChoice, parent_order};
 pub use plan::{
-    BATCHED_BYTES, CHILD_REMOVAL_GRACE, Fetch, Limits, Plan, ROOT_REMOVAL_GRACE, Reality, Unwanted,
-    Wanted, plan,
+    BATCHED_BYTES, Fetch, Limits, Plan, ROOT_REMOVAL_GRACE, Reality, Unwanted, Wanted, plan,
 };
+pub use rate_text::RateTextError;
+pub use rates::{DirectionRates, RateLimits};
+pub use settings::{ServerSettings, SettingsError};
 pub use share::LinkShare;

@@ -11,11 +11,8 @@ use crate::{Class, SMALL_BYTES};
 /// checked, and a hop in which they are not passed on while they arrive costs next to nothing.
 pub const BATCHED_BYTES: u64 = 1 << 20;
 
-/// How long content that is no longer wanted stays on a server that is not the root.
-pub const CHILD_REMOVAL_GRACE: Duration = Duration::from_secs(24 * 3600);
-
-/// How long content that is no longer wanted stays on the root, from where a deletion can be
-/// undone.
+/// How long content that is no longer wanted stays on the root at least: from there a deletion can
+/// be undone.
 pub const ROOT_REMOVAL_GRACE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Content a server is to hold.
@@ -248,12 +245,14 @@ fn wake(plan: &mut Plan, after: Duration) {
 mod tests {
     use super::*;
 
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
     const LIMITS: Limits = Limits {
         fetches: 3,
         batches: 2,
         batch_files: 3,
         batch_bytes: 4 << 20,
-        removal_grace: CHILD_REMOVAL_GRACE,
+        removal_grace: DAY,
         may_remove: true,
     };
 
@@ -357,7 +356,7 @@ mod tests {
             unwanted_since: [(id(1), at(0))].into(),
             ..Reality::default()
         };
-        let grace = i64::try_from(CHILD_REMOVAL_GRACE.as_secs()).unwrap();
+        let grace = i64::try_from(DAY.as_secs()).unwrap();
         let early = plan(&[], &reality, &LIMITS, at(grace - 1));
         assert!(early.remove.is_empty());
         assert_eq!(early.wake_in, Some(Duration::from_secs(1)));

@@ -113,10 +113,22 @@ pub struct Grants {
     /// administrator opened the server.
     #[serde(default, skip_serializing_if = "is_false")]
     pub open_to_all: bool,
+    /// Whether a computer's certificate is enough to read what is published. Where not, it takes a
+    /// ticket or a password.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub client_certificates: bool,
 }
 
 fn is_false(value: &bool) -> bool {
     !*value
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Somebody who says who they are by name and password.

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use xylem_blobs::VerifyOnRead;
 use xylem_client::enroll::Membership;
-use xylem_distribution::{
-    DistributionServer, NoInspector, Options, RateLimits, Settings, write_membership,
-};
+use xylem_distribution::{DistributionServer, NoInspector, Options, Settings, write_membership};
 use xylem_http::{Api, HttpServer, Limits};
 use xylem_pki::{ClientAuth, Credentials, Identity, server_config};
 use xylem_runtime::{Environment, Shutdown};
@@ -108,7 +106,6 @@ async fn start(
         name: member.name.to_owned(),
         public_url: format!("https://{}:{PORT}", member.name),
         listen: SocketAddr::from(([0, 0, 0, 0], PORT)),
-        rates: RateLimits::default(),
     };
     let membership = Membership {
         credentials: Credentials::from_pem(member.identity.as_bytes())?,

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::{BackupSummary, FORMAT, FORMAT_VERSION, Header, Trailer, each_table};
 use crate::entity::state;
-use crate::migration::Migrator;
+use crate::migration::{Migrator, upgrade_row};
 use crate::state::row as state_row;
 use crate::transaction::{Kind, Outcome, Transaction};
 use crate::{BackupError, Database, DbError};
@@ -61,7 +61,8 @@ async fn load<R: Read + Send>(tx: &DatabaseTransaction, input: &mut R) -> Outcom
         };
         let length = text.len();
         match parse(&text, lines.number)? {
-            Parsed::Row { table, row } => {
+            Parsed::Row { table, mut row } => {
+                upgrade_row(header.schema, &table, &mut row);
                 if !batch.takes(&table) {
                     batch.store(tx).await?;
                 }

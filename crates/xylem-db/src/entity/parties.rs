@@ -13,7 +13,6 @@ table! {
         pub(crate) parent_id: Option<Uuid>,
         pub(crate) is_root: bool,
         pub(crate) is_principal: bool,
-        pub(crate) maintenance: bool,
         pub(crate) enrolled_at: i64,
         pub(crate) removed_at: Option<i64>,
         pub(crate) last_seen: Option<i64>,
@@ -25,15 +24,14 @@ table! {
         pub(crate) held_generation: i64,
         pub(crate) epoch: i64,
         pub(crate) generation: i64,
-        #[serde(default = "super::first_available")]
-        pub(crate) parent_policy: String,
-        #[serde(default)]
-        pub(crate) open_to_all: bool,
         #[serde(default)]
         pub(crate) scrub_asked_at: Option<i64>,
         /// JSON, as it was reported.
         #[serde(default)]
         pub(crate) scrub_report: Option<String>,
+        /// JSON; none: all as at first.
+        #[serde(default)]
+        pub(crate) settings: Option<String>,
     }
 }
 
@@ -85,9 +83,4 @@ table! {
         pub(crate) epoch: i64,
         pub(crate) generation: i64,
     }
-}
-
-/// The policy of rows in backups from before there was one.
-fn first_available() -> String {
-    xylem_model::ParentPolicy::FirstAvailable.as_str().into()
 }

@@ -95,12 +95,15 @@ pub(crate) async fn a_server_has_a_limited_number_of_accounts(bench: Bench) {
 pub(crate) async fn a_server_is_opened_to_all_and_closed_again(bench: Bench) {
     let db = bench.open().await;
     let root = enroll(&db, "Root").await;
-    assert!(!db.distribution_server(root).await.unwrap().open_to_all);
+    assert!(!db.distribution_server(root).await.unwrap().settings.open_to_all);
     for open in [true, false] {
         let before = db.stamp().await.unwrap();
-        let change = ServerChange { open_to_all: Some(open), ..ServerChange::default() };
+        let change = ServerChange {
+            settings: Some(serde_json::json!({ "open_to_all": open })),
+            ..ServerChange::default()
+        };
         db.update_distribution_server(root, &change, &admin(), at(5)).await.unwrap();
         let server = db.distribution_server(root).await.unwrap();
-        assert!(server.open_to_all == open && server.stamp > before);
+        assert!(server.settings.open_to_all == open && server.stamp > before);
     }
 }

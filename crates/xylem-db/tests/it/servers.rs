@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use serde_json::json;
 use xylem_db::{
     DbError, NewDistributionServer, PlacementReport, PlacementState, ServerChange, ServerReport,
 };
@@ -63,9 +64,9 @@ pub(crate) async fn the_first_server_is_root_and_principal(bench: Bench) {
         assert_eq!(db.distribution_server(child).await.unwrap().scrub_asked, Some(at(expected)));
     }
     let before = db.stamp().await.unwrap();
-    let change = ServerChange { maintenance: Some(true), ..ServerChange::default() };
+    let change = ServerChange { settings: Some(json!({"maintenance": true})), ..ServerChange::default() };
     let changed = db.update_distribution_server(child, &change, &admin(), at(60)).await.unwrap();
-    assert!(changed.maintenance && changed.stamp > before);
+    assert!(changed.settings.maintenance && changed.stamp > before);
     assert_eq!((changed.last_seen, changed.free), (Some(at(50)), Some(ByteSize(10))));
     let change = ServerChange { name: Some("root".into()), ..ServerChange::default() };
     let taken = db.update_distribution_server(child, &change, &admin(), at(60)).await;
@@ -106,10 +107,10 @@ pub(crate) async fn servers_have_several_parents_in_order(bench: Bench) {
         parents: Some(parents.to_vec()),
         ..ServerChange::default()
     };
-    let change = ServerChange { parent_policy: Some(ParentPolicy::Sticky), ..to(&[b, a]) };
+    let change = ServerChange { settings: Some(json!({"parent_policy": "sticky"})), ..to(&[b, a]) };
     let before = db.stamp().await.unwrap();
     let changed = db.update_distribution_server(c, &change, &admin(), at(2)).await.unwrap();
-    assert_eq!((changed.parent, changed.parent_policy), (Some(b), ParentPolicy::Sticky));
+    assert_eq!((changed.parent, changed.settings.parent_policy), (Some(b), ParentPolicy::Sticky));
     assert_eq!(changed.stamp.generation.0, before.generation.0 + 1);
     assert_eq!(db.tree().await.unwrap().parents(c), [b, a]);
 

@@ -109,7 +109,7 @@ async fn one_pass(node: &Arc<Node>, shutdown: &Shutdown) {
 /// Whoever works on the server's disk is left alone with it, unless a pass was asked for. What it
 /// finds could not be fetched either.
 fn is_held_up(node: &Node, pass: &Pass) -> bool {
-    pass.asked.is_none() && node.access().is_some_and(|access| access.maintenance)
+    pass.asked.is_none() && node.access().is_some_and(|access| access.settings.maintenance)
 }
 
 async fn end(node: &Arc<Node>, pass: &Pass) {

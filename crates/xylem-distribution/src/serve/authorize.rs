@@ -69,7 +69,10 @@ pub(crate) fn authorize(
             None => None,
         },
         // Computers get what is published, not what merely lies here until it is removed.
-        Some(Party::Computer(_)) => Some(node.catalogue().wanted(content).is_some()),
+        Some(Party::Computer(_)) if access.grants.client_certificates => {
+            Some(node.catalogue().wanted(content).is_some())
+        }
+        Some(Party::Computer(_)) => None,
         Some(Party::ManagementServer(_)) | None => None,
     };
     if by_certificate == Some(true) {
@@ -88,6 +91,11 @@ pub(crate) fn authorize(
     }
     match (by_certificate, party) {
         (Some(_), _) => Err(unknown()),
+        (None, Some(Party::Computer(_))) => Err(ApiError::new(
+            ErrorCode::Unauthorized,
+            "a certificate alone is not enough to read from this server: an administrator turned \
+             that off, so that it takes a ticket or one of its WebDAV accounts",
+        )),
         (None, Some(_)) => Err(ApiError::new(
             ErrorCode::Forbidden,
             "this certificate gives no right to fetch from here: the management server decides \

@@ -2,10 +2,9 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::time::Instant;
 use xylem_client::{BodyReader, ClientError};
 
-use crate::pace::Flow;
+use crate::pace::{Claim, Flow};
 use crate::pour::Source;
 
 /// A body that is read no faster than rates and higher classes allow: what is not read, the
@@ -14,7 +13,7 @@ pub(crate) struct PacedSource {
     body: BodyReader,
     flow: Flow,
     /// A piece that has come, and when it may go on.
-    next: Option<(Bytes, Option<Instant>)>,
+    next: Option<(Bytes, Option<Claim>)>,
 }
 
 impl PacedSource {
@@ -32,16 +31,9 @@ impl Source for PacedSource {
             let Some(piece) = self.body.next().await? else { return Ok(None) };
             self.next = Some((piece, None));
         }
-        if let Some((piece, due)) = &mut self.next {
+        if let Some((piece, claim)) = &mut self.next {
             // This may be dropped while it waits, so the piece is paid for once.
-            let due = match due {
-                Some(due) => *due,
-                None => *due.insert(Instant::now() + self.flow.claim(piece.len() as u64).await),
-            };
-            // A sleep until now lasts to the next millisecond: for each piece, where nothing limits.
-            if due > Instant::now() {
-                tokio::time::sleep_until(due).await;
-            }
+            self.flow.wait(claim, piece.len() as u64).await;
         }
         Ok(self.next.take().map(|(piece, _)| piece))
     }

@@ -131,7 +131,7 @@ impl Tries {
 /// The parents to ask for a content now, best first.
 pub(crate) fn parents_for(node: &Arc<Node>, parents: &Parents, content: &ContentId) -> Vec<Parent> {
     node.access().map_or_else(Vec::new, |access| {
-        let policy = access.parent_policy;
+        let policy = access.settings.parent_policy;
         parents.in_order(&access.parents, policy, content, &*node.environment.rng)
     })
 }

@@ -10,9 +10,7 @@ use tokio::time::Instant;
 use xylem_blobs::StageKey;
 use xylem_model::{ContentId, ParentPolicy, Timestamp};
 use xylem_runtime::Shutdown;
-use xylem_sync::{
-    BATCHED_BYTES, CHILD_REMOVAL_GRACE, Limits, Plan, ROOT_REMOVAL_GRACE, Reality, Wanted, plan,
-};
+use xylem_sync::{BATCHED_BYTES, Limits, Plan, ROOT_REMOVAL_GRACE, Reality, Wanted, plan};
 use xylem_telemetry::chain;
 
 use super::batch::fetch_batch;
@@ -117,7 +115,8 @@ impl Worker {
             self.report_held().await;
         }
         let Some(plan) = self.plan(now) else { return LONGEST_SLEEP };
-        let reason = self.node.access().filter(|it| it.maintenance).map(|_| IN_MAINTENANCE);
+        let reason =
+            self.node.access().filter(|it| it.settings.maintenance).map(|_| IN_MAINTENANCE);
         for content in &plan.queued {
             if !self.troubles.contains(content) {
                 self.node.ledger.queued_because(*content, reason);
@@ -142,9 +141,10 @@ impl Worker {
     /// What is to be done; nothing while there is no head that may be acted on.
     fn plan(&mut self, now: Timestamp) -> Option<Plan> {
         let access = self.node.access()?;
-        if access.parents != self.asked.0 || access.parent_policy != self.asked.1 {
+        let settings = &access.settings;
+        if access.parents != self.asked.0 || settings.parent_policy != self.asked.1 {
             // What the others could not give, these may.
-            self.asked = (access.parents.clone(), access.parent_policy);
+            self.asked = (access.parents.clone(), settings.parent_policy);
             self.troubles.clear();
         }
         let catalogue = self.node.catalogue();
@@ -169,11 +169,14 @@ impl Worker {
             unwanted_since: unwanted.iter().map(|(c, one)| (*c, one.since)).collect(),
         };
         let limits = Limits {
-            fetches: if access.maintenance { 0 } else { SINGLE_FETCHES },
-            batches: if access.maintenance { 0 } else { BATCHES },
+            fetches: if settings.maintenance { 0 } else { SINGLE_FETCHES },
+            batches: if settings.maintenance { 0 } else { BATCHES },
             batch_files: BATCH_FILES,
             batch_bytes: BATCH_BYTES,
-            removal_grace: if access.is_root { ROOT_REMOVAL_GRACE } else { CHILD_REMOVAL_GRACE },
+            removal_grace: match access.is_root {
+                true => settings.keep_unwanted().max(ROOT_REMOVAL_GRACE),
+                false => settings.keep_unwanted(),
+            },
             may_remove: access.may_remove,
         };
         Some(plan(&wanted, &reality, &limits, now))

@@ -5,6 +5,7 @@ use std::fs;
 use http::StatusCode;
 use xylem_api::content::{MANY_PATH, PATH_HEADER};
 use xylem_model::{ContentId, DistributionServerId, ParentPolicy, Party};
+use xylem_sync::ServerSettings;
 
 use crate::fleet::{Fleet, noise};
 use crate::parent::{Manner, Parent};
@@ -123,6 +124,29 @@ async fn a_superseded_version_is_given_up_in_the_middle() {
         })
         .await;
     assert_eq!(parent.offsets(), [0], "it was asked once and never again");
+}
+
+#[tokio::test]
+async fn another_rate_counts_for_what_is_under_way() {
+    let bytes = noise(41, BIG);
+    let (mut fleet, parent) = parent_child_grandchild(&bytes, Manner::Good).await;
+    let limit = |rate: u64| {
+        let patch = serde_json::json!({ "rates": {
+            "from_parents": { "server": { "bytes_per_second": rate } }
+        } });
+        ServerSettings::default().changed(&patch).unwrap()
+    };
+    // At this rate it would take an hour.
+    fleet.management.change(|world| world.settings = limit(1024));
+    fleet.start(0).await;
+    fleet.caught_up(0).await;
+    let content = fleet.management.publish("Big.pkg", &bytes).content;
+    fleet.until("it was asked for", async || parent.offsets() == [0]).await;
+    fleet.caught_up(0).await;
+    assert!(!fleet.file(0, &content).exists());
+    fleet.management.change(|world| world.settings = limit(1 << 30));
+    fleet.held(0, &content).await;
+    assert_eq!(parent.offsets(), [0], "nothing was begun anew");
 }
 
 #[tokio::test]

@@ -48,6 +48,26 @@ impl Scene {
 }
 
 #[tokio::test]
+async fn where_certificates_do_not_count_a_mac_needs_a_ticket_and_is_never_anonymous() {
+    let scene = Scene::new().await;
+    let computer = Some(scene.fleet.computer());
+    assert_eq!(scene.status(&scene.fleet.asker(computer), &scene.content).await, OK);
+    scene.fleet.management.change(|world| world.settings.client_certificates = false);
+    scene.fleet.caught_up(0).await;
+    for party in [computer, None] {
+        let asker = scene.fleet.asker(party);
+        assert_eq!(scene.status(&asker, &scene.content).await, UNAUTHORIZED);
+        for path in ["/Packages/Wanted.pkg", "/Packages/Nothing.pkg"] {
+            assert_eq!(scene.fleet.get(0, &asker, path).await.status, UNAUTHORIZED, "{path}");
+        }
+    }
+    assert_eq!(scene.with_signed(computer, &scene.read()).await, OK);
+    scene.fleet.management.change(|world| world.settings.client_certificates = true);
+    scene.fleet.caught_up(0).await;
+    assert_eq!(scene.status(&scene.fleet.asker(computer), &scene.content).await, OK);
+}
+
+#[tokio::test]
 async fn only_peers_with_a_grant_may_fetch_and_only_what_it_names() {
     let scene = Scene::new().await;
     let (all, some, stranger) = (1, 2, 3);

@@ -51,7 +51,7 @@ pub(super) async fn distribution_server(
     Ok(Json(View::read(&app).await?.wire(server)))
 }
 
-/// Changes name, URL, site, parents, who may read, or maintenance.
+/// Changes name, URL, site, parents, or settings.
 #[utoipa::path(
     patch, path = "/v1/distribution-servers/{name}", tag = "distribution-servers",
     params(("name" = String, Path, description = "Its present name.")),
@@ -78,15 +78,8 @@ pub(super) async fn change_distribution_server(
         None => None,
         Some(names) => Some(app.parent_ids(names).await?),
     };
-    let change = ServerChange {
-        name: asked.name,
-        site,
-        public_url,
-        maintenance: asked.maintenance,
-        parents,
-        parent_policy: asked.parent_policy,
-        open_to_all: asked.open_to_all,
-    };
+    let change =
+        ServerChange { name: asked.name, site, public_url, parents, settings: asked.settings };
     let actor = caller.actor();
     let changed = app.database.update_distribution_server(id, &change, &actor, app.now()).await?;
     Ok(Json(View::read(&app).await?.wire(changed)))
@@ -152,8 +145,7 @@ pub(super) async fn scrub(
     ApiPath(name): ApiPath<String>,
 ) -> Result<Json<DistributionServer>, Failure> {
     let id = app.database.distribution_server_by_name(&name).await?.id;
-    app.database.ask_for_scrub(id, &caller.actor(), app.now()).await?;
-    let server = app.database.distribution_server(id).await?;
+    let server = app.database.ask_for_scrub(id, &caller.actor(), app.now()).await?;
     Ok(Json(View::read(&app).await?.wire(server)))
 }
 
@@ -224,7 +216,6 @@ impl View {
             site: self.names.site(server.site),
             parent: parents.first().cloned(),
             parents,
-            parent_policy: server.parent_policy,
             depth: self.tree.depth(server.id) as u64,
             is_root: server.is_root,
             is_principal: server.is_principal,
@@ -234,8 +225,7 @@ impl View {
             free_bytes: server.free.map(|free| free.0),
             used_bytes: used,
             applied: server.last_seen.map(|_| server.held).filter(|held| *held > Stamp::default()),
-            open_to_all: server.open_to_all,
-            maintenance: server.maintenance,
+            settings: server.settings,
             // What waits for its grace time to end is present, but no longer wanted.
             files_present: present.min(self.files_wanted),
             files_wanted: self.files_wanted,

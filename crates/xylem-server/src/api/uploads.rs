@@ -144,7 +144,7 @@ impl App {
                     .to_owned(),
             )
         })?;
-        if server.maintenance {
+        if server.settings.maintenance {
             return Err(unavailable(in_maintenance(&server.name)));
         }
         let heard = server.last_seen.unwrap_or(server.enrolled);

@@ -92,7 +92,7 @@ impl ControlService {
 /// Only the server where new files enter may announce any.
 fn require_entrance(overview: &Overview, caller: DistributionServerId) -> Result<(), Failure> {
     match ingest_server(&overview.servers) {
-        Some(server) if server.id == caller && server.maintenance => {
+        Some(server) if server.id == caller && server.settings.maintenance => {
             Err(ApiError::unavailable(in_maintenance(&server.name), RETRY_AFTER_SECONDS).into())
         }
         Some(server) if server.id == caller => Ok(()),

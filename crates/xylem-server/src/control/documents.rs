@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use xylem_api::control::{ControlState, PeerAddress};
 use xylem_model::{DistributionServerId, FileId, Generation, Stamp, Timestamp};
-use xylem_sync::{FileFacts, ServerFacts, should_hold};
+use xylem_sync::{FileFacts, ServerFacts, ServerSettings, should_hold};
 use xylem_trust::{
     DescriptorId, Document, Envelope, Grant, GrantedEntries, Grants, Head, Revocations,
 };
@@ -156,9 +156,19 @@ impl Documents {
         let head = Head { server: id, stamp, issued, expires, count, set_root };
         let peers = self.links.peers(id).iter();
         let peers = peers.map(|peer| Grant { peer: *peer, entries: GrantedEntries::All }).collect();
-        let (mut accounts, open_to_all) = (server.accounts.clone(), server.open_to_all);
+        let mut accounts = server.accounts.clone();
         accounts.sort_by(|a, b| a.name.cmp(&b.name));
-        let grants = Grants { server: id, stamp, issued, expires, peers, accounts, open_to_all };
+        let ServerSettings { open_to_all, client_certificates, .. } = server.settings;
+        let grants = Grants {
+            server: id,
+            stamp,
+            issued,
+            expires,
+            peers,
+            accounts,
+            open_to_all,
+            client_certificates,
+        };
         let parties = overview.removed.clone();
         let revocations = Revocations { stamp, issued, expires, parties };
         let signed = Signed {
@@ -184,12 +194,11 @@ impl Documents {
                 .filter_map(|id| overview.server(*id))
                 .map(|it| overview.address(server, it))
                 .collect(),
-            parent_policy: server.parent_policy,
             principal: overview.principal_of(server),
             is_root: server.is_root,
             is_principal: server.is_principal,
             may_remove: overview.may_remove,
-            maintenance: server.maintenance,
+            settings: server.settings.clone(),
             scrub_asked: server.scrub_asked,
         })
     }

@@ -57,7 +57,8 @@ impl Overview {
 
 #[cfg(test)]
 mod tests {
-    use xylem_model::{ParentPolicy, Stamp, Tree};
+    use xylem_model::{Stamp, Tree};
+    use xylem_sync::ServerSettings;
 
     use super::*;
 
@@ -69,8 +70,7 @@ mod tests {
     fn overview(principal: u8) -> Overview {
         let server = |n: u8| ServerWish {
             accounts: Vec::new(),
-            open_to_all: false,
-            maintenance: false,
+            settings: ServerSettings::default(),
             scrub_asked: None,
             id: id(n),
             name: format!("s{n}"),
@@ -78,7 +78,6 @@ mod tests {
             public_url: format!("https://s{n}"),
             is_root: n == 1,
             is_principal: n == principal,
-            parent_policy: ParentPolicy::default(),
         };
         let mut tree = Tree::new();
         for (server, parent) in [(1, None), (2, Some(1)), (3, Some(2)), (4, Some(1))] {

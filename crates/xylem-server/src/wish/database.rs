@@ -102,8 +102,7 @@ impl DatabaseWishStore {
         }
         let servers = servers.into_iter().map(|server| ServerWish {
             accounts: accounts.remove(&server.id).unwrap_or_default(),
-            open_to_all: server.open_to_all,
-            maintenance: server.maintenance,
+            settings: server.settings,
             scrub_asked: server.scrub_asked,
             id: server.id,
             name: server.name,
@@ -111,7 +110,6 @@ impl DatabaseWishStore {
             public_url: server.public_url,
             is_root: server.is_root,
             is_principal: server.is_principal,
-            parent_policy: server.parent_policy,
         });
         let servers = servers.collect();
         Ok(Overview { stamp, may_remove, servers, tree: self.database.tree().await?, removed })

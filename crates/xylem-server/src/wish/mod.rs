@@ -15,10 +15,10 @@ use async_trait::async_trait;
 use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_model::{
-    DistributionServerId, Epoch, FileId, Generation, ParentPolicy, Party, ScrubReport, SiteId,
-    Stamp, Timestamp, Tree, UploadId,
+    DistributionServerId, Epoch, FileId, Generation, Party, ScrubReport, SiteId, Stamp, Timestamp,
+    Tree, UploadId,
 };
-use xylem_sync::FileFacts;
+use xylem_sync::{FileFacts, ServerSettings};
 use xylem_trust::{Account, Descriptor, EnvelopeError};
 
 pub(crate) use convert::{api_placement, digest_source};
@@ -53,14 +53,10 @@ pub struct ServerWish {
     pub is_root: bool,
     /// Whether new files enter here.
     pub is_principal: bool,
-    /// In which order it asks its parents.
-    pub parent_policy: ParentPolicy,
     /// Its WebDAV accounts, each with the hashes of its passwords, newest first.
     pub accounts: Vec<Account>,
-    /// Whether anybody may read what is published there, without saying who they are.
-    pub open_to_all: bool,
-    /// Whether nothing new is to come to it for the time being.
-    pub maintenance: bool,
+    /// What was decided of how it works.
+    pub settings: ServerSettings,
     /// When an administrator last asked that everything it holds be looked through.
     pub scrub_asked: Option<Timestamp>,
 }

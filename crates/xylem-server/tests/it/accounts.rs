@@ -113,11 +113,11 @@ async fn a_server_is_opened_to_all_and_the_others_learn_the_principal() {
     let admin = harness.admin();
     for open in [true, false] {
         let change = ChangeDistributionServer {
-            open_to_all: Some(open),
+            settings: Some(serde_json::json!({ "open_to_all": open })),
             ..ChangeDistributionServer::default()
         };
         admin.change_distribution_server("north", &change).await.unwrap();
-        assert_eq!(admin.distribution_server("north").await.unwrap().open_to_all, open);
+        assert_eq!(admin.distribution_server("north").await.unwrap().settings.open_to_all, open);
         assert_eq!(grants(&north).await.open_to_all, open);
         assert!(!grants(&root).await.open_to_all);
     }

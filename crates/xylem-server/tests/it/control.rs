@@ -137,7 +137,7 @@ async fn several_parents_are_told_in_order_and_each_lets_the_child_in() {
     let admin = harness.admin();
     let wished = ChangeDistributionServer {
         parents: Some(vec!["south".to_owned(), "NORTH".to_owned()]),
-        parent_policy: Some(ParentPolicy::RoundRobin),
+        settings: Some(serde_json::json!({"parent_policy": "round-robin"})),
         ..ChangeDistributionServer::default()
     };
     let changed = admin.change_distribution_server("leaf", &wished).await.unwrap();
@@ -147,7 +147,7 @@ async fn several_parents_are_told_in_order_and_each_lets_the_child_in() {
     let state = leaf.control.state().await.unwrap();
     let told: Vec<_> = state.parents.iter().map(|parent| parent.id).collect();
     assert_eq!(told, [south.id, north.id, root.id], "the root for when both are away");
-    assert_eq!(state.parent_policy, ParentPolicy::RoundRobin);
+    assert_eq!(state.settings.parent_policy, ParentPolicy::RoundRobin);
     for parent in [&south, &north, &root] {
         let state = parent.control.state().await.unwrap();
         let grants: Grants = parent.trust.open(&state.grants, START).unwrap();

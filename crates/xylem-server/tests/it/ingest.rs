@@ -176,15 +176,15 @@ async fn nothing_new_enters_a_server_in_maintenance() {
     harness.join_server_at(&code, "root", "https://127.0.0.1:9").await.unwrap();
     let admin = harness.admin();
     let into = |on| ChangeDistributionServer {
-        maintenance: Some(on),
+        settings: Some(serde_json::json!({ "maintenance": on })),
         ..ChangeDistributionServer::default()
     };
     let server = admin.change_distribution_server("root", &into(true)).await.unwrap();
-    assert!(server.maintenance);
+    assert!(server.settings.maintenance);
     let refused = admin.declare_upload(&declaration("a.pkg", b"bytes")).await.unwrap_err();
     assert_eq!(refused.code(), Some(ErrorCode::Unavailable));
     assert!(refused.to_string().contains("`root`") && refused.to_string().contains("maintenance"));
     let server = admin.change_distribution_server("root", &into(false)).await.unwrap();
-    assert!(!server.maintenance);
+    assert!(!server.settings.maintenance);
     admin.declare_upload(&declaration("a.pkg", b"bytes")).await.unwrap();
 }

@@ -147,10 +147,13 @@ async fn the_memory_store_knows_several_parents_and_their_order() {
     simulated.store.enroll_server(id(3), "south", "https://south", Some(id(1))).unwrap();
     simulated.store.enroll_server(id(4), "leaf", "https://leaf", Some(id(1))).unwrap();
     simulated.store.set_parents(id(4), &[id(3), id(2)]).unwrap();
-    simulated.store.set_policy(id(4), ParentPolicy::ByHash);
+    simulated.store.change_settings(id(4), |it| it.parent_policy = ParentPolicy::ByHash);
     let state: ControlState = simulated.get(4, "/v1/control/state").await.unwrap();
     let told: Vec<_> = state.parents.iter().map(|parent| parent.id).collect();
-    assert_eq!((told, state.parent_policy), (vec![id(3), id(2), id(1)], ParentPolicy::ByHash));
+    assert_eq!(
+        (told, state.settings.parent_policy),
+        (vec![id(3), id(2), id(1)], ParentPolicy::ByHash)
+    );
     assert_eq!(simulated.store.set_parents(id(2), &[id(4)]), Err(TreeError::Cycle));
 }
 
@@ -189,7 +192,7 @@ async fn the_memory_store_carries_what_accounts_do() {
         passwords: vec!["$argon2id$".into()],
     };
     simulated.store.set_account(id(2), writer.clone());
-    simulated.store.set_open_to_all(id(2), true);
+    simulated.store.change_settings(id(2), |it| it.open_to_all = true);
     let state: ControlState = simulated.get(2, "/v1/control/state").await.unwrap();
     let grants: Grants = simulated.trust.open(&state.grants, START).unwrap();
     assert_eq!((grants.accounts, grants.open_to_all), (vec![writer.clone()], true));

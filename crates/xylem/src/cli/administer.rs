@@ -196,13 +196,25 @@ pub enum DsCommand {
         /// Its name
         name: String,
     },
-    /// Change settings: name, public-url, site, parents, policy, open-to-all, maintenance
+    /// Change settings; each counts at once, without a restart
     ///
     /// name=NEW; public-url=URL; site=SITE (an empty one takes it out of its site);
     /// parents=A,B (whom it fetches from, in order); policy=POLICY, the order in which it asks
-    /// them: first-available, sticky, by-hash, round-robin or random; open-to-all=on or off (on:
-    /// anybody may read what is published there, without saying who they are); maintenance=on or off
-    /// (on: nothing new comes to it, and no Mac is sent to it; what is under way is finished).
+    /// them: first-available, sticky, by-hash, round-robin or random.
+    ///
+    /// Who may read: certificates=on or off (off: a Mac's certificate alone is not enough; it takes
+    /// a ticket or an account); open-to-all=on or off (on: anybody may read what is published
+    /// there, without saying who they are).
+    ///
+    /// maintenance=on or off (on: nothing new comes to it, and no Mac is sent to it; what is under
+    /// way is finished); check-in=60s (how often it asks whether something changed, should nothing
+    /// have told it; 15s to 1d); keep-unwanted=1d (how long what is no longer wanted stays).
+    ///
+    /// How fast: from-parents=RATE, to-children=RATE, to-clients=RATE for the whole server; with
+    /// .link behind the name for each link, with .urgent, .small, .normal or .bulk for a class. RATE
+    /// is bytes per second such as 256KiB or 2.5MiB, or unlimited; then, where it is another at
+    /// times, windows in the server's own time-zone=Europe/Lisbon:
+    /// from-parents='2MiB; mon-fri 08:00-18:00 256KiB; sat,sun 00:00-24:00 unlimited'.
     Set {
         /// Its name
         name: String,
@@ -320,7 +332,7 @@ pub struct AuditOptions {
 }
 
 /// A span such as `90s`, `5m`, `1h` or `7d`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let error = || format!("`{text}` is no span of time: write 90s, 5m, 1h or 7d");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().map_err(|_| error())?;

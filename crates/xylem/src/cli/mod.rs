@@ -11,6 +11,7 @@ mod administer;
 mod role;
 
 pub use account::{AccountCommand, AddAccountOptions};
+pub(crate) use administer::duration;
 pub use administer::{
     AccessOptions, Administer, AuditOptions, CategoryOrSite, ComputerCommand, DsCommand,
     FileCommand, InstallOptions, InviteOptions, InviteRole, TokenCommand, UploadOptions,

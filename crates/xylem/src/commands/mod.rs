@@ -8,6 +8,7 @@ mod names;
 mod placement;
 mod scrub;
 mod servers;
+mod settings;
 mod status;
 mod wait;
 

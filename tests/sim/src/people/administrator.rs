@@ -92,7 +92,7 @@ impl Person {
         if self.dice.random_bool(OTHER_POLICY) {
             let policy = POLICIES.get(self.dice.random_range(0..POLICIES.len()));
             let policy = policy.copied().unwrap_or_default();
-            self.world.store.set_policy(child.id, policy);
+            self.world.store.change_settings(child.id, |it| it.parent_policy = policy);
             record.note(now(), format!("{} asks its parents: {policy:?}", child.name));
         }
     }

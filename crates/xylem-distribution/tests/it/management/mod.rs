@@ -32,6 +32,7 @@ use xylem_model::{
 };
 use xylem_pki::{ClientAuth, Credentials, Identity, LeafNames, TrustAnchors, server_config};
 use xylem_runtime::{Environment, Shutdown, SystemRng};
+use xylem_sync::ServerSettings;
 use xylem_trust::{
     Account, Descriptor, DescriptorId, DigestSource, Document, Envelope, Grant, GrantedEntries,
     Grants, Head, Operation, Revocations, SigningKey, Ticket, TrustDocument, set_root,
@@ -89,6 +90,8 @@ pub(crate) struct World {
     pub(crate) policy: xylem_model::ParentPolicy,
     pub(crate) hold_removal: bool,
     pub(crate) maintenance: HashSet<DistributionServerId>,
+    /// Of all servers, but for what is said otherwise.
+    pub(crate) settings: ServerSettings,
     /// When all servers were asked to look through what they hold.
     pub(crate) scrub_asked: Option<Timestamp>,
     pub(crate) scrubs: HashMap<DistributionServerId, ScrubReport>,
@@ -372,7 +375,17 @@ impl Management {
         let stranger = DistributionServerId::from_parts(7, &[7; 10]);
         let peers = world.grants.get(&server).cloned().unwrap_or_default();
         let (accounts, open_to_all) = (world.accounts.clone(), false);
-        let mut grants = Grants { server, stamp, issued, expires, peers, accounts, open_to_all };
+        let client_certificates = world.settings.client_certificates;
+        let mut grants = Grants {
+            server,
+            stamp,
+            issued,
+            expires,
+            peers,
+            accounts,
+            open_to_all,
+            client_certificates,
+        };
         let revocations = Revocations { stamp, issued, expires, parties: world.revoked.clone() };
         match world.cheat {
             Some(Cheat::ForeignHead) => head.server = stranger,
@@ -396,12 +409,15 @@ impl Management {
             grants: if rogue { self.rogue_sign(&grants) } else { self.sign(&grants) },
             revocations: self.sign(&revocations),
             parents,
-            parent_policy: world.policy,
             principal: None,
             is_root: world.root == Some(server),
             is_principal: world.principal == Some(server),
             may_remove: !world.hold_removal,
-            maintenance: world.maintenance.contains(&server),
+            settings: ServerSettings {
+                parent_policy: world.policy,
+                maintenance: world.maintenance.contains(&server),
+                ..world.settings.clone()
+            },
             scrub_asked: world.scrub_asked,
         }
     }

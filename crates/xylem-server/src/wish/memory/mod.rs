@@ -9,9 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use xylem_api::control::CopyReport;
 use xylem_api::ingest::Ingested;
 use xylem_model::{
-    AccountName, ContentId, DistributionServerId, FileId, FileKind, FileName, Generation,
-    ParentPolicy, Party, Priority, Sha256, Stamp, Timestamp, Tree, TreeError, UploadId,
+    AccountName, ContentId, DistributionServerId, FileId, FileKind, FileName, Generation, Party,
+    Priority, Sha256, Stamp, Timestamp, Tree, TreeError, UploadId,
 };
+use xylem_sync::ServerSettings;
 use xylem_trust::{Account, Descriptor, DigestSource};
 
 use super::{CommitOutcome, ServerNews, ServerWish};
@@ -112,10 +113,8 @@ impl MemoryWishStore {
             public_url: public_url.to_owned(),
             is_root,
             is_principal: is_root,
-            parent_policy: ParentPolicy::default(),
             accounts: Vec::new(),
-            open_to_all: false,
-            maintenance: false,
+            settings: ServerSettings::default(),
             scrub_asked: None,
         };
         memory.servers.insert(id, server);
@@ -149,12 +148,16 @@ impl MemoryWishStore {
         Ok(())
     }
 
-    /// Sets in which order a server asks its parents.
-    pub fn set_policy(&self, id: DistributionServerId, policy: ParentPolicy) {
+    /// Changes settings of a server.
+    pub fn change_settings(
+        &self,
+        id: DistributionServerId,
+        change: impl FnOnce(&mut ServerSettings),
+    ) {
         let mut memory = self.lock();
         memory.raise();
         if let Some(server) = memory.servers.get_mut(&id) {
-            server.parent_policy = policy;
+            change(&mut server.settings);
         }
     }
 
@@ -174,24 +177,6 @@ impl MemoryWishStore {
         memory.raise();
         if let Some(server) = memory.servers.get_mut(&id) {
             server.accounts.retain(|account| account.name != *name);
-        }
-    }
-
-    /// Takes a server into maintenance, or out of it.
-    pub fn set_maintenance(&self, id: DistributionServerId, maintenance: bool) {
-        let mut memory = self.lock();
-        memory.raise();
-        if let Some(server) = memory.servers.get_mut(&id) {
-            server.maintenance = maintenance;
-        }
-    }
-
-    /// Opens a server to everybody, or closes it again.
-    pub fn set_open_to_all(&self, id: DistributionServerId, open: bool) {
-        let mut memory = self.lock();
-        memory.raise();
-        if let Some(server) = memory.servers.get_mut(&id) {
-            server.open_to_all = open;
         }
     }
 
