@@ -111,6 +111,9 @@ pub struct File {
     pub category: Option<String>,
     /// Owner site by name.
     pub site: Option<String>,
+    /// Other sites it is marked for, by name: what is chosen by site goes to them too.
+    #[serde(default)]
+    pub marked_sites: Vec<String>,
     /// When it was deleted; it can be restored for 30 days.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub deleted_at: Option<Timestamp>,

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use xylem_model::{
-    AccountName, ContentId, DistributionServerId, FileId, FileKind, FileName, ScrubReport, Stamp,
-    Timestamp, UploadId,
+    AccountName, ContentId, DistributionServerId, FileId, FileKind, FileName, ScrubReport,
+    SetCount, Stamp, Timestamp, UploadId,
 };
 use xylem_sync::ServerSettings;
 use xylem_trust::Envelope;
@@ -115,6 +115,10 @@ pub struct ServerReport {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub scrub: Option<ScrubReport>,
+    /// How much of what it is to hold is there.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub set: Option<SetCount>,
 }
 
 /// What a server says of one content.

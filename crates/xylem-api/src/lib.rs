@@ -13,6 +13,7 @@ pub mod control;
 pub mod enrollment;
 pub mod error;
 pub mod ingest;
+pub mod selection;
 pub mod server;
 pub mod tree;
 

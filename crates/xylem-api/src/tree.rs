@@ -7,6 +7,8 @@ use xylem_model::{
 };
 use xylem_sync::ServerSettings;
 
+use crate::selection::SelectionRule;
+
 /// A distribution server.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DistributionServer {
@@ -52,6 +54,10 @@ pub struct DistributionServer {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub settings: ServerSettings,
+    /// What was chosen for it to hold; none: everything. What the servers below it need it holds
+    /// besides.
+    #[serde(default)]
+    pub selection: Option<Vec<SelectionRule>>,
     /// Files present, of those wanted.
     pub files_present: u64,
     /// Files it should hold.

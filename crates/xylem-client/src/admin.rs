@@ -372,7 +372,7 @@ impl AdminClient {
         self.call(Method::DELETE, path, None::<&()>).await
     }
 
-    async fn call<A: DeserializeOwned>(
+    pub(crate) async fn call<A: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -386,7 +386,7 @@ impl AdminClient {
     }
 }
 
-fn segment(text: &str) -> impl std::fmt::Display + '_ {
+pub(crate) fn segment(text: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(text, NON_ALPHANUMERIC)
 }
 

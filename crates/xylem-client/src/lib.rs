@@ -25,6 +25,7 @@ mod exchange;
 mod many;
 mod outgoing;
 mod pool;
+mod selection;
 mod transport;
 
 pub use admin::{AdminClient, NamedKind};

@@ -139,7 +139,7 @@ enum Place {
     /// The first version of a new file.
     New,
     /// The next version of the file that has the name.
-    Other(file::Model),
+    Other(Box<file::Model>),
 }
 
 async fn require_file(tx: &DatabaseTransaction, asked: &ChangeFile) -> Outcome<file::Model> {
@@ -181,7 +181,7 @@ async fn place(
         return Ok(Err(Changed::NameTaken { existing, kind }));
     }
     Ok(match replace {
-        true => Ok(Place::Other(other)),
+        true => Ok(Place::Other(Box::new(other))),
         false => Err(Changed::Exists { existing: Box::new(newest(tx, &other).await?) }),
     })
 }
@@ -198,7 +198,7 @@ async fn facts(
 ) -> Outcome<VersionFacts> {
     let of = match place {
         Place::New => None,
-        Place::Other(other) => Some(other),
+        Place::Other(other) => Some(&**other),
         Place::Same | Place::Own => Some(source),
     };
     let number = match of {
@@ -237,7 +237,7 @@ async fn store(
             file::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
         }
         Place::Other(other) => {
-            next_version(other, facts)?.update(tx).await?;
+            next_version(*other, facts)?.update(tx).await?;
         }
         Place::Same | Place::Own => {
             let key = facts.name.collision_key();

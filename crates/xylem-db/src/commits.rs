@@ -329,6 +329,7 @@ pub(crate) fn file_row(facts: &VersionFacts, stamp: Stamp) -> Result<file::Model
         collision_key,
         category_id: None,
         site_id: None,
+        marked_sites: None,
         latest: convert::small("version number", facts.number)?,
         created_at: facts.created.unix_ms(),
         deleted_at: None,

@@ -6,6 +6,8 @@
 
 use std::str::FromStr;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use unicode_normalization::UnicodeNormalization;
 use xylem_model::{Stamp, Timestamp};
 
@@ -140,6 +142,23 @@ pub(crate) fn bounded(what: &'static str, bytes: usize) -> Result<(), DbError> {
     }
     let problem = format!("it has {bytes} bytes; at most {MAX_DOCUMENT_BYTES} are kept");
     Err(DbError::Invalid { what, problem })
+}
+
+/// Something as JSON, for a column of text.
+pub(crate) fn json_text<T: Serialize>(what: &'static str, value: &T) -> Result<String, DbError> {
+    let text = serde_json::to_string(value)
+        .map_err(|error| DbError::Invalid { what, problem: error.to_string() })?;
+    bounded(what, text.len())?;
+    Ok(text)
+}
+
+/// Back from a column that may be empty.
+pub(crate) fn from_json_text<T: DeserializeOwned>(
+    what: &'static str,
+    text: Option<&str>,
+) -> Result<Option<T>, DbError> {
+    let read = text.map(serde_json::from_str).transpose();
+    read.map_err(|error| DbError::Corrupt { what, problem: error.to_string() })
 }
 
 #[cfg(test)]

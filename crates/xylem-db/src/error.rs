@@ -131,6 +131,17 @@ pub enum DbError {
     /// A change that would break the tree of distribution servers.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// A selection for a server that holds everything whatever is chosen.
+    #[error(
+        "`{name}` is {role}, so it holds everything: make another server that first, or choose for \
+         the servers below it"
+    )]
+    HoldsEverything {
+        /// The server.
+        name: String,
+        /// Why it holds everything.
+        role: &'static str,
+    },
     /// Settings of a distribution server that cannot be.
     #[error(transparent)]
     Settings(SettingsError),

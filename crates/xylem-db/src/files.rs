@@ -8,14 +8,18 @@ use sea_orm::{
     JoinType, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationDef, SelectTwo, Set,
     sea_query::Expr,
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 use xylem_model::{
     CategoryId, ContentId, FileId, FileKind, FileName, Priority, Sha256, SiteId, Stamp, Timestamp,
 };
 
+use xylem_sync::FileFacts;
+
 use crate::audit::{self, Actor};
 use crate::convert::{self, bytes32, moment, parsed, parsed_json, uint};
 use crate::entity::{file, version};
+use crate::sites::{require_category, require_site};
 use crate::state::raise;
 use crate::transaction::{Outcome, change, query};
 use crate::words::words;
@@ -44,6 +48,8 @@ pub struct File {
     pub category: Option<CategoryId>,
     /// The site it belongs to; none means all.
     pub site: Option<SiteId>,
+    /// Other sites it is marked for: what is chosen by site goes to them too.
+    pub marked_sites: Vec<SiteId>,
     /// The number of its newest version.
     pub latest: u32,
     /// When its first version was committed.
@@ -52,6 +58,19 @@ pub struct File {
     pub deleted: Option<Timestamp>,
     /// Its last change: new version, deletion or restoration.
     pub stamp: Stamp,
+}
+
+impl File {
+    /// What selections ask of it.
+    pub fn facts(&self) -> FileFacts {
+        FileFacts {
+            id: self.id,
+            kind: self.kind,
+            category: self.category,
+            sites: self.site.iter().chain(&self.marked_sites).copied().collect(),
+            folded_name: self.name.collision_key(),
+        }
+    }
 }
 
 /// One version of a file.
@@ -84,6 +103,19 @@ pub struct Version {
     /// The change that brought it.
     pub stamp: Stamp,
 }
+
+/// What a file is sorted into; what is `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct FileSorting {
+    /// Another category, or none (`Some(None)`).
+    pub category: Option<Option<CategoryId>>,
+    /// Another owner site, or none (`Some(None)`).
+    pub site: Option<Option<SiteId>>,
+    /// The other sites it is marked for.
+    pub marked_sites: Option<Vec<SiteId>>,
+}
+
+const MARKED_SITES: &str = "sites a file is marked for";
 
 /// A live file with its newest version: what its name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,6 +222,43 @@ impl Database {
             Ok((parsed("file's kind", &file.kind)?, parsed("file's name", &file.name)?))
         };
         rows.into_iter().map(named).collect()
+    }
+
+    /// Sorts a live file into another category or other sites.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`] where there is no such file, category or site.
+    pub async fn sort_file(
+        &self,
+        name: &FileName,
+        sorting: &FileSorting,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Stamp, DbError> {
+        change!(self, "sorting a file", |tx| {
+            let Some(row) = live_by_key(tx, &name.collision_key()).await? else {
+                return Err(not_found(name.as_str()).into());
+            };
+            let kept = row.name.clone();
+            let mut change = row.into_active_model();
+            if let Some(category) = sorting.category {
+                require_category(tx, category).await?;
+                change.category_id = Set(category.map(CategoryId::uuid));
+            }
+            if let Some(site) = sorting.site {
+                require_site(tx, site).await?;
+                change.site_id = Set(site.map(SiteId::uuid));
+            }
+            if let Some(sites) = &sorting.marked_sites {
+                for site in sites {
+                    require_site(tx, Some(*site)).await?;
+                }
+                change.marked_sites = Set(Some(convert::json_text(MARKED_SITES, sites)?));
+            }
+            let stamp = store_stamped(tx, change).await?;
+            audit::append(tx, actor, now, "file.sort", &kept, &json!(sorting)).await?;
+            Ok(stamp)
+        })
     }
 
     /// Deletes a file: it is wanted nowhere from now on. It can be restored until
@@ -347,6 +416,8 @@ impl TryFrom<file::Model> for File {
             name: parsed("file's name", &row.name)?,
             category: row.category_id.map(CategoryId::from_uuid),
             site: row.site_id.map(SiteId::from_uuid),
+            marked_sites: convert::from_json_text(MARKED_SITES, row.marked_sites.as_deref())?
+                .unwrap_or_default(),
             latest: convert::count("version number", row.latest)?,
             created: Timestamp::from_unix_ms(row.created_at),
             deleted: moment(row.deleted_at),

@@ -62,7 +62,7 @@ pub use computers::{CheckIn, Computer, NewComputer};
 pub use connect::Database;
 pub use convert::{MAX_DOCUMENT_BYTES, MAX_NAME_CHARS, MAX_PAGE, MAX_TEXT_CHARS};
 pub use error::{BackupError, DbError, DriverError, InvitationRefusal};
-pub use files::{DigestSource, File, LiveFile, Version};
+pub use files::{DigestSource, File, FileSorting, LiveFile, Version};
 pub use invitations::{Invitation, InvitationKind, NewInvitation};
 pub use orders::{NewOrder, Order, OrderState, PendingOrders};
 pub use placements::{Placement, PlacementReport, PlacementState};

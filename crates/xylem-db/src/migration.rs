@@ -13,6 +13,7 @@ mod m0004_rate;
 mod m0005_accounts;
 mod m0006_scrub;
 mod m0007_settings;
+mod m0008_selection;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_accounts::AddAccounts),
             Box::new(m0006_scrub::AddScrub),
             Box::new(m0007_settings::AddSettings),
+            Box::new(m0008_selection::AddSelection),
         ]
     }
 }

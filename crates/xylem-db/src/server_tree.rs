@@ -84,6 +84,8 @@ impl Database {
                 epoch,
                 generation,
                 settings: None,
+                selection: None,
+                set_count: None,
                 scrub_asked_at: None,
                 scrub_report: None,
             };

@@ -2,13 +2,18 @@
 //!
 //! How they hang together is in `server_tree`.
 
+use std::sync::Arc;
+
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
     IntoActiveModel, QueryFilter, QueryOrder, Set, sea_query::Expr,
 };
 use serde_json::json;
-use xylem_model::{ByteSize, DistributionServerId, ScrubReport, SiteId, Stamp, Timestamp};
-use xylem_sync::ServerSettings;
+use uuid::Uuid;
+use xylem_model::{
+    ByteSize, DistributionServerId, ScrubReport, SetCount, SiteId, Stamp, Timestamp,
+};
+use xylem_sync::{Choice, Selection, SelectionError, ServerSettings};
 
 use crate::audit::{self, Actor};
 use crate::convert::{self, clip, int, moment, uint};
@@ -19,6 +24,10 @@ use crate::transaction::{Outcome, change, query, report};
 use crate::{Database, DbError, parents};
 
 pub(crate) const WHAT: &str = "distribution server";
+
+const SETTINGS: &str = "settings of a distribution server";
+
+const SELECTION: &str = "selection of a distribution server";
 
 /// A distribution server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +48,8 @@ pub struct DistributionServer {
     pub is_principal: bool,
     /// What was decided of how it works.
     pub settings: ServerSettings,
+    /// What was chosen for it to hold; none: everything.
+    pub selection: Choice,
     /// When it enrolled.
     pub enrolled: Timestamp,
     /// When it was removed.
@@ -59,6 +70,8 @@ pub struct DistributionServer {
     pub scrub_asked: Option<Timestamp>,
     /// How far it says it is with that.
     pub scrub: Option<ScrubReport>,
+    /// How much of what it is to hold is there, as it says.
+    pub set: Option<SetCount>,
     /// Its last change by an administrator.
     pub stamp: Stamp,
 }
@@ -79,6 +92,8 @@ pub struct ServerReport {
     /// How far the looking through of everything it holds is; a program that does not say so
     /// leaves what was said before.
     pub scrub: Option<ScrubReport>,
+    /// How much of what it is to hold is there.
+    pub set: Option<SetCount>,
 }
 
 /// Changes of a server; what is `None` stays as it is.
@@ -94,6 +109,8 @@ pub struct ServerChange {
     pub parents: Option<Vec<DistributionServerId>>,
     /// A change of its settings, as a JSON merge patch.
     pub settings: Option<serde_json::Value>,
+    /// What it is to hold from now on, or everything (`Some(None)`).
+    pub selection: Option<Option<Selection>>,
 }
 
 impl Database {
@@ -131,7 +148,8 @@ impl Database {
     ///
     /// # Errors
     /// [`DbError::Conflict`] where the name is taken, [`DbError::Tree`] where the parents are not
-    /// possible, [`DbError::Settings`] where the settings are not.
+    /// possible, [`DbError::Settings`] where the settings are not, [`DbError::HoldsEverything`]
+    /// where a selection is for the root or the principal.
     pub async fn update_distribution_server(
         &self,
         id: DistributionServerId,
@@ -159,14 +177,20 @@ impl Database {
                 row.parent_id = Set(parents::change(tx, id, wanted).await?);
             }
             if let Some(patch) = &change.settings {
-                let changed =
-                    settings(old.settings.as_deref())?.changed(patch).map_err(DbError::Settings)?;
-                row.settings = Set(Some(settings_text(&changed)?));
+                let changed = convert::from_json_text(SETTINGS, old.settings.as_deref())?
+                    .unwrap_or_else(ServerSettings::default)
+                    .changed(patch)
+                    .map_err(DbError::Settings)?;
+                row.settings = Set(Some(convert::json_text(SETTINGS, &changed)?));
+            }
+            if let Some(selection) = &change.selection {
+                row.selection = Set(selection_text(&old, selection.as_ref())?);
             }
             let changed = store_stamped(tx, row).await?;
             let detail = json!({
                 "name": name, "site": change.site, "public_url": change.public_url,
                 "parents": change.parents, "settings": change.settings,
+                "selection": change.selection,
             });
             audit::append(tx, actor, now, "server.change", &old.name, &detail).await?;
             Ok(DistributionServer::try_from(changed)?)
@@ -203,12 +227,14 @@ impl Database {
         let (epoch, generation) = convert::columns(news.held)?;
         let (free, total) = (int("free space", news.free.0)?, int("total space", news.total.0)?);
         let scrub = news.scrub.as_ref().and_then(|scrub| serde_json::to_string(scrub).ok());
+        let set = news.set.as_ref().and_then(|set| serde_json::to_string(set).ok());
         report!(self, "noting a distribution server's report", |tx| {
             let mut noting = Entity::update_many();
             if let Some(scrub) = &scrub {
                 noting = noting.col_expr(Column::ScrubReport, Expr::value(scrub.clone()));
             }
             let noted = noting
+                .col_expr(Column::SetCount, Expr::value(set.clone()))
                 .col_expr(Column::LastSeen, Expr::value(now.unix_ms()))
                 .col_expr(Column::ProgramVersion, Expr::value(clip(&news.program_version)))
                 .col_expr(Column::Address, Expr::value(clip(&news.address)))
@@ -276,22 +302,30 @@ pub(crate) async fn store_stamped(
     Ok(row.update(tx).await?)
 }
 
-fn settings(text: Option<&str>) -> Result<ServerSettings, DbError> {
-    let corrupt = |error: serde_json::Error| DbError::Corrupt {
-        what: "settings of a distribution server",
-        problem: error.to_string(),
+/// A selection as it is stored, where this server can have one.
+fn selection_text(row: &Model, selection: Option<&Selection>) -> Result<Option<String>, DbError> {
+    let Some(selection) = selection else { return Ok(None) };
+    let role = match (row.is_root, row.is_principal) {
+        (true, _) => "the root, which feeds all others",
+        (_, true) => "the principal, where every new file enters",
+        _ => {
+            let invalid = |error: SelectionError| DbError::Invalid {
+                what: "selection",
+                problem: error.to_string(),
+            };
+            selection.check().map_err(invalid)?;
+            return convert::json_text(SELECTION, selection).map(Some);
+        }
     };
-    let read = text.map(serde_json::from_str).transpose();
-    Ok(read.map_err(corrupt)?.unwrap_or_default())
+    Err(DbError::HoldsEverything { name: row.name.clone(), role })
 }
 
-fn settings_text(settings: &ServerSettings) -> Result<String, DbError> {
-    let text = serde_json::to_string(settings).map_err(|error| {
-        // Never seen: the type writes nothing that JSON cannot hold.
-        DbError::Corrupt { what: "settings of a distribution server", problem: error.to_string() }
-    })?;
-    convert::bounded("settings of a distribution server", text.len())?;
-    Ok(text)
+/// The servers whose selections name something by its id.
+pub(crate) async fn selecting<C: ConnectionTrait>(connection: &C, id: Uuid) -> Outcome<usize> {
+    // An id stands nowhere in a text but where it is meant.
+    let naming = Column::Selection.contains(id.to_string());
+    let live = Entity::find().filter(Column::RemovedAt.is_null()).filter(naming);
+    Ok(live.all(connection).await?.len())
 }
 
 impl TryFrom<Model> for DistributionServer {
@@ -308,7 +342,9 @@ impl TryFrom<Model> for DistributionServer {
             parent: row.parent_id.map(DistributionServerId::from_uuid),
             is_root: row.is_root,
             is_principal: row.is_principal,
-            settings: settings(row.settings.as_deref())?,
+            settings: convert::from_json_text(SETTINGS, row.settings.as_deref())?
+                .unwrap_or_default(),
+            selection: convert::from_json_text(SELECTION, row.selection.as_deref())?.map(Arc::new),
             enrolled: Timestamp::from_unix_ms(row.enrolled_at),
             removed: moment(row.removed_at),
             last_seen: moment(row.last_seen),
@@ -320,6 +356,7 @@ impl TryFrom<Model> for DistributionServer {
             scrub_asked: moment(row.scrub_asked_at),
             // What cannot be read is said anew with the next report.
             scrub: row.scrub_report.and_then(|report| serde_json::from_str(&report).ok()),
+            set: row.set_count.and_then(|count| serde_json::from_str(&count).ok()),
             stamp: convert::stamp(row.epoch, row.generation)?,
         })
     }

@@ -12,7 +12,7 @@ use crate::convert;
 use crate::entity::{category, computer, distribution_server, file, invitation, site, upload};
 use crate::state::raise;
 use crate::transaction::{Outcome, change, query};
-use crate::{Database, DbError};
+use crate::{Database, DbError, servers};
 
 /// What is named, and how its rows are reached.
 macro_rules! named {
@@ -199,12 +199,25 @@ macro_rules! users {
                 users.push(format!("{count} {}{}", $noun, if count == 1 { "" } else { "s" }));
             }
         )*
-        Ok(users)
+        Outcome::Ok(users)
     }};
 }
 
+/// Those who name it in the text of a column.
+async fn namers(tx: &DatabaseTransaction, id: uuid::Uuid) -> Outcome<Vec<String>> {
+    let marked = file::Column::MarkedSites.contains(id.to_string());
+    let mut users: Vec<String> = users!(tx,
+        file where marked.and(file::Column::DeletedAt.is_null()) => "mark of file")?;
+    match servers::selecting(tx, id).await? {
+        0 => {}
+        1 => users.push("the selection of 1 distribution server".to_owned()),
+        more => users.push(format!("the selections of {more} distribution servers")),
+    }
+    Ok(users)
+}
+
 async fn users_of_site(tx: &DatabaseTransaction, id: uuid::Uuid) -> Outcome<Vec<String>> {
-    users!(tx,
+    let mut users: Vec<String> = users!(tx,
         distribution_server where distribution_server::Column::SiteId.eq(id)
             .and(distribution_server::Column::RemovedAt.is_null()) => "distribution server",
         computer where computer::Column::SiteId.eq(id)
@@ -216,16 +229,20 @@ async fn users_of_site(tx: &DatabaseTransaction, id: uuid::Uuid) -> Outcome<Vec<
             .and(invitation::Column::UsesLeft.gt(0)) => "open invitation",
         upload where upload::Column::SiteId.eq(id)
             .and(upload::Column::EndedAt.is_null()) => "running upload"
-    )
+    )?;
+    users.extend(namers(tx, id).await?);
+    Ok(users)
 }
 
 async fn users_of_category(tx: &DatabaseTransaction, id: uuid::Uuid) -> Outcome<Vec<String>> {
-    users!(tx,
+    let mut users: Vec<String> = users!(tx,
         file where file::Column::CategoryId.eq(id)
             .and(file::Column::DeletedAt.is_null()) => "file",
         upload where upload::Column::CategoryId.eq(id)
             .and(upload::Column::EndedAt.is_null()) => "running upload"
-    )
+    )?;
+    users.extend(namers(tx, id).await?);
+    Ok(users)
 }
 
 /// Clears references from rows that are only history, so that none points nowhere.

@@ -38,6 +38,23 @@ pub(crate) struct AccessFile {
     pub(crate) settings: ServerSettings,
 }
 
+impl Granted {
+    fn of(entries: &GrantedEntries) -> Self {
+        match entries {
+            GrantedEntries::All => Self::All,
+            GrantedEntries::Only(contents) => Self::Only(contents.iter().copied().collect()),
+        }
+    }
+
+    /// Whether a content is among them.
+    pub(crate) fn has(&self, content: &ContentId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(contents) => contents.contains(content),
+        }
+    }
+}
+
 impl AccessFile {
     /// The part of a state that concerns access.
     pub(crate) fn of(state: &ControlState) -> Self {
@@ -69,6 +86,7 @@ pub(crate) struct Access {
     pub(crate) grants: Grants,
     pub(crate) revocations: Revocations,
     peers: BTreeMap<DistributionServerId, Granted>,
+    clients: Granted,
     revoked: BTreeSet<Party>,
     /// Best first.
     pub(crate) parents: Vec<Parent>,
@@ -94,19 +112,9 @@ impl Access {
 
     /// Puts documents that were checked together.
     pub(crate) fn new(grants: Grants, revocations: Revocations, file: &AccessFile) -> Self {
-        let peers = grants
-            .peers
-            .iter()
-            .map(|grant| {
-                let granted = match &grant.entries {
-                    GrantedEntries::All => Granted::All,
-                    GrantedEntries::Only(contents) => {
-                        Granted::Only(contents.iter().copied().collect())
-                    }
-                };
-                (grant.peer, granted)
-            })
-            .collect();
+        let peers =
+            grants.peers.iter().map(|grant| (grant.peer, Granted::of(&grant.entries))).collect();
+        let clients = Granted::of(&grants.clients);
         let revoked = revocations.parties.iter().copied().collect();
         let parents = file.parents.iter().filter_map(usable_parent).collect();
         let principal = file.principal.as_ref().and_then(usable_address);
@@ -115,6 +123,7 @@ impl Access {
             grants,
             revocations,
             peers,
+            clients,
             revoked,
             parents,
             principal,
@@ -145,6 +154,11 @@ impl Access {
     /// What a peer may fetch.
     pub(crate) fn granted(&self, peer: &DistributionServerId) -> Option<&Granted> {
         self.peers.get(peer)
+    }
+
+    /// Whether a content is for clients too, and not only for servers that fetch from this one.
+    pub(crate) fn offers(&self, content: &ContentId) -> bool {
+        self.clients.has(content)
     }
 
     /// Whether grants and revocations are still to be believed.

@@ -291,9 +291,9 @@ fn heartbeat(node: &Node) -> Duration {
 }
 
 async fn send(node: &Arc<Node>) -> Result<(), ClientError> {
-    let (applied, has_head) = {
+    let (applied, has_head, set) = {
         let catalogue = node.catalogue();
-        (catalogue.manifest.stamp(), catalogue.manifest.head().is_some())
+        (catalogue.manifest.stamp(), catalogue.manifest.head().is_some(), catalogue.count())
     };
     let due = node.ledger.take(has_head.then_some(applied.epoch));
     let (unlisted, last) = due.unlisted.map(|from| forgotten(node, from)).unwrap_or_default();
@@ -310,6 +310,7 @@ async fn send(node: &Arc<Node>) -> Result<(), ClientError> {
         copies: due.copies.clone(),
         unlisted,
         scrub: Some(node.scrubs.report()),
+        set: has_head.then_some(set),
     };
     let sent = node.control.report(&report).await;
     match (&sent, last) {

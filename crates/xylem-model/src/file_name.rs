@@ -131,12 +131,17 @@ impl FileName {
 
     /// What must be unique among published names: case folded, in normalisation form C.
     pub fn collision_key(&self) -> String {
-        // Lower-casing the upper-cased text approximates Unicode case folding (ß, ſ and final
-        // sigma included) without a table of our own.
-        let folded: String =
-            self.0.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
-        folded.nfc().collect()
+        fold_name(&self.0)
     }
+}
+
+/// A text in the form in which names are compared: case folded, in normalisation form C.
+pub fn fold_name(text: &str) -> String {
+    // Lower-casing the upper-cased text approximates Unicode case folding (ß, ſ and final sigma
+    // included) without a table of our own.
+    let folded: String =
+        text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
+    folded.nfc().collect()
 }
 
 /// Marks that change the direction of text or take no room: they make two names look alike.

@@ -14,6 +14,7 @@ mod kind;
 mod party;
 mod priority;
 mod scrub;
+mod set_count;
 mod size;
 mod time;
 mod tree;
@@ -21,7 +22,7 @@ mod word;
 
 pub use account::{AccountAccess, AccountName, AccountNameError, MAX_ACCOUNT_NAME_BYTES};
 pub use digest::{ContentId, DigestError, Digests, Sha256};
-pub use file_name::{FileName, FileNameError, MAX_FILE_NAME_BYTES};
+pub use file_name::{FileName, FileNameError, MAX_FILE_NAME_BYTES, fold_name};
 pub use generation::{Epoch, Generation, Stamp};
 pub use ids::{
     CategoryId, ComputerId, DistributionServerId, FileId, InvitationId, OrderId, SiteId, TokenId,
@@ -31,6 +32,7 @@ pub use kind::FileKind;
 pub use party::{Party, PartyError};
 pub use priority::{ParentPolicy, Priority};
 pub use scrub::{ScrubFound, ScrubPass, ScrubReport};
+pub use set_count::SetCount;
 pub use size::ByteSize;
 pub use time::{Timestamp, TimestampError};
 pub use tree::{MAX_DEPTH, MAX_PARENTS, Tree, TreeError};

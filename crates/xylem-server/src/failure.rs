@@ -47,6 +47,7 @@ impl From<DbError> for Failure {
             | DbError::InUse { .. }
             | DbError::TooMany { .. }
             | DbError::WrongState { .. }
+            | DbError::HoldsEverything { .. }
             | DbError::Tree(_) => ErrorCode::Conflict,
             DbError::Invalid { .. } | DbError::Settings(_) => ErrorCode::BadRequest,
             DbError::Invitation(refusal) => invitation_code(*refusal),

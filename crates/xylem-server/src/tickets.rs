@@ -5,6 +5,7 @@ use std::time::Duration;
 use xylem_api::catalogue::{Candidate, IngestAddress, Sources};
 use xylem_db::{LiveFile, Upload};
 use xylem_model::{ContentId, Party, Timestamp};
+use xylem_sync::FileFacts;
 use xylem_trust::{Envelope, Operation, Ticket};
 
 use crate::app::App;
@@ -52,8 +53,11 @@ impl App {
         &self,
         content: ContentId,
         descriptor: &[u8],
+        file: &FileFacts,
         holder: Option<Party>,
     ) -> Result<Sources, Failure> {
+        let holdings = self.control.holdings().await?;
+        let offers = |id| holdings.of(id).is_some_and(|holding| holding.offers(file));
         let site = match holder {
             Some(Party::Computer(id)) => self.database.computer(id).await?.site,
             _ => None,
@@ -62,7 +66,7 @@ impl App {
         let servers = self.database.distribution_servers().await?;
         let holders: Vec<Holder> = servers
             .iter()
-            .filter(|server| !server.settings.maintenance)
+            .filter(|server| !server.settings.maintenance && offers(server.id))
             .map(|server| Holder {
                 id: server.id,
                 parent: server.parent,
@@ -91,6 +95,7 @@ impl App {
         live: &LiveFile,
         holder: Option<Party>,
     ) -> Result<Sources, Failure> {
-        self.sources(live.version.content, &live.version.descriptor, holder).await
+        let (version, file) = (&live.version, live.file.facts());
+        self.sources(version.content, &version.descriptor, &file, holder).await
     }
 }

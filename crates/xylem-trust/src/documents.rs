@@ -117,6 +117,14 @@ pub struct Grants {
     /// ticket or a password.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub client_certificates: bool,
+    /// What is offered to clients: not what it holds only because servers that fetch from it need
+    /// it.
+    #[serde(default, skip_serializing_if = "is_all")]
+    pub clients: GrantedEntries,
+}
+
+fn is_all(entries: &GrantedEntries) -> bool {
+    *entries == GrantedEntries::All
 }
 
 fn is_false(value: &bool) -> bool {
@@ -153,10 +161,11 @@ pub struct Grant {
 }
 
 /// A set of content that may be fetched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GrantedEntries {
-    /// Whatever the server itself must hold: the peer holds the same set.
+    /// Whatever the server itself must hold.
+    #[default]
     All,
     /// These contents only.
     Only(Vec<ContentId>),

@@ -43,9 +43,12 @@ table! {
         pub(crate) latest: i32,
         pub(crate) created_at: i64,
         pub(crate) deleted_at: Option<i64>,
-        /// Stamp of the last change: new version, deletion or restoration.
+        /// Stamp of the last change: new version, deletion or restoration, what it is sorted into.
         pub(crate) epoch: i64,
         pub(crate) generation: i64,
+        /// JSON: ids of sites; none: no site.
+        #[serde(default)]
+        pub(crate) marked_sites: Option<String>,
     }
 }
 

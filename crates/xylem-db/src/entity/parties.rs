@@ -32,6 +32,12 @@ table! {
         /// JSON; none: all as at first.
         #[serde(default)]
         pub(crate) settings: Option<String>,
+        /// JSON; none: everything.
+        #[serde(default)]
+        pub(crate) selection: Option<String>,
+        /// JSON, as it was reported.
+        #[serde(default)]
+        pub(crate) set_count: Option<String>,
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) async fn the_first_server_is_root_and_principal(bench: Bench) {
         total: ByteSize(100),
         held: Stamp::new(1, 2),
         scrub: None,
+        set: None,
     };
     let before = db.stamp().await.unwrap();
     db.touch_distribution_server(child, &report, at(50)).await.unwrap();

@@ -120,12 +120,13 @@ pub(crate) async fn identify(
         return by_password(node, access, peer, headers).await;
     }
     match peer.party() {
-        Some(Party::Computer(_)) => Ok(Visitor::Computer),
+        Some(Party::Computer(_)) if access.grants.client_certificates => Ok(Visitor::Computer),
         _ if access.grants.open_to_all => Ok(Visitor::Anybody),
         _ => Err(ApiError::new(
             ErrorCode::Unauthorized,
             "this share needs the name and password of one of this distribution server's WebDAV \
-             accounts (`xylem ds account add`), or a computer's certificate",
+             accounts (`xylem ds account add`), or, unless an administrator turned that off, a \
+             computer's certificate",
         )),
     }
 }

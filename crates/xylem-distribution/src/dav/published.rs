@@ -15,10 +15,12 @@ pub(super) fn find(session: &Session, kind: FileKind, name: &str) -> Option<Arc<
     is_shown(session, &descriptor).then_some(descriptor)
 }
 
-/// Readers see what they can get here. Whoever writes sees all that is published, so that a file
-/// that was just written does not vanish until it has come here.
+/// Readers see what they can get here. Whoever writes sees all that is published here, so that a
+/// file that was just written does not vanish until it has come.
 fn is_shown(session: &Session, descriptor: &Descriptor) -> bool {
-    session.writes() || session.node.repository.contains(&descriptor.content)
+    let (node, content) = (&session.node, &descriptor.content);
+    let is_offered = || node.access().is_some_and(|access| access.offers(content));
+    session.writes() || (is_offered() && node.repository.contains(content))
 }
 
 /// What is told of a name.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use xylem_model::{ContentId, FileKind, FileName, Timestamp, UploadId};
+use xylem_model::{ContentId, FileKind, FileName, SetCount, Timestamp, UploadId};
 use xylem_sync::Wanted;
 use xylem_trust::{Descriptor, DescriptorId, Envelope};
 
@@ -150,6 +150,15 @@ impl Catalogue {
             self.unwanted.remove(content);
         } else if let Some(orphan) = orphan {
             self.unwanted.entry(*content).or_insert(orphan);
+        }
+    }
+
+    /// How much of what is wanted is here.
+    pub(crate) fn count(&self) -> SetCount {
+        SetCount {
+            wanted: self.manifest.len() as u64,
+            missing: self.missing.len() as u64,
+            missing_bytes: self.missing.values().map(|missing| missing.size).sum(),
         }
     }
 

@@ -68,6 +68,11 @@ impl Manifest {
         self.entries.values()
     }
 
+    /// How many descriptors there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// One descriptor.
     pub(crate) fn get(&self, id: &DescriptorId) -> Option<&Arc<Descriptor>> {
         self.entries.get(id)

@@ -14,7 +14,7 @@ use xylem_http::{ApiError, Peer};
 use xylem_model::{ContentId, Party};
 use xylem_trust::{Descriptor, Document, Head, Operation, check_window};
 
-use crate::access::{Access, Granted};
+use crate::access::Access;
 use crate::accounts::{Visitor, identify, presents_password};
 use crate::node::Node;
 use crate::tickets;
@@ -63,14 +63,12 @@ pub(crate) fn authorize(
     let party = peer.party();
     access.refuse_revoked(party)?;
     let by_certificate = match party {
-        Some(Party::DistributionServer(id)) => match access.granted(&id) {
-            Some(Granted::All) => Some(true),
-            Some(Granted::Only(contents)) => Some(contents.contains(content)),
-            None => None,
-        },
+        Some(Party::DistributionServer(id)) => {
+            access.granted(&id).map(|granted| granted.has(content))
+        }
         // Computers get what is published, not what merely lies here until it is removed.
         Some(Party::Computer(_)) if access.grants.client_certificates => {
-            Some(node.catalogue().wanted(content).is_some())
+            Some(access.offers(content) && node.catalogue().wanted(content).is_some())
         }
         Some(Party::Computer(_)) => None,
         Some(Party::ManagementServer(_)) | None => None,
@@ -121,8 +119,10 @@ pub(crate) async fn authorize_named(
     let says_nothing = peer.party().is_none() && !headers.contains_key(header::AUTHORIZATION);
     if presents_password(headers) || (says_nothing && access.grants.open_to_all) {
         let visitor = Box::pin(identify(node, &access, peer, headers)).await?;
+        let is_for = |content: &&ContentId| visitor.writer().is_some() || access.offers(content);
+        let is_known = content.filter(is_for).is_some();
         let permit = Permit { party: peer.party(), visitor: Some(visitor) };
-        return content.map(|_| permit).ok_or_else(unknown);
+        return if is_known { Ok(permit) } else { Err(unknown()) };
     }
     // A content that cannot exist stands in where there is none.
     let nothing = ContentId::from_bytes([0; 32]);

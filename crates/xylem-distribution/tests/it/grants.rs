@@ -61,10 +61,36 @@ async fn where_certificates_do_not_count_a_mac_needs_a_ticket_and_is_never_anony
             assert_eq!(scene.fleet.get(0, &asker, path).await.status, UNAUTHORIZED, "{path}");
         }
     }
+    let (listing, propfind) = (scene.fleet.asker(computer).with("depth", "0"), b"PROPFIND");
+    let method = Method::from_bytes(propfind).unwrap();
+    let listed = listing.ask(&scene.fleet.server(0).url, method, "/Packages/").await;
+    assert_eq!(listed.status, UNAUTHORIZED);
     assert_eq!(scene.with_signed(computer, &scene.read()).await, OK);
     scene.fleet.management.change(|world| world.settings.client_certificates = true);
     scene.fleet.caught_up(0).await;
     assert_eq!(scene.status(&scene.fleet.asker(computer), &scene.content).await, OK);
+}
+
+#[tokio::test]
+async fn what_is_held_for_other_servers_alone_is_not_for_clients() {
+    let scene = Scene::new().await;
+    let (computer, root) = (scene.fleet.computer(), scene.fleet.server(0).id);
+    let peer = DistributionServerId::from_parts(1, &[1; 10]);
+    scene.fleet.management.change(|world| {
+        world.clients = GrantedEntries::Only(vec![scene.other]);
+        let all = Grant { peer, entries: GrantedEntries::All };
+        world.grants.insert(root, vec![all]);
+    });
+    scene.fleet.caught_up(0).await;
+    let mac = scene.fleet.asker(Some(computer));
+    assert_eq!(scene.status(&mac, &scene.content).await, NOT_FOUND);
+    assert_eq!(scene.status(&mac, &scene.other).await, OK);
+    assert_eq!(scene.fleet.get(0, &mac, "/Packages/Wanted.pkg").await.status, NOT_FOUND);
+    assert_eq!(scene.fleet.get(0, &mac, "/Packages/Other.pkg").await.status, OK);
+    let server = scene.fleet.asker(Some(Party::DistributionServer(peer)));
+    assert_eq!(scene.status(&server, &scene.content).await, OK);
+    // Who was sent here with a ticket for it may have it.
+    assert_eq!(scene.with_signed(Some(computer), &scene.read()).await, OK);
 }
 
 #[tokio::test]

@@ -104,7 +104,8 @@ impl App {
         let mut orders = Vec::new();
         let mut sources = Vec::new();
         for order in pending.orders {
-            let places = self.sources(order.content, &order.descriptor, holder).await?;
+            let file = self.database.file(order.file).await?.facts();
+            let places = self.sources(order.content, &order.descriptor, &file, holder).await?;
             orders.push(Order {
                 id: order.id,
                 action: OrderAction::Install,

@@ -1,6 +1,7 @@
 //! Files: what there is, where it is, and where to fetch it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -11,9 +12,9 @@ use xylem_api::MAX_PAGE;
 use xylem_api::catalogue::{
     File, FileDetail, FilePage, FileVersion, Placement, PlacementState, ServerPlacement, Sources,
 };
-use xylem_db::{DistributionServer, LiveFile, Version};
+use xylem_db::{LiveFile, Version};
 use xylem_model::{ContentId, DistributionServerId, FileKind, FileName};
-use xylem_sync::{FileFacts, ServerFacts, should_hold};
+use xylem_sync::Holdings;
 use xylem_trust::DigestSource;
 
 use super::placement::server_placement;
@@ -49,10 +50,10 @@ pub(super) async fn files(
     let found = app.database.list_files(which.kind, which.after.as_ref(), MAX_PAGE).await?;
     let is_full = u64::try_from(found.len()).is_ok_and(|count| count >= MAX_PAGE);
     let next = found.last().filter(|_| is_full).map(|live| live.file.name.to_string());
-    let (names, servers) = (app.names().await?, app.database.distribution_servers().await?);
+    let (names, holdings) = (app.names().await?, app.control.holdings().await?);
     let contents: Vec<ContentId> = found.iter().map(|live| live.version.content).collect();
     let holders = app.database.holders(&contents).await?;
-    let view = View { names, servers, holders };
+    let view = View { names, holdings, holders };
     let items = found.into_iter().map(|live| view.wire(live)).collect();
     Ok(Json(FilePage { items, next }))
 }
@@ -124,9 +125,10 @@ pub(super) async fn placement(
     let live = app.live_file(&file).await?;
     let known = app.database.placements_of_content(live.version.content).await?;
     let (servers, now) = (app.database.distribution_servers().await?, app.now());
+    let (holdings, facts) = (app.control.holdings().await?, live.file.facts());
     let rows: Vec<ServerPlacement> = servers
         .into_iter()
-        .filter(|server| wanted_on(server, &live))
+        .filter(|server| holdings.of(server.id).is_some_and(|it| it.holds(&facts)))
         .map(|server| {
             let known = known.iter().find(|known| known.server == server.id);
             server_placement(server.name, known, live.version.size, now)
@@ -173,28 +175,25 @@ impl App {
         }
     }
 
-    async fn file_now(&self, live: LiveFile) -> Result<File, Failure> {
-        let (names, servers) = (self.names().await?, self.database.distribution_servers().await?);
+    pub(super) async fn file_now(&self, live: LiveFile) -> Result<File, Failure> {
+        let (names, holdings) = (self.names().await?, self.control.holdings().await?);
         let holders = self.database.holders(&[live.version.content]).await?;
-        Ok(View { names, servers, holders }.wire(live))
+        Ok(View { names, holdings, holders }.wire(live))
     }
 }
 
 /// What is needed to show files, read once for all of a page.
 struct View {
     names: Names,
-    servers: Vec<DistributionServer>,
+    holdings: Arc<Holdings>,
     holders: HashMap<ContentId, Vec<DistributionServerId>>,
 }
 
 impl View {
     fn wire(&self, live: LiveFile) -> File {
-        let wanted: HashSet<DistributionServerId> = self
-            .servers
-            .iter()
-            .filter(|server| wanted_on(server, &live))
-            .map(|server| server.id)
-            .collect();
+        let facts = live.file.facts();
+        let wanting = self.holdings.iter().filter(|(_, holding)| holding.holds(&facts));
+        let wanted: HashSet<DistributionServerId> = wanting.map(|(id, _)| id).collect();
         let holders = self.holders.get(&live.version.content).map_or(&[][..], Vec::as_slice);
         let copies = holders.iter().filter(|holder| wanted.contains(holder)).count() as u64;
         File {
@@ -202,6 +201,12 @@ impl View {
             kind: live.file.kind,
             category: self.names.category(live.file.category),
             site: self.names.site(live.file.site),
+            marked_sites: live
+                .file
+                .marked_sites
+                .iter()
+                .filter_map(|id| self.names.site(Some(*id)))
+                .collect(),
             deleted_at: live.file.deleted,
             current: version_wire(&live.file.name, live.version),
             name: live.file.name,
@@ -209,18 +214,6 @@ impl View {
             wanted_copies: wanted.len() as u64,
         }
     }
-}
-
-/// Whether a server is to hold a file.
-fn wanted_on(server: &DistributionServer, live: &LiveFile) -> bool {
-    let server = ServerFacts { id: server.id, is_root: server.is_root, site: server.site };
-    let file = FileFacts {
-        id: live.file.id,
-        kind: live.file.kind,
-        category: live.file.category,
-        site: live.file.site,
-    };
-    should_hold(&server, &file)
 }
 
 /// A version as callers see it.

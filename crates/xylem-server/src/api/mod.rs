@@ -17,6 +17,7 @@ mod orders;
 mod pages;
 mod placement;
 mod restore;
+mod selection;
 mod servers;
 mod status;
 mod streaming;
@@ -85,7 +86,7 @@ fn files(routes: Routes<App>) -> Routes<App> {
         .add(FILES, routes!(streaming::complete_upload))
         .add(READ_FILES, routes!(files::files))
         .add(READ_FILES, routes!(files::file))
-        .add(FILES, routes!(files::delete_file))
+        .add(FILES, routes!(files::delete_file, selection::sort_file))
         .add(FILES, routes!(files::restore_file))
         .add(READ_FILES, routes!(files::placement))
         .add(READ_FILES, routes!(files::sources))
@@ -101,6 +102,8 @@ fn machines(routes: Routes<App>) -> Routes<App> {
         )
         .add(Permission::ADMIN, routes!(servers::set_parent))
         .add(Permission::ADMIN, routes!(servers::move_children))
+        .add(Permission::ADMIN, routes!(selection::select, selection::select_everything))
+        .add(READ_FILES, routes!(selection::why))
         .add(Permission::ADMIN, routes!(servers::scrub))
         .add(READ, routes!(accounts::accounts))
         .add(Permission::ADMIN, routes!(accounts::add_account))

@@ -31,7 +31,7 @@ pub(super) async fn distribution_servers(
     let view = View::read(&app).await?;
     let mut servers = Vec::new();
     for server in app.database.distribution_servers().await? {
-        servers.push(view.wire(server));
+        servers.push(view.wire(&app, server).await?);
     }
     servers.sort_by(|a, b| (a.depth, &a.name).cmp(&(b.depth, &b.name)));
     Ok(Json(servers))
@@ -48,7 +48,7 @@ pub(super) async fn distribution_server(
     ApiPath(name): ApiPath<String>,
 ) -> Result<Json<DistributionServer>, Failure> {
     let server = app.database.distribution_server_by_name(&name).await?;
-    Ok(Json(View::read(&app).await?.wire(server)))
+    Ok(Json(View::read(&app).await?.wire(&app, server).await?))
 }
 
 /// Changes name, URL, site, parents, or settings.
@@ -78,11 +78,17 @@ pub(super) async fn change_distribution_server(
         None => None,
         Some(names) => Some(app.parent_ids(names).await?),
     };
-    let change =
-        ServerChange { name: asked.name, site, public_url, parents, settings: asked.settings };
+    let change = ServerChange {
+        name: asked.name,
+        site,
+        public_url,
+        parents,
+        settings: asked.settings,
+        selection: None,
+    };
     let actor = caller.actor();
     let changed = app.database.update_distribution_server(id, &change, &actor, app.now()).await?;
-    Ok(Json(View::read(&app).await?.wire(changed)))
+    Ok(Json(View::read(&app).await?.wire(&app, changed).await?))
 }
 
 /// Gives a distribution server, with its branch, another first parent.
@@ -146,7 +152,7 @@ pub(super) async fn scrub(
 ) -> Result<Json<DistributionServer>, Failure> {
     let id = app.database.distribution_server_by_name(&name).await?.id;
     let server = app.database.ask_for_scrub(id, &caller.actor(), app.now()).await?;
-    Ok(Json(View::read(&app).await?.wire(server)))
+    Ok(Json(View::read(&app).await?.wire(&app, server).await?))
 }
 
 /// Removes a distribution server and revokes its certificates.
@@ -183,35 +189,47 @@ impl App {
 }
 
 /// What is the same for all servers that are shown.
-struct View {
+pub(super) struct View {
     tree: Tree,
     names: Names,
     names_of_servers: HashMap<DistributionServerId, String>,
-    /// Files that each server holds, verified.
+    /// How many contents each server holds, wanted or not.
     present: HashMap<DistributionServerId, u64>,
-    files_wanted: u64,
+    /// How many files each server is to hold.
+    wanted: HashMap<DistributionServerId, u64>,
 }
 
 impl View {
-    async fn read(app: &App) -> Result<Self, Failure> {
+    pub(super) async fn read(app: &App) -> Result<Self, Failure> {
         let servers = app.database.distribution_servers().await?;
         Ok(Self {
             tree: app.database.tree().await?,
             names: app.names().await?,
             names_of_servers: servers.into_iter().map(|it| (it.id, it.name)).collect(),
             present: app.database.present_counts().await?,
-            files_wanted: app.database.count_files().await?,
+            wanted: app.control.wanted_counts().await?,
         })
     }
 
-    fn wire(&self, server: xylem_db::DistributionServer) -> DistributionServer {
-        let present = self.present.get(&server.id).copied().unwrap_or(0);
+    pub(super) async fn wire(
+        &self,
+        app: &App,
+        server: xylem_db::DistributionServer,
+    ) -> Result<DistributionServer, Failure> {
+        let counted = self.present.get(&server.id).copied().unwrap_or(0);
+        // Programs from before it was reported: what waits for its grace time counts too.
+        let present = server.set.map_or(counted, |set| set.wanted.saturating_sub(set.missing));
+        let files_wanted = self.wanted.get(&server.id).copied().unwrap_or(0);
+        let selection = match &server.selection {
+            Some(selection) => Some(app.selection_wire(selection, &self.names).await?),
+            None => None,
+        };
         let named = self.tree.parents(server.id).iter();
         let parents: Vec<String> =
             named.filter_map(|id| self.names_of_servers.get(id).cloned()).collect();
         let used =
             server.total.zip(server.free).map(|(total, free)| total.0.saturating_sub(free.0));
-        DistributionServer {
+        Ok(DistributionServer {
             id: server.id,
             site: self.names.site(server.site),
             parent: parents.first().cloned(),
@@ -226,13 +244,14 @@ impl View {
             used_bytes: used,
             applied: server.last_seen.map(|_| server.held).filter(|held| *held > Stamp::default()),
             settings: server.settings,
-            // What waits for its grace time to end is present, but no longer wanted.
-            files_present: present.min(self.files_wanted),
-            files_wanted: self.files_wanted,
+            selection,
+            // It may not have heard of the newest of them yet.
+            files_present: present.min(files_wanted),
+            files_wanted,
             scrub_asked: server.scrub_asked,
             scrub: server.scrub,
             name: server.name,
             public_url: server.public_url,
-        }
+        })
     }
 }

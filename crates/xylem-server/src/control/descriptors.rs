@@ -8,7 +8,7 @@ use xylem_api::MAX_PAGE;
 use xylem_api::control::{DescriptorPage, RemovedVersion};
 use xylem_api::error::ErrorCode;
 use xylem_model::{Epoch, Generation};
-use xylem_sync::{ServerFacts, should_hold};
+use xylem_sync::Holding;
 use xylem_trust::Envelope;
 
 use super::ControlService;
@@ -40,20 +40,21 @@ pub(super) async fn descriptors(
 ) -> Result<Json<DescriptorPage>, Failure> {
     let id = caller.distribution_server()?;
     let removed = || Failure::new(ErrorCode::Revoked, "this distribution server was removed");
-    let server = service.facts_of(id).await?.ok_or_else(removed)?;
+    let holdings = service.holdings().await?;
+    let holding = holdings.of(id).ok_or_else(removed)?;
     let stamp = service.store().stamp().await?;
     let full = asked.since == 0 || Epoch(asked.epoch) != stamp.epoch;
     let since = Generation(if full { 0 } else { asked.since });
     let changes = service.store().changes(since, MAX_PAGE).await?;
-    Ok(Json(page(changes, &server, full)?))
+    Ok(Json(page(changes, holding, full)?))
 }
 
-fn page(changes: Changes, server: &ServerFacts, full: bool) -> Result<DescriptorPage, Failure> {
+fn page(changes: Changes, holding: &Holding, full: bool) -> Result<DescriptorPage, Failure> {
     let mut removed = Vec::new();
     let mut descriptors = Vec::new();
     for wanted in changes.wanted {
         let file = wanted.facts.id;
-        if !should_hold(server, &wanted.facts) {
+        if !holding.holds(&wanted.facts) {
             removed.push(RemovedVersion { file, version: wanted.version });
             continue;
         }

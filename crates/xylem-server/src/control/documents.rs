@@ -1,20 +1,19 @@
 //! `GET /v1/control/state`: the signed head, grants and revocations of one server.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use xylem_api::control::{ControlState, PeerAddress};
-use xylem_model::{DistributionServerId, FileId, Generation, Stamp, Timestamp};
-use xylem_sync::{FileFacts, ServerFacts, ServerSettings, should_hold};
-use xylem_trust::{
-    DescriptorId, Document, Envelope, Grant, GrantedEntries, Grants, Head, Revocations,
-};
+use xylem_model::{ContentId, DistributionServerId, FileId, Generation, Stamp, Timestamp};
+use xylem_sync::{FileFacts, Holdings, ServerSettings};
+use xylem_trust::{DescriptorId, Document, Envelope, Grant, Grants, Head, Revocations};
 
 use super::ControlService;
 use super::links::Links;
-use super::selections::{Digested, Selections};
+use super::selections::{Digested, FileEntry, Files, Selections, entries};
 use crate::failure::Failure;
 use crate::permission::Caller;
 use crate::wish::{Overview, ServerWish, WishStore};
@@ -37,6 +36,7 @@ const READ_TRIES: u32 = 8;
 pub(super) struct Documents {
     overview: Option<Overview>,
     links: Links,
+    holdings: Arc<Holdings>,
     /// How far `files` has followed.
     read_to: Stamp,
     files: BTreeMap<FileId, Wanted>,
@@ -47,6 +47,17 @@ pub(super) struct Documents {
 struct Wanted {
     facts: FileFacts,
     descriptor: DescriptorId,
+    content: ContentId,
+}
+
+impl Files for BTreeMap<FileId, Wanted> {
+    fn files(&self) -> impl Iterator<Item = FileEntry<'_>> {
+        self.values().map(|Wanted { facts, descriptor, content }| FileEntry {
+            facts,
+            descriptor: *descriptor,
+            content: *content,
+        })
+    }
 }
 
 struct Signed {
@@ -94,6 +105,7 @@ impl Documents {
             self.selections.forget();
             let settled = self.read_to == overview.stamp;
             self.links = Links::of(&overview);
+            self.holdings = Arc::new(overview.holdings());
             self.overview = Some(overview);
             if settled {
                 return Ok(());
@@ -119,7 +131,8 @@ impl Documents {
             for wanted in page.wanted {
                 let envelope = Envelope::from_bytes(&wanted.descriptor)?;
                 let descriptor = DescriptorId::of(&envelope);
-                self.files.insert(wanted.facts.id, Wanted { facts: wanted.facts, descriptor });
+                let (facts, content) = (wanted.facts, wanted.content);
+                self.files.insert(facts.id, Wanted { facts, descriptor, content });
             }
             for deleted in page.deleted {
                 self.files.remove(&deleted.file);
@@ -149,13 +162,17 @@ impl Documents {
         let Some(overview) = &self.overview else { return Ok(()) };
         let Some(server) = overview.server(id) else { return Ok(()) };
         let (stamp, issued, expires) = (overview.stamp, now, now.plus(DOCUMENT_LIFETIME));
-        let facts = ServerFacts { id, is_root: server.is_root, site: server.site };
-        let all = self.files.values();
-        let all = all.map(|file| (file.descriptor, should_hold(&facts, &file.facts)));
-        let Digested { count, set_root } = self.selections.digest(all);
+        let Some(holding) = self.holdings.of(id) else { return Ok(()) };
+        let (all, selections) = (&self.files, &mut self.selections);
+        let held = selections.held(holding, all);
+        let Digested { count, set_root } = selections.digest(&held, all);
         let head = Head { server: id, stamp, issued, expires, count, set_root };
-        let peers = self.links.peers(id).iter();
-        let peers = peers.map(|peer| Grant { peer: *peer, entries: GrantedEntries::All }).collect();
+        let peers = self.links.peers(id).iter().filter_map(|peer| {
+            let needed = selections.held(self.holdings.of(*peer)?, all);
+            Some(Grant { peer: *peer, entries: entries(&needed, &held, all) })
+        });
+        let peers = peers.collect();
+        let clients = entries(&selections.offered(holding, all), &held, all);
         let mut accounts = server.accounts.clone();
         accounts.sort_by(|a, b| a.name.cmp(&b.name));
         let ServerSettings { open_to_all, client_certificates, .. } = server.settings;
@@ -168,6 +185,7 @@ impl Documents {
             accounts,
             open_to_all,
             client_certificates,
+            clients,
         };
         let parties = overview.removed.clone();
         let revocations = Revocations { stamp, issued, expires, parties };
@@ -205,16 +223,25 @@ impl Documents {
 }
 
 impl ControlService {
-    /// A server as the newest state shows it, without asking the store for the whole of it; none
-    /// where it was removed.
-    pub(super) async fn facts_of(
-        &self,
-        id: DistributionServerId,
-    ) -> Result<Option<ServerFacts>, Failure> {
+    /// What each server is to hold in the newest state.
+    pub(crate) async fn holdings(&self) -> Result<Arc<Holdings>, Failure> {
         let mut documents = self.inner.documents.lock().await;
         documents.follow(self.store()).await?;
-        let server = documents.overview.as_ref().and_then(|overview| overview.server(id));
-        Ok(server.map(|server| ServerFacts { id, is_root: server.is_root, site: server.site }))
+        Ok(Arc::clone(&documents.holdings))
+    }
+
+    /// How many files each server is to hold in the newest state.
+    pub(crate) async fn wanted_counts(
+        &self,
+    ) -> Result<HashMap<DistributionServerId, u64>, Failure> {
+        let mut documents = self.inner.documents.lock().await;
+        documents.follow(self.store()).await?;
+        let Documents { holdings, files, selections, .. } = &mut *documents;
+        let mut count = |holding| {
+            let held = selections.held(holding, files);
+            selections.digest(&held, files).count
+        };
+        Ok(holdings.iter().map(|(id, holding)| (id, count(holding))).collect())
     }
 
     /// Signs a document with the online key.

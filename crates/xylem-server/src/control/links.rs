@@ -39,7 +39,7 @@ impl Links {
 }
 
 impl Overview {
-    pub(super) fn server(&self, id: DistributionServerId) -> Option<&ServerWish> {
+    pub(crate) fn server(&self, id: DistributionServerId) -> Option<&ServerWish> {
         self.servers.iter().find(|server| server.id == id)
     }
 
@@ -71,6 +71,7 @@ mod tests {
         let server = |n: u8| ServerWish {
             accounts: Vec::new(),
             settings: ServerSettings::default(),
+            selection: None,
             scrub_asked: None,
             id: id(n),
             name: format!("s{n}"),

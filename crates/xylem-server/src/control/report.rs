@@ -46,6 +46,7 @@ pub(super) async fn report(
         used_bytes: report.used_bytes,
         applied: report.applied,
         scrub: report.scrub,
+        set: report.set,
     };
     let (store, copies) = (service.store(), &report.copies);
     store.note_report(server, &news, copies, report.full, now).await?;

@@ -1,20 +1,40 @@
-//! What servers are to hold, counted and digested once for each selection of files. Pure.
+//! What servers are to hold, worked out and digested once for each selection of files. Pure.
 //!
-//! A change makes every server ask for its head. Sorting and digesting a hundred thousand ids for
-//! each of a thousand servers would take minutes, and most of them hold the same files.
+//! A change makes every server ask for its head. Asking, sorting and digesting a hundred thousand
+//! files for each of a thousand servers would take minutes, and most of them hold the same files.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use xylem_model::ContentId;
-use xylem_trust::{DescriptorId, set_root};
+use xylem_sync::{Choice, FileFacts, Holding};
+use xylem_trust::{DescriptorId, GrantedEntries, set_root};
 
-/// The digests of the selections asked for since the last change.
-#[derive(Debug, Default)]
-pub(super) struct Selections {
-    known: HashMap<Vec<u64>, Digested>,
+/// What there is to choose from, in one order.
+pub(super) trait Files {
+    /// All files.
+    fn files(&self) -> impl Iterator<Item = FileEntry<'_>>;
 }
 
-/// What a head says of a selection.
+/// One file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FileEntry<'a> {
+    pub(super) facts: &'a FileFacts,
+    pub(super) descriptor: DescriptorId,
+    pub(super) content: ContentId,
+}
+
+/// Some of all files, one bit for each.
+pub(super) type Set = Arc<[u64]>;
+
+/// The sets asked for since the last change.
+#[derive(Debug, Default)]
+pub(super) struct Selections {
+    chosen: HashMap<Choice, Set>,
+    digested: HashMap<Set, Digested>,
+}
+
+/// What a head says of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Digested {
     pub(super) count: u64,
@@ -24,52 +44,131 @@ pub(super) struct Digested {
 impl Selections {
     /// The files have changed: the same selection is another set now.
     pub(super) fn forget(&mut self) {
-        self.known.clear();
+        *self = Self::default();
     }
 
-    /// The digest over the descriptors that are held, out of all in their order.
-    pub(super) fn digest(
-        &mut self,
-        all: impl Iterator<Item = (DescriptorId, bool)> + Clone,
-    ) -> Digested {
-        let key = bits(all.clone().map(|(_, is_held)| is_held));
-        *self.known.entry(key).or_insert_with(|| {
-            let held: Vec<_> = all.filter(|(_, is_held)| *is_held).map(|(id, _)| id).collect();
+    /// What a server is to hold.
+    pub(super) fn held(&mut self, holding: &Holding, all: &impl Files) -> Set {
+        let mut choices = holding.choices();
+        if choices.iter().any(|choice| choice.is_none()) {
+            return self.chosen(&None, all);
+        }
+        let Some(first) = choices.pop() else { return Set::default() };
+        let mut held = self.chosen(first, all);
+        for choice in choices {
+            let more = self.chosen(choice, all);
+            held = held.iter().zip(more.iter()).map(|(a, b)| a | b).collect();
+        }
+        held
+    }
+
+    /// What a server is to offer to clients.
+    pub(super) fn offered(&mut self, holding: &Holding, all: &impl Files) -> Set {
+        self.chosen(holding.own(), all)
+    }
+
+    fn chosen(&mut self, choice: &Choice, all: &impl Files) -> Set {
+        if let Some(known) = self.chosen.get(choice) {
+            return Arc::clone(known);
+        }
+        let chooses = |file: FileEntry<'_>| match choice {
+            None => true,
+            Some(selection) => selection.chooses(file.facts),
+        };
+        let set: Set = bits(all.files().map(chooses)).into();
+        self.chosen.insert(choice.clone(), Arc::clone(&set));
+        set
+    }
+
+    /// The digest over the descriptors of a set.
+    pub(super) fn digest(&mut self, set: &Set, all: &impl Files) -> Digested {
+        *self.digested.entry(Arc::clone(set)).or_insert_with(|| {
+            let held: Vec<_> = members(set, all).map(|file| file.descriptor).collect();
             Digested { count: held.len() as u64, set_root: set_root(held) }
         })
     }
 }
 
+/// What may be fetched of `of`, where that is `set`.
+pub(super) fn entries(set: &Set, of: &Set, all: &impl Files) -> GrantedEntries {
+    if set == of {
+        return GrantedEntries::All;
+    }
+    let mut contents: Vec<ContentId> = members(set, all).map(|file| file.content).collect();
+    contents.sort_unstable();
+    contents.dedup();
+    GrantedEntries::Only(contents)
+}
+
+/// The files of a set.
+fn members<'a>(set: &'a Set, all: &'a impl Files) -> impl Iterator<Item = FileEntry<'a>> {
+    let is_member = |at: usize| {
+        let word = set.get(at / WORD).copied().unwrap_or(0);
+        word >> (at % WORD) & 1 == 1
+    };
+    all.files().enumerate().filter(move |(at, _)| is_member(*at)).map(|(_, file)| file)
+}
+
+/// Bits of one word.
+const WORD: usize = u64::BITS as usize;
+
 /// One bit for each answer.
 fn bits(answers: impl Iterator<Item = bool>) -> Vec<u64> {
     let mut words = Vec::new();
-    let (mut word, mut place) = (0_u64, 0_u32);
-    for answer in answers {
-        word |= u64::from(answer) << place;
-        place += 1;
-        if place == u64::BITS {
-            words.push(word);
-            (word, place) = (0, 0);
+    for (at, answer) in answers.enumerate() {
+        if at.is_multiple_of(WORD) {
+            words.push(0);
+        }
+        if let Some(word) = words.last_mut() {
+            *word |= u64::from(answer) << (at % WORD);
         }
     }
-    words.push(word);
     words
 }
 
 #[cfg(test)]
 mod tests {
+    use xylem_model::{DistributionServerId, FileId, FileKind, Tree};
+    use xylem_sync::{Holdings, Rule, Selection};
     use xylem_trust::{Envelope, SigningKey};
 
     use super::*;
 
-    fn ids(count: u8) -> Vec<DescriptorId> {
+    struct Listed(Vec<(FileFacts, DescriptorId)>);
+
+    impl Files for Listed {
+        fn files(&self) -> impl Iterator<Item = FileEntry<'_>> {
+            self.0.iter().map(|(facts, descriptor)| FileEntry {
+                facts,
+                descriptor: *descriptor,
+                content: content(facts.id),
+            })
+        }
+    }
+
+    fn file_id(n: u8) -> FileId {
+        FileId::from_parts(u64::from(n), &[n; 10])
+    }
+
+    fn content(file: FileId) -> ContentId {
+        ContentId::of(file.uuid().as_bytes())
+    }
+
+    fn listed(count: u8) -> Listed {
         let key = SigningKey::from_seed(&[1; 32]).unwrap();
         let envelope = |n: u8| {
             let mut envelope = Envelope::sign(&document(), &[&key]).unwrap();
             envelope.payload = vec![n];
             envelope
         };
-        (0..count).map(|n| DescriptorId::of(&envelope(n))).collect()
+        let facts = |n| FileFacts {
+            id: file_id(n),
+            kind: FileKind::Package,
+            category: None,
+            sites: Vec::new(),
+            folded_name: n.to_string(),
+        };
+        Listed((0..count).map(|n| (facts(n), DescriptorId::of(&envelope(n)))).collect())
     }
 
     fn document() -> xylem_trust::Revocations {
@@ -82,23 +181,59 @@ mod tests {
         }
     }
 
+    fn choice(files: &[u8]) -> Choice {
+        let files = files.iter().copied().map(file_id).collect();
+        Some(Arc::new(Selection { rules: vec![Rule { files, ..Rule::default() }] }))
+    }
+
+    fn server(n: u8) -> DistributionServerId {
+        DistributionServerId::from_parts(u64::from(n), &[n; 10])
+    }
+
+    /// A root, and a child below it with a grandchild, which chose some files.
+    fn holdings(child: &[u8], grandchild: &[u8]) -> Holdings {
+        let mut tree = Tree::new();
+        tree.set_parent(server(0), None).unwrap();
+        tree.set_parent(server(1), Some(server(0))).unwrap();
+        tree.set_parent(server(2), Some(server(1))).unwrap();
+        let choices = [(0, None), (1, choice(child)), (2, choice(grandchild))];
+        Holdings::new(&tree, choices.map(|(n, choice)| (server(n), choice)))
+    }
+
     #[test]
-    fn each_selection_has_the_digest_of_what_it_holds() {
-        let ids = ids(130);
+    fn each_set_is_digested_once_and_over_what_it_holds() {
+        let all = listed(130);
         let mut selections = Selections::default();
-        for left_out in [None, Some(0), Some(63), Some(64), Some(129)] {
-            let is_held = |at: usize| Some(at) != left_out;
-            let all = ids.iter().enumerate().map(|(at, id)| (*id, is_held(at)));
-            let held = all.clone().filter(|(_, is_held)| *is_held).map(|(id, _)| id);
-            let expected =
-                Digested { count: held.clone().count() as u64, set_root: set_root(held) };
-            for _ in 0..2 {
-                assert_eq!(selections.digest(all.clone()), expected, "{left_out:?}");
-            }
+        for (child, grandchild) in [(&[1_u8, 64][..], &[64_u8, 129][..]), (&[129], &[1, 64])] {
+            let holdings = holdings(child, grandchild);
+            let held = selections.held(holdings.of(server(1)).unwrap(), &all);
+            let digest = selections.digest(&held, &all);
+            let ids = [1, 64, 129].map(|at: usize| all.0[at].1);
+            assert_eq!(digest, Digested { count: 3, set_root: set_root(ids) });
         }
-        assert_eq!(selections.known.len(), 5, "each is digested once");
+        assert_eq!(selections.digested.len(), 1);
+        let none = listed(0);
         selections.forget();
-        let none = selections.digest(std::iter::empty());
-        assert_eq!((none.count, none.set_root), (0, set_root([])));
+        let root = selections.held(holdings(&[], &[]).of(server(0)).unwrap(), &none);
+        assert_eq!(selections.digest(&root, &none).set_root, set_root([]));
+    }
+
+    #[test]
+    fn what_is_granted_is_named_where_it_is_not_all() {
+        let all = listed(70);
+        let holdings = holdings(&[1], &[2, 69]);
+        let mut selections = Selections::default();
+        let mut held = |n| selections.held(holdings.of(server(n)).unwrap(), &all);
+        let (root, child, grandchild) = (held(0), held(1), held(2));
+        let contents = |files: &[u8]| {
+            let mut contents: Vec<_> = files.iter().map(|n| content(file_id(*n))).collect();
+            contents.sort_unstable();
+            GrantedEntries::Only(contents)
+        };
+        assert_eq!(entries(&root, &root, &all), GrantedEntries::All);
+        assert_eq!(entries(&child, &root, &all), contents(&[1, 2, 69]));
+        assert_eq!(entries(&grandchild, &child, &all), contents(&[2, 69]));
+        let offered = selections.offered(holdings.of(server(1)).unwrap(), &all);
+        assert_eq!(entries(&offered, &child, &all), contents(&[1]));
     }
 }

@@ -4,7 +4,6 @@ use xylem_api::catalogue::PlacementState as ApiPlacementState;
 use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived, FileChange};
 use xylem_db::{LiveFile, NewUpload, PlacementReport, PlacementState, VersionFacts};
 use xylem_model::{DistributionServerId, FileId, Priority, Stamp, Timestamp};
-use xylem_sync::FileFacts;
 use xylem_trust::{Descriptor, DigestSource};
 
 use super::WantedVersion;
@@ -43,12 +42,8 @@ pub(super) fn file_change(asked: &ChangeFile, new_file: FileId) -> xylem_db::Cha
 
 pub(super) fn wanted(live: LiveFile) -> WantedVersion {
     WantedVersion {
-        facts: FileFacts {
-            id: live.file.id,
-            kind: live.file.kind,
-            category: live.file.category,
-            site: live.file.site,
-        },
+        facts: live.file.facts(),
+        content: live.version.content,
         version: u64::from(live.version.number),
         generation: live.file.stamp.generation,
         descriptor: live.version.descriptor,

@@ -103,6 +103,7 @@ impl DatabaseWishStore {
         let servers = servers.into_iter().map(|server| ServerWish {
             accounts: accounts.remove(&server.id).unwrap_or_default(),
             settings: server.settings,
+            selection: server.selection,
             scrub_asked: server.scrub_asked,
             id: server.id,
             name: server.name,
@@ -177,6 +178,7 @@ impl WishStore for DatabaseWishStore {
             total: ByteSize(news.free_bytes.saturating_add(news.used_bytes)),
             held: news.applied,
             scrub: news.scrub,
+            set: news.set,
         };
         self.database.touch_distribution_server(server, &report, now).await?;
         if full || !copies.is_empty() {

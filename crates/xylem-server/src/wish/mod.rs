@@ -15,10 +15,10 @@ use async_trait::async_trait;
 use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_model::{
-    DistributionServerId, Epoch, FileId, Generation, Party, ScrubReport, SiteId, Stamp, Timestamp,
-    Tree, UploadId,
+    ContentId, DistributionServerId, Epoch, FileId, Generation, Party, ScrubReport, SetCount,
+    SiteId, Stamp, Timestamp, Tree, UploadId,
 };
-use xylem_sync::{FileFacts, ServerSettings};
+use xylem_sync::{Choice, FileFacts, Holdings, ServerSettings};
 use xylem_trust::{Account, Descriptor, EnvelopeError};
 
 pub(crate) use convert::{api_placement, digest_source};
@@ -57,6 +57,8 @@ pub struct ServerWish {
     pub accounts: Vec<Account>,
     /// What was decided of how it works.
     pub settings: ServerSettings,
+    /// What was chosen for it to hold; none: everything.
+    pub selection: Choice,
     /// When an administrator last asked that everything it holds be looked through.
     pub scrub_asked: Option<Timestamp>,
 }
@@ -86,11 +88,25 @@ pub struct Overview {
     pub removed: Vec<Party>,
 }
 
+impl Overview {
+    /// What each server is to hold.
+    pub fn holdings(&self) -> Holdings {
+        let choice = |server: &ServerWish| match server.is_principal {
+            // What comes to be is there first.
+            true => None,
+            false => server.selection.clone(),
+        };
+        Holdings::new(&self.tree, self.servers.iter().map(|server| (server.id, choice(server))))
+    }
+}
+
 /// The newest version of a live file.
 #[derive(Debug, Clone)]
 pub struct WantedVersion {
     /// The file.
     pub facts: FileFacts,
+    /// The content of its newest version.
+    pub content: ContentId,
     /// The number of its newest version.
     pub version: u64,
     /// The file's last change.
@@ -138,6 +154,8 @@ pub struct ServerNews {
     pub applied: Stamp,
     /// How far the looking through of everything it holds is.
     pub scrub: Option<ScrubReport>,
+    /// How much of what it is to hold is there.
+    pub set: Option<SetCount>,
 }
 
 /// How a commit ended.

@@ -281,6 +281,7 @@ pub(crate) fn report(applied: Stamp, copies: Vec<CopyReport>) -> ServerReport {
         copies,
         unlisted: Vec::new(),
         scrub: None,
+        set: None,
     }
 }
 

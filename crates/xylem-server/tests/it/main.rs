@@ -21,5 +21,6 @@ mod memory;
 mod permissions;
 mod records;
 mod renewal;
+mod selection;
 mod setup;
 mod uploads;

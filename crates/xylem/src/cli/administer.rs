@@ -101,6 +101,17 @@ pub enum FileCommand {
         /// Its name
         name: String,
     },
+    /// Sort it: category=NAME, site=NAME (its owner), for-sites=A,B (other sites that get it)
+    ///
+    /// What distribution servers choose by category or by site follows at once. An empty value
+    /// takes it out.
+    Set {
+        /// Its name
+        name: String,
+        /// What it is sorted into
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        settings: Vec<String>,
+    },
     /// Where copies are, and how far the others have come
     Placement {
         /// Its name
@@ -195,7 +206,18 @@ pub enum DsCommand {
     Show {
         /// Its name
         name: String,
+        /// Say instead why it holds a file, or does not
+        #[arg(long, value_name = "FILE")]
+        why: Option<String>,
     },
+    /// Choose what it holds
+    ///
+    /// A rule chooses the files to which all of its parts apply: file=NAME, kind=package (app,
+    /// ebook), category=NAME, site=NAME (files that belong to the site or are marked for it),
+    /// name=PATTERN (* for any text, ? for one character). A part that is written more than once
+    /// applies with either: --rule 'kind=app; site=Lisbon; site=Porto'. What the servers below it
+    /// need it holds besides, without offering it to clients.
+    Select(SelectOptions),
     /// Change settings; each counts at once, without a restart
     ///
     /// name=NEW; public-url=URL; site=SITE (an empty one takes it out of its site);
@@ -256,6 +278,22 @@ pub enum DsCommand {
         /// Its name
         name: String,
     },
+}
+
+/// Options of `xylem ds select`.
+#[derive(Debug, Args)]
+pub struct SelectOptions {
+    /// The distribution server's name
+    pub name: String,
+    /// Hold everything
+    #[arg(long, conflicts_with_all = ["rules", "add"])]
+    pub everything: bool,
+    /// Hold what this rule chooses; may be given more than once
+    #[arg(long = "rule", value_name = "RULE", required_unless_present = "everything")]
+    pub rules: Vec<String>,
+    /// Keep the rules there are
+    #[arg(long)]
+    pub add: bool,
 }
 
 /// `xylem site …` and `xylem category …`

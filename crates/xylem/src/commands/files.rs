@@ -6,7 +6,7 @@ use std::time::Duration;
 use xylem_api::catalogue::{File, FileDetail, Placement, PlacementState, Upload, UploadState};
 use xylem_model::{ByteSize, FileKind};
 
-use super::{placement, wait_for_copies};
+use super::{placement, selection, wait_for_copies};
 use crate::Failure;
 use crate::access::Access;
 use crate::cli::{FileCommand, UploadOptions};
@@ -41,13 +41,17 @@ pub(crate) async fn run(
             let file = admin.restore_file(kind, &name).await?;
             output.value(&file, |file| list(std::slice::from_ref(file)))
         }
+        FileCommand::Set { name, settings } => {
+            let file = admin.sort_file(kind, &name, &selection::sorting(&settings)?).await?;
+            output.value(&file, |file| list(std::slice::from_ref(file)))
+        }
         FileCommand::Placement { name, watch } => {
             placement::show(kind, &name, watch, access, output).await
         }
         FileCommand::Wait { name, on, timeout } => {
             let all = on.iter().any(|server| server == "all");
             if !all {
-                check_servers(access, &on).await?;
+                check_servers(access, kind, &name, &on).await?;
             }
             let enough = |placement: &Placement| {
                 let mut asked =
@@ -60,12 +64,24 @@ pub(crate) async fn run(
     }
 }
 
-async fn check_servers(access: &Access, names: &[String]) -> Result<(), Failure> {
+/// Refuses to wait for servers that are not, or not to hold the file.
+async fn check_servers(
+    access: &Access,
+    kind: FileKind,
+    file: &str,
+    names: &[String],
+) -> Result<(), Failure> {
     let servers = access.admin.distribution_servers().await?;
-    match names.iter().find(|name| !servers.iter().any(|server| server.name == **name)) {
+    if let Some(name) = names.iter().find(|name| !servers.iter().any(|it| it.name == **name)) {
+        return Err(Failure::new(format!(
+            "there is no distribution server called {name}; `xylem ds list` shows them"
+        )));
+    }
+    let placed = access.admin.placement(kind, file).await?.servers;
+    match names.iter().find(|name| !placed.iter().any(|it| it.server == **name)) {
         None => Ok(()),
         Some(name) => Err(Failure::new(format!(
-            "there is no distribution server called {name}; `xylem ds list` shows them"
+            "{name} is not to hold {file}: `xylem ds show {name} --why {file}` says why"
         ))),
     }
 }

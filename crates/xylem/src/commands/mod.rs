@@ -7,6 +7,7 @@ mod follow;
 mod names;
 mod placement;
 mod scrub;
+mod selection;
 mod servers;
 mod settings;
 mod status;

@@ -3,7 +3,7 @@
 use xylem_api::tree::DistributionServer;
 use xylem_model::ByteSize;
 
-use super::{accounts, scrub, settings};
+use super::{accounts, scrub, selection, settings};
 use crate::Failure;
 use crate::access::Access;
 use crate::cli::DsCommand;
@@ -19,7 +19,13 @@ pub(crate) async fn run(
         DsCommand::List => {
             output.value(&admin.distribution_servers().await?, |servers| tree(servers))
         }
-        DsCommand::Show { name } => output.value(&admin.distribution_server(&name).await?, detail),
+        DsCommand::Show { name, why: None } => {
+            output.value(&admin.distribution_server(&name).await?, detail)
+        }
+        DsCommand::Show { name, why: Some(file) } => {
+            output.value(&admin.why_held(&name, &file).await?, selection::why)
+        }
+        DsCommand::Select(asked) => output.value(&selection::select(&asked, access).await?, detail),
         DsCommand::Set { name, settings } => {
             let change = settings::change(&settings)?;
             output.value(&admin.change_distribution_server(&name, &change).await?, detail)
@@ -99,6 +105,7 @@ fn detail(server: &DistributionServer) -> String {
         ("Scrub", scrub::current(server)),
         ("Last scrub", scrub::last(server)),
     ];
+    rows.extend(selection::shown(server));
     rows.extend(settings::shown(&server.settings));
     facts(&rows)
 }

@@ -6,5 +6,6 @@ mod inspection;
 mod loss;
 mod restore;
 mod rot;
+mod selection;
 mod upload;
 mod webdav;

@@ -90,6 +90,8 @@ pub(crate) struct World {
     pub(crate) policy: xylem_model::ParentPolicy,
     pub(crate) hold_removal: bool,
     pub(crate) maintenance: HashSet<DistributionServerId>,
+    /// What all servers offer to clients.
+    pub(crate) clients: GrantedEntries,
     /// Of all servers, but for what is said otherwise.
     pub(crate) settings: ServerSettings,
     /// When all servers were asked to look through what they hold.
@@ -385,6 +387,7 @@ impl Management {
             accounts,
             open_to_all,
             client_certificates,
+            clients: world.clients.clone(),
         };
         let revocations = Revocations { stamp, issued, expires, parties: world.revoked.clone() };
         match world.cheat {

@@ -12,7 +12,7 @@ use xylem_model::{
     AccountName, ContentId, DistributionServerId, FileId, FileKind, FileName, Generation, Party,
     Priority, Sha256, Stamp, Timestamp, Tree, TreeError, UploadId,
 };
-use xylem_sync::ServerSettings;
+use xylem_sync::{Choice, FileFacts, ServerSettings};
 use xylem_trust::{Account, Descriptor, DigestSource};
 
 use super::{CommitOutcome, ServerNews, ServerWish};
@@ -79,6 +79,16 @@ struct StoredUpload {
 }
 
 impl StoredFile {
+    fn facts(&self) -> FileFacts {
+        FileFacts {
+            id: self.descriptor.file,
+            kind: self.descriptor.kind,
+            category: None,
+            sites: Vec::new(),
+            folded_name: self.descriptor.name.collision_key(),
+        }
+    }
+
     fn is_called(&self, kind: FileKind, name: &FileName) -> bool {
         self.descriptor.kind == kind && self.descriptor.name == *name
     }
@@ -115,6 +125,7 @@ impl MemoryWishStore {
             is_principal: is_root,
             accounts: Vec::new(),
             settings: ServerSettings::default(),
+            selection: None,
             scrub_asked: None,
         };
         memory.servers.insert(id, server);
@@ -158,6 +169,15 @@ impl MemoryWishStore {
         memory.raise();
         if let Some(server) = memory.servers.get_mut(&id) {
             change(&mut server.settings);
+        }
+    }
+
+    /// Chooses what a server is to hold.
+    pub fn set_selection(&self, id: DistributionServerId, selection: Choice) {
+        let mut memory = self.lock();
+        memory.raise();
+        if let Some(server) = memory.servers.get_mut(&id) {
+            server.selection = selection;
         }
     }
 

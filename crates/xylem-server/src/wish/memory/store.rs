@@ -6,7 +6,6 @@ use xylem_api::ingest::Ingested;
 use xylem_model::{
     DistributionServerId, Epoch, FileId, Generation, Party, Stamp, Timestamp, UploadId,
 };
-use xylem_sync::FileFacts;
 use xylem_trust::Descriptor;
 
 use super::{MemoryWishStore, StoredFile};
@@ -56,12 +55,8 @@ impl WishStore for MemoryWishStore {
         changed.truncate(limit);
         let (deleted, live): (Vec<_>, Vec<_>) = changed.into_iter().partition(|file| file.deleted);
         let wanted = live.into_iter().map(|file| WantedVersion {
-            facts: FileFacts {
-                id: file.descriptor.file,
-                kind: file.descriptor.kind,
-                category: None,
-                site: None,
-            },
+            facts: file.facts(),
+            content: file.descriptor.content,
             version: file.descriptor.version,
             generation: file.generation,
             descriptor: file.envelope.clone(),
