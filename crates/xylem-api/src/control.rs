@@ -35,6 +35,10 @@ pub struct ControlState {
     pub is_root: bool,
     /// Whether new files enter here.
     pub is_principal: bool,
+    /// How often the root or the principal was moved: what a server says of uploads counts only
+    /// where it knows the number in force.
+    #[serde(default)]
+    pub root_epoch: Option<u64>,
     /// Whether something unwanted may be removed: not while a restore is unconfirmed.
     pub may_remove: bool,
     /// What an administrator decided of this server.

@@ -41,6 +41,10 @@ pub struct Ingested {
     /// What the inspection found.
     #[schema(value_type = Object)]
     pub inspection: serde_json::Value,
+    /// The root epoch that the ingest server knows of. Where it is not the one in force, the
+    /// answer is 503: the server asks for its state, and comes again if new files still enter there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_epoch: Option<u64>,
 }
 
 /// `POST /v1/control/uploads/{id}/refused`: the ingest server will not have it.

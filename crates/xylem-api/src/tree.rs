@@ -117,6 +117,32 @@ pub struct ChildrenMoved {
     pub children: Vec<String>,
 }
 
+/// `POST /v1/distribution-servers/{name}/make-root` and `…/make-principal`.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HandOver {
+    /// Whether it is first made to hold everything, where it does not yet. Asking again goes on;
+    /// choosing again what it holds calls it off.
+    pub fill: bool,
+    /// For the root: whether the former root keeps its children.
+    pub keep_children: bool,
+}
+
+/// The answer to [`HandOver`].
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct HandedOver {
+    /// The server's name.
+    pub server: String,
+    /// Whether it has the role now. Where not, it is being filled.
+    pub done: bool,
+    /// Contents that it has yet to get.
+    pub missing: u64,
+    /// Their bytes.
+    pub missing_bytes: u64,
+    /// How often the root or the principal was moved.
+    pub root_epoch: u64,
+}
+
 /// A WebDAV account of a distribution server.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Account {

@@ -1,9 +1,10 @@
-//! What distribution servers hold of all there is, and what files are sorted into.
+//! What distribution servers hold of all there is, which of them is root and principal, and what
+//! files are sorted into.
 
 use http::Method;
 use xylem_api::catalogue::File;
 use xylem_api::selection::{SelectFiles, SortFile, WhyHeld};
-use xylem_api::tree::DistributionServer;
+use xylem_api::tree::{DistributionServer, HandOver, HandedOver};
 use xylem_model::FileKind;
 
 use crate::admin::{AdminClient, segment};
@@ -31,6 +32,27 @@ impl AdminClient {
         let (server, file) = (segment(server), segment(file));
         let path = format!("/v1/distribution-servers/{server}/why/{file}");
         self.call(Method::GET, &path, None::<&()>).await
+    }
+
+    /// Makes a distribution server the root, or has it filled first.
+    pub async fn make_root(&self, name: &str, asked: &HandOver) -> Result<HandedOver, ClientError> {
+        let path = format!("/v1/distribution-servers/{}/make-root", segment(name));
+        self.call(Method::POST, &path, Some(asked)).await
+    }
+
+    /// Makes a distribution server the principal, or has it filled first.
+    pub async fn make_principal(
+        &self,
+        name: &str,
+        asked: &HandOver,
+    ) -> Result<HandedOver, ClientError> {
+        let path = format!("/v1/distribution-servers/{}/make-principal", segment(name));
+        self.call(Method::POST, &path, Some(asked)).await
+    }
+
+    /// The principal.
+    pub async fn principal(&self) -> Result<DistributionServer, ClientError> {
+        self.call(Method::GET, "/v1/principal", None::<&()>).await
     }
 
     /// Sorts a file into another category or other sites.

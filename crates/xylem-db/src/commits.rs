@@ -16,7 +16,8 @@ use crate::audit::{self, Actor};
 use crate::convert::{self, int};
 use crate::entity::{file, upload, version};
 use crate::files::{DigestSource, Version, live_by_key, version_row};
-use crate::state::raise;
+use crate::servers::require_live;
+use crate::state::{self, raise};
 use crate::transaction::{Outcome, change};
 use crate::uploads::{self, Upload, UploadState};
 use crate::{Database, DbError};
@@ -32,6 +33,8 @@ pub struct IngestResult {
     pub sha256: Sha256,
     /// What the inspection found.
     pub inspection: Value,
+    /// The root epoch that the ingest server knows of, where it says so.
+    pub root_epoch: Option<u64>,
 }
 
 /// Everything a descriptor states about a version.
@@ -100,6 +103,9 @@ impl Database {
                 return Ok(done);
             }
             let upload = Upload::try_from(row.clone())?;
+            if let Some(reason) = moved_away(tx, &upload, found.root_epoch).await? {
+                return fail(tx, row, reason, now).await;
+            }
             let place = match place(tx, &upload, found).await? {
                 Ok(place) => place,
                 Err(reason) => return fail(tx, row, reason, now).await,
@@ -116,6 +122,28 @@ impl Database {
             Ok(Commit::Committed(Box::new(version.try_into()?)))
         })
     }
+}
+
+/// Why an upload cannot be committed where it was sent: new files enter elsewhere by now. What is
+/// committed at the former principal might go nowhere.
+///
+/// # Errors
+/// [`DbError::Behind`] where the server speaks of another root epoch than the one in force: it may
+/// believe to be what it is no longer, or be so again without knowing.
+async fn moved_away(
+    tx: &DatabaseTransaction,
+    upload: &Upload,
+    said: Option<u64>,
+) -> Outcome<Option<String>> {
+    let server = require_live(tx, upload.declared.server).await?;
+    let now = convert::uint("root epoch", state::row(tx).await?.root_epoch)?;
+    if said.is_some_and(|said| said != now) {
+        return Err(DbError::Behind { name: server.name, now }.into());
+    }
+    if server.is_principal {
+        return Ok(None);
+    }
+    Ok(Some(format!("new files do not enter at `{}` any more: send it again", server.name)))
 }
 
 /// The signed descriptor of a version, if it can be kept.

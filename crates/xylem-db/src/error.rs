@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
-use xylem_model::TreeError;
+use xylem_model::{ByteSize, TreeError};
 use xylem_sync::SettingsError;
 
 /// Why a call on the database failed or was refused.
@@ -131,6 +131,30 @@ pub enum DbError {
     /// A change that would break the tree of distribution servers.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// A server that is to become root or principal does not hold everything.
+    #[error(
+        "`{name}` does not hold everything yet: {contents} contents, {}, are missing. Have it \
+         filled first, with --fill",
+        ByteSize(*bytes)
+    )]
+    Incomplete {
+        /// The server.
+        name: String,
+        /// How many contents it lacks.
+        contents: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// A change by somebody who has not heard yet that the root or the principal was moved.
+    #[error(
+        "the root or the principal was moved (root epoch {now}), which `{name}` has not heard yet"
+    )]
+    Behind {
+        /// The server.
+        name: String,
+        /// The root epoch in force.
+        now: u64,
+    },
     /// A selection for a server that holds everything whatever is chosen.
     #[error(
         "`{name}` is {role}, so it holds everything: make another server that first, or choose for \

@@ -353,19 +353,23 @@ fn not_found(name: &str) -> DbError {
     DbError::NotFound { what: "file", name: name.into() }
 }
 
-/// Live files, each joined with its newest version.
-pub(crate) fn live_files() -> SelectTwo<file::Entity, version::Entity> {
-    let newest: RelationDef = file::Entity::belongs_to(version::Entity)
+/// From a file to its newest version.
+pub(crate) fn newest_version() -> RelationDef {
+    file::Entity::belongs_to(version::Entity)
         .from(file::Column::Id)
         .to(version::Column::FileId)
         .on_condition(|file, version| {
             let number = Expr::col((version, version::Column::Number));
             Expr::col((file, file::Column::Latest)).eq(number).into()
         })
-        .into();
+        .into()
+}
+
+/// Live files, each joined with its newest version.
+pub(crate) fn live_files() -> SelectTwo<file::Entity, version::Entity> {
     file::Entity::find()
         .filter(file::Column::DeletedAt.is_null())
-        .join(JoinType::InnerJoin, newest)
+        .join(JoinType::InnerJoin, newest_version())
         .select_also(version::Entity)
 }
 

@@ -14,6 +14,7 @@ mod m0005_accounts;
 mod m0006_scrub;
 mod m0007_settings;
 mod m0008_selection;
+mod m0009_hand_over;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_scrub::AddScrub),
             Box::new(m0007_settings::AddSettings),
             Box::new(m0008_selection::AddSelection),
+            Box::new(m0009_hand_over::AddHandOver),
         ]
     }
 }

@@ -77,7 +77,7 @@ pub(crate) async fn move_children(
 }
 
 /// Stores the parents that servers have in a tree.
-async fn store(
+pub(crate) async fn store(
     tx: &DatabaseTransaction,
     tree: &Tree,
     servers: &[DistributionServerId],

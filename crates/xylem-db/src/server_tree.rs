@@ -6,7 +6,7 @@
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
-    Set, sea_query::Expr,
+    Set,
 };
 use serde_json::json;
 use xylem_model::{DistributionServerId, Party, SiteId, Stamp, Timestamp, Tree};
@@ -14,7 +14,7 @@ use xylem_model::{DistributionServerId, Party, SiteId, Stamp, Timestamp, Tree};
 use crate::audit::{self, Actor};
 use crate::certificates::revoke_all;
 use crate::convert::{self, clip};
-use crate::entity::distribution_server::{Column, Entity, Model};
+use crate::entity::distribution_server::{Entity, Model};
 use crate::entity::placement;
 use crate::servers::{self, DistributionServer, WHAT, require_live, store_stamped};
 use crate::sites::require_site;
@@ -86,6 +86,7 @@ impl Database {
                 settings: None,
                 selection: None,
                 set_count: None,
+                filling: false,
                 scrub_asked_at: None,
                 scrub_report: None,
             };
@@ -137,28 +138,6 @@ impl Database {
             let detail = json!({ "to": target.name, "children": children });
             audit::append(tx, actor, now, "server.move-children", &row.name, &detail).await?;
             Ok(children)
-        })
-    }
-
-    /// Makes a server the principal, where new files enter; the former principal is that no more.
-    pub async fn set_principal(
-        &self,
-        id: DistributionServerId,
-        actor: &Actor,
-        now: Timestamp,
-    ) -> Result<DistributionServer, DbError> {
-        change!(self, "setting the principal", |tx| {
-            let row = require_live(tx, id).await?;
-            Entity::update_many()
-                .col_expr(Column::IsPrincipal, Expr::value(false))
-                .filter(Column::IsPrincipal.eq(true))
-                .exec(tx)
-                .await?;
-            let mut change = row.clone().into_active_model();
-            change.is_principal = Set(true);
-            let changed = store_stamped(tx, change).await?;
-            audit::append(tx, actor, now, "principal.set", &row.name, &json!({})).await?;
-            Ok(DistributionServer::try_from(changed)?)
         })
     }
 

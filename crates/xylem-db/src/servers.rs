@@ -50,6 +50,8 @@ pub struct DistributionServer {
     pub settings: ServerSettings,
     /// What was chosen for it to hold; none: everything.
     pub selection: Choice,
+    /// Whether it is to hold everything whatever was chosen, to become root or principal.
+    pub filling: bool,
     /// When it enrolled.
     pub enrolled: Timestamp,
     /// When it was removed.
@@ -185,6 +187,7 @@ impl Database {
             }
             if let Some(selection) = &change.selection {
                 row.selection = Set(selection_text(&old, selection.as_ref())?);
+                row.filling = Set(false);
             }
             let changed = store_stamped(tx, row).await?;
             let detail = json!({
@@ -356,6 +359,7 @@ impl TryFrom<Model> for DistributionServer {
             scrub_asked: moment(row.scrub_asked_at),
             // What cannot be read is said anew with the next report.
             scrub: row.scrub_report.and_then(|report| serde_json::from_str(&report).ok()),
+            filling: row.filling,
             set: row.set_count.and_then(|count| serde_json::from_str(&count).ok()),
             stamp: convert::stamp(row.epoch, row.generation)?,
         })

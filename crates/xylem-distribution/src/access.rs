@@ -36,6 +36,8 @@ pub(crate) struct AccessFile {
     pub(crate) may_remove: bool,
     #[serde(default)]
     pub(crate) settings: ServerSettings,
+    #[serde(default)]
+    pub(crate) root_epoch: Option<u64>,
 }
 
 impl Granted {
@@ -67,6 +69,7 @@ impl AccessFile {
             is_principal: state.is_principal,
             may_remove: state.may_remove,
             settings: state.settings.clone(),
+            root_epoch: state.root_epoch,
         }
     }
 }
@@ -97,6 +100,8 @@ pub(crate) struct Access {
     pub(crate) may_remove: bool,
     /// What was decided of how this server works.
     pub(crate) settings: ServerSettings,
+    /// How often the root or the principal was moved.
+    pub(crate) root_epoch: Option<u64>,
 }
 
 impl Access {
@@ -118,7 +123,7 @@ impl Access {
         let revoked = revocations.parties.iter().copied().collect();
         let parents = file.parents.iter().filter_map(usable_parent).collect();
         let principal = file.principal.as_ref().and_then(usable_address);
-        let AccessFile { is_root, is_principal, may_remove, .. } = *file;
+        let AccessFile { is_root, is_principal, may_remove, root_epoch, .. } = *file;
         Self {
             grants,
             revocations,
@@ -131,6 +136,7 @@ impl Access {
             is_principal,
             may_remove,
             settings: file.settings.clone(),
+            root_epoch,
         }
     }
 

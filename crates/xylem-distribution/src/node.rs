@@ -327,13 +327,13 @@ impl Node {
         log: &ManifestLog,
         change: &Change,
     ) -> Result<BTreeMap<ContentId, Unwanted>, DataError> {
-        let now = self.now();
+        let (now, as_root) = (self.now(), self.access().is_some_and(|access| access.is_root));
         let orphaned = self.catalogue().orphaned_by(change);
         orphaned
             .into_iter()
             .map(|(content, id)| {
                 let descriptor = log.envelope(&id)?;
-                Ok((content, Unwanted { since: now, descriptor }))
+                Ok((content, Unwanted { since: now, descriptor, as_root }))
             })
             .collect()
     }

@@ -190,17 +190,59 @@ impl Tree {
         of: DistributionServerId,
         to: DistributionServerId,
     ) -> Result<Vec<DistributionServerId>, TreeError> {
-        let (mut changed, children) = (self.clone(), self.children(of));
+        let mut changed = self.clone();
+        let children = changed.put_in_place(of, to);
+        changed.check()?;
+        *self = changed;
+        Ok(children)
+    }
+
+    /// Names one server where another is named as a parent, once. Gives the children.
+    fn put_in_place(
+        &mut self,
+        of: DistributionServerId,
+        to: DistributionServerId,
+    ) -> Vec<DistributionServerId> {
+        let children = self.children(of);
         for child in &children {
-            let named = changed.parents.entry(*child).or_default();
+            let named = self.parents.entry(*child).or_default();
             match named.contains(&to) {
                 true => named.retain(|parent| *parent != of),
                 false => named.iter_mut().filter(|parent| **parent == of).for_each(|it| *it = to),
             }
         }
+        children
+    }
+
+    /// Makes another server the root; the former root becomes its child. The former root's other
+    /// children become children of the new one in its place, unless they are to stay. Gives the
+    /// servers whose parents changed.
+    ///
+    /// # Errors
+    /// When the rule forbids it; then nothing has changed.
+    pub fn hand_over(
+        &mut self,
+        to: DistributionServerId,
+        keep_children: bool,
+    ) -> Result<Vec<DistributionServerId>, TreeError> {
+        let Some(root) = self.root().filter(|_| self.parents.contains_key(&to)) else {
+            return Err(TreeError::UnknownParent);
+        };
+        if root == to {
+            return Ok(Vec::new());
+        }
+        let mut changed = self.clone();
+        changed.parents.insert(to, Vec::new());
+        changed.parents.insert(root, Vec::new());
+        let mut moved = match keep_children {
+            true => Vec::new(),
+            false => changed.put_in_place(root, to),
+        };
+        changed.parents.insert(root, vec![to]);
         changed.check()?;
         *self = changed;
-        Ok(children)
+        moved.extend([to, root]);
+        Ok(moved)
     }
 
     /// Takes a server out of the tree. Those that name it among several parents go on with the

@@ -48,6 +48,7 @@ impl From<DbError> for Failure {
             | DbError::TooMany { .. }
             | DbError::WrongState { .. }
             | DbError::HoldsEverything { .. }
+            | DbError::Incomplete { .. }
             | DbError::Tree(_) => ErrorCode::Conflict,
             DbError::Invalid { .. } | DbError::Settings(_) => ErrorCode::BadRequest,
             DbError::Invitation(refusal) => invitation_code(*refusal),
@@ -72,6 +73,7 @@ impl From<WishError> for Failure {
         let code = match &error {
             WishError::NotFound { .. } => ErrorCode::NotFound,
             WishError::Conflict(_) => ErrorCode::Conflict,
+            WishError::Behind(_) => ErrorCode::Unavailable,
             WishError::Store(_) => {
                 return Self(ApiError::internal("looking up what is wished", error));
             }

@@ -51,6 +51,7 @@ pub use openapi::{openapi_json, route_table};
 pub use permission::Permission;
 pub use server::Server;
 pub use wish::{
-    Changes, CommitOutcome, DatabaseWishStore, DeletedFile, MemoryUpload, MemoryWishStore,
-    Overview, ServerNews, ServerWish, Sign, Standing, WantedVersion, WishError, WishStore,
+    Changes, CommitOutcome, DatabaseWishStore, DeletedFile, HandOverError, MemoryUpload,
+    MemoryWishStore, Overview, ServerNews, ServerWish, Sign, Standing, WantedVersion, WishError,
+    WishStore,
 };

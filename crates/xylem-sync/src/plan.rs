@@ -66,6 +66,8 @@ pub struct Reality {
     pub retry_in: BTreeMap<ContentId, Duration>,
     /// Since when content has not been wanted.
     pub unwanted_since: BTreeMap<ContentId, Timestamp>,
+    /// Content that became unwanted while this server was the root: it stays as long as there.
+    pub unwanted_as_root: BTreeSet<ContentId>,
 }
 
 /// What a plan must keep to.
@@ -225,7 +227,11 @@ fn plan_removals(
     let wanted: BTreeSet<ContentId> = wanted.iter().map(|w| w.content).collect();
     for content in reality.held.difference(&wanted) {
         let since = reality.unwanted_since.get(content).copied().unwrap_or(now);
-        let due = since.plus(limits.removal_grace);
+        let grace = match reality.unwanted_as_root.contains(content) {
+            true => limits.removal_grace.max(ROOT_REMOVAL_GRACE),
+            false => limits.removal_grace,
+        };
+        let due = since.plus(grace);
         if limits.may_remove && due <= now {
             plan.remove.push(*content);
             continue;
@@ -347,6 +353,19 @@ mod tests {
         assert_eq!(started(&before), [id(2)]);
         assert_eq!(before.wake_in, Some(Duration::from_secs(1)));
         assert_eq!(started(&plan(&wanted, &failed(0), &LIMITS, at(0))), [id(1), id(2)]);
+    }
+
+    #[test]
+    fn what_became_unwanted_at_the_root_stays_as_long_as_there_on_a_server_that_is_it_no_longer() {
+        let reality = Reality {
+            held: [id(1), id(2)].into(),
+            unwanted_since: [(id(1), at(0)), (id(2), at(0))].into(),
+            unwanted_as_root: [id(2)].into(),
+            ..Reality::default()
+        };
+        let month = i64::try_from(ROOT_REMOVAL_GRACE.as_secs()).unwrap();
+        assert_eq!(plan(&[], &reality, &LIMITS, at(month - 1)).remove, [id(1)]);
+        assert_eq!(plan(&[], &reality, &LIMITS, at(month)).remove, [id(1), id(2)]);
     }
 
     #[test]

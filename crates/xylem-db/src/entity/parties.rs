@@ -38,6 +38,9 @@ table! {
         /// JSON, as it was reported.
         #[serde(default)]
         pub(crate) set_count: Option<String>,
+        /// Whether it is to hold everything, to become root or principal.
+        #[serde(default)]
+        pub(crate) filling: bool,
     }
 }
 

@@ -13,6 +13,9 @@ table! {
         pub(crate) audit_sequence: i64,
         #[serde(with = "super::super::hex_bytes")]
         pub(crate) audit_hash: Vec<u8>,
+        /// How often the root or the principal was moved; begins at 1.
+        #[serde(default = "super::one")]
+        pub(crate) root_epoch: i64,
     }
 }
 
@@ -85,4 +88,8 @@ table! {
         #[serde(with = "super::super::hex_bytes")]
         pub(crate) hash: Vec<u8>,
     }
+}
+
+const fn one() -> i64 {
+    1
 }

@@ -74,6 +74,11 @@ cases! {
         changes_that_cannot_be_change_nothing,
         what_was_received_is_declared_once,
     }
+    hand_over {
+        the_root_goes_only_to_a_server_that_holds_everything,
+        a_hand_over_that_the_tree_forbids_changes_nothing,
+        an_upload_is_committed_only_where_new_files_enter,
+    }
     files {
         deleted_files_can_be_restored_until_purged,
         a_freed_name_can_be_taken_and_then_blocks_restoring,

@@ -187,8 +187,8 @@ pub(crate) async fn servers_in_use_are_not_removed(bench: Bench) {
     assert!(matches!(refused, Err(DbError::InUse { .. })));
     let refused = db.remove_distribution_server(child, &admin(), at(2)).await;
     assert!(matches!(refused, Err(DbError::Tree(TreeError::HasChildren { children: 1 }))));
-    let principal = db.set_principal(below.id, &admin(), at(2)).await.unwrap();
-    assert!(principal.is_principal);
+    assert_eq!(db.set_principal(below.id, &admin(), at(2)).await.unwrap(), 2);
+    assert!(db.distribution_server(below.id).await.unwrap().is_principal);
     let refused = db.remove_distribution_server(below.id, &admin(), at(2)).await;
     assert!(matches!(refused, Err(DbError::InUse { .. })));
     db.set_principal(root, &admin(), at(2)).await.unwrap();

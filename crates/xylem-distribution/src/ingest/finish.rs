@@ -107,7 +107,8 @@ async fn commit(node: &Arc<Node>, work: &mut Work, facts: &Facts) -> Result<Veri
         .sha256()
         .ok_or_else(|| ApiError::internal("verifying the upload", "no SHA-256 was computed"))?;
     let _finishing = node.uploads.finishing(facts.upload, content);
-    let found = Ingested { size: verified.size(), blake3: content, sha256, inspection };
+    let root_epoch = node.access().and_then(|access| access.root_epoch);
+    let found = Ingested { size: verified.size(), blake3: content, sha256, inspection, root_epoch };
     match node.control.ingested(facts.upload, &found).await {
         Ok(committed) => {
             check_descriptor(node, facts, &found, &committed.descriptor)?;
@@ -119,7 +120,12 @@ async fn commit(node: &Arc<Node>, work: &mut Work, facts: &Facts) -> Result<Veri
             Some((code, reason)) => {
                 Err(refuse(node, work, facts, code, reason, Some(verified)).await)
             }
-            None => Err(away(&error)),
+            None => {
+                // Perhaps because the root or the principal was moved, which this server has yet
+                // to hear of.
+                node.resync.notify_one();
+                Err(away(&error))
+            }
         },
     }
 }

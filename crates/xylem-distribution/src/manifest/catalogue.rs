@@ -22,6 +22,10 @@ pub(crate) struct Unwanted {
     /// The last descriptor that named it: what a management server that was restored from an old
     /// backup needs to take it up again. Content that never had one here has none.
     pub(crate) descriptor: Option<Envelope>,
+    /// Whether this server was the root then: it stays as long as it would there, so that a
+    /// deletion can be undone though another server is the root by now.
+    #[serde(default)]
+    pub(crate) as_root: bool,
 }
 
 /// What is wanted, missing and unwanted.
@@ -131,7 +135,7 @@ impl Catalogue {
 
     /// Notes that content has appeared here or gone.
     pub(crate) fn note_held(&mut self, content: &ContentId, held: bool, now: Timestamp) {
-        self.note(content, held, Some(Unwanted { since: now, descriptor: None }));
+        self.note(content, held, Some(Unwanted { since: now, descriptor: None, as_root: false }));
     }
 
     fn note(&mut self, content: &ContentId, held: bool, orphan: Option<Unwanted>) {
@@ -185,7 +189,7 @@ mod tests {
     use super::*;
 
     fn orphan(since: i64) -> Unwanted {
-        Unwanted { since: Timestamp::from_unix_ms(since), descriptor: None }
+        Unwanted { since: Timestamp::from_unix_ms(since), descriptor: None, as_root: false }
     }
 
     #[test]

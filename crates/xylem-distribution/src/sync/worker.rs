@@ -167,6 +167,11 @@ impl Worker {
             batches_in_flight: self.batches.len(),
             retry_in: self.troubles.retries(),
             unwanted_since: unwanted.iter().map(|(c, one)| (*c, one.since)).collect(),
+            unwanted_as_root: unwanted
+                .iter()
+                .filter(|(_, one)| one.as_root)
+                .map(|(c, _)| *c)
+                .collect(),
         };
         let limits = Limits {
             fetches: if settings.maintenance { 0 } else { SINGLE_FETCHES },

@@ -226,3 +226,41 @@ fn children_move_in_one_step_or_not_at_all() {
     tree.remove(id(1)).unwrap();
     assert_eq!(tree.move_children(id(2), id(0)), Ok(vec![]));
 }
+
+#[test]
+fn the_root_is_handed_over_to_any_server_and_becomes_its_child() {
+    // 0 above 1 above 2, 3 below 0, 4 below 0 and 2.
+    let mut tree = chain(3);
+    tree.set_parent(id(3), Some(id(0))).unwrap();
+    tree.set_parents(id(4), &[id(0), id(2)]).unwrap();
+    let before = tree.clone();
+    assert_eq!(tree.hand_over(id(9), false), Err(TreeError::UnknownParent));
+    assert_eq!(tree.hand_over(id(0), false), Ok(vec![]));
+    assert_eq!(tree, before);
+
+    let mut changed = tree.hand_over(id(2), false).unwrap();
+    changed.sort();
+    assert_eq!(changed, [id(0), id(1), id(2), id(3), id(4)]);
+    assert_eq!((tree.root(), tree.parents(id(0))), (Some(id(2)), &[id(2)][..]));
+    assert_eq!((tree.parents(id(1)), tree.parents(id(3))), (&[id(2)][..], &[id(2)][..]));
+    assert_eq!(tree.parents(id(4)), [id(2)], "named once");
+
+    let mut tree = before;
+    let mut changed = tree.hand_over(id(2), true).unwrap();
+    changed.sort();
+    assert_eq!(changed, [id(0), id(2)]);
+    assert_eq!((tree.parents(id(1)), tree.depth(id(1))), (&[id(0)][..], 2));
+}
+
+#[test]
+fn a_root_that_would_be_too_far_from_some_server_is_refused() {
+    // 0 above a chain of eight, and 10 beside it: below 10 with its children kept, the chain's end
+    // would be nine levels down.
+    let mut tree = chain(9);
+    tree.set_parent(id(10), Some(id(0))).unwrap();
+    let before = tree.clone();
+    assert_eq!(tree.hand_over(id(10), true), Err(TreeError::TooDeep { depth: 9 }));
+    assert_eq!(tree, before);
+    tree.hand_over(id(10), false).unwrap();
+    assert_eq!(tree.depth(id(8)), 8);
+}

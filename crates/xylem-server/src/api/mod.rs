@@ -11,6 +11,7 @@ mod computers;
 mod enrollment;
 mod events;
 mod files;
+mod hand_over;
 mod invitations;
 mod names;
 mod orders;
@@ -104,6 +105,9 @@ fn machines(routes: Routes<App>) -> Routes<App> {
         .add(Permission::ADMIN, routes!(servers::move_children))
         .add(Permission::ADMIN, routes!(selection::select, selection::select_everything))
         .add(READ_FILES, routes!(selection::why))
+        .add(Permission::ADMIN, routes!(hand_over::make_root))
+        .add(Permission::ADMIN, routes!(hand_over::make_principal))
+        .add(READ_FILES, routes!(hand_over::principal))
         .add(Permission::ADMIN, routes!(servers::scrub))
         .add(READ, routes!(accounts::accounts))
         .add(Permission::ADMIN, routes!(accounts::add_account))

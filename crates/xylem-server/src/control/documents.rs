@@ -13,7 +13,7 @@ use xylem_trust::{DescriptorId, Document, Envelope, Grant, Grants, Head, Revocat
 
 use super::ControlService;
 use super::links::Links;
-use super::selections::{Digested, FileEntry, Files, Selections, entries};
+use super::selections::{Digested, FileEntry, Files, Selections, Set, entries};
 use crate::failure::Failure;
 use crate::permission::Caller;
 use crate::wish::{Overview, ServerWish, WishStore};
@@ -169,7 +169,9 @@ impl Documents {
         let head = Head { server: id, stamp, issued, expires, count, set_root };
         let peers = self.links.peers(id).iter().filter_map(|peer| {
             let needed = selections.held(self.holdings.of(*peer)?, all);
-            Some(Grant { peer: *peer, entries: entries(&needed, &held, all) })
+            // The root needs more than a server below it has, from which it mends itself.
+            let there: Set = needed.iter().zip(held.iter()).map(|(a, b)| a & b).collect();
+            Some(Grant { peer: *peer, entries: entries(&there, &held, all) })
         });
         let peers = peers.collect();
         let clients = entries(&selections.offered(holding, all), &held, all);
@@ -215,6 +217,7 @@ impl Documents {
             principal: overview.principal_of(server),
             is_root: server.is_root,
             is_principal: server.is_principal,
+            root_epoch: Some(overview.root_epoch),
             may_remove: overview.may_remove,
             settings: server.settings.clone(),
             scrub_asked: server.scrub_asked,
@@ -270,7 +273,7 @@ impl Overview {
             id: server.id,
             name: server.name.clone(),
             url: server.public_url.clone(),
-            fallback: !child.is_root && !is_named,
+            fallback: if child.is_root { !server.is_principal } else { !is_named },
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use xylem_model::DistributionServerId;
+use xylem_model::{DistributionServerId, MAX_PARENTS};
 
 use crate::wish::{Overview, ServerWish};
 
@@ -44,14 +44,18 @@ impl Overview {
     }
 
     /// A server's parents, then, for when those are away, the servers above them up to the root.
-    /// The root fetches from nobody, but for the principal where new files enter elsewhere:
-    /// outside the tree and its cycle check.
+    ///
+    /// The root has nobody above it. Where new files enter elsewhere it fetches them from the
+    /// principal; and what it has lost, from its children: both outside the tree and its cycle check.
     fn parents_of(&self, server: &ServerWish) -> Vec<DistributionServerId> {
         if !server.is_root {
             return self.tree.sources(server.id);
         }
-        let elsewhere = |other: &&ServerWish| other.is_principal && other.id != server.id;
-        self.servers.iter().filter(elsewhere).map(|principal| principal.id).collect()
+        let principal = self.servers.iter().find(|other| other.is_principal);
+        let principal = principal.map(|principal| principal.id).filter(|id| *id != server.id);
+        let children =
+            self.tree.children(server.id).into_iter().filter(|id| Some(*id) != principal);
+        principal.into_iter().chain(children).take(MAX_PARENTS).collect()
     }
 }
 
@@ -89,6 +93,7 @@ mod tests {
             may_remove: true,
             servers: vec![server(1), server(2), server(3), server(4)],
             tree,
+            root_epoch: 1,
             removed: Vec::new(),
         }
     }
@@ -97,10 +102,10 @@ mod tests {
     fn a_server_falls_back_on_its_ancestors_and_they_admit_it() {
         let links = Links::of(&overview(1));
         assert_eq!(links.parents(id(3)), [id(2), id(1)]);
-        assert_eq!(links.parents(id(1)), []);
+        assert_eq!(links.parents(id(1)), [id(2), id(4)], "what it lost its children may have");
         assert_eq!(links.peers(id(1)), [id(2), id(3), id(4)]);
-        assert_eq!(links.peers(id(2)), [id(3)]);
-        assert_eq!(links.peers(id(4)), []);
+        assert_eq!(links.peers(id(2)), [id(1), id(3)]);
+        assert_eq!(links.peers(id(4)), [id(1)]);
     }
 
     #[test]
@@ -110,13 +115,13 @@ mod tests {
         let links = Links::of(&overview);
         assert_eq!(links.parents(id(4)), [id(1), id(3), id(2)]);
         assert_eq!(links.peers(id(3)), [id(4)]);
-        assert_eq!(links.peers(id(2)), [id(3), id(4)]);
+        assert_eq!(links.peers(id(2)), [id(1), id(3), id(4)]);
     }
 
     #[test]
     fn the_root_fetches_from_a_principal_below_it() {
         let links = Links::of(&overview(3));
-        assert_eq!(links.parents(id(1)), [id(3)]);
+        assert_eq!(links.parents(id(1)), [id(3), id(2), id(4)]);
         assert_eq!(links.peers(id(3)), [id(1)]);
     }
 }

@@ -103,7 +103,7 @@ impl DatabaseWishStore {
         let servers = servers.into_iter().map(|server| ServerWish {
             accounts: accounts.remove(&server.id).unwrap_or_default(),
             settings: server.settings,
-            selection: server.selection,
+            selection: server.selection.filter(|_| !server.filling),
             scrub_asked: server.scrub_asked,
             id: server.id,
             name: server.name,
@@ -112,8 +112,14 @@ impl DatabaseWishStore {
             is_root: server.is_root,
             is_principal: server.is_principal,
         });
-        let servers = servers.collect();
-        Ok(Overview { stamp, may_remove, servers, tree: self.database.tree().await?, removed })
+        Ok(Overview {
+            stamp,
+            may_remove,
+            servers: servers.collect(),
+            tree: self.database.tree().await?,
+            root_epoch: self.database.root_epoch().await?,
+            removed,
+        })
     }
 }
 
@@ -206,6 +212,7 @@ impl WishStore for DatabaseWishStore {
             blake3: found.blake3,
             sha256: found.sha256,
             inspection: found.inspection.clone(),
+            root_epoch: found.root_epoch,
         };
         let sign = |facts: &VersionFacts| sign(&descriptor(facts));
         Ok(match self.database.commit_upload(upload, &found, new_file, now, sign).await? {
@@ -351,6 +358,7 @@ impl From<DbError> for WishError {
             DbError::Conflict { .. } | DbError::WrongState { .. } => {
                 Self::Conflict(error.to_string())
             }
+            DbError::Behind { .. } => Self::Behind(error.to_string()),
             error => Self::Store(Box::new(error)),
         }
     }

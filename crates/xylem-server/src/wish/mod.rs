@@ -23,7 +23,7 @@ use xylem_trust::{Account, Descriptor, EnvelopeError};
 
 pub(crate) use convert::{api_placement, digest_source};
 pub use database::DatabaseWishStore;
-pub use memory::{MemoryUpload, MemoryWishStore};
+pub use memory::{HandOverError, MemoryUpload, MemoryWishStore};
 
 use crate::uploading::Roles;
 
@@ -84,6 +84,8 @@ pub struct Overview {
     pub servers: Vec<ServerWish>,
     /// Who fetches from whom.
     pub tree: Tree,
+    /// How often the root or the principal was moved.
+    pub root_epoch: u64,
     /// Removed parties of whom a certificate would still be valid.
     pub removed: Vec<Party>,
 }
@@ -184,6 +186,9 @@ pub enum WishError {
     /// What is there contradicts it; the sentence says what.
     #[error("{0}")]
     Conflict(String),
+    /// Whoever asks has to learn something first, and may ask again then.
+    #[error("{0}")]
+    Behind(String),
     /// The store itself failed.
     #[error("the store of wishes failed")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),

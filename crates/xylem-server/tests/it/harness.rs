@@ -264,6 +264,7 @@ pub(crate) fn declaration(name: &str, bytes: &[u8]) -> DeclareUpload {
 
 pub(crate) fn found(bytes: &[u8]) -> Ingested {
     Ingested {
+        root_epoch: None,
         size: bytes.len() as u64,
         blake3: ContentId::of(bytes),
         sha256: sha256(bytes),

@@ -51,6 +51,9 @@ pub enum Administer {
     /// Distribution servers
     #[command(subcommand)]
     Ds(DsCommand),
+    /// The distribution server at which new files enter
+    #[command(subcommand)]
+    Principal(PrincipalCommand),
     /// Sites
     #[command(subcommand)]
     Site(CategoryOrSite),
@@ -262,6 +265,17 @@ pub enum DsCommand {
         #[arg(long, value_name = "PARENT")]
         to: Option<String>,
     },
+    /// Make it the root, above all others; the former root becomes its child and serves on
+    ///
+    /// Refused until it holds everything, verified.
+    MakeRoot {
+        /// Which, and whether to fill it first
+        #[command(flatten)]
+        asked: HandOverOptions,
+        /// Leave the former root its children; without this they become children of the new one
+        #[arg(long)]
+        keep_children: bool,
+    },
     /// Look through everything it holds, and repair what is damaged
     ///
     /// Each byte is read from the disk and compared with its digest. It does so by itself too,
@@ -278,6 +292,27 @@ pub enum DsCommand {
         /// Its name
         name: String,
     },
+}
+
+/// Options of `xylem ds make-root` and `xylem principal set`.
+#[derive(Debug, Args)]
+pub struct HandOverOptions {
+    /// The distribution server's name
+    pub name: String,
+    /// Have it fetch everything first, whatever was chosen for it, and wait for that
+    #[arg(long)]
+    pub fill: bool,
+}
+
+/// `xylem principal …`
+#[derive(Debug, Subcommand)]
+pub enum PrincipalCommand {
+    /// Where new files enter
+    Show,
+    /// Have new files enter at another distribution server
+    ///
+    /// Refused until it holds everything, verified. Uploads that are under way are to be sent again.
+    Set(HandOverOptions),
 }
 
 /// Options of `xylem ds select`.

@@ -14,8 +14,8 @@ pub use account::{AccountCommand, AddAccountOptions};
 pub(crate) use administer::duration;
 pub use administer::{
     AccessOptions, Administer, AuditOptions, CategoryOrSite, ComputerCommand, DsCommand,
-    FileCommand, InstallOptions, InviteOptions, InviteRole, SelectOptions, TokenCommand,
-    UploadOptions,
+    FileCommand, HandOverOptions, InstallOptions, InviteOptions, InviteRole, PrincipalCommand,
+    SelectOptions, TokenCommand, UploadOptions,
 };
 pub use role::{DistributionCommand, ServerCommand, UpOptions};
 

@@ -4,6 +4,7 @@ mod accounts;
 mod computers;
 mod files;
 mod follow;
+mod hand_over;
 mod names;
 mod placement;
 mod scrub;
@@ -38,6 +39,7 @@ pub(crate) async fn run(
         Administer::Invitations => status::invitations(&access, output).await,
         Administer::RevokeInvitation { id } => Ok(access.admin.revoke_invitation(id).await?),
         Administer::Ds(it) => servers::run(it, &access, output).await,
+        Administer::Principal(it) => hand_over::principal(it, &access, output).await,
         Administer::Site(it) => names::run(it, NamedKind::Site, &access, output).await,
         Administer::Category(it) => names::run(it, NamedKind::Category, &access, output).await,
         Administer::Computer(it) => computers::run(it, &access, output).await,

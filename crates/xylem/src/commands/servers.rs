@@ -3,7 +3,7 @@
 use xylem_api::tree::DistributionServer;
 use xylem_model::ByteSize;
 
-use super::{accounts, scrub, selection, settings};
+use super::{accounts, hand_over, scrub, selection, settings};
 use crate::Failure;
 use crate::access::Access;
 use crate::cli::DsCommand;
@@ -41,6 +41,9 @@ pub(crate) async fn run(
                 true => format!("{name} has no children.\n"),
                 false => format!("{} now fetch from {}.\n", moved.children.join(", "), moved.to),
             })
+        }
+        DsCommand::MakeRoot { asked, keep_children } => {
+            hand_over::make_root(&asked, keep_children, access, output).await
         }
         DsCommand::Scrub { name, wait } => scrub::run(&name, wait, access, output).await,
         DsCommand::Remove { name } => {

@@ -159,6 +159,7 @@ async fn publish(
     let mut sha256 = [0; 32];
     sha256.copy_from_slice(digest(&SHA256, bytes.as_bytes()).as_ref());
     let found = Ingested {
+        root_epoch: None,
         size: bytes.len() as u64,
         blake3: ContentId::of(bytes.as_bytes()),
         sha256: Sha256::from_bytes(sha256),

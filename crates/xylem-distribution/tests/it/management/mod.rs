@@ -265,6 +265,7 @@ impl Management {
     ) -> Descriptor {
         let (content, sha256) = (ContentId::of(bytes), crate::fleet::sha256(bytes));
         let found = Ingested {
+            root_epoch: None,
             size: bytes.len() as u64,
             blake3: content,
             sha256,
@@ -407,6 +408,7 @@ impl Management {
         let parents = world.parents.get(&server).into_iter().flatten();
         let parents = parents.filter_map(|id| world.servers.get(id).cloned()).collect();
         ControlState {
+            root_epoch: Some(1),
             trust: self.trust(),
             head: signed_head,
             grants: if rogue { self.rogue_sign(&grants) } else { self.sign(&grants) },

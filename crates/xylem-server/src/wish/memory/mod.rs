@@ -15,10 +15,13 @@ use xylem_model::{
 use xylem_sync::{Choice, FileFacts, ServerSettings};
 use xylem_trust::{Account, Descriptor, DigestSource};
 
+pub use hand_over::HandOverError;
+
 use super::{CommitOutcome, ServerNews, ServerWish};
 use crate::uploading::name_taken;
 
 mod changes;
+mod hand_over;
 mod store;
 
 /// A wish store that forgets everything with its process.
@@ -54,6 +57,7 @@ struct Memory {
     restored_from: Option<Stamp>,
     servers: BTreeMap<DistributionServerId, ServerWish>,
     tree: Tree,
+    root_epoch: u64,
     removed: Vec<Party>,
     files: BTreeMap<FileId, StoredFile>,
     uploads: BTreeMap<UploadId, StoredUpload>,
@@ -97,7 +101,7 @@ impl StoredFile {
 impl MemoryWishStore {
     /// An empty store in epoch 1.
     pub fn new() -> Self {
-        let memory = Memory { stamp: Stamp::new(1, 0), ..Memory::default() };
+        let memory = Memory { stamp: Stamp::new(1, 0), root_epoch: 1, ..Memory::default() };
         Self(Mutex::new(memory))
     }
 
@@ -197,15 +201,6 @@ impl MemoryWishStore {
         memory.raise();
         if let Some(server) = memory.servers.get_mut(&id) {
             server.accounts.retain(|account| account.name != *name);
-        }
-    }
-
-    /// Makes a server the principal, where new files enter.
-    pub fn set_principal(&self, id: DistributionServerId) {
-        let mut memory = self.lock();
-        memory.raise();
-        for server in memory.servers.values_mut() {
-            server.is_principal = server.id == id;
         }
     }
 

@@ -38,6 +38,7 @@ impl WishStore for MemoryWishStore {
             may_remove: memory.restored_from.is_none(),
             servers: memory.servers.values().cloned().collect(),
             tree: memory.tree.clone(),
+            root_epoch: memory.root_epoch,
             removed: memory.removed.clone(),
         })
     }
@@ -109,6 +110,9 @@ impl WishStore for MemoryWishStore {
             return Ok(outcome.clone());
         }
         let declared = stored.declared.clone();
+        if let Some(reason) = memory.moved_away(declared.server, found.root_epoch)? {
+            return Ok(CommitOutcome::Failed(reason));
+        }
         let before = memory.stamp;
         memory.raise();
         let outcome = match memory.place(&declared, found, new_file, now) {

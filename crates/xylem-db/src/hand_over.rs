@@ -1,0 +1,199 @@
+//! Moving the root, and the principal, to another server: one transaction each, and only to a server
+//! that holds everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, IntoActiveModel,
+    JoinType, QueryFilter, QuerySelect, Set, sea_query::Expr,
+};
+use serde_json::json;
+use xylem_model::{DistributionServerId, Timestamp};
+
+use crate::audit::{self, Actor};
+use crate::convert::{self, uint};
+use crate::entity::distribution_server::{Column, Entity, Model};
+use crate::entity::{file, placement, state, version};
+use crate::files::newest_version;
+use crate::placements::PlacementState;
+use crate::servers::{require_live, store_stamped};
+use crate::state::{raise, row as state_row};
+use crate::transaction::{Outcome, change, query};
+use crate::{Database, DbError, parents};
+
+/// What a server lacks of all there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// Contents that it has not reported as present.
+    pub contents: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Database {
+    /// How often the root or the principal was moved; begins at 1.
+    pub async fn root_epoch(&self) -> Result<u64, DbError> {
+        let row = query!(self, "reading the root epoch", |db| state_row(db).await)?;
+        uint("root epoch", row.root_epoch)
+    }
+
+    /// What a server lacks of all there is.
+    pub async fn missing_on(&self, id: DistributionServerId) -> Result<Missing, DbError> {
+        query!(self, "comparing what a server holds", |db| missing(db, id).await)
+    }
+
+    /// Has a server hold everything, whatever was chosen for it, so that it can become root or
+    /// principal; or no longer.
+    pub async fn set_filling(
+        &self,
+        id: DistributionServerId,
+        filling: bool,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        change!(self, "filling a distribution server", |tx| {
+            let row = require_live(tx, id).await?;
+            if row.filling == filling {
+                return Ok(());
+            }
+            let mut change = row.clone().into_active_model();
+            change.filling = Set(filling);
+            store_stamped(tx, change).await?;
+            let detail = json!({ "filling": filling });
+            audit::append(tx, actor, now, "server.fill", &row.name, &detail).await?;
+            Ok(())
+        })
+    }
+
+    /// Makes a server the root; the former root becomes its child. Children of the former root
+    /// become children of the new one, unless they are to stay. Gives the new root epoch.
+    ///
+    /// # Errors
+    /// [`DbError::Incomplete`] where it does not hold everything, [`DbError::Tree`] where the tree
+    /// does not allow it; then nothing has changed.
+    pub async fn hand_over_root(
+        &self,
+        to: DistributionServerId,
+        keep_children: bool,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<u64, DbError> {
+        change!(self, "handing over the root", |tx| {
+            let row = require_live(tx, to).await?;
+            if row.is_root {
+                return Ok(uint("root epoch", state_row(tx).await?.root_epoch)?);
+            }
+            require_complete(tx, &row).await?;
+            let mut tree = parents::read_tree(tx).await?;
+            let former = tree.root();
+            let moved = tree.hand_over(to, keep_children).map_err(DbError::Tree)?;
+            let stamp = raise(tx).await?;
+            parents::store(tx, &tree, &moved, stamp).await?;
+            take_role(tx, Column::IsRoot).await?;
+            let mut change = require_live(tx, to).await?.into_active_model();
+            change.is_root = Set(true);
+            give_role(tx, change).await?;
+            let detail = json!({ "from": former, "keep_children": keep_children });
+            audit::append(tx, actor, now, "root.hand-over", &row.name, &detail).await?;
+            raise_root_epoch(tx).await
+        })
+    }
+
+    /// Makes a server the principal, where new files enter; the former one is that no more. Gives
+    /// the new root epoch.
+    ///
+    /// # Errors
+    /// [`DbError::Incomplete`] where it does not hold everything: what entered at the former
+    /// principal and went nowhere yet would be out of reach.
+    pub async fn set_principal(
+        &self,
+        id: DistributionServerId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<u64, DbError> {
+        change!(self, "setting the principal", |tx| {
+            let row = require_live(tx, id).await?;
+            if row.is_principal {
+                return Ok(uint("root epoch", state_row(tx).await?.root_epoch)?);
+            }
+            require_complete(tx, &row).await?;
+            take_role(tx, Column::IsPrincipal).await?;
+            let mut change = row.clone().into_active_model();
+            change.is_principal = Set(true);
+            give_role(tx, change).await?;
+            audit::append(tx, actor, now, "principal.set", &row.name, &json!({})).await?;
+            raise_root_epoch(tx).await
+        })
+    }
+}
+
+/// Nobody has a role any more.
+async fn take_role(tx: &DatabaseTransaction, role: Column) -> Outcome<()> {
+    let nobody = Entity::update_many().col_expr(role, Expr::value(false)).filter(role.eq(true));
+    nobody.exec(tx).await?;
+    Ok(())
+}
+
+/// Whoever has a role holds everything: nothing is chosen for it any more.
+async fn give_role(
+    tx: &DatabaseTransaction,
+    mut row: crate::entity::distribution_server::ActiveModel,
+) -> Outcome<()> {
+    row.selection = Set(None);
+    row.filling = Set(false);
+    let (epoch, generation) = convert::columns(raise(tx).await?)?;
+    row.epoch = Set(epoch);
+    row.generation = Set(generation);
+    row.update(tx).await?;
+    Ok(())
+}
+
+async fn raise_root_epoch(tx: &DatabaseTransaction) -> Outcome<u64> {
+    state::Entity::update_many()
+        .col_expr(state::Column::RootEpoch, Expr::col(state::Column::RootEpoch).add(1))
+        .exec(tx)
+        .await?;
+    Ok(uint("root epoch", state_row(tx).await?.root_epoch)?)
+}
+
+async fn require_complete(tx: &DatabaseTransaction, row: &Model) -> Outcome<()> {
+    let id = DistributionServerId::from_uuid(row.id);
+    let Missing { contents, bytes } = missing(tx, id).await?;
+    match contents {
+        0 => Ok(()),
+        _ => Err(DbError::Incomplete { name: row.name.clone(), contents, bytes }.into()),
+    }
+}
+
+/// Compares the newest versions of all live files with what a server reported as present.
+async fn missing<C: sea_orm::ConnectionTrait>(
+    connection: &C,
+    id: DistributionServerId,
+) -> Outcome<Missing> {
+    let wanted: Vec<(Vec<u8>, i64)> = file::Entity::find()
+        .filter(file::Column::DeletedAt.is_null())
+        .join(JoinType::InnerJoin, newest_version())
+        .select_only()
+        .column(version::Column::ContentId)
+        .column(version::Column::Size)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let present: Vec<Vec<u8>> = placement::Entity::find()
+        .filter(placement::Column::ServerId.eq(id.uuid()))
+        .filter(placement::Column::State.eq(PlacementState::Present.as_str()))
+        .select_only()
+        .column(placement::Column::ContentId)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let present: BTreeSet<Vec<u8>> = present.into_iter().collect();
+    let lacking: BTreeMap<Vec<u8>, i64> =
+        wanted.into_iter().filter(|(content, _)| !present.contains(content)).collect();
+    let mut missing = Missing::default();
+    for size in lacking.into_values() {
+        missing.contents += 1;
+        missing.bytes = missing.bytes.saturating_add(uint("size", size)?);
+    }
+    Ok(missing)
+}
