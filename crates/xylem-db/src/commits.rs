@@ -124,8 +124,8 @@ impl Database {
     }
 }
 
-/// Why an upload cannot be committed where it was sent: new files enter elsewhere by now. What is
-/// committed at the former principal might go nowhere.
+/// Why an upload cannot be committed at the server it is for: new files enter elsewhere by now. What
+/// is committed at a former principal might go nowhere.
 ///
 /// # Errors
 /// [`DbError::Behind`] where the server speaks of another root epoch than the one in force: it may

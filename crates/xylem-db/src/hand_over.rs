@@ -13,12 +13,13 @@ use xylem_model::{DistributionServerId, Timestamp};
 use crate::audit::{self, Actor};
 use crate::convert::{self, uint};
 use crate::entity::distribution_server::{Column, Entity, Model};
-use crate::entity::{file, placement, state, version};
+use crate::entity::{file, placement, state, upload, version};
 use crate::files::newest_version;
 use crate::placements::PlacementState;
 use crate::servers::{require_live, store_stamped};
 use crate::state::{raise, row as state_row};
 use crate::transaction::{Outcome, change, query};
+use crate::uploads::UploadState;
 use crate::{Database, DbError, parents};
 
 /// What a server lacks of all there is.
@@ -99,8 +100,8 @@ impl Database {
         })
     }
 
-    /// Makes a server the principal, where new files enter; the former one is that no more. Gives
-    /// the new root epoch.
+    /// Makes a server the principal, where new files enter; the former one is that no more, and
+    /// uploads that are under way go on at the new one. Gives the new root epoch.
     ///
     /// # Errors
     /// [`DbError::Incomplete`] where it does not hold everything: what entered at the former
@@ -118,6 +119,7 @@ impl Database {
             }
             require_complete(tx, &row).await?;
             take_role(tx, Column::IsPrincipal).await?;
+            move_uploads(tx, id).await?;
             let mut change = row.clone().into_active_model();
             change.is_principal = Set(true);
             give_role(tx, change).await?;
@@ -125,6 +127,18 @@ impl Database {
             raise_root_epoch(tx).await
         })
     }
+}
+
+/// Uploads that are not committed yet are to be sent to another server from now on: who asks for
+/// their address is told that one, and the former principal may speak of them no more.
+async fn move_uploads(tx: &DatabaseTransaction, to: DistributionServerId) -> Outcome<()> {
+    upload::Entity::update_many()
+        .col_expr(upload::Column::ServerId, Expr::value(to.uuid()))
+        .filter(upload::Column::State.eq(UploadState::Declared.as_str()))
+        .filter(upload::Column::EndedAt.is_null())
+        .exec(tx)
+        .await?;
+    Ok(())
 }
 
 /// Nobody has a role any more.

@@ -101,40 +101,8 @@ fn digest_file(mut file: &File, bar: &ProgressBar) -> io::Result<(Digests, u64)>
     Ok((digesting.digests(), digesting.size()))
 }
 
-/// How often an upload is begun anew because new files enter elsewhere by now.
-const MAX_MOVES: u32 = 3;
-
 /// Announces, sends and completes an upload. Returns once it is published.
 pub(crate) async fn upload(
-    access: &Access,
-    kind: FileKind,
-    source: &Source,
-    options: &UploadOptions,
-    bar: &ProgressBar,
-) -> Result<Upload, Failure> {
-    let mut moves_left = MAX_MOVES;
-    loop {
-        let before = principal(access).await;
-        let error = match upload_once(access, kind, source, options, bar).await {
-            Ok(upload) => return Ok(upload),
-            Err(error) => error,
-        };
-        if moves_left == 0 || principal(access).await == before {
-            return Err(error);
-        }
-        moves_left -= 1;
-        tracing::info!(
-            "another server became the principal meanwhile; the upload begins anew there"
-        );
-    }
-}
-
-/// Where new files enter; none where that cannot be told.
-async fn principal(access: &Access) -> Option<xylem_model::DistributionServerId> {
-    access.admin.principal().await.ok().map(|principal| principal.id)
-}
-
-async fn upload_once(
     access: &Access,
     kind: FileKind,
     source: &Source,

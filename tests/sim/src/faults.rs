@@ -1,11 +1,13 @@
 //! Makes faults, and mends them after a while.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use turmoil::Sim;
+use xylem_model::DistributionServerId;
 
 use crate::history::History;
 use crate::machine::Machine;
@@ -37,6 +39,7 @@ pub(crate) struct Faults {
     /// Every host with its machine, the management server last.
     hosts: Vec<(&'static str, Arc<Machine>)>,
     acknowledged: u64,
+    names: BTreeMap<DistributionServerId, &'static str>,
     down: Vec<(&'static str, Duration)>,
     cut: Vec<(&'static str, &'static str, Duration)>,
     /// Machines whose clock or disk is to be mended.
@@ -54,6 +57,7 @@ impl Faults {
             probability,
             hosts,
             acknowledged: 0,
+            names: world.members.iter().map(|member| (member.id, member.name)).collect(),
             down: Vec::new(),
             cut: Vec::new(),
             ailing: Vec::new(),
@@ -69,7 +73,9 @@ impl Faults {
         let promised = acknowledged > self.acknowledged;
         self.acknowledged = acknowledged;
         if promised && self.dice.random_bool(0.5) {
-            self.crash("root", sim, history);
+            let roles = history.lock().roles.last_key_value().and_then(|(_, roles)| roles.1);
+            let principal = roles.and_then(|id| self.names.get(&id).copied());
+            self.crash(principal.unwrap_or("root"), sim, history);
         }
         if !self.dice.random_bool(self.probability) {
             return;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use xylem_model::{ContentId, FileName};
+use xylem_model::{ContentId, DistributionServerId, FileName};
 
 /// Declares the figures once, with how they are added up.
 macro_rules! figures {
@@ -36,6 +36,10 @@ figures! {
     failed_starts,
     /// Parents changed.
     parent_changes,
+    /// P7: times that the root or the principal was handed over.
+    hand_overs,
+    /// P7: states of which it was seen that they have one root and one principal.
+    roles,
     /// Uploads acknowledged.
     acknowledged,
     /// Of these, next versions of a file.
@@ -66,6 +70,9 @@ figures! {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History(Arc<Mutex<Record>>);
 
+/// Root and principal.
+type Roles = (Option<DistributionServerId>, Option<DistributionServerId>);
+
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     pub(crate) figures: Figures,
@@ -75,6 +82,10 @@ pub(crate) struct Record {
     pub(crate) current: BTreeMap<FileName, ContentId>,
     /// The name that is being uploaded; nobody deletes it meanwhile.
     pub(crate) uploading: Option<FileName>,
+    /// Root and principal of each root epoch.
+    pub(crate) roles: BTreeMap<u64, Roles>,
+    /// Servers that were the root once: what they held then they keep longer.
+    pub(crate) roots: BTreeSet<DistributionServerId>,
     /// The server that was removed, and when.
     pub(crate) removed: Option<(usize, Instant)>,
     /// Whether faults are still being made.

@@ -14,9 +14,9 @@ use xylem_runtime::{Environment, Shutdown};
 use xylem_server::{ControlService, WishStore};
 
 use crate::environment::environment;
-use crate::forgetful::ForgetsRemovals;
 use crate::history::History;
 use crate::machine::Planted;
+use crate::watched::WatchedStore;
 use crate::world::{Member, PORT, SERVER, World};
 
 /// How often the management server looks whether its store was changed by somebody else, as the
@@ -32,14 +32,9 @@ const DATA: &str = "/xylem";
 type HostResult = Result<(), Box<dyn std::error::Error>>;
 
 /// The management server, as far as distribution servers see it.
-pub(crate) async fn management_server(world: World, seed: u64) -> HostResult {
+pub(crate) async fn management_server(world: World, history: History, seed: u64) -> HostResult {
     let environment = environment(seed, &world.server_machine);
-    let forgets = world.server_machine.is_planted(Planted::ForgetsRemovals);
-    let store: Arc<dyn WishStore> = if forgets {
-        Arc::new(ForgetsRemovals::new(world.store.clone(), world.seen.clone()))
-    } else {
-        world.store.clone()
-    };
+    let store: Arc<dyn WishStore> = Arc::new(WatchedStore::new(world.clone(), history));
     let shutdown = Shutdown::new();
     let service = ControlService::new(
         environment.clone(),

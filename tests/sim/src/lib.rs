@@ -20,12 +20,12 @@
 mod disk;
 mod environment;
 mod faults;
-mod forgetful;
 mod history;
 mod hosts;
 mod machine;
 mod people;
 mod run;
+mod watched;
 mod world;
 
 pub use disk::FLIPPED_BITS;

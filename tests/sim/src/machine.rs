@@ -17,6 +17,8 @@ pub enum Planted {
     CollectsTheWanted,
     /// The management server forgets that it removed a server.
     ForgetsRemovals,
+    /// The management server commits what was sent to a former principal.
+    NoFencing,
 }
 
 /// One simulated machine. Its faults outlive the crashes of its host: the host that runs on it and

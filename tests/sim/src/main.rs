@@ -95,7 +95,7 @@ fn run_seeds(first: u64, seeds: u64) -> anyhow::Result<bool> {
 fn report(seeds: u64, failed: u64, total: &Figures, wall_s: u64) {
     println!(
         "SIM seeds={seeds} failed={failed} servers={} crashes={} partitions={} flipped_bits={} \
-         clock_jumps={} full_disks={} failed_starts={} parent_changes={} superseding={} deleted={} lies={} \
+         clock_jumps={} full_disks={} failed_starts={} parent_changes={} hand_overs={} roles_checked={} superseding={} deleted={} lies={} \
          bodies_checked={} acked={} copies_checked={} tree_checked={} refusals_checked={} \
          kept_checked={} collected_checked={} rows_checked={} lost={} sim_hours={:.2} \
          wall_s={wall_s}",
@@ -107,6 +107,8 @@ fn report(seeds: u64, failed: u64, total: &Figures, wall_s: u64) {
         total.full_disks,
         total.failed_starts,
         total.parent_changes,
+        total.hand_overs,
+        total.roles,
         total.superseding,
         total.deleted,
         total.lies,
@@ -124,12 +126,13 @@ fn report(seeds: u64, failed: u64, total: &Figures, wall_s: u64) {
 }
 
 /// Each planted fault, with the promise whose check must notice it.
-const PLANTED: [(&str, Planted, &str); 5] = [
+const PLANTED: [(&str, Planted, &str); 6] = [
     ("no-file-sync", Planted::NoFileSync, "P2"),
     ("no-folder-sync", Planted::NoFolderSync, "P2"),
     ("no-verification", Planted::NoVerification, "P1"),
     ("collects-the-wanted", Planted::CollectsTheWanted, "P6"),
     ("forgets-removals", Planted::ForgetsRemovals, "P5"),
+    ("no-fencing", Planted::NoFencing, "P7"),
 ];
 
 fn plant_all(first: u64) -> anyhow::Result<bool> {

@@ -73,8 +73,8 @@ fn build(seed: u64) -> Sim<'static> {
 
 fn populate(sim: &mut Sim<'static>, world: &World, history: &History, seed: u64) {
     sim.host(SERVER, {
-        let world = world.clone();
-        move || hosts::management_server(world.clone(), seed)
+        let (world, history) = (world.clone(), history.clone());
+        move || hosts::management_server(world.clone(), history.clone(), seed)
     });
     for (number, member) in world.members.iter().enumerate() {
         // The root's copy is the only one for a while: mending it from a child comes later.

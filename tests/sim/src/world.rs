@@ -1,6 +1,7 @@
 //! Keys, certificates and records that exist before a run begins.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -11,12 +12,12 @@ use xylem_model::{
 };
 use xylem_pki::{LeafNames, TrustAnchors};
 use xylem_runtime::{SystemRng, random_array};
-use xylem_server::{MemoryUpload, MemoryWishStore};
+use xylem_server::{MemoryUpload, MemoryWishStore, WishStore as _};
 use xylem_trust::{Envelope, Operation, SigningKey, Ticket, TrustDocument, TrustStore};
 
 use crate::environment::beginning;
-use crate::forgetful::Seen;
 use crate::machine::{Machine, Planted};
+use crate::watched::Seen;
 
 /// Where every host listens.
 pub(crate) const PORT: u16 = 8443;
@@ -62,6 +63,8 @@ pub(crate) struct World {
     pub(crate) store: Arc<MemoryWishStore>,
     /// What the planted fault of a forgetful store remembers.
     pub(crate) seen: Seen,
+    /// Uploads as they were announced.
+    uploads: Arc<Mutex<BTreeMap<UploadId, MemoryUpload>>>,
     /// The management server's key and certificate, in PEM.
     pub(crate) server: Arc<str>,
     /// The distribution servers, the root first.
@@ -123,6 +126,7 @@ impl World {
             signer: Arc::new(signer),
             store,
             seen: Seen::default(),
+            uploads: Arc::default(),
             server: leaf(Party::ManagementServer(uuid::Uuid::from_u128(1)), SERVER)?.into(),
             members: Arc::new(members),
             corrupt,
@@ -137,15 +141,28 @@ impl World {
         own.into_iter().chain(self.members.iter().map(|member| &member.machine))
     }
 
-    /// Announces an upload to the root, as the management server would, and gives its ticket.
-    pub(crate) fn declare(
+    /// Uploads as they were announced.
+    pub(crate) fn uploads(&self) -> MutexGuard<'_, BTreeMap<UploadId, MemoryUpload>> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A server by its id.
+    pub(crate) fn member(&self, id: DistributionServerId) -> Option<(usize, &Member)> {
+        self.members.iter().enumerate().find(|(_, member)| member.id == id)
+    }
+
+    /// Announces an upload to the principal, as the management server would. Gives the principal.
+    pub(crate) async fn declare(
         &self,
         upload: UploadId,
         name: &FileName,
         bytes: &[u8],
-    ) -> anyhow::Result<()> {
-        let root = self.members.first().map(|root| root.id);
-        self.store.declare_upload(MemoryUpload {
+    ) -> anyhow::Result<&Member> {
+        let servers = self.store.overview().await?.servers;
+        let principal = servers.into_iter().find(|server| server.is_principal);
+        let principal = principal.and_then(|it| self.member(it.id)).map(|(_, member)| member);
+        let principal = principal.ok_or_else(|| anyhow::anyhow!("no principal"))?;
+        let declared = MemoryUpload {
             id: upload,
             name: name.clone(),
             kind: FileKind::Package,
@@ -154,9 +171,18 @@ impl World {
             blake3: Some(ContentId::of(bytes)),
             sha256: Some(sha256(bytes)),
             replace: true,
-            server: root.ok_or_else(|| anyhow::anyhow!("no root"))?,
-        });
-        Ok(())
+            server: principal.id,
+        };
+        self.uploads().insert(upload, declared.clone());
+        self.store.declare_upload(declared);
+        Ok(principal)
+    }
+
+    /// Where an upload goes, as the management server would say.
+    pub(crate) async fn ingest_server(&self, upload: UploadId) -> anyhow::Result<&Member> {
+        let server = self.store.ingest_server(upload).await?;
+        let member = self.member(server).map(|(_, member)| member);
+        member.ok_or_else(|| anyhow::anyhow!("the ingest server is gone"))
     }
 
     /// A ticket to send an upload.

@@ -98,11 +98,13 @@ pub(crate) async fn an_upload_is_committed_only_where_new_files_enter(bench: Ben
     // Who has not heard of it hears that, and may come again.
     let told = commit(old.declared.id, Some(1)).await.unwrap_err();
     assert!(matches!(told, DbError::Behind { now: 2, .. }), "{told}");
-    let failed = commit(old.declared.id, Some(2)).await.unwrap();
+    let moved = db.upload(old.declared.id).await.unwrap();
+    assert_eq!(moved.declared.server, north, "it goes on at the new one");
+    let stray = declare(&db, &declaration(root, "Stray.pkg", b"old")).await;
+    let failed = commit(stray.declared.id, Some(2)).await.unwrap();
     let Commit::Failed(failed) = failed else { panic!("it was committed at the former principal") };
     assert!(failed.reason.unwrap().contains("send it again"));
-    let again = declare(&db, &declaration(north, "Old.pkg", b"old")).await;
-    assert!(matches!(commit(again.declared.id, Some(2)).await.unwrap(), Commit::Committed(_)));
+    assert!(matches!(commit(old.declared.id, Some(2)).await.unwrap(), Commit::Committed(_)));
     // Programs that do not say which epoch they know are looked at by their role alone.
     let told = db.set_principal(root, &admin(), at(6)).await.unwrap_err();
     assert!(matches!(told, DbError::Incomplete { contents: 1, bytes: 3, .. }), "{told}");

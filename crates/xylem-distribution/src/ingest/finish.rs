@@ -13,6 +13,7 @@ use xylem_telemetry::chain;
 use xylem_trust::{Descriptor, Envelope};
 
 use super::record::{Facts, Stage, refusal};
+use super::routes::{not_where_files_enter, require_principal};
 use super::slots::{Work, blob_error};
 use crate::inspector::Candidate;
 use crate::node::Node;
@@ -33,6 +34,7 @@ pub(crate) async fn finish(
         let stage = work.record.as_ref().map_or(Stage::Receiving, |record| record.stage.clone());
         match stage {
             Stage::Receiving => {
+                require_principal(&node)?;
                 require_all_bytes(&node, &mut work, &facts).await?;
                 work.write(&node, &facts, Stage::Completing).await?;
             }
@@ -117,6 +119,12 @@ async fn commit(node: &Arc<Node>, work: &mut Work, facts: &Facts) -> Result<Veri
             Ok(verified)
         }
         Err(error) => match final_word(&error) {
+            Some((ErrorCode::Forbidden, _)) => {
+                // It is for another server by now. Should it come back, its bytes are here.
+                node.resync.notify_one();
+                work.write(node, facts, Stage::Receiving).await?;
+                Err(not_where_files_enter())
+            }
             Some((code, reason)) => {
                 Err(refuse(node, work, facts, code, reason, Some(verified)).await)
             }

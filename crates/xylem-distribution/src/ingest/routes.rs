@@ -45,7 +45,11 @@ async fn get_progress(
 ) -> Result<Json<IngestProgress>, ApiError> {
     let facts = authorise(&node, &peer, &headers, upload)?;
     let slot = node.uploads.slot(facts.upload);
-    Ok(Json(progress(&node, &slot, &facts).await?))
+    let there = progress(&node, &slot, &facts).await?;
+    if !there.published {
+        require_principal(&node)?;
+    }
+    Ok(Json(there))
 }
 
 async fn put_part(
@@ -56,6 +60,7 @@ async fn put_part(
     request: Request,
 ) -> Result<Json<IngestProgress>, ApiError> {
     let facts = authorise(&node, &peer, request.headers(), upload)?;
+    require_principal(&node)?;
     let Query(PartQuery { offset }) = query.map_err(|_| {
         ApiError::new(ErrorCode::BadRequest, "say where the part begins: ?offset=BYTES")
     })?;
@@ -114,10 +119,17 @@ fn authorise(
         Facts::in_ticket(ticket).filter(|facts| facts.upload == upload).ok_or_else(|| {
             ApiError::new(ErrorCode::Forbidden, "the ticket is not for sending this upload")
         })?;
-    if !access.is_principal {
-        return Err(not_where_files_enter());
-    }
     Ok(facts)
+}
+
+/// Whether new files enter here. What was committed here is finished here, whatever becomes of the
+/// principal; the rest is for the new one.
+pub(super) fn require_principal(node: &Node) -> Result<(), ApiError> {
+    match node.access() {
+        Some(access) if access.is_principal => Ok(()),
+        Some(_) => Err(not_where_files_enter()),
+        None => Err(not_ready()),
+    }
 }
 
 pub(super) fn not_where_files_enter() -> ApiError {

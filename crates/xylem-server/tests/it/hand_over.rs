@@ -42,18 +42,19 @@ async fn a_server_is_filled_and_becomes_root_and_principal() {
 #[tokio::test]
 async fn the_former_principal_cannot_commit_what_it_was_still_sent() {
     let harness = Harness::start().await;
-    let (root, _north) = (harness.server("root").await, harness.server("north").await);
+    let (root, north) = (harness.server("root").await, harness.server("north").await);
     let admin = harness.admin();
     let upload = harness.declare("a.pkg", b"a").await;
     admin.make_principal("north", &HandOver::default()).await.unwrap();
     let behind = xylem_api::ingest::Ingested { root_epoch: Some(1), ..found(b"a") };
-    match root.control.ingested(upload.id, &behind).await {
+    match north.control.ingested(upload.id, &behind).await {
         Err(ClientError::Answer { status: 503, .. }) => {}
         other => panic!("503 was expected: {other:?}"),
     }
     let heard = xylem_api::ingest::Ingested { root_epoch: Some(2), ..found(b"a") };
     let (code, told) = refusal(root.control.ingested(upload.id, &heard).await);
-    assert!(code == ErrorCode::Refused && told.contains("send it again"), "{told}");
-    let next = harness.declare("a.pkg", b"a").await;
-    assert_ne!(next.ingest.unwrap().url, upload.ingest.unwrap().url);
+    assert!(code == ErrorCode::Forbidden && told.contains("another server"), "{told}");
+    let moved = admin.upload(upload.id).await.unwrap();
+    assert_ne!(moved.ingest.unwrap().url, upload.ingest.unwrap().url, "it goes on at the new one");
+    north.control.ingested(upload.id, &heard).await.unwrap();
 }

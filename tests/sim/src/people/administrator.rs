@@ -19,6 +19,9 @@ const PAUSE_MS: u64 = 4_000;
 /// How likely a change deletes a file; the others change a parent.
 const DELETES: f64 = 0.15;
 
+/// How likely a change is the attempt to hand over the root or the principal.
+const HAND_OVERS: f64 = 0.25;
+
 /// How likely a run removes a server, and when at the latest.
 const REMOVES: f64 = 0.4;
 const REMOVED_BY_MS: u64 = 20_000;
@@ -56,6 +59,8 @@ pub(crate) async fn administer(world: World, history: History, seed: u64) -> any
         if remove_at.is_some_and(|at| begun.elapsed() >= at) {
             remove_at = None;
             person.remove_a_leaf().await?;
+        } else if person.dice.random_bool(HAND_OVERS) {
+            person.hand_over();
         } else if person.dice.random_bool(DELETES) {
             person.delete_a_file();
         } else {
@@ -97,6 +102,32 @@ impl Person {
         }
     }
 
+    /// Makes another server the root or the principal, where it is known to hold everything.
+    fn hand_over(&mut self) {
+        let chosen = self.dice.random_range(0..self.world.members.len());
+        let (is_root, keeps) = (self.dice.random_bool(0.5), self.dice.random_bool(0.5));
+        let mut record = self.history.lock();
+        let Some(member) = self.world.members.get(chosen) else { return };
+        // The relay that lies does not look at what it holds.
+        if record.is_removed(chosen) || self.world.corrupt == Some(chosen) {
+            return;
+        }
+        let store = &self.world.store;
+        let handed_over = match is_root {
+            true => store.hand_over_root(member.id, keeps),
+            false => store.set_principal(member.id),
+        };
+        let Ok(epoch) = handed_over else { return };
+        // Its copy may be the only one for a while, as the first root's.
+        member.machine.set_flip_probability(0.0);
+        record.figures.hand_overs += 1;
+        if is_root {
+            record.roots.insert(member.id);
+        }
+        let role = if is_root { "root" } else { "principal" };
+        record.note(now(), format!("{} is the {role} now, root epoch {epoch}", member.name));
+    }
+
     /// Deletes a file that nobody is uploading.
     fn delete_a_file(&mut self) {
         let mut record = self.history.lock();
@@ -120,12 +151,18 @@ impl Person {
 
     /// Removes a server that nothing hangs below.
     async fn remove_a_leaf(&mut self) -> anyhow::Result<()> {
-        let tree = self.world.store.overview().await?.tree;
+        let overview = self.world.store.overview().await?;
         let members = &self.world.members;
         if members.len() <= FEWEST_SERVERS {
             return Ok(());
         }
-        let leaf = members.iter().rposition(|member| tree.children(member.id).is_empty());
+        let has_role = |id| {
+            let mut servers = overview.servers.iter();
+            servers.any(|server| server.id == id && (server.is_root || server.is_principal))
+        };
+        let leaf = members.iter().rposition(|member| {
+            overview.tree.children(member.id).is_empty() && !has_role(member.id)
+        });
         let Some((at, member)) = leaf.and_then(|at| Some((at, members.get(at)?))) else {
             return Ok(());
         };

@@ -71,7 +71,8 @@ impl Person {
             ensure!(Instant::now() < end, "P3: {name} has not taken over the newest state");
             sleep(LOOK_EVERY).await;
         }
-        let promise = if server == 0 { "P2" } else { "P3" };
+        let is_root = self.world.store.overview().await?.tree.root() == Some(member.id);
+        let promise = if is_root { "P2" } else { "P3" };
         for (id, whole) in wanted {
             while !self.check(server, id, whole, 0).await? {
                 ensure!(Instant::now() < end, "{promise}: {name} does not hold {id}");
@@ -99,8 +100,13 @@ impl Person {
         let later = i64::try_from(PAST_THE_GRACE.as_millis())?;
         self.world.machines().for_each(|machine| machine.set_clock_error(later));
         let end = Instant::now() + COLLECTION;
-        for server in 1..self.world.members.len() {
-            if self.history.lock().is_removed(server) {
+        for (server, member) in self.world.members.iter().enumerate() {
+            let keeps_longer = {
+                let record = self.history.lock();
+                // What was unwanted while it was the root stays for a month.
+                record.is_removed(server) || server == 0 || record.roots.contains(&member.id)
+            };
+            if keeps_longer {
                 continue;
             }
             for id in unwanted.keys() {

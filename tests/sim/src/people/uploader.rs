@@ -38,13 +38,15 @@ pub(crate) async fn upload(world: World, history: History, seed: u64) -> anyhow:
         person.dice.fill_bytes(&mut bytes);
         let name = person.choose_name(number)?;
         let id = UploadId::from_parts(number + 1, &[number as u8; 10]);
-        person.world.declare(id, &name, &bytes)?;
+        let mut server = person.world.declare(id, &name, &bytes).await?.name;
         let begun = Instant::now();
-        while let Err(error) = person.try_upload(id, &name, &bytes).await {
+        while let Err(error) = person.try_upload(server, id, &name, &bytes).await {
             ensure!(
                 person.faults() || begun.elapsed() < CONVERGENCE * 2,
                 "P3: upload {number} does not get through: {error:#}"
             );
+            // New files may enter elsewhere by now.
+            server = person.world.ingest_server(id).await?.name;
             sleep(Duration::from_millis(500)).await;
         }
         let mut record = person.history.lock();
@@ -77,18 +79,25 @@ impl Person {
         Ok(name)
     }
 
-    async fn try_upload(&self, id: UploadId, name: &FileName, bytes: &[u8]) -> anyhow::Result<()> {
-        let root = BaseUrl::new("root", PORT);
+    async fn try_upload(
+        &self,
+        server: &str,
+        id: UploadId,
+        name: &FileName,
+        bytes: &[u8],
+    ) -> anyhow::Result<()> {
+        let principal = BaseUrl::new(server, PORT);
         let ticket = self.world.ingest_ticket(id, name, bytes, self.environment.clock.now())?;
-        let mut there = self.content.ingest_progress(&root, id, &ticket).await?;
+        let mut there = self.content.ingest_progress(&principal, id, &ticket).await?;
         while !there.published && there.offset < there.size {
             let from = usize::try_from(there.offset)?;
             let part = bytes.get(from..bytes.len().min(from + PART)).unwrap_or_default();
             let body = full_body(part.to_vec());
             let length = part.len() as u64;
-            there = self.content.ingest(&root, id, &ticket, there.offset, length, body).await?;
+            there =
+                self.content.ingest(&principal, id, &ticket, there.offset, length, body).await?;
         }
-        let done = self.content.complete(&root, id, &ticket).await?;
+        let done = self.content.complete(&principal, id, &ticket).await?;
         ensure!(done.published, "completed, but not published");
         Ok(())
     }

@@ -46,6 +46,9 @@ impl MemoryWishStore {
         for server in memory.servers.values_mut() {
             server.is_principal = server.id == id;
         }
+        for upload in memory.uploads.values_mut().filter(|upload| upload.outcome.is_none()) {
+            upload.declared.server = id;
+        }
         Ok(memory.moved(id))
     }
 }
