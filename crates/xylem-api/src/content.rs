@@ -30,6 +30,10 @@ pub const MEDIA_TYPE: &str = "application/vnd.xylem.blobs";
 /// empty where the content is published.
 pub const PATH_HEADER: &str = "xylem-path";
 
+/// What the header `Prefer` (RFC 7240) says where an answer is not to be held back until something
+/// has arrived: the caller asks a server that, as a rule, fetches from it.
+pub const AT_ONCE: &str = "wait=0";
+
 /// `POST /v1/blobs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -210,6 +210,7 @@ impl Fs for TestFs {
         let entry = |(name, node): (&String, &Node)| Entry {
             name: name.clone(),
             is_dir: *node == Node::Dir,
+            is_file: *node != Node::Dir,
         };
         Ok(dir.names.iter().map(entry).collect())
     }

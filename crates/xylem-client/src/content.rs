@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use xylem_api::content::AT_ONCE;
 use xylem_api::content::PATH_HEADER;
 use xylem_api::control::FileChanged;
 use xylem_api::ingest::{ACCOUNT_HEADER, HANDED_ON_PATH, IngestProgress, TICKET_SCHEME};
@@ -38,17 +39,33 @@ pub struct ContentAnswer {
 #[derive(Clone)]
 pub struct ContentClient {
     transport: Transport,
+    /// Whether the server is not to hold back its answer.
+    at_once: bool,
 }
 
 impl ContentClient {
     /// A client whose transport decides whom it believes and who it is.
     pub const fn new(transport: Transport) -> Self {
-        Self { transport }
+        Self { transport, at_once: false }
     }
 
     /// The same client with other time limits.
     pub fn with_deadlines(&self, deadlines: Deadlines) -> Self {
-        Self { transport: self.transport.with_deadlines(deadlines) }
+        Self { transport: self.transport.with_deadlines(deadlines), ..*self }
+    }
+
+    /// The same client, which is told at once where a server has not got a content yet, instead of
+    /// waiting for it.
+    pub fn at_once(&self, at_once: bool) -> Self {
+        Self { transport: self.transport.clone(), at_once }
+    }
+
+    /// A request as this client makes it.
+    pub(crate) fn request(&self) -> http::request::Builder {
+        match self.at_once {
+            true => Request::builder().header("prefer", AT_ONCE),
+            false => Request::builder(),
+        }
     }
 
     pub(crate) const fn transport(&self) -> &Transport {
@@ -65,7 +82,7 @@ impl ContentClient {
         offset: u64,
         auth: &ContentAuth,
     ) -> Result<ContentAnswer, ClientError> {
-        let mut request = authorised(Request::builder().uri(path), auth);
+        let mut request = authorised(self.request().uri(path), auth);
         if offset > 0 {
             request = request
                 .header(header::RANGE, format!("bytes={offset}-"))

@@ -1,7 +1,7 @@
 //! Many small files in one answer.
 
 use bytes::Bytes;
-use http::{Method, Request, header};
+use http::{Method, header};
 use xylem_api::content::{
     FRAME_HEAD_BYTES, MANY_PATH, MAX_FRAME_BYTES, ManyRequest, NOT_HERE, parse_frame_head,
 };
@@ -33,7 +33,8 @@ impl ContentClient {
         let protocol = |reason: String| ClientError::Protocol { server: server.clone(), reason };
         let body = serde_json::to_vec(&ManyRequest { contents })
             .map_err(|error| protocol(error.to_string()))?;
-        let request = Request::builder()
+        let request = self
+            .request()
             .method(Method::POST)
             .uri(MANY_PATH)
             .header(header::CONTENT_TYPE, "application/json")

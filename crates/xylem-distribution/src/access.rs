@@ -21,6 +21,9 @@ pub(crate) struct Parent {
     pub(crate) url: BaseUrl,
     /// Whether it is asked only when none of the others gives something.
     pub(crate) is_fallback: bool,
+    /// Whether it is below this server, which is the root, and asked for what that has lost: then
+    /// its answers are not waited for, because it waits for this server itself.
+    pub(crate) is_below: bool,
 }
 
 /// What `state/access.json` holds: the signed documents as they came.
@@ -121,7 +124,8 @@ impl Access {
             grants.peers.iter().map(|grant| (grant.peer, Granted::of(&grant.entries))).collect();
         let clients = Granted::of(&grants.clients);
         let revoked = revocations.parties.iter().copied().collect();
-        let parents = file.parents.iter().filter_map(usable_parent).collect();
+        let parents = file.parents.iter();
+        let parents = parents.filter_map(|peer| usable_parent(peer, file.is_root)).collect();
         let principal = file.principal.as_ref().and_then(usable_address);
         let AccessFile { is_root, is_principal, may_remove, root_epoch, .. } = *file;
         Self {
@@ -175,9 +179,9 @@ impl Access {
     }
 }
 
-fn usable_parent(peer: &PeerAddress) -> Option<Parent> {
+fn usable_parent(peer: &PeerAddress, of_root: bool) -> Option<Parent> {
     let (url, name, is_fallback) = (usable_address(peer)?, peer.name.clone(), peer.fallback);
-    Some(Parent { id: peer.id, name, url, is_fallback })
+    Some(Parent { id: peer.id, name, url, is_fallback, is_below: of_root && is_fallback })
 }
 
 fn usable_address(peer: &PeerAddress) -> Option<BaseUrl> {

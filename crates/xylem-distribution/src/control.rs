@@ -82,7 +82,7 @@ pub(crate) async fn follow(node: Arc<Node>, shutdown: Shutdown) {
 }
 
 /// Asks for the newest state, checks all of it, and takes it over.
-async fn take_over(node: &Arc<Node>) -> Result<(), FollowError> {
+pub(crate) async fn take_over(node: &Arc<Node>) -> Result<(), FollowError> {
     let mut whole_set = false;
     let mut last = Stamp::default();
     for _ in 0..MAX_ROUNDS {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -93,13 +94,44 @@ pub struct DistributionServer {
 }
 
 /// What the data folder holds.
-struct Opened {
+pub(crate) struct Opened {
     settings: Settings,
-    identity: Identity,
+    pub(crate) identity: Identity,
     anchors: TrustAnchors,
     repository: Repository,
     restored: Restored,
     share: ShareState,
+}
+
+impl Opened {
+    /// Takes the exclusive use of a data folder, with the port of the program that had it where
+    /// that is to hand over, and reads what is in it.
+    pub(crate) async fn read(
+        environment: &Environment,
+        folder: DataFolder,
+        options: RepositoryOptions,
+        take_over: bool,
+    ) -> Result<(Self, FolderLock, Option<OwnedFd>), OpenError> {
+        let (disk, shared) = (environment.disk.clone(), environment.clone());
+        let now = environment.clock.now();
+        let read = move |fs: &dyn Fs| {
+            // What is no data folder, or cannot be read, makes nobody retire.
+            load_identity(fs, &folder)?;
+            let (lock, taken_over) = occupy(fs, &folder, take_over)?;
+            // Once more: the program before may just have renewed its certificate.
+            let (settings, identity, anchors) = load_identity(fs, &folder)?;
+            folder.prepare(fs)?;
+            let restored = Restored::read(fs, &folder, now)?;
+            let repository = Repository::open(disk, folder.repository(), options)?;
+            let share = ShareState::open(&shared, &folder)?;
+            Ok((
+                Self { settings, identity, anchors, repository, restored, share },
+                lock,
+                taken_over,
+            ))
+        };
+        environment.disk.run(read).await
+    }
 }
 
 impl DistributionServer {
@@ -118,26 +150,9 @@ impl DistributionServer {
             Some(path) => Some(open_log(path, &environment)?),
             None => None,
         };
-        let (opened, lock, taken_over) = {
-            let (folder, disk) = (folder.clone(), environment.disk.clone());
-            let (now, verify_on_read) = (environment.clock.now(), options.verify_on_read);
-            let (take_over, shared) = (options.take_over, environment.clone());
-            environment.disk.run(move |fs| {
-                // What is no data folder, or cannot be read, makes nobody retire.
-                load_identity(fs, &folder)?;
-                let (lock, taken_over) = occupy(fs, &folder, take_over)?;
-                // Once more: the program before may just have renewed its certificate.
-                let (settings, identity, anchors) = load_identity(fs, &folder)?;
-                folder.prepare(fs)?;
-                let restored = Restored::read(fs, &folder, now)?;
-                let options = RepositoryOptions { verify_on_read };
-                let repository = Repository::open(disk, folder.repository(), options)?;
-                let share = ShareState::open(&shared, &folder)?;
-                let opened = Opened { settings, identity, anchors, repository, restored, share };
-                Ok::<_, OpenError>((opened, lock, taken_over))
-            })
-        }
-        .await?;
+        let repository = RepositoryOptions { verify_on_read: options.verify_on_read };
+        let (opened, lock, taken_over) =
+            Opened::read(&environment, folder.clone(), repository, options.take_over).await?;
         let Party::DistributionServer(id) = opened.identity.party() else {
             return Err(OpenError::WrongRole { given: opened.identity.party() });
         };
@@ -233,7 +248,7 @@ fn server_tls(environment: &Environment, opened: &Opened) -> Result<Arc<ServerCo
     Ok(server_config(&opened.identity, &opened.anchors, clock, ClientAuth::Optional)?)
 }
 
-fn make_node(
+pub(crate) fn make_node(
     environment: Environment,
     folder: DataFolder,
     id: DistributionServerId,

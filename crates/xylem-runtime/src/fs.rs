@@ -20,6 +20,8 @@ pub struct Entry {
     pub name: String,
     /// Whether it is a folder.
     pub is_dir: bool,
+    /// Whether it is an ordinary file: no folder, link, pipe or device.
+    pub is_file: bool,
 }
 
 /// An open file.
@@ -353,7 +355,8 @@ impl Fs for RealFs {
         for entry in std::fs::read_dir(path)? {
             let entry = entry?;
             if let Ok(name) = entry.file_name().into_string() {
-                entries.push(Entry { name, is_dir: entry.file_type()?.is_dir() });
+                let kind = entry.file_type()?;
+                entries.push(Entry { name, is_dir: kind.is_dir(), is_file: kind.is_file() });
             }
         }
         Ok(entries)

@@ -11,7 +11,7 @@ use xylem_api::enrollment::{InvitationKind, NewInvitation};
 use xylem_blobs::VerifyOnRead;
 use xylem_client::BaseUrl;
 use xylem_client::enroll::Anchor;
-use xylem_distribution::{ChildInspector, DistributionServer, EnrollOptions, Options};
+use xylem_distribution::{ChildInspector, DistributionServer, EnrollOptions, Options, Seeded};
 use xylem_model::ByteSize;
 use xylem_pki::TrustAnchors;
 use xylem_runtime::{Environment, RealFs, Shutdown, host_name, read_bounded};
@@ -191,6 +191,18 @@ pub(crate) async fn distribution(
             server.run(shutdown_on_signal()?).await;
             Ok(())
         }
+        DistributionCommand::Seed { folder, data } => {
+            let bar = output.bar("seeding", 0);
+            let shown = bar.clone();
+            let progress = move |files: u64, bytes: u64| {
+                shown.set_message(format!("{files} files"));
+                shown.set_length(bytes);
+                shown.set_position(bytes);
+            };
+            let seeded = xylem_distribution::seed(&environment, &data, &folder, progress).await;
+            bar.finish_and_clear();
+            output.value(&seeded?, seeded_text)
+        }
         DistributionCommand::Status { data } => {
             output.value(&xylem_distribution::status(&environment, &data).await?, |status| {
                 facts(&[
@@ -271,4 +283,24 @@ fn own_url(listen: SocketAddr) -> BaseUrl {
 /// What this machine is called; where the system knows no name, what every machine is called.
 fn own_name() -> String {
     host_name().unwrap_or_else(|| "localhost".to_owned())
+}
+
+fn seeded_text(seeded: &Seeded) -> String {
+    let mut text = format!(
+        "Took {} of {} files, {}. {} are not needed here, or here already. Still missing: {}, {}.\n",
+        seeded.taken,
+        seeded.files,
+        ByteSize(seeded.taken_bytes),
+        seeded.passed_over,
+        seeded.missing,
+        ByteSize(seeded.missing_bytes)
+    );
+    for problem in &seeded.problems {
+        text += &format!("  could not be read: {problem}\n");
+    }
+    let untold = seeded.problem_count.saturating_sub(seeded.problems.len() as u64);
+    if untold > 0 {
+        text += &format!("  and {untold} more\n");
+    }
+    text
 }

@@ -167,7 +167,8 @@ impl Fs for SimFs {
             .map(|entry| {
                 let entry = entry?;
                 let name = entry.file_name().to_string_lossy().into_owned();
-                Ok(Entry { name, is_dir: entry.file_type()?.is_dir() })
+                let kind = entry.file_type()?;
+                Ok(Entry { name, is_dir: kind.is_dir(), is_file: kind.is_file() })
             })
             .collect()
     }

@@ -26,7 +26,7 @@ use xylem_sync::Class;
 
 use super::authorize::{Permit, authorize, served};
 use super::body::{self, READ_AHEAD};
-use super::waiting::{Changes, WAIT, is_in_vain, waits};
+use super::waiting::{Changes, WAIT, is_at_once, is_child, is_in_vain};
 use crate::node::Node;
 use crate::pace::{Flow, Link};
 
@@ -49,7 +49,7 @@ pub(crate) async fn many(
         );
         return Err(ApiError::new(ErrorCode::BadRequest, message));
     }
-    if !waits(&node, &peer) {
+    if !is_child(&node, &peer) {
         let message = "only distribution servers that fetch from this one may ask for many files";
         return Err(ApiError::new(ErrorCode::Forbidden, message));
     }
@@ -129,7 +129,7 @@ impl Sending {
         match served(&self.node, content, false) {
             Ok(served) if permitted && served.size <= MAX_FRAME_BYTES => Now::Send(served.size),
             Ok(_) if permitted => Now::Lack,
-            _ if is_in_vain(&self.node, content) => Now::Lack,
+            _ if is_at_once(&self.headers) || is_in_vain(&self.node, content) => Now::Lack,
             _ => Now::Wait,
         }
     }

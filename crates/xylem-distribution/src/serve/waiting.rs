@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::time::{Instant, timeout_at};
+use xylem_api::content::AT_ONCE;
 use xylem_http::{ApiError, Peer};
 use xylem_model::{ContentId, Party};
 
@@ -32,7 +33,7 @@ pub(crate) async fn wait_for(
     let end = Instant::now() + WAIT;
     let mut changes = None;
     loop {
-        let waits = waits(node, peer);
+        let waits = is_child(node, peer) && !is_at_once(headers);
         let error = match authorize(node, peer, headers, content) {
             Ok(permit) => match served(node, content, waits) {
                 Ok(served) => return Ok((permit, served)),
@@ -55,8 +56,13 @@ pub(crate) async fn wait_for(
     }
 }
 
+/// Whether a caller wants to be told at once what is not here.
+pub(crate) fn is_at_once(headers: &HeaderMap) -> bool {
+    headers.get("prefer").is_some_and(|preference| preference == AT_ONCE)
+}
+
 /// Whether a caller is worth waiting with: a server to which something was granted here.
-pub(crate) fn waits(node: &Node, peer: &Peer) -> bool {
+pub(crate) fn is_child(node: &Node, peer: &Peer) -> bool {
     let (Some(Party::DistributionServer(id)), Some(access)) = (peer.party(), node.access()) else {
         return false;
     };

@@ -100,6 +100,7 @@ impl FromParent<'_> {
         let transport = self.node.control.transport();
         self.parents.confirm(transport, self.parent, Instant::now()).await?;
         let contents = rest.keys().copied().collect();
+        let client = client.at_once(self.parent.is_below);
         let mut reader = client.fetch_many(&self.parent.url, contents).await?;
         let (sender, receiver) = mpsc::channel(GROUP_FILES);
         let asked = rest.clone();

@@ -205,7 +205,8 @@ impl Fetch<'_> {
         offset: u64,
     ) -> Result<ContentAnswer, ClientError> {
         let content = &self.task.content;
-        self.client.fetch(&parent.url, path, content, offset, &ContentAuth::Certificate).await
+        let client = self.client.at_once(parent.is_below);
+        client.fetch(&parent.url, path, content, offset, &ContentAuth::Certificate).await
     }
 }
 

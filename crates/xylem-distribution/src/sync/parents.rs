@@ -223,7 +223,7 @@ mod tests {
     fn parent(n: u8, is_fallback: bool) -> Parent {
         let id = DistributionServerId::from_parts(u64::from(n), &[n; 10]);
         let url = format!("https://parent{n}").parse().unwrap();
-        Parent { id, name: format!("parent{n}"), url, is_fallback }
+        Parent { id, name: format!("parent{n}"), url, is_fallback, is_below: false }
     }
 
     /// Moments since the beginning of a test.

@@ -28,5 +28,6 @@ mod hostile_webdav;
 mod ingest;
 mod replication;
 mod scrub;
+mod seed;
 mod serving;
 mod start;

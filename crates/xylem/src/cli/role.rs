@@ -112,6 +112,18 @@ pub enum DistributionCommand {
         #[arg(long, value_name = "FILE")]
         access_log: Option<PathBuf>,
     },
+    /// Take files that are already there instead of fetching them
+    ///
+    /// Whatever the folder has of what this server is to hold and lacks is copied, by digest:
+    /// names mean nothing. The server must not be running. Start it afterwards: it fetches the
+    /// rest.
+    Seed {
+        /// The folder: the share of an old server, a disk that was carried here
+        folder: PathBuf,
+        /// The folder given at enrollment
+        #[arg(long)]
+        data: PathBuf,
+    },
     /// Say what it holds
     Status {
         /// The folder given at enrollment
