@@ -107,10 +107,15 @@ pub struct ServerReport {
     pub free_bytes: u64,
     /// Bytes of content held.
     pub used_bytes: u64,
-    /// Whether `copies` names all there is; else it names what changed.
+    /// Whether it begins anew: what `copies`, here and in the reports that follow, does not name is
+    /// not there. Else `copies` names what changed.
     pub full: bool,
     /// Copies.
     pub copies: Vec<CopyReport>,
+    /// Contents that have gone: removed, or given up.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub gone: Vec<ContentId>,
     /// Descriptors of content this server holds that its set does not name: what a management
     /// server restored from an old backup may have forgotten.
     #[schema(value_type = Vec<Object>)]

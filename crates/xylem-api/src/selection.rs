@@ -11,6 +11,9 @@ use xylem_model::{FileKind, FileName};
 pub struct SelectFiles {
     /// The rules. Without any, it holds nothing for itself.
     pub rules: Vec<SelectionRule>,
+    /// Whether the rules there are stay too. A server that holds everything has none.
+    #[serde(default)]
+    pub add: bool,
 }
 
 /// A rule chooses the files to which all of its parts apply; a part applies to a file with one of

@@ -58,6 +58,9 @@ pub struct DistributionServer {
     /// besides.
     #[serde(default)]
     pub selection: Option<Vec<SelectionRule>>,
+    /// Whether it is being filled, whatever was chosen for it, to become root or principal.
+    #[serde(default)]
+    pub filling: bool,
     /// Files present, of those wanted.
     pub files_present: u64,
     /// Files it should hold.

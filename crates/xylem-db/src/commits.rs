@@ -9,7 +9,8 @@ use sea_orm::{ActiveModelTrait, DatabaseTransaction, EntityTrait, IntoActiveMode
 use serde_json::{Value, json};
 use uuid::Uuid;
 use xylem_model::{
-    ContentId, FileId, FileKind, FileName, Priority, Sha256, Stamp, Timestamp, UploadId,
+    ContentId, DistributionServerId, FileId, FileKind, FileName, Priority, Sha256, Stamp,
+    Timestamp, UploadId,
 };
 
 use crate::audit::{self, Actor};
@@ -33,6 +34,8 @@ pub struct IngestResult {
     pub sha256: Sha256,
     /// What the inspection found.
     pub inspection: Value,
+    /// Who found it, where that is known: the upload must be for it at the moment of the commit.
+    pub server: Option<DistributionServerId>,
     /// The root epoch that the ingest server knows of, where it says so.
     pub root_epoch: Option<u64>,
 }
@@ -103,7 +106,7 @@ impl Database {
                 return Ok(done);
             }
             let upload = Upload::try_from(row.clone())?;
-            if let Some(reason) = moved_away(tx, &upload, found.root_epoch).await? {
+            if let Some(reason) = moved_away(tx, &upload, found).await? {
                 return fail(tx, row, reason, now).await;
             }
             let place = match place(tx, &upload, found).await? {
@@ -133,11 +136,12 @@ impl Database {
 async fn moved_away(
     tx: &DatabaseTransaction,
     upload: &Upload,
-    said: Option<u64>,
+    found: &IngestResult,
 ) -> Outcome<Option<String>> {
     let server = require_live(tx, upload.declared.server).await?;
     let now = convert::uint("root epoch", state::row(tx).await?.root_epoch)?;
-    if said.is_some_and(|said| said != now) {
+    let is_behind = found.root_epoch.is_some_and(|said| said != now);
+    if is_behind || found.server.is_some_and(|it| it != upload.declared.server) {
         return Err(DbError::Behind { name: server.name, now }.into());
     }
     if server.is_principal {

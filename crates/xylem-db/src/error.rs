@@ -133,9 +133,9 @@ pub enum DbError {
     Tree(#[from] TreeError),
     /// A server that is to become root or principal does not hold everything.
     #[error(
-        "`{name}` does not hold everything yet: {contents} contents, {}, are missing. Have it \
+        "`{name}` does not hold everything yet: {contents} contents, {}, are missing{}. Have it \
          filled first, with --fill",
-        ByteSize(*bytes)
+        ByteSize(*bytes), some_of(files)
     )]
     Incomplete {
         /// The server.
@@ -144,6 +144,18 @@ pub enum DbError {
         contents: u64,
         /// Their bytes.
         bytes: u64,
+        /// The names of some of them.
+        files: Vec<String>,
+    },
+    /// A server that is to become root or principal has not said since its last change whether it
+    /// holds everything.
+    #[error(
+        "`{name}` has not said since its last change whether it holds everything: see that it runs \
+         and reaches the management server, and try again"
+    )]
+    Unproven {
+        /// The server.
+        name: String,
     },
     /// A change by somebody who has not heard yet that the root or the principal was moved.
     #[error(
@@ -296,6 +308,14 @@ impl<E: Into<DbError>> From<E> for Fault {
 pub(crate) fn is_damage(error: &DbErr) -> bool {
     let code = driver_code(error).and_then(|code| code.parse::<u32>().ok());
     code.is_some_and(|code| matches!(code & 0xff, 11 | 26)) && !is_postgres(error)
+}
+
+/// Some names, where there are any.
+fn some_of(files: &[String]) -> String {
+    match files {
+        [] => String::new(),
+        files => format!(", such as {}", files.join(", ")),
+    }
 }
 
 /// Whether another program has a lock on the SQLite file (SQLITE_BUSY).

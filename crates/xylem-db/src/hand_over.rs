@@ -8,7 +8,7 @@ use sea_orm::{
     JoinType, QueryFilter, QuerySelect, Set, sea_query::Expr,
 };
 use serde_json::json;
-use xylem_model::{DistributionServerId, Timestamp};
+use xylem_model::{DistributionServerId, SetCount, Timestamp};
 
 use crate::audit::{self, Actor};
 use crate::convert::{self, uint};
@@ -40,7 +40,10 @@ impl Database {
 
     /// What a server lacks of all there is.
     pub async fn missing_on(&self, id: DistributionServerId) -> Result<Missing, DbError> {
-        query!(self, "comparing what a server holds", |db| missing(db, id).await)
+        query!(self, "comparing what a server holds", |db| {
+            let (missing, _) = missing(db, id).await?;
+            Ok(missing)
+        })
     }
 
     /// Has a server hold everything, whatever was chosen for it, so that it can become root or
@@ -172,24 +175,45 @@ async fn raise_root_epoch(tx: &DatabaseTransaction) -> Outcome<u64> {
 
 async fn require_complete(tx: &DatabaseTransaction, row: &Model) -> Outcome<()> {
     let id = DistributionServerId::from_uuid(row.id);
-    let Missing { contents, bytes } = missing(tx, id).await?;
-    match contents {
-        0 => Ok(()),
-        _ => Err(DbError::Incomplete { name: row.name.clone(), contents, bytes }.into()),
+    let (Missing { contents, bytes }, files) = missing(tx, id).await?;
+    if contents > 0 {
+        return Err(DbError::Incomplete { name: row.name.clone(), contents, bytes, files }.into());
+    }
+    // What it reported of each content counts only if it has heard since what it is to hold: before
+    // that it may just be removing some of it.
+    let set: Option<SetCount> =
+        row.set_count.as_deref().and_then(|set| serde_json::from_str(set).ok());
+    let heard = convert::stamp(row.held_epoch, row.held_generation)?
+        >= convert::stamp(row.epoch, row.generation)?;
+    match set {
+        Some(set) if heard && set.missing == 0 => Ok(()),
+        Some(set) if heard => Err(DbError::Incomplete {
+            name: row.name.clone(),
+            contents: set.missing,
+            bytes: set.missing_bytes,
+            files: Vec::new(),
+        }
+        .into()),
+        _ => Err(DbError::Unproven { name: row.name.clone() }.into()),
     }
 }
 
-/// Compares the newest versions of all live files with what a server reported as present.
+/// How many of the missing files are named.
+const NAMED: usize = 5;
+
+/// Compares the newest versions of all live files with what a server reported as present. Names
+/// some of the files besides.
 async fn missing<C: sea_orm::ConnectionTrait>(
     connection: &C,
     id: DistributionServerId,
-) -> Outcome<Missing> {
-    let wanted: Vec<(Vec<u8>, i64)> = file::Entity::find()
+) -> Outcome<(Missing, Vec<String>)> {
+    let wanted: Vec<(Vec<u8>, i64, String)> = file::Entity::find()
         .filter(file::Column::DeletedAt.is_null())
         .join(JoinType::InnerJoin, newest_version())
         .select_only()
         .column(version::Column::ContentId)
         .column(version::Column::Size)
+        .column(file::Column::Name)
         .into_tuple()
         .all(connection)
         .await?;
@@ -202,12 +226,17 @@ async fn missing<C: sea_orm::ConnectionTrait>(
         .all(connection)
         .await?;
     let present: BTreeSet<Vec<u8>> = present.into_iter().collect();
-    let lacking: BTreeMap<Vec<u8>, i64> =
-        wanted.into_iter().filter(|(content, _)| !present.contains(content)).collect();
+    let (mut lacking, mut files) = (BTreeMap::new(), Vec::new());
+    for (content, size, name) in wanted.into_iter().filter(|it| !present.contains(&it.0)) {
+        lacking.insert(content, size);
+        if files.len() < NAMED {
+            files.push(name);
+        }
+    }
     let mut missing = Missing::default();
     for size in lacking.into_values() {
         missing.contents += 1;
         missing.bytes = missing.bytes.saturating_add(uint("size", size)?);
     }
-    Ok(missing)
+    Ok((missing, files))
 }

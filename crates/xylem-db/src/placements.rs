@@ -99,6 +99,22 @@ impl Database {
         })
     }
 
+    /// Forgets what a server said of contents that have gone from it.
+    pub async fn forget_placements(
+        &self,
+        server: DistributionServerId,
+        contents: &[ContentId],
+    ) -> Result<(), DbError> {
+        let contents: Vec<Vec<u8>> = contents.iter().map(|it| it.as_bytes().to_vec()).collect();
+        report!(self, "forgetting placements", |tx| {
+            require_live(tx, server).await?;
+            for batch in contents.chunks(BATCH) {
+                drop_batch(tx, server, batch.to_vec()).await?;
+            }
+            Ok(())
+        })
+    }
+
     /// Where a content is or shall be, by server.
     pub async fn placements_of_content(
         &self,
@@ -246,12 +262,21 @@ async fn drop_unnamed(
     let unnamed: Vec<Vec<u8>> =
         stored.into_iter().filter(|content| !named.contains(content.as_slice())).collect();
     for batch in unnamed.chunks(BATCH) {
-        Entity::delete_many()
-            .filter(Column::ServerId.eq(server.uuid()))
-            .filter(Column::ContentId.is_in(batch.to_vec()))
-            .exec(tx)
-            .await?;
+        drop_batch(tx, server, batch.to_vec()).await?;
     }
+    Ok(())
+}
+
+async fn drop_batch(
+    tx: &DatabaseTransaction,
+    server: DistributionServerId,
+    contents: Vec<Vec<u8>>,
+) -> Outcome<()> {
+    Entity::delete_many()
+        .filter(Column::ServerId.eq(server.uuid()))
+        .filter(Column::ContentId.is_in(contents))
+        .exec(tx)
+        .await?;
     Ok(())
 }
 

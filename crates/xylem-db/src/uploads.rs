@@ -19,6 +19,7 @@ use crate::entity::{file, version};
 use crate::files::{Version, live_by_key, version_row};
 use crate::servers::require_live;
 use crate::sites::{require_category, require_site};
+use crate::state;
 use crate::transaction::{Outcome, change, query};
 use crate::words::words;
 use crate::{Database, DbError};
@@ -254,7 +255,12 @@ async fn declare(
     actor: &Actor,
     now: Timestamp,
 ) -> Outcome<Declaration> {
-    require_live(tx, new.server).await?;
+    let server = require_live(tx, new.server).await?;
+    if !server.is_principal {
+        // The principal was moved since it was looked up.
+        let now = uint("root epoch", state::row(tx).await?.root_epoch)?;
+        return Err(DbError::Behind { name: server.name, now }.into());
+    }
     require_site(tx, new.site).await?;
     require_category(tx, new.category).await?;
     if let Some(answer) = existing(tx, new).await? {

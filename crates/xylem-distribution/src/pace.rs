@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
-use xylem_model::DistributionServerId;
+use xylem_model::{DistributionServerId, Timestamp};
 use xylem_runtime::Clock;
 use xylem_sync::{Class, DirectionRates, LinkShare, RateLimits, TokenBucket, WeeklyRate, Zone};
 
@@ -70,33 +70,60 @@ pub(crate) struct Direction {
 struct Flows {
     rates: DirectionRates,
     zone: Zone,
-    server: Bucket,
-    classes: BTreeMap<Class, Bucket>,
+    /// What the calendars say, and when they were looked at.
+    in_force: Option<(InForce, Duration)>,
+    server: TokenBucket,
+    classes: BTreeMap<Class, TokenBucket>,
     links: BTreeMap<Link, LinkState>,
 }
 
-/// A token bucket with the rate that it was last asked with.
-#[derive(Debug, Default)]
-struct Bucket {
-    tokens: TokenBucket,
-    rate: Option<u64>,
+/// The rates of one moment, in bytes per second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct InForce {
+    server: Option<u64>,
+    link: Option<u64>,
+    classes: [Option<u64>; Class::ALL.len()],
 }
 
-impl Bucket {
-    /// Notes which rate counts; says whether another did.
-    fn note(&mut self, rate: Option<u64>) -> bool {
-        let before = std::mem::replace(&mut self.rate, rate);
-        if before == rate {
-            return false;
+impl InForce {
+    fn class(&self, class: Class) -> Option<u64> {
+        self.classes.get(class.index()).copied().flatten()
+    }
+}
+
+impl Flows {
+    /// The rates of now, and whether others were in force before: then no bucket is owed anything.
+    /// All buckets at once: whoever asks anew must not find what it paid the first time.
+    fn look_at_calendar(&mut self, now: Duration, wall: Timestamp) -> (InForce, bool) {
+        if let Some((rates, looked)) = self.in_force
+            && now.saturating_sub(looked) < LOOK_EVERY
+        {
+            return (rates, false);
         }
-        self.tokens = TokenBucket::default();
-        before.is_some()
+        let at = |rate: Option<&WeeklyRate>| rate.and_then(|rate| rate.at(wall, &self.zone));
+        let rates = InForce {
+            server: at(self.rates.server.as_ref()),
+            link: at(self.rates.link.as_ref()),
+            classes: Class::ALL.map(|class| at(self.rates.class.get(&class))),
+        };
+        let before = self.in_force.replace((rates, now));
+        let is_new = before.is_some_and(|(before, _)| before != rates);
+        if is_new {
+            self.forgive();
+        }
+        (rates, is_new)
     }
 
-    fn take(&mut self, bytes: u64, now: Duration) -> Duration {
-        self.rate.map_or(Duration::ZERO, |rate| self.tokens.take(bytes, rate, now))
+    /// What each bucket was owed was owed at the rates before.
+    fn forgive(&mut self) {
+        (self.server, self.classes) = Default::default();
+        self.links.values_mut().for_each(|link| link.bucket = TokenBucket::default());
     }
 }
+
+/// How often the calendars are looked at: what they say begins with a minute, and is to be kept to
+/// within a second.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// When a piece may go, as long as the rates stay as they are.
 #[derive(Debug)]
@@ -107,7 +134,7 @@ pub(crate) struct Claim {
 
 #[derive(Debug, Default)]
 struct LinkState {
-    bucket: Bucket,
+    bucket: TokenBucket,
     share: LinkShare,
     /// A class may have stopped sending.
     freed: Arc<Notify>,
@@ -159,9 +186,8 @@ impl Direction {
             return;
         }
         (flows.rates, flows.zone) = (rates.clone(), zone.clone());
-        // What each bucket was owed was owed at the rates before.
-        (flows.server, flows.classes) = Default::default();
-        flows.links.values_mut().for_each(|link| link.bucket = Bucket::default());
+        flows.in_force = None;
+        flows.forgive();
         self.changed();
     }
 
@@ -174,21 +200,23 @@ impl Direction {
     fn ask(&self, link: Link, class: Class, bytes: u64) -> Result<Claim, Duration> {
         let (now, wall) = (self.begin.elapsed(), self.clock.now());
         let mut flows = self.flows();
-        let Flows { rates, zone, server, classes, links } = &mut *flows;
+        let (rates, is_new) = flows.look_at_calendar(now, wall);
+        if is_new {
+            self.changed();
+        }
+        let Flows { server, classes, links, .. } = &mut *flows;
         let state = links.entry(link).or_default();
         state.share.ask(class, bytes, now)?;
-        let at = |rate: Option<&WeeklyRate>| rate.and_then(|rate| rate.at(wall, zone));
-        let mut is_new = server.note(at(rates.server.as_ref()));
-        is_new |= state.bucket.note(at(rates.link.as_ref()));
-        let mut wait = server.take(bytes, now).max(state.bucket.take(bytes, now));
-        if let Some(rate) = rates.class.get(&class) {
-            let bucket = classes.entry(class).or_default();
-            is_new |= bucket.note(at(Some(rate)));
-            wait = wait.max(bucket.take(bytes, now));
-        }
-        if is_new {
-            // The calendar did it; whoever notices tells the others.
-            self.changed();
+        let mut wait = Duration::ZERO;
+        let mut take = |rate: Option<u64>, bucket: &mut TokenBucket| {
+            if let Some(rate) = rate {
+                wait = wait.max(bucket.take(bytes, rate, now));
+            }
+        };
+        take(rates.server, server);
+        take(rates.link, &mut state.bucket);
+        if let Some(rate) = rates.class(class) {
+            take(Some(rate), classes.entry(class).or_default());
         }
         let change = *self.changes.borrow();
         Ok(Claim { due: Instant::now() + wait, change })
@@ -196,10 +224,12 @@ impl Direction {
 
     /// The lowest rate that applies to a class now, in bytes per second.
     fn lowest_rate(&self, class: Class) -> Option<u64> {
-        let wall = self.clock.now();
-        let Flows { rates, zone, .. } = &*self.flows();
-        let all = [rates.server.as_ref(), rates.link.as_ref(), rates.class.get(&class)];
-        all.into_iter().flatten().filter_map(|rate| rate.at(wall, zone)).min()
+        let (now, wall) = (self.begin.elapsed(), self.clock.now());
+        let (rates, is_new) = self.flows().look_at_calendar(now, wall);
+        if is_new {
+            self.changed();
+        }
+        [rates.server, rates.link, rates.class(class)].into_iter().flatten().min()
     }
 }
 
@@ -313,6 +343,45 @@ mod tests {
         drop(urgent);
         waiting.await.unwrap();
         assert!(begin.elapsed() < Duration::from_millis(60), "{:?}", begin.elapsed());
+    }
+
+    /// A clock that goes with the test's own time, from the last second of a calendar's night on.
+    #[derive(Debug)]
+    struct Morning(Instant);
+
+    impl Clock for Morning {
+        fn now(&self) -> Timestamp {
+            let begin: Timestamp = "2026-01-05T07:59:58Z".parse().unwrap();
+            begin.plus(self.0.elapsed())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_calendar_changes_the_rate_at_its_second_and_nobody_pays_twice() {
+        let clock: Arc<dyn Clock> = Arc::new(Morning(Instant::now()));
+        let limits = serde_json::json!({ "to_clients": {
+            "server": { "bytes_per_second": 2_000, "windows": [
+                { "days": ["monday"], "from": "08:00", "to": "18:00", "bytes_per_second": 100_000 }
+            ] },
+            "link": { "bytes_per_second": 1_000, "windows": [
+                { "days": ["monday"], "from": "08:00", "to": "18:00", "bytes_per_second": 50_000 }
+            ] },
+        } });
+        let pace = Pace::new(&serde_json::from_value(limits).unwrap(), &clock);
+        let link = |n: u8| Link::Address(IpAddr::from([192, 0, 2, n]));
+        let flows: Vec<Flow> =
+            (0..40).map(|n| pace.to_clients.open(link(n), Class::Normal)).collect();
+        let begin = Instant::now();
+        let ends = flows.iter().map(async |flow| {
+            for _ in 0..10 {
+                flow.turn(1_000).await;
+            }
+            begin.elapsed().as_secs_f64()
+        });
+        let ends = futures_util::future::join_all(ends).await;
+        // 400,000 bytes: some 4,000 in the two seconds before, the rest in some four after.
+        let last = ends.iter().copied().fold(0.0, f64::max);
+        assert!((5.5..6.5).contains(&last), "{last}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,7 +21,7 @@ use crate::node::Node;
 /// How long changes are gathered before they are sent.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// Longest silence, unless a server is to check in less often than twice as long.
+/// Longest silence: from more than that it is concluded that a server is away.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// Between two reports of progress on one file: four a second.
@@ -51,6 +51,8 @@ pub(crate) struct Ledger {
 struct Rows {
     copies: HashMap<ContentId, CopyReport>,
     due: BTreeSet<ContentId>,
+    /// What has gone since it was told of.
+    gone: BTreeSet<ContentId>,
     moving: BTreeMap<ContentId, Moving>,
     /// Which life of the management server was told everything.
     told: Option<Epoch>,
@@ -85,8 +87,10 @@ impl Moving {
 #[derive(Debug, PartialEq)]
 struct Due {
     copies: Vec<CopyReport>,
-    /// Whether it is all there is.
+    /// Whether it begins anew: what is not named, in it or in one of the next, is not there.
     full: bool,
+    /// What has gone.
+    gone: Vec<ContentId>,
     /// Whether it begins anew.
     afresh: bool,
     /// From where on forgotten content is to be named too.
@@ -112,6 +116,7 @@ impl Ledger {
             return;
         }
         rows.due.insert(report.content);
+        rows.gone.remove(&report.content);
         rows.copies.insert(report.content, report);
         drop(rows);
         self.changed.notify_one();
@@ -142,6 +147,7 @@ impl Ledger {
             let rate = moving.rate;
             let state = PlacementState::Transferring;
             rows.due.insert(content);
+            rows.gone.remove(&content);
             rows.copies.insert(content, CopyReport { bytes, rate, ..report(content, state) });
         }
         self.changed.notify_one();
@@ -181,12 +187,18 @@ impl Ledger {
         self.failures.subscribe()
     }
 
-    /// It is no longer wanted or held: nothing is to be told of it.
+    /// It is no longer wanted or held: that is told, and nothing more.
     pub(crate) fn forget(&self, content: &ContentId) {
-        let mut rows = self.rows();
-        rows.copies.remove(content);
-        rows.due.remove(content);
-        rows.moving.remove(content);
+        {
+            let mut rows = self.rows();
+            rows.due.remove(content);
+            rows.moving.remove(content);
+            if rows.copies.remove(content).is_none() {
+                return;
+            }
+            rows.gone.insert(*content);
+        }
+        self.changed.notify_one();
     }
 
     /// Whether its last try failed, or there is no room for it: whoever waits for it waits in vain.
@@ -211,16 +223,21 @@ impl Ledger {
         let afresh = epoch.is_some() && rows.told != epoch;
         if afresh {
             rows.due = rows.copies.keys().copied().collect();
+            rows.gone.clear();
             rows.told = epoch;
             rows.unlisted = Some(Bound::Unbounded);
         }
-        let full = afresh && rows.due.len() <= MAX_COPIES;
+        let full = afresh;
+        let gone: Vec<ContentId> = rows.gone.iter().take(MAX_COPIES).copied().collect();
+        for content in &gone {
+            rows.gone.remove(content);
+        }
         let batch: Vec<ContentId> = rows.due.iter().take(MAX_COPIES).copied().collect();
         for content in &batch {
             rows.due.remove(content);
         }
         let copies = batch.iter().filter_map(|content| rows.copies.get(content).cloned());
-        Due { copies: copies.collect(), full, afresh, unlisted: rows.unlisted.take() }
+        Due { copies: copies.collect(), full, gone, afresh, unlisted: rows.unlisted.take() }
     }
 
     /// Forgotten content from here on is for the next report.
@@ -232,6 +249,9 @@ impl Ledger {
     fn give_back(&self, due: &Due) {
         let mut rows = self.rows();
         rows.due.extend(due.copies.iter().map(|copy| copy.content));
+        let back = |content: &&ContentId| !rows.copies.contains_key(*content);
+        let gone: Vec<ContentId> = due.gone.iter().filter(back).copied().collect();
+        rows.gone.extend(gone);
         rows.unlisted = due.unlisted;
         if due.afresh {
             rows.told = None;
@@ -240,7 +260,7 @@ impl Ledger {
 
     fn has_due(&self) -> bool {
         let rows = self.rows();
-        !rows.due.is_empty() || rows.unlisted.is_some()
+        !rows.due.is_empty() || !rows.gone.is_empty() || rows.unlisted.is_some()
     }
 }
 
@@ -265,7 +285,7 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
         if !node.ledger.has_due() {
             tokio::select! {
                 () = node.ledger.changed.notified() => {}
-                () = tokio::time::sleep(heartbeat(&node)) => {}
+                () = tokio::time::sleep(HEARTBEAT) => {}
                 () = shutdown.begun() => return,
             }
         }
@@ -286,10 +306,6 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
     }
 }
 
-fn heartbeat(node: &Node) -> Duration {
-    HEARTBEAT.max(node.decided().check_in() / 2)
-}
-
 async fn send(node: &Arc<Node>) -> Result<(), ClientError> {
     let (applied, has_head, set) = {
         let catalogue = node.catalogue();
@@ -308,6 +324,7 @@ async fn send(node: &Arc<Node>) -> Result<(), ClientError> {
         used_bytes,
         full: due.full,
         copies: due.copies.clone(),
+        gone: due.gone.clone(),
         unlisted,
         scrub: Some(node.scrubs.report()),
         set: has_head.then_some(set),
@@ -354,6 +371,35 @@ mod tests {
         let next = ledger.take(Some(Epoch(1)));
         assert_eq!((next.copies.len(), next.full, next.unlisted), (0, false, None));
         assert!(ledger.take(Some(Epoch(2))).full, "a restored server has forgotten");
+    }
+
+    #[test]
+    fn what_has_gone_is_told_once_and_not_where_it_is_back() {
+        let ledger = Ledger::default();
+        ledger.present(id(1), 5, None);
+        ledger.present(id(2), 5, None);
+        ledger.take(Some(Epoch(1)));
+        ledger.forget(&id(1));
+        ledger.forget(&id(2));
+        ledger.forget(&id(3));
+        let lost = ledger.take(Some(Epoch(1)));
+        assert_eq!(lost.gone, [id(1), id(2)]);
+        ledger.present(id(2), 5, None);
+        ledger.give_back(&lost);
+        let next = ledger.take(Some(Epoch(1)));
+        assert_eq!((next.gone, next.copies.len()), (vec![id(1)], 1));
+        assert!(!ledger.has_due());
+    }
+
+    #[test]
+    fn more_copies_than_one_report_names_are_told_in_several_and_the_first_begins_anew() {
+        let ledger = Ledger::default();
+        for n in 0..=MAX_COPIES {
+            ledger.present(ContentId::of(&n.to_be_bytes()), 1, None);
+        }
+        let (first, second) = (ledger.take(Some(Epoch(1))), ledger.take(Some(Epoch(1))));
+        assert_eq!((first.full, first.copies.len()), (true, MAX_COPIES));
+        assert_eq!((second.full, second.copies.len()), (false, 1));
     }
 
     #[test]

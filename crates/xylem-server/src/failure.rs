@@ -49,8 +49,10 @@ impl From<DbError> for Failure {
             | DbError::WrongState { .. }
             | DbError::HoldsEverything { .. }
             | DbError::Incomplete { .. }
+            | DbError::Unproven { .. }
             | DbError::Tree(_) => ErrorCode::Conflict,
             DbError::Invalid { .. } | DbError::Settings(_) => ErrorCode::BadRequest,
+            DbError::Behind { .. } => ErrorCode::Unavailable,
             DbError::Invitation(refusal) => invitation_code(*refusal),
             _ => return Self(ApiError::internal("a query of the database", error)),
         };

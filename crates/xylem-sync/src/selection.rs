@@ -1,6 +1,7 @@
 //! What an administrator chooses for one distribution server.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
@@ -57,9 +58,26 @@ pub struct Rule {
 }
 
 /// A pattern of file names: `*` stands for any text, `?` for one character. Case does not count.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct NamePattern(String);
+pub struct NamePattern {
+    text: String,
+    compiled: WildMatch,
+}
+
+impl PartialEq for NamePattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for NamePattern {}
+
+impl Hash for NamePattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
 
 /// Why a selection cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -149,18 +167,18 @@ impl Rule {
 impl NamePattern {
     /// Whether a name, in the form in which names are compared, is of this pattern.
     pub fn matches(&self, folded_name: &str) -> bool {
-        WildMatch::new(&fold_name(&self.0)).matches(folded_name)
+        self.compiled.matches(folded_name)
     }
 
     /// As it was written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
 impl fmt::Display for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -172,7 +190,10 @@ impl TryFrom<String> for NamePattern {
         let plain: String =
             text.chars().map(|c| if matches!(c, '*' | '?') { 'x' } else { c }).collect();
         match FileName::new(&plain) {
-            Ok(_) => Ok(Self(text)),
+            Ok(_) => {
+                let compiled = WildMatch::new(&fold_name(&text));
+                Ok(Self { text, compiled })
+            }
             Err(_) => Err(SelectionError::Pattern(text.chars().take(40).collect())),
         }
     }
@@ -180,7 +201,7 @@ impl TryFrom<String> for NamePattern {
 
 impl From<NamePattern> for String {
     fn from(pattern: NamePattern) -> Self {
-        pattern.0
+        pattern.text
     }
 }
 

@@ -65,13 +65,12 @@ impl WatchedStore {
     }
 
     /// Planted: an upload that was sent to a former principal is taken for one of the present one.
-    async fn unfence(&self, upload: UploadId) -> Result<(), WishError> {
+    async fn unfence(&self, upload: UploadId) -> Result<Option<DistributionServerId>, WishError> {
         let principal = self.store.overview().await?.servers.into_iter().find(|it| it.is_principal);
         let declared = self.world.uploads().get(&upload).cloned();
-        if let (Some(principal), Some(declared)) = (principal, declared) {
-            self.store.declare_upload(MemoryUpload { server: principal.id, ..declared });
-        }
-        Ok(())
+        let (Some(principal), Some(declared)) = (principal, declared) else { return Ok(None) };
+        self.store.declare_upload(MemoryUpload { server: principal.id, ..declared });
+        Ok(Some(principal.id))
     }
 }
 
@@ -138,18 +137,20 @@ impl WishStore for WatchedStore {
     async fn commit_upload(
         &self,
         upload: UploadId,
+        server: DistributionServerId,
         found: &Ingested,
         new_file: FileId,
         now: Timestamp,
         sign: &Sign<'_>,
     ) -> Result<CommitOutcome, WishError> {
-        let (server, before) = (self.ingest_server(upload).await?, self.store.overview().await?);
-        let mut found = found.clone();
+        let before = self.store.overview().await?;
+        let (mut found, mut claimed) = (found.clone(), server);
         if self.is_planted(Planted::NoFencing) {
-            self.unfence(upload).await?;
+            claimed = self.unfence(upload).await?.unwrap_or(server);
             found.root_epoch = None;
         }
-        let outcome = self.store.commit_upload(upload, &found, new_file, now, sign).await?;
+        let outcome =
+            self.store.commit_upload(upload, claimed, &found, new_file, now, sign).await?;
         let is_new = self.store.stamp().await? != before.stamp;
         let principal = before.servers.iter().find(|it| it.is_principal).map(|it| it.id);
         if matches!(outcome, CommitOutcome::Committed(_)) && is_new && principal != Some(server) {

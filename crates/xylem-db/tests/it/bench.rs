@@ -102,6 +102,7 @@ pub(crate) fn sha256_of(bytes: &[u8]) -> Sha256 {
 pub(crate) fn found(bytes: &[u8]) -> IngestResult {
     IngestResult {
         root_epoch: None,
+        server: None,
         size: bytes.len() as u64,
         blake3: ContentId::of(bytes),
         sha256: sha256_of(bytes),

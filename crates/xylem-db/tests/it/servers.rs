@@ -187,10 +187,12 @@ pub(crate) async fn servers_in_use_are_not_removed(bench: Bench) {
     assert!(matches!(refused, Err(DbError::InUse { .. })));
     let refused = db.remove_distribution_server(child, &admin(), at(2)).await;
     assert!(matches!(refused, Err(DbError::Tree(TreeError::HasChildren { children: 1 }))));
+    super::hand_over::say(&db, below.id, 0).await;
     assert_eq!(db.set_principal(below.id, &admin(), at(2)).await.unwrap(), 2);
     assert!(db.distribution_server(below.id).await.unwrap().is_principal);
     let refused = db.remove_distribution_server(below.id, &admin(), at(2)).await;
     assert!(matches!(refused, Err(DbError::InUse { .. })));
+    super::hand_over::say(&db, root, 0).await;
     db.set_principal(root, &admin(), at(2)).await.unwrap();
     let servers = db.distribution_servers().await.unwrap();
     let principals: Vec<_> = servers.iter().filter(|s| s.is_principal).map(|s| s.id).collect();

@@ -305,8 +305,8 @@ pub(crate) fn final_word(error: &ClientError) -> Option<(ErrorCode, String)> {
 pub(crate) fn away(error: &ClientError) -> ApiError {
     tracing::warn!(error = %chain(error), "an upload waits for the management server");
     ApiError::unavailable(
-        "the management server cannot be reached, so the upload is not finished yet; nothing is \
-         lost: complete it again",
+        "the management server cannot be reached, or has news for this server first, so the upload \
+         is not finished yet; nothing is lost: complete it again",
         RETRY_AFTER_SECONDS,
     )
 }

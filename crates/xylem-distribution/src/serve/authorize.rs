@@ -64,7 +64,9 @@ pub(crate) fn authorize(
     access.refuse_revoked(party)?;
     let by_certificate = match party {
         Some(Party::DistributionServer(id)) => {
-            access.granted(&id).map(|granted| granted.has(content))
+            // What merely lies here until it is removed is for nobody by right.
+            let is_wanted = || node.catalogue().wanted(content).is_some();
+            access.granted(&id).map(|granted| granted.has(content) && is_wanted())
         }
         // Computers get what is published, not what merely lies here until it is removed.
         Some(Party::Computer(_)) if access.grants.client_certificates => {
@@ -116,7 +118,13 @@ pub(crate) async fn authorize_named(
     content: Option<&ContentId>,
 ) -> Result<Permit, ApiError> {
     let access = ready(node)?;
-    let says_nothing = peer.party().is_none() && !headers.contains_key(header::AUTHORIZATION);
+    // A Mac whose certificate does not count here is anybody.
+    let is_anybody = match peer.party() {
+        None => true,
+        Some(Party::Computer(_)) => !access.grants.client_certificates,
+        Some(_) => false,
+    };
+    let says_nothing = is_anybody && !headers.contains_key(header::AUTHORIZATION);
     if presents_password(headers) || (says_nothing && access.grants.open_to_all) {
         let visitor = Box::pin(identify(node, &access, peer, headers)).await?;
         let is_for = |content: &&ContentId| visitor.writer().is_some() || access.offers(content);

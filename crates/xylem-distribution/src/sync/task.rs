@@ -95,7 +95,8 @@ impl Tries {
         match miss {
             Miss::NotYet => {
                 parents.note_answered(parent);
-                self.not_yet = true;
+                // A server below this one gets it from here: that it lacks it is no promise.
+                self.not_yet |= !parent.is_below;
             }
             Miss::Away(why) => {
                 self.reason = format!("{}: {why}", parent.name);

@@ -31,7 +31,10 @@ pub(super) async fn select(
     ApiPath(name): ApiPath<String>,
     ApiJson(asked): ApiJson<SelectFiles>,
 ) -> Result<Json<DistributionServer>, Failure> {
-    let mut selection = Selection::default();
+    let mut selection = match asked.add {
+        true => app.own_selection(&name).await?,
+        false => Selection::default(),
+    };
     for rule in asked.rules {
         selection.rules.push(app.rule(rule).await?);
     }
@@ -148,6 +151,20 @@ impl App {
         Ok(Json(View::read(self).await?.wire(self, changed).await?))
     }
 
+    /// The rules of a server, to be added to.
+    async fn own_selection(&self, name: &str) -> Result<Selection, Failure> {
+        let server = self.database.distribution_server_by_name(name).await?;
+        let selection = server.selection.ok_or_else(|| {
+            let message = format!(
+                "`{}` holds everything, so a rule adds nothing to that: choose without --add what it \
+                 is to hold from now on",
+                server.name
+            );
+            Failure::new(ErrorCode::Conflict, message)
+        })?;
+        Ok(Selection::clone(&selection))
+    }
+
     async fn site_ids(&self, names: &[String]) -> Result<Vec<xylem_model::SiteId>, Failure> {
         let mut ids = Vec::new();
         for name in names {
@@ -181,8 +198,7 @@ impl App {
         for id in &rule.files {
             match self.database.file(*id).await {
                 Ok(file) => files.push(file.name.to_string()),
-                // Deleted for good since.
-                Err(xylem_db::DbError::NotFound { .. }) => {}
+                Err(xylem_db::DbError::NotFound { .. }) => files.push(format!("({id}, deleted)")),
                 Err(error) => return Err(error.into()),
             }
         }

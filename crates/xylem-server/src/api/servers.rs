@@ -245,6 +245,7 @@ impl View {
             applied: server.last_seen.map(|_| server.held).filter(|held| *held > Stamp::default()),
             settings: server.settings,
             selection,
+            filling: server.filling,
             // It may not have heard of the newest of them yet.
             files_present: present.min(files_wanted),
             files_wanted,

@@ -13,7 +13,7 @@ use xylem_trust::{DescriptorId, Document, Envelope, Grant, Grants, Head, Revocat
 
 use super::ControlService;
 use super::links::Links;
-use super::selections::{Digested, FileEntry, Files, Selections, Set, entries};
+use super::selections::{Digested, FileEntry, Files, Selections, Set, count, entries};
 use crate::failure::Failure;
 use crate::permission::Caller;
 use crate::wish::{Overview, ServerWish, WishStore};
@@ -100,9 +100,11 @@ impl Documents {
                 return Ok(());
             }
             let overview = store.overview().await?;
-            self.read_files(store, overview.stamp).await?;
+            if self.read_files(store, overview.stamp).await? {
+                // The same selection is another set now.
+                self.selections.forget();
+            }
             self.signed.clear();
-            self.selections.forget();
             let settled = self.read_to == overview.stamp;
             self.links = Links::of(&overview);
             self.holdings = Arc::new(overview.holdings());
@@ -119,15 +121,19 @@ impl Documents {
         self.overview.as_ref()
     }
 
-    async fn read_files(&mut self, store: &dyn WishStore, newest: Stamp) -> Result<(), Failure> {
+    /// Follows the files to a state; whether any changed.
+    async fn read_files(&mut self, store: &dyn WishStore, newest: Stamp) -> Result<bool, Failure> {
+        let mut changed = false;
         if self.read_to.epoch != newest.epoch || self.read_to > newest {
             // A restore took back changes that were followed already.
             self.files.clear();
+            changed = true;
             self.read_to = Stamp { epoch: newest.epoch, generation: Generation(0) };
         }
         let mut since = self.read_to.generation;
         loop {
             let page = store.changes(since, READ_PAGE).await?;
+            changed |= !page.wanted.is_empty() || !page.deleted.is_empty();
             for wanted in page.wanted {
                 let envelope = Envelope::from_bytes(&wanted.descriptor)?;
                 let descriptor = DescriptorId::of(&envelope);
@@ -141,7 +147,7 @@ impl Documents {
                 Some(next) => since = next,
                 None => {
                     self.read_to = page.stamp;
-                    return Ok(());
+                    return Ok(changed);
                 }
             }
         }
@@ -240,11 +246,8 @@ impl ControlService {
         let mut documents = self.inner.documents.lock().await;
         documents.follow(self.store()).await?;
         let Documents { holdings, files, selections, .. } = &mut *documents;
-        let mut count = |holding| {
-            let held = selections.held(holding, files);
-            selections.digest(&held, files).count
-        };
-        Ok(holdings.iter().map(|(id, holding)| (id, count(holding))).collect())
+        let mut wanted = |holding| count(&selections.held(holding, files));
+        Ok(holdings.iter().map(|(id, holding)| (id, wanted(holding))).collect())
     }
 
     /// Signs a document with the online key.

@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
-use xylem_model::{DistributionServerId, MAX_PARENTS};
+use xylem_model::DistributionServerId;
 
 use crate::wish::{Overview, ServerWish};
+
+/// The most servers that the root asks for what it lacks.
+const MAX_SOURCES_OF_ROOT: usize = 32;
 
 /// The links between servers, in both directions: worked out once for each state, since every
 /// server asks for its own when something changed.
@@ -53,9 +56,11 @@ impl Overview {
         }
         let principal = self.servers.iter().find(|other| other.is_principal);
         let principal = principal.map(|principal| principal.id).filter(|id| *id != server.id);
-        let children =
-            self.tree.children(server.id).into_iter().filter(|id| Some(*id) != principal);
-        principal.into_iter().chain(children).take(MAX_PARENTS).collect()
+        let mut children = self.tree.children(server.id);
+        children.retain(|id| Some(*id) != principal);
+        // Those that hold everything first; among them is the former root.
+        children.sort_by_key(|id| self.server(*id).is_some_and(|it| it.selection.is_some()));
+        principal.into_iter().chain(children).take(MAX_SOURCES_OF_ROOT).collect()
     }
 }
 

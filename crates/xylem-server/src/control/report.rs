@@ -47,13 +47,17 @@ pub(super) async fn report(
         applied: report.applied,
         scrub: report.scrub,
         set: report.set,
+        gone: report.gone,
     };
     let (store, copies) = (service.store(), &report.copies);
     store.note_report(server, &news, copies, report.full, now).await?;
     match report.full {
         // It also takes back what it does not name.
         true => service.copies().note_all(),
-        false => service.copies().note(copies.iter().map(|copy| copy.content)),
+        false => {
+            let changed = copies.iter().map(|copy| copy.content);
+            service.copies().note(changed.chain(news.gone.iter().copied()));
+        }
     }
     service.rise_above(report.applied, now).await?;
     service.take_unlisted(&report.unlisted, now).await?;

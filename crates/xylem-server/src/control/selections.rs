@@ -89,6 +89,11 @@ impl Selections {
     }
 }
 
+/// How many files a set has.
+pub(super) fn count(set: &Set) -> u64 {
+    set.iter().map(|word| u64::from(word.count_ones())).sum()
+}
+
 /// What may be fetched of `of`, where that is `set`.
 pub(super) fn entries(set: &Set, of: &Set, all: &impl Files) -> GrantedEntries {
     if set == of {

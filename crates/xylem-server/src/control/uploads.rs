@@ -34,7 +34,10 @@ pub(super) async fn ingested(
         Envelope::sign(descriptor, &[service.signer()]).map(|envelope| envelope.to_bytes())
     };
     let now = environment.clock.now();
-    let outcome = service.store().commit_upload(id, &found, new_file, now, &sign).await?;
+    let outcome = service
+        .store()
+        .commit_upload(id, caller.distribution_server()?, &found, new_file, now, &sign)
+        .await?;
     service.refresh().await?;
     match outcome {
         CommitOutcome::Committed(bytes) => {

@@ -187,6 +187,9 @@ impl WishStore for DatabaseWishStore {
             set: news.set,
         };
         self.database.touch_distribution_server(server, &report, now).await?;
+        if !news.gone.is_empty() {
+            self.database.forget_placements(server, &news.gone).await?;
+        }
         if full || !copies.is_empty() {
             let rows: Vec<PlacementReport> =
                 copies.iter().map(|copy| placement(copy, news.applied)).collect();
@@ -202,6 +205,7 @@ impl WishStore for DatabaseWishStore {
     async fn commit_upload(
         &self,
         upload: UploadId,
+        server: DistributionServerId,
         found: &Ingested,
         new_file: FileId,
         now: Timestamp,
@@ -212,6 +216,7 @@ impl WishStore for DatabaseWishStore {
             blake3: found.blake3,
             sha256: found.sha256,
             inspection: found.inspection.clone(),
+            server: Some(server),
             root_epoch: found.root_epoch,
         };
         let sign = |facts: &VersionFacts| sign(&descriptor(facts));

@@ -158,6 +158,8 @@ pub struct ServerNews {
     pub scrub: Option<ScrubReport>,
     /// How much of what it is to hold is there.
     pub set: Option<SetCount>,
+    /// Contents that have gone from it.
+    pub gone: Vec<ContentId>,
 }
 
 /// How a commit ended.
@@ -222,12 +224,13 @@ pub trait WishStore: Send + Sync {
     /// The ingest server of an upload.
     async fn ingest_server(&self, upload: UploadId) -> Result<DistributionServerId, WishError>;
 
-    /// Commits an upload in one step: digests compared, version allocated, generation raised,
+    /// Commits an upload that `server` has taken in one step: digests compared, version allocated, generation raised,
     /// descriptor signed. Asking again for a committed upload gives the same answer. `new_file`
     /// is the id to use where the name is new.
     async fn commit_upload(
         &self,
         upload: UploadId,
+        server: DistributionServerId,
         found: &Ingested,
         new_file: FileId,
         now: Timestamp,

@@ -1,10 +1,19 @@
 //! Moving the root and the principal, through the API and the control link.
 
+use xylem_api::control::{CopyReport, ServerReport};
 use xylem_api::error::ErrorCode;
 use xylem_api::tree::HandOver;
 use xylem_client::ClientError;
+use xylem_model::SetCount;
 
-use crate::harness::{Harness, found, present, refusal};
+use crate::harness::{FakeServer, Harness, found, present, refusal, report};
+
+/// A server says that it holds everything that it is to hold in the newest state.
+async fn complete(harness: &Harness, server: &FakeServer, copies: Vec<CopyReport>) {
+    let applied = harness.admin().status().await.unwrap().stamp;
+    let report = ServerReport { set: Some(SetCount::default()), ..report(applied, copies) };
+    server.control.report(&report).await.unwrap();
+}
 
 #[tokio::test]
 async fn a_server_is_filled_and_becomes_root_and_principal() {
@@ -17,8 +26,7 @@ async fn a_server_is_filled_and_becomes_root_and_principal() {
     assert!(code == ErrorCode::Conflict && told.contains("1 contents, 2 B"), "{told}");
     let told = admin.make_root("north", &fill).await.unwrap();
     assert_eq!((told.done, told.missing, told.missing_bytes), (false, 1, 2));
-    let applied = admin.status().await.unwrap().stamp;
-    north.report(applied, vec![present(b"aa")]).await;
+    complete(&harness, &north, vec![present(b"aa")]).await;
     let told = admin.make_root("north", &fill).await.unwrap();
     assert!(told.done && told.root_epoch == 2);
     let (north_state, root_state) =
@@ -33,6 +41,9 @@ async fn a_server_is_filled_and_becomes_root_and_principal() {
     assert_eq!(sources(&north_state), [(root.id, false)], "where new files still enter");
 
     assert_eq!(admin.principal().await.unwrap().name, "root");
+    let (code, told) = refusal(admin.make_principal("north", &at_once).await);
+    assert!(code == ErrorCode::Conflict && told.contains("has not said"), "{told}");
+    complete(&harness, &north, Vec::new()).await;
     assert!(admin.make_principal("north", &at_once).await.unwrap().done);
     assert_eq!(admin.principal().await.unwrap().name, "north");
     let north_state = north.control.state().await.unwrap();
@@ -45,6 +56,7 @@ async fn the_former_principal_cannot_commit_what_it_was_still_sent() {
     let (root, north) = (harness.server("root").await, harness.server("north").await);
     let admin = harness.admin();
     let upload = harness.declare("a.pkg", b"a").await;
+    complete(&harness, &north, Vec::new()).await;
     admin.make_principal("north", &HandOver::default()).await.unwrap();
     let behind = xylem_api::ingest::Ingested { root_epoch: Some(1), ..found(b"a") };
     match north.control.ingested(upload.id, &behind).await {

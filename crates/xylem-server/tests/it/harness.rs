@@ -283,6 +283,7 @@ pub(crate) fn report(applied: Stamp, copies: Vec<CopyReport>) -> ServerReport {
         unlisted: Vec::new(),
         scrub: None,
         set: None,
+        gone: Vec::new(),
     }
 }
 

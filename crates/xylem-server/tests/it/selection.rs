@@ -18,7 +18,7 @@ struct Scene {
 
 fn by_site(site: &str) -> SelectFiles {
     let rule = SelectionRule { sites: vec![site.to_owned()], ..SelectionRule::default() };
-    SelectFiles { rules: vec![rule] }
+    SelectFiles { rules: vec![rule], add: false }
 }
 
 impl Scene {
@@ -138,14 +138,21 @@ async fn a_selection_that_cannot_be_is_refused_with_the_reason() {
     let admin = harness.admin();
     let told = admin.select_files("root", &by_site("North")).await.unwrap_err().to_string();
     assert!(told.contains("holds everything") && told.contains("root"), "{told}");
-    let empty = SelectFiles { rules: vec![SelectionRule::default()] };
+    let empty = SelectFiles { rules: vec![SelectionRule::default()], add: false };
     let told = admin.select_files("north", &empty).await.unwrap_err().to_string();
     assert!(told.contains("every file"), "{told}");
     let unknown = admin.select_files("north", &by_site("West")).await;
     assert_eq!(refusal(unknown).0, ErrorCode::NotFound);
     let pattern = SelectionRule { names: vec!["a/b".into()], ..SelectionRule::default() };
-    let told = admin.select_files("north", &SelectFiles { rules: vec![pattern] }).await;
+    let told = admin.select_files("north", &SelectFiles { rules: vec![pattern], add: false }).await;
     assert_eq!(refusal(told).0, ErrorCode::BadRequest);
+
+    let more = SelectFiles { add: true, ..by_site("Hut") };
+    let (code, told) = refusal(admin.select_files("north", &more).await);
+    assert!(code == ErrorCode::Conflict && told.contains("holds everything"), "{told}");
+    admin.select_files("north", &by_site("North")).await.unwrap();
+    let shown = admin.select_files("north", &more).await.unwrap();
+    assert_eq!(shown.selection.unwrap().len(), 2);
 
     // What a selection names cannot be removed under it.
     admin.select_files("north", &by_site("Hut")).await.unwrap();

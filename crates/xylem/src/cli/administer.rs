@@ -311,7 +311,7 @@ pub enum PrincipalCommand {
     Show,
     /// Have new files enter at another distribution server
     ///
-    /// Refused until it holds everything, verified. Uploads that are under way are to be sent again.
+    /// Refused until it holds everything, verified. Uploads that are under way go on there.
     Set(HandOverOptions),
 }
 

@@ -10,7 +10,7 @@ use crate::cli::{HandOverOptions, PrincipalCommand};
 use crate::output::Output;
 
 /// How often it is asked how far the filling is.
-const ASK_EVERY: Duration = Duration::from_secs(1);
+const ASK_EVERY: Duration = Duration::from_secs(3);
 
 /// What is handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,14 @@ async fn hand_over(
         };
         if told.done {
             return output.value(&told, |told| done(role, told));
+        }
+        let server = access.admin.distribution_server(&told.server).await?;
+        if server.settings.maintenance {
+            return Err(Failure::new(format!(
+                "{} is in maintenance, so nothing new comes to it: end that with `xylem ds set {} \
+                 maintenance=off`, and ask again",
+                told.server, told.server
+            )));
         }
         let bar = bar.get_or_insert_with(|| output.bar(&told.server, told.missing_bytes));
         let all = bar.length().unwrap_or(0).max(told.missing_bytes);

@@ -18,14 +18,8 @@ pub(super) async fn select(
     if asked.everything {
         return Ok(admin.select_everything(&asked.name).await?);
     }
-    let mut rules = match asked.add {
-        true => admin.distribution_server(&asked.name).await?.selection.unwrap_or_default(),
-        false => Vec::new(),
-    };
-    for text in &asked.rules {
-        rules.push(rule(text)?);
-    }
-    Ok(admin.select_files(&asked.name, &SelectFiles { rules }).await?)
+    let rules = asked.rules.iter().map(|text| rule(text)).collect::<Result<_, _>>()?;
+    Ok(admin.select_files(&asked.name, &SelectFiles { rules, add: asked.add }).await?)
 }
 
 /// A rule as it is written: `kind=package; site=Lisbon; name=Office*`.
@@ -77,6 +71,10 @@ fn rule_text(rule: &SelectionRule) -> String {
 
 /// What a server holds, for `ds show`: a row for each rule.
 pub(super) fn shown(server: &DistributionServer) -> Vec<(&'static str, String)> {
+    if server.filling {
+        let text = "everything, to become root or principal (ds select calls that off)";
+        return vec![("Holds", text.to_owned())];
+    }
     match &server.selection {
         None => vec![("Holds", "everything".to_owned())],
         Some(rules) if rules.is_empty() => {

@@ -3,7 +3,7 @@
 use xylem_api::catalogue::PlacementState;
 use xylem_model::{DistributionServerId, TreeError};
 
-use super::{Memory, MemoryWishStore};
+use super::{Memory, MemoryUpload, MemoryWishStore};
 use crate::wish::WishError;
 
 /// Why a role is not handed over.
@@ -73,19 +73,22 @@ impl Memory {
             copy.is_some_and(|copy| copy.state == PlacementState::Present)
         };
         let live = self.files.values().filter(|file| !file.deleted);
-        match live.filter(|file| !is_present(file.descriptor.content)).count() {
-            0 => Ok(()),
-            missing => Err(HandOverError::Incomplete(missing)),
+        let lacking = live.filter(|file| !is_present(file.descriptor.content)).count();
+        let told = self.news.get(&id).and_then(|news| news.set).map(|set| set.missing);
+        match (lacking, told) {
+            (0, Some(0)) => Ok(()),
+            _ => Err(HandOverError::Incomplete(lacking)),
         }
     }
 
     /// Why an upload cannot be committed at a server: new files enter elsewhere by now.
     pub(super) fn moved_away(
         &self,
+        upload: &MemoryUpload,
         server: DistributionServerId,
         said: Option<u64>,
     ) -> Result<Option<String>, WishError> {
-        if said.is_some_and(|said| said != self.root_epoch) {
+        if said.is_some_and(|said| said != self.root_epoch) || server != upload.server {
             let now = self.root_epoch;
             return Err(WishError::Behind(format!("the root epoch is {now} by now")));
         }

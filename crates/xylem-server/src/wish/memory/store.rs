@@ -84,6 +84,9 @@ impl WishStore for MemoryWishStore {
         if full {
             memory.copies.retain(|(holder, _), _| *holder != server);
         }
+        for content in &news.gone {
+            memory.copies.remove(&(server, *content));
+        }
         for copy in copies {
             memory.copies.insert((server, copy.content), copy.clone());
         }
@@ -99,6 +102,7 @@ impl WishStore for MemoryWishStore {
     async fn commit_upload(
         &self,
         upload: UploadId,
+        server: DistributionServerId,
         found: &Ingested,
         new_file: FileId,
         now: Timestamp,
@@ -110,7 +114,7 @@ impl WishStore for MemoryWishStore {
             return Ok(outcome.clone());
         }
         let declared = stored.declared.clone();
-        if let Some(reason) = memory.moved_away(declared.server, found.root_epoch)? {
+        if let Some(reason) = memory.moved_away(&declared, server, found.root_epoch)? {
             return Ok(CommitOutcome::Failed(reason));
         }
         let before = memory.stamp;
