@@ -6,6 +6,8 @@ mod events;
 mod faults;
 mod scenarios;
 
+pub(crate) use scenarios::stage;
+
 use crate::run::{Part, bench, run_parts};
 
 /// Runs every part, or the one that is named.

@@ -40,7 +40,7 @@ const PARENT: &str = "parent";
 const CHILD: &str = "child";
 
 /// The programs beside this one, and a folder on a disk.
-fn stage() -> anyhow::Result<(Programs, Scratch)> {
+pub(crate) fn stage() -> anyhow::Result<(Programs, Scratch)> {
     debian::require(debian::ROOM)?;
     let xylem = crate::run::programs()?.join("xylem");
     let programs = Programs::beside(&xylem).map_err(Failure::into_error)?;

@@ -1,11 +1,21 @@
 //! The tree of distribution servers: `cargo xtask accept tree`.
 
+mod hand_over;
+mod rate;
 mod scrub;
+mod seeding;
+mod selection;
 
 use crate::run::{Part, run_parts};
 
 /// Runs every part, or the one that is named.
 pub(crate) fn accept(only: Option<&str>) -> anyhow::Result<()> {
-    let parts: &[Part<'_>] = &[("scrub", &scrub::scrub)];
+    let parts: &[Part<'_>] = &[
+        ("selection", &selection::selection),
+        ("hand-over", &hand_over::hand_over),
+        ("rate", &rate::rate),
+        ("scrub", &scrub::scrub),
+        ("seeding", &seeding::seeding),
+    ];
     run_parts("TREE", parts, only)
 }

@@ -75,9 +75,7 @@ impl Fleet {
         let anchors = TrustAnchors::read(&RealFs, &data.join("ca.pem"))?;
         let token = fs::read_to_string(data.join("admin.token"))?;
         let access = Access::new(&url, token.trim(), &anchors).map_err(Failure::into_error)?;
-        let words = ["server", "run", "--config", text(&config)?];
-        let server = Process::start("server", xylem, &words, &folder.join("logs"))
-            .map_err(Failure::into_error)?;
+        let server = run_server(programs, folder)?;
         let mut fleet = Self {
             programs: programs.clone(),
             folder: folder.to_owned(),
@@ -86,13 +84,33 @@ impl Fleet {
             server,
             members: BTreeMap::new(),
         };
+        fleet.answered().await?;
+        Ok(fleet)
+    }
+
+    /// Waits until the management server answers.
+    async fn answered(&mut self) -> anyhow::Result<()> {
         let end = Instant::now() + START_LIMIT;
-        while let Err(error) = fleet.access.admin.status().await {
-            fleet.server.check().map_err(Failure::into_error)?;
+        while let Err(error) = self.access.admin.status().await {
+            self.server.check().map_err(Failure::into_error)?;
             ensure!(Instant::now() < end, "the management server does not answer: {error}");
             tokio::time::sleep(ASK_EVERY).await;
         }
-        Ok(fleet)
+        Ok(())
+    }
+
+    /// Kills the management server, as a power cut would.
+    pub async fn kill_server(&mut self) {
+        self.server.kill().await;
+    }
+
+    /// Starts the management server again.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn restart_server(&mut self) -> anyhow::Result<()> {
+        self.server = run_server(&self.programs, &self.folder)?;
+        self.answered().await
     }
 
     /// Enrols a distribution server on a host and starts it. The first is the root.
@@ -312,6 +330,13 @@ impl Drop for Fleet {
             let _ = process.strike();
         }
     }
+}
+
+fn run_server(programs: &Programs, folder: &Path) -> anyhow::Result<Process> {
+    let config = folder.join("server.toml");
+    let words = ["server", "run", "--config", text(&config)?];
+    Process::start("server", &programs.xylem, &words, &folder.join("logs"))
+        .map_err(Failure::into_error)
 }
 
 /// A port that was free a moment ago.
