@@ -113,3 +113,41 @@ async fn a_server_alone_serves_for_fourteen_days_and_no_longer() {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.message.contains("until it hears"), "{}", answer.message);
 }
+
+/// A root and a child that knows of a file which it could not fetch yet, because the root was down
+/// when it heard of it; then the management server goes away.
+async fn wished_and_not_fetched() -> (Fleet, xylem_model::ContentId) {
+    let mut fleet = Fleet::chain(2).await;
+    fleet.stop(1).await;
+    let content = fleet.upload("Late.pkg", b"late").await;
+    fleet.stop(0).await;
+    fleet.start(1).await;
+    fleet.caught_up(1).await;
+    fleet.management.world().away = true;
+    (fleet, content)
+}
+
+#[tokio::test]
+async fn what_was_wished_is_replicated_for_fourteen_days_without_the_management_server() {
+    let (mut fleet, content) = wished_and_not_fetched().await;
+    fleet.clock.advance(13 * DAY);
+    fleet.start(0).await;
+    fleet.held(1, &content).await;
+}
+
+#[tokio::test]
+async fn after_fourteen_days_alone_nothing_is_replicated_and_whoever_asks_is_told_why() {
+    let (mut fleet, content) = wished_and_not_fetched().await;
+    fleet.clock.advance(15 * DAY);
+    fleet.start(0).await;
+    let child = xylem_model::Party::DistributionServer(fleet.server(1).id);
+    let answer = fleet.get(0, &fleet.asker(Some(child)), &format!("/v1/blob/{content}")).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.message.contains("until it hears"), "{}", answer.message);
+    assert!(!fleet.file(1, &content).exists());
+    // Heard again, everything goes on; a start asks at once.
+    fleet.management.world().away = false;
+    fleet.stop(1).await;
+    fleet.start(1).await;
+    fleet.held(1, &content).await;
+}

@@ -62,6 +62,15 @@ pub(crate) fn faults() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs the simulation alone: trees whose parents, root and principal change under faults.
+pub(crate) fn simulation() -> anyhow::Result<()> {
+    let mut sums = Sums::default();
+    simulate(&mut sums)?;
+    let Sums { planted, noticed, .. } = sums;
+    ensure!(planted > 0 && noticed == planted, "{noticed} of {planted} planted faults noticed");
+    Ok(())
+}
+
 fn nth(sums: &mut Sums) -> anyhow::Result<()> {
     let ended = run(program("xylem-faults")?.arg("nth"))?.require("nth")?;
     let line = Line::first(&ended, "NTH ")?;

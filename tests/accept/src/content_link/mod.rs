@@ -6,6 +6,7 @@ mod events;
 mod faults;
 mod scenarios;
 
+pub(crate) use faults::simulation;
 pub(crate) use scenarios::stage;
 
 use crate::run::{Part, bench, run_parts};

@@ -6,6 +6,7 @@ mod scrub;
 mod seeding;
 mod selection;
 
+use crate::content_link::simulation;
 use crate::run::{Part, run_parts};
 
 /// Runs every part, or the one that is named.
@@ -13,6 +14,7 @@ pub(crate) fn accept(only: Option<&str>) -> anyhow::Result<()> {
     let parts: &[Part<'_>] = &[
         ("selection", &selection::selection),
         ("hand-over", &hand_over::hand_over),
+        ("sim", &simulation),
         ("rate", &rate::rate),
         ("scrub", &scrub::scrub),
         ("seeding", &seeding::seeding),
