@@ -11,8 +11,9 @@ use xylem_runtime::{Backoff, Rng};
 /// answer until they have it, so it is a sign of something unusual.
 const NOT_YET: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// First and longest wait after a failure.
-const FAILED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// First and longest wait after a failure. A try at parents that are left alone costs no network, and
+/// once one of them is back nobody should wait for another minute.
+const FAILED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(20));
 
 /// What is remembered of contents that could not be fetched.
 #[derive(Debug, Default)]
