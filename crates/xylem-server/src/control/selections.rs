@@ -34,6 +34,9 @@ pub(super) struct Selections {
     digested: HashMap<Set, Digested>,
 }
 
+/// The most selections that are remembered.
+const MAX_CHOSEN: usize = 4096;
+
 /// What a head says of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Digested {
@@ -70,6 +73,10 @@ impl Selections {
     fn chosen(&mut self, choice: &Choice, all: &impl Files) -> Set {
         if let Some(known) = self.chosen.get(choice) {
             return Arc::clone(known);
+        }
+        if self.chosen.len() >= MAX_CHOSEN {
+            // Most of them were chosen once and are not any more.
+            self.forget();
         }
         let chooses = |file: FileEntry<'_>| match choice {
             None => true,
