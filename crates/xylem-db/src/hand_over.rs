@@ -179,12 +179,17 @@ async fn require_complete(tx: &DatabaseTransaction, row: &Model) -> Outcome<()> 
     if contents > 0 {
         return Err(DbError::Incomplete { name: row.name.clone(), contents, bytes, files }.into());
     }
-    // What it reported of each content counts only if it has heard since what it is to hold: before
-    // that it may just be removing some of it.
+    // What it reported of each content counts only if it has heard since what it is to hold, which
+    // follows from all servers' rows: before that it may just be removing some of it. And only in
+    // this epoch: after a restore its rows are as old as the backup.
     let set: Option<SetCount> =
         row.set_count.as_deref().and_then(|set| serde_json::from_str(set).ok());
-    let heard = convert::stamp(row.held_epoch, row.held_generation)?
-        >= convert::stamp(row.epoch, row.generation)?;
+    let held = convert::stamp(row.held_epoch, row.held_generation)?;
+    let mut newest = convert::stamp(state_row(tx).await?.epoch, 0)?;
+    for server in Entity::find().all(tx).await? {
+        newest = newest.max(convert::stamp(server.epoch, server.generation)?);
+    }
+    let heard = held >= newest;
     match set {
         Some(set) if heard && set.missing == 0 => Ok(()),
         Some(set) if heard => Err(DbError::Incomplete {

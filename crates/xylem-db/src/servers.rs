@@ -113,6 +113,9 @@ pub struct ServerChange {
     pub settings: Option<serde_json::Value>,
     /// What it is to hold from now on, or everything (`Some(None)`).
     pub selection: Option<Option<Selection>>,
+    /// Whether the rules of `selection` are added to those there are. A server that holds everything
+    /// has none.
+    pub add_rules: bool,
 }
 
 impl Database {
@@ -185,7 +188,11 @@ impl Database {
                     .map_err(DbError::Settings)?;
                 row.settings = Set(Some(convert::json_text(SETTINGS, &changed)?));
             }
-            if let Some(selection) = &change.selection {
+            let more = change.selection.as_ref().map(|selection| match change.add_rules {
+                true => added_to(&old, selection.as_ref()),
+                false => Ok(selection.clone()),
+            });
+            if let Some(selection) = more.transpose()? {
                 row.selection = Set(selection_text(&old, selection.as_ref())?);
                 row.filling = Set(false);
             }
@@ -303,6 +310,21 @@ pub(crate) async fn store_stamped(
     row.epoch = Set(epoch);
     row.generation = Set(generation);
     Ok(row.update(tx).await?)
+}
+
+/// A server's selection with more rules.
+fn added_to(row: &Model, more: Option<&Selection>) -> Result<Option<Selection>, DbError> {
+    let own: Option<Selection> = convert::from_json_text(SELECTION, row.selection.as_deref())?;
+    let Some(mut selection) = own else {
+        let problem = format!(
+            "`{}` holds everything, so a rule adds nothing to that: choose without --add what it is \
+             to hold from now on",
+            row.name
+        );
+        return Err(DbError::Invalid { what: "addition to a selection", problem });
+    };
+    selection.rules.extend(more.into_iter().flat_map(|more| more.rules.clone()));
+    Ok(Some(selection))
 }
 
 /// A selection as it is stored, where this server can have one.

@@ -295,9 +295,10 @@ impl Node {
         let held = |content: &ContentId| self.repository.contains(content);
         catalogue.apply(change, checked.head.clone(), orphans, held);
         let shrunk = catalogue.unwanted().len() < before;
+        // Before anybody sees the new state: whoever reports it reports what goes with it.
+        self.tell_step(&catalogue, change, &dropped);
         drop(catalogue);
         self.note_wishes();
-        self.tell_step(change, &dropped);
         if shrunk { self.write_unwanted(fs) } else { Ok(()) }
     }
 
@@ -306,8 +307,7 @@ impl Node {
     }
 
     /// Tells of copies that a step made wanted, or not.
-    fn tell_step(&self, change: &Change, dropped: &[ContentId]) {
-        let catalogue = self.catalogue();
+    fn tell_step(&self, catalogue: &Catalogue, change: &Change, dropped: &[ContentId]) {
         for content in dropped {
             if catalogue.wanted(content).is_none() {
                 self.ledger.forget(content);

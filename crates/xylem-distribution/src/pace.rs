@@ -125,6 +125,9 @@ impl Flows {
 /// within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// The longest sleep without such a look: at a low rate a piece may wait for a minute.
+const LONGEST_SLEEP: Duration = Duration::from_millis(500);
+
 /// When a piece may go, as long as the rates stay as they are.
 #[derive(Debug)]
 pub(crate) struct Claim {
@@ -191,6 +194,14 @@ impl Direction {
         self.changed();
     }
 
+    /// Looks whether the calendars say something else.
+    fn look(&self) {
+        let (now, wall) = (self.begin.elapsed(), self.clock.now());
+        if self.flows().look_at_calendar(now, wall).1 {
+            self.changed();
+        }
+    }
+
     /// Lets everybody who waits for a bucket ask anew.
     fn changed(&self) {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
@@ -252,8 +263,9 @@ impl Flow {
             }
             let mut changes = self.direction.changes.subscribe();
             let change = claim.change;
+            let look = Instant::now() + LONGEST_SLEEP;
             tokio::select! {
-                () = tokio::time::sleep_until(claim.due) => return,
+                () = tokio::time::sleep_until(claim.due.min(look)) => self.direction.look(),
                 _ = changes.wait_for(|count| *count != change) => *claimed = None,
             }
         }

@@ -5,7 +5,7 @@
 //! copied into the repository and digested on the way; it is published where the digest is one of
 //! those, and thrown away where it is not. So what is seeded is as sound as what is fetched.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use xylem_telemetry::chain;
 
 use crate::control::{FollowError, take_over};
 use crate::data::DataFolder;
+use crate::ingest::sweep_staged;
 use crate::inspector::NoInspector;
 use crate::node::Node;
 use crate::server::{OpenError, Opened, make_node};
@@ -31,8 +32,9 @@ const MAX_DEPTH: usize = 64;
 /// Bytes read at a time.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// Small files that become durable together.
+/// Small files that become durable together: so many, or so many bytes.
 const GROUP_FILES: usize = 512;
+const GROUP_BYTES: usize = 32 << 20;
 
 /// The most problems that are told one by one.
 const MAX_PROBLEMS: usize = 20;
@@ -112,12 +114,16 @@ pub async fn seed(
     let seeded = environment
         .disk
         .run(move |fs| {
-            let sizes = target.catalogue().missing().values().map(|missing| missing.size).collect();
+            let mut sizes = HashMap::new();
+            for missing in target.catalogue().missing().values() {
+                *sizes.entry(missing.size).or_insert(0) += 1;
+            }
             let (group, seeded) = (Vec::new(), Seeded::default());
             let mut walk = Walk { fs, node: &target, sizes, group, seeded };
-            walk.folder(&from, 0, &progress)?;
+            let walked = walk.folder(&from, 0, &progress);
+            // What was read is taken, however the walk ended.
             walk.publish_group().map_err(SeedError::Repository)?;
-            Ok::<Seeded, SeedError>(walk.seeded)
+            walked.map(|()| walk.seeded)
         })
         .await;
     drop(lock);
@@ -140,6 +146,9 @@ async fn learn(node: &Arc<Node>) -> Result<(), SeedError> {
     }
     let target = Arc::clone(node);
     let counted = node.environment.disk.run(move |fs| target.recount(fs)).await;
+    if let Err(error) = sweep_staged(node).await {
+        tracing::warn!(error = %chain(&error), "what an earlier run left stays until the next start");
+    }
     counted.map_err(|error| SeedError::Open(error.into()))
 }
 
@@ -147,8 +156,8 @@ async fn learn(node: &Arc<Node>) -> Result<(), SeedError> {
 struct Walk<'a> {
     fs: &'a dyn Fs,
     node: &'a Node,
-    /// The sizes of what was missing at the beginning.
-    sizes: HashSet<u64>,
+    /// How many contents of each size are missing.
+    sizes: HashMap<u64, u64>,
     /// Small files that are to become durable together.
     group: Vec<(ContentId, Vec<u8>)>,
     seeded: Seeded,
@@ -174,9 +183,15 @@ impl Walk<'_> {
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         for entry in entries {
             let path = path.join(&entry.name);
-            if entry.is_dir && depth < MAX_DEPTH {
+            if self.seeded.files >= MAX_ENTRIES {
+                self.problem(&path, &std::io::Error::other("it and what follows is not looked at"));
+                return Ok(());
+            }
+            if entry.is_dir && depth >= MAX_DEPTH {
+                self.problem(&path, &std::io::Error::other("it lies too deep"));
+            } else if entry.is_dir {
                 self.folder(&path, depth + 1, progress)?;
-            } else if entry.is_file && self.seeded.files < MAX_ENTRIES {
+            } else if entry.is_file {
                 self.seeded.files += 1;
                 self.file(&path)?;
                 progress(self.seeded.files, self.seeded.taken_bytes);
@@ -195,7 +210,7 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
-        if !self.sizes.contains(&size) {
+        if !self.sizes.contains_key(&size) {
             self.seeded.passed_over += 1;
             return Ok(());
         }
@@ -225,8 +240,10 @@ impl Walk<'_> {
             self.seeded.passed_over += 1;
             return Ok(());
         }
+        self.took(bytes.len() as u64);
         self.group.push((id, bytes));
-        match self.group.len() < GROUP_FILES {
+        let bytes: usize = self.group.iter().map(|(_, bytes)| bytes.len()).sum();
+        match self.group.len() < GROUP_FILES && bytes < GROUP_BYTES {
             true => Ok(()),
             false => self.publish_group().map_err(SeedError::Repository),
         }
@@ -277,9 +294,20 @@ impl Walk<'_> {
         }
         repository.publish(verified)?;
         self.node.note_held(&id, true);
+        self.took(size);
         self.seeded.taken += 1;
         self.seeded.taken_bytes += size;
         Ok(())
+    }
+
+    /// One content of this size is missing no more.
+    fn took(&mut self, size: u64) {
+        if let Some(left) = self.sizes.get_mut(&size) {
+            *left -= 1;
+            if *left == 0 {
+                self.sizes.remove(&size);
+            }
+        }
     }
 
     fn problem(&mut self, path: &Path, error: &std::io::Error) {

@@ -31,14 +31,11 @@ pub(super) async fn select(
     ApiPath(name): ApiPath<String>,
     ApiJson(asked): ApiJson<SelectFiles>,
 ) -> Result<Json<DistributionServer>, Failure> {
-    let mut selection = match asked.add {
-        true => app.own_selection(&name).await?,
-        false => Selection::default(),
-    };
+    let mut selection = Selection::default();
     for rule in asked.rules {
         selection.rules.push(app.rule(rule).await?);
     }
-    app.set_selection(&caller, &name, Some(selection)).await
+    app.set_selection(&caller, &name, Some(selection), asked.add).await
 }
 
 /// Has a distribution server hold everything.
@@ -52,7 +49,7 @@ pub(super) async fn select_everything(
     caller: Caller,
     ApiPath(name): ApiPath<String>,
 ) -> Result<Json<DistributionServer>, Failure> {
-    app.set_selection(&caller, &name, None).await
+    app.set_selection(&caller, &name, None, false).await
 }
 
 /// Why a distribution server holds a file, or does not.
@@ -143,26 +140,14 @@ impl App {
         caller: &Caller,
         name: &str,
         selection: Option<Selection>,
+        add_rules: bool,
     ) -> Result<Json<DistributionServer>, Failure> {
         let id = self.database.distribution_server_by_name(name).await?.id;
-        let change = ServerChange { selection: Some(selection), ..ServerChange::default() };
+        let selection = Some(selection);
+        let change = ServerChange { selection, add_rules, ..ServerChange::default() };
         let (actor, now) = (caller.actor(), self.now());
         let changed = self.database.update_distribution_server(id, &change, &actor, now).await?;
         Ok(Json(View::read(self).await?.wire(self, changed).await?))
-    }
-
-    /// The rules of a server, to be added to.
-    async fn own_selection(&self, name: &str) -> Result<Selection, Failure> {
-        let server = self.database.distribution_server_by_name(name).await?;
-        let selection = server.selection.ok_or_else(|| {
-            let message = format!(
-                "`{}` holds everything, so a rule adds nothing to that: choose without --add what it \
-                 is to hold from now on",
-                server.name
-            );
-            Failure::new(ErrorCode::Conflict, message)
-        })?;
-        Ok(Selection::clone(&selection))
     }
 
     async fn site_ids(&self, names: &[String]) -> Result<Vec<xylem_model::SiteId>, Failure> {

@@ -85,6 +85,7 @@ pub(super) async fn change_distribution_server(
         parents,
         settings: asked.settings,
         selection: None,
+        add_rules: false,
     };
     let actor = caller.actor();
     let changed = app.database.update_distribution_server(id, &change, &actor, app.now()).await?;

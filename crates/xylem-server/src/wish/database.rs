@@ -186,7 +186,8 @@ impl WishStore for DatabaseWishStore {
             scrub: news.scrub,
             set: news.set,
         };
-        self.database.touch_distribution_server(server, &report, now).await?;
+        // What has gone first, and last which state the server is in: whoever looks in between finds
+        // less than there is, and never more.
         if !news.gone.is_empty() {
             self.database.forget_placements(server, &news.gone).await?;
         }
@@ -195,6 +196,7 @@ impl WishStore for DatabaseWishStore {
                 copies.iter().map(|copy| placement(copy, news.applied)).collect();
             self.database.report_placements(server, &rows, full, now).await?;
         }
+        self.database.touch_distribution_server(server, &report, now).await?;
         Ok(())
     }
 

@@ -149,7 +149,7 @@ async fn a_selection_that_cannot_be_is_refused_with_the_reason() {
 
     let more = SelectFiles { add: true, ..by_site("Hut") };
     let (code, told) = refusal(admin.select_files("north", &more).await);
-    assert!(code == ErrorCode::Conflict && told.contains("holds everything"), "{told}");
+    assert!(code == ErrorCode::BadRequest && told.contains("holds everything"), "{told}");
     admin.select_files("north", &by_site("North")).await.unwrap();
     let shown = admin.select_files("north", &more).await.unwrap();
     assert_eq!(shown.selection.unwrap().len(), 2);

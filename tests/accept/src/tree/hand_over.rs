@@ -126,11 +126,11 @@ struct Played {
 async fn play(fleet: &mut Fleet, played: &mut Played) -> anyhow::Result<()> {
     for (number, step) in STEPS.iter().cycle().take(2 * STEPS.len()).enumerate() {
         let is_root = number < STEPS.len();
-        let (old, new) = match number % 2 {
+        // Each of the two begins at the first server.
+        let (old, new) = match number % STEPS.len() % 2 {
             0 => (PAIR[0], PAIR[1]),
             _ => (PAIR[1], PAIR[0]),
         };
-        // The first principal is moved back and forth as the root is.
         one(fleet, played, *step, is_root, old, new)
             .await
             .with_context(|| format!("step {} of moving to {new}", step.name))?;
@@ -150,6 +150,7 @@ async fn one(
     old: &str,
     new: &str,
 ) -> anyhow::Result<()> {
+    let before = ask_epoch(fleet, !is_root, old).await?;
     let end = Instant::now() + LIMIT;
     let mut is_due = step.who.is_some();
     loop {
@@ -184,6 +185,8 @@ async fn one(
         strike(fleet, step, old, new).await?;
         revive(fleet, step, old, new).await?;
     }
+    let after = ask_epoch(fleet, is_root, new).await?;
+    ensure!(after == before + 1, "the root epoch went from {before} to {after}");
     played.killed += usize::from(step.who.is_some());
     let counter = if is_root { &mut played.roots } else { &mut played.principals };
     *counter += 1;
@@ -198,6 +201,19 @@ async fn ask(fleet: &Fleet, is_root: bool, new: &str) -> anyhow::Result<bool> {
         false => admin.make_principal(new, &wish).await?,
     };
     Ok(told.done)
+}
+
+/// The root epoch, as it is told to whoever asks a server to be what it is.
+async fn ask_epoch(fleet: &Fleet, is_root: bool, name: &str) -> anyhow::Result<u64> {
+    let (admin, wish) = (&fleet.access().admin, HandOver::default());
+    let servers = admin.distribution_servers().await?;
+    let having = servers.iter().find(|it| if is_root { it.is_root } else { it.is_principal });
+    let having = having.map_or(name, |it| it.name.as_str());
+    let told = match is_root {
+        true => admin.make_root(having, &wish).await?,
+        false => admin.make_principal(having, &wish).await?,
+    };
+    Ok(told.root_epoch)
 }
 
 async fn strike(fleet: &mut Fleet, step: Step, old: &str, new: &str) -> anyhow::Result<()> {
