@@ -4,15 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, IntoActiveModel,
-    JoinType, QueryFilter, QuerySelect, Set, sea_query::Expr,
+    ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, IntoActiveModel, JoinType,
+    QueryFilter, QuerySelect, Set, sea_query::Expr,
 };
 use serde_json::json;
 use xylem_model::{DistributionServerId, SetCount, Timestamp};
 
 use crate::audit::{self, Actor};
 use crate::convert::{self, uint};
-use crate::entity::distribution_server::{Column, Entity, Model};
+use crate::entity::distribution_server::{ActiveModel, Column, Entity, Model};
 use crate::entity::{file, placement, state, upload, version};
 use crate::files::newest_version;
 use crate::placements::PlacementState;
@@ -47,23 +47,22 @@ impl Database {
     }
 
     /// Has a server hold everything, whatever was chosen for it, so that it can become root or
-    /// principal; or no longer.
-    pub async fn set_filling(
+    /// principal. Choosing again what it holds calls that off.
+    pub async fn fill_distribution_server(
         &self,
         id: DistributionServerId,
-        filling: bool,
         actor: &Actor,
         now: Timestamp,
     ) -> Result<(), DbError> {
         change!(self, "filling a distribution server", |tx| {
             let row = require_live(tx, id).await?;
-            if row.filling == filling {
+            if row.filling {
                 return Ok(());
             }
             let mut change = row.clone().into_active_model();
-            change.filling = Set(filling);
+            change.filling = Set(true);
             store_stamped(tx, change).await?;
-            let detail = json!({ "filling": filling });
+            let detail = json!({ "filling": true });
             audit::append(tx, actor, now, "server.fill", &row.name, &detail).await?;
             Ok(())
         })
@@ -152,16 +151,10 @@ async fn take_role(tx: &DatabaseTransaction, role: Column) -> Outcome<()> {
 }
 
 /// Whoever has a role holds everything: nothing is chosen for it any more.
-async fn give_role(
-    tx: &DatabaseTransaction,
-    mut row: crate::entity::distribution_server::ActiveModel,
-) -> Outcome<()> {
+async fn give_role(tx: &DatabaseTransaction, mut row: ActiveModel) -> Outcome<()> {
     row.selection = Set(None);
     row.filling = Set(false);
-    let (epoch, generation) = convert::columns(raise(tx).await?)?;
-    row.epoch = Set(epoch);
-    row.generation = Set(generation);
-    row.update(tx).await?;
+    store_stamped(tx, row).await?;
     Ok(())
 }
 

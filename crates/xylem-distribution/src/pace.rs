@@ -194,12 +194,13 @@ impl Direction {
         self.changed();
     }
 
-    /// Looks whether the calendars say something else.
-    fn look(&self) {
-        let (now, wall) = (self.begin.elapsed(), self.clock.now());
-        if self.flows().look_at_calendar(now, wall).1 {
+    /// The rates of now. Whoever finds that the calendars say something else tells the others.
+    fn look(&self, flows: &mut Flows) -> InForce {
+        let (rates, is_new) = flows.look_at_calendar(self.begin.elapsed(), self.clock.now());
+        if is_new {
             self.changed();
         }
+        rates
     }
 
     /// Lets everybody who waits for a bucket ask anew.
@@ -209,12 +210,9 @@ impl Direction {
 
     /// Lets a piece go, or says how long to wait before asking again.
     fn ask(&self, link: Link, class: Class, bytes: u64) -> Result<Claim, Duration> {
-        let (now, wall) = (self.begin.elapsed(), self.clock.now());
+        let now = self.begin.elapsed();
         let mut flows = self.flows();
-        let (rates, is_new) = flows.look_at_calendar(now, wall);
-        if is_new {
-            self.changed();
-        }
+        let rates = self.look(&mut flows);
         let Flows { server, classes, links, .. } = &mut *flows;
         let state = links.entry(link).or_default();
         state.share.ask(class, bytes, now)?;
@@ -235,11 +233,7 @@ impl Direction {
 
     /// The lowest rate that applies to a class now, in bytes per second.
     fn lowest_rate(&self, class: Class) -> Option<u64> {
-        let (now, wall) = (self.begin.elapsed(), self.clock.now());
-        let (rates, is_new) = self.flows().look_at_calendar(now, wall);
-        if is_new {
-            self.changed();
-        }
+        let rates = self.look(&mut self.flows());
         [rates.server, rates.link, rates.class(class)].into_iter().flatten().min()
     }
 }
@@ -265,7 +259,9 @@ impl Flow {
             let change = claim.change;
             let look = Instant::now() + LONGEST_SLEEP;
             tokio::select! {
-                () = tokio::time::sleep_until(claim.due.min(look)) => self.direction.look(),
+                () = tokio::time::sleep_until(claim.due.min(look)) => {
+                    self.direction.look(&mut self.direction.flows());
+                }
                 _ = changes.wait_for(|count| *count != change) => *claimed = None,
             }
         }

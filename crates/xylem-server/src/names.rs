@@ -42,6 +42,18 @@ impl App {
         }
     }
 
+    /// What a change says of a site: nothing, none (an empty text), or the one of this name.
+    pub(crate) async fn site_change(
+        &self,
+        name: Option<&str>,
+    ) -> Result<Option<Option<SiteId>>, Failure> {
+        match name {
+            None => Ok(None),
+            Some("") => Ok(Some(None)),
+            name => Ok(Some(self.site_id(name).await?)),
+        }
+    }
+
     /// The category of this name, where one is named.
     pub(crate) async fn category_id(
         &self,

@@ -63,7 +63,7 @@ pub(crate) async fn the_root_goes_only_to_a_server_that_holds_everything(bench: 
     assert!(told.to_string().contains("--fill"), "{told}");
     assert_eq!((db.tree().await.unwrap(), db.root_epoch().await.unwrap()), before);
 
-    db.set_filling(north, true, &admin(), at(3)).await.unwrap();
+    db.fill_distribution_server(north, &admin(), at(3)).await.unwrap();
     assert!(db.distribution_server(north).await.unwrap().filling);
     db.report_placements(north, &[present(b"twoo")], false, at(4)).await.unwrap();
     let told = db.hand_over_root(north, false, &admin(), at(5)).await.unwrap_err();

@@ -76,28 +76,33 @@ impl App {
     ) -> Result<HandedOver, Failure> {
         let server = self.database.distribution_server_by_name(name).await?;
         let (id, actor, now) = (server.id, caller.actor(), self.now());
-        // Looked at first without being in anybody's way: filling takes hours, and is asked after
-        // every few seconds.
         let has_it = match role {
             Role::Root => server.is_root,
             Role::Principal => server.is_principal,
         };
-        let missing = self.database.missing_on(id).await?;
-        let handed_over = match role {
-            _ if asked.fill && !has_it && missing.contents > 0 => {
-                Err(DbError::Unproven { name: String::new() })
-            }
-            Role::Root => self.database.hand_over_root(id, asked.keep_children, &actor, now).await,
-            Role::Principal => self.database.set_principal(id, &actor, now).await,
+        // Looked at first without being in anybody's way: filling takes hours, and is asked after
+        // every few seconds.
+        let missing = match asked.fill && !has_it {
+            true => self.database.missing_on(id).await?,
+            false => Missing::default(),
         };
-        let (done, missing) = match handed_over {
-            Ok(_) => (true, Missing::default()),
-            Err(DbError::Incomplete { .. } | DbError::Unproven { .. }) if asked.fill => {
-                self.database.set_filling(id, true, &actor, now).await?;
-                (false, missing)
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let mut done = false;
+        if missing.contents == 0 {
+            let handed_over = match role {
+                Role::Root => {
+                    self.database.hand_over_root(id, asked.keep_children, &actor, now).await
+                }
+                Role::Principal => self.database.set_principal(id, &actor, now).await,
+            };
+            done = match handed_over {
+                Ok(_) => true,
+                Err(DbError::Incomplete { .. } | DbError::Unproven { .. }) if asked.fill => false,
+                Err(error) => return Err(error.into()),
+            };
+        }
+        if !done {
+            self.database.fill_distribution_server(id, &actor, now).await?;
+        }
         self.control.refresh().await?;
         Ok(HandedOver {
             server: server.name,

@@ -111,11 +111,7 @@ pub(super) async fn sort_file(
         Some("") => Some(None),
         category => Some(app.category_id(category).await?),
     };
-    let site = match asked.site.as_deref() {
-        None => None,
-        Some("") => Some(None),
-        site => Some(app.site_id(site).await?),
-    };
+    let site = app.site_change(asked.site.as_deref()).await?;
     let marked_sites = match &asked.marked_sites {
         None => None,
         Some(names) => Some(app.site_ids(names).await?),

@@ -65,11 +65,7 @@ pub(super) async fn change_distribution_server(
     ApiJson(asked): ApiJson<ChangeDistributionServer>,
 ) -> Result<Json<DistributionServer>, Failure> {
     let id = app.database.distribution_server_by_name(&name).await?.id;
-    let site = match asked.site.as_deref() {
-        None => None,
-        Some("") => Some(None),
-        site => Some(app.site_id(site).await?),
-    };
+    let site = app.site_change(asked.site.as_deref()).await?;
     let public_url = match asked.public_url.as_deref() {
         None => None,
         Some(url) => Some(parse_url(url)?.to_string()),

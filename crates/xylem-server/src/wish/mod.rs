@@ -224,9 +224,9 @@ pub trait WishStore: Send + Sync {
     /// The ingest server of an upload.
     async fn ingest_server(&self, upload: UploadId) -> Result<DistributionServerId, WishError>;
 
-    /// Commits an upload that `server` has taken in one step: digests compared, version allocated, generation raised,
-    /// descriptor signed. Asking again for a committed upload gives the same answer. `new_file`
-    /// is the id to use where the name is new.
+    /// Commits an upload that `server` has taken in one step: digests compared, version allocated,
+    /// generation raised, descriptor signed. Asking again for a committed upload gives the same
+    /// answer. `new_file` is the id to use where the name is new.
     async fn commit_upload(
         &self,
         upload: UploadId,
