@@ -1,16 +1,11 @@
 //! One connection, from its handshake to its end.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _};
-use axum::response::IntoResponse as _;
-use http::{HeaderName, HeaderValue, Request, Response, Version, header};
-use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -18,21 +13,16 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use xylem_api::error::ErrorCode;
 use xylem_pki::{ALPN_HTTP_2, PeerCertificate};
 use xylem_runtime::{Accepted, Shutdown, Stream};
 
-use crate::access_log::{AccessLog, Entry};
-use crate::handler::{Handler, Principal};
-use crate::observed::{Line, Observed};
-use crate::pace::{PacedBody, PacedStream};
-use crate::request_id::RequestId;
+use crate::access_log::AccessLog;
+use crate::exchange::Exchange;
+use crate::handler::Handler;
+use crate::pace::PacedStream;
 use crate::turns::Turns;
 use crate::turnstile::Place;
-use crate::{ApiError, Limits, Peer};
-
-/// Names the request in its answer.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use crate::{Limits, Peer};
 
 /// How long to listen to a peer after its handshake failed.
 const LINGER: Duration = Duration::from_secs(1);
@@ -207,71 +197,4 @@ async fn linger(mut stream: PacedStream<Box<dyn Stream>>) {
     };
     // However it ends, the connection is closed next.
     let _ = timeout(LINGER, reading).await;
-}
-
-/// Whether a request names one host, where its version must.
-fn has_one_host(request: &Request<Body>) -> bool {
-    request.version() != Version::HTTP_11
-        || request.headers().get_all(header::HOST).iter().count() == 1
-}
-
-/// What all requests of a connection share.
-struct Exchange<H> {
-    peer: Peer,
-    handler: H,
-    log: Option<AccessLog>,
-    /// See [`Limits::body`].
-    body: Duration,
-    turns: Arc<Turns>,
-}
-
-impl<H: Handler> Exchange<H> {
-    async fn answer(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-    ) -> Result<Response<Observed>, Infallible> {
-        let (turn, is_last) = self.turns.begin();
-        let is_http_2 = request.version() == Version::HTTP_2;
-        let line = self.log.as_ref().map(|log| {
-            let asked = (request.method(), request.uri(), request.version());
-            (log, Entry::new(self.peer.address.ip(), log.now(), asked, request.headers()))
-        });
-        let mut request = request.map(|body| match body.is_end_stream() {
-            true => Body::empty(),
-            false => Body::new(PacedBody::new(Body::new(body), self.body, Arc::clone(&self.turns))),
-        });
-        request.extensions_mut().insert(self.peer.clone());
-        let id = RequestId::next();
-        let mut response = if has_one_host(&request) {
-            id.scope(self.handler.answer(request)).await
-        } else {
-            let message = "a request has exactly one header Host (RFC 9112 section 3.2)";
-            let error = ApiError::new(ErrorCode::BadRequest, message);
-            let mut response = id.scope(async { error.into_response() }).await;
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            response
-        };
-        let line = line.map(|(log, entry)| Line {
-            log: log.clone(),
-            entry,
-            who: self.who(&mut response),
-            status: response.status(),
-        });
-        let headers = response.headers_mut();
-        if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-            headers.insert(REQUEST_ID, value);
-        }
-        if is_last && !is_http_2 {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        // What is sent is what it says it is, whatever a browser makes of its bytes.
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        Ok(response.map(|body| Observed::new(body, line, turn)))
-    }
-
-    /// Who asked: by the handler's word, else by the certificate.
-    fn who(&self, response: &mut Response<Body>) -> Option<String> {
-        let named = response.extensions_mut().remove::<Principal>().map(|Principal(name)| name);
-        named.or_else(|| self.peer.party().map(|party| party.to_string()))
-    }
 }

@@ -75,11 +75,13 @@ pub(crate) struct PacedBody {
     pace: Pace,
     /// Told of what comes.
     turns: Arc<Turns>,
+    /// A body in chunks does not know by itself that it was read.
+    is_over: bool,
 }
 
 impl PacedBody {
     pub(crate) fn new(body: Body, limit: Duration, turns: Arc<Turns>) -> Self {
-        Self { body, pace: Pace::new(limit), turns }
+        Self { body, pace: Pace::new(limit), turns, is_over: false }
     }
 }
 
@@ -98,6 +100,7 @@ impl HttpBody for PacedBody {
             };
             self.pace.note(bytes);
             self.turns.step();
+            self.is_over = frame.is_none();
             return Poll::Ready(frame);
         }
         ready!(self.pace.poll_late(context));
@@ -106,7 +109,7 @@ impl HttpBody for PacedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.is_over || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -9,6 +9,7 @@
 )]
 
 mod access_log;
+mod bodies;
 mod drain;
 mod errors;
 mod http2;
