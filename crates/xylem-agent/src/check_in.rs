@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use xylem_api::agent::{CheckIn, OrderReport};
+use xylem_api::agent::{CheckIn, CheckInAnswer, OrderReport};
 use xylem_api::catalogue::Sources;
-use xylem_client::enroll;
+use xylem_client::believing;
 use xylem_install::InstallReport;
 use xylem_model::{FileName, OrderId};
-use xylem_pki::RenewalRule;
 use xylem_runtime::Shutdown;
-use xylem_telemetry::chain;
 use xylem_trust::{Document, Envelope, Orders, TrustDocument, TrustStore};
 
 use crate::agent::Agent;
@@ -181,12 +179,13 @@ impl Agent {
             .await?;
         self.renew_certificate(session).await?;
         outbox::deliver(session, self.management()).await?;
-        let facts = self.check_in_facts(target).await;
-        let answer = self
-            .management()
-            .check_in(&facts)
-            .await
-            .map_err(|source| AgentError::CheckIn { server: self.server().clone(), source })?;
+        let mut answer = self.say_hello(target).await?;
+        if let Some(told) = &answer.authorities
+            && self.follow_authorities(session, told).await?
+        {
+            // Others wait to hear that this computer has followed.
+            answer = self.say_hello(target).await?;
+        }
         let trust = self.advance_trust(session, answer.trust).await?;
         let orders = self.open_orders(session, &trust, &answer.orders).await?;
         let next = Duration::from_secs(answer.next_check_in_seconds);
@@ -208,8 +207,17 @@ impl Agent {
         }
     }
 
+    async fn say_hello(&self, target: &Target) -> Result<CheckInAnswer, AgentError> {
+        let facts = self.check_in_facts(target).await;
+        self.management()
+            .check_in(&facts)
+            .await
+            .map_err(|source| AgentError::CheckIn { server: self.server().clone(), source })
+    }
+
     async fn check_in_facts(&self, target: &Target) -> CheckIn {
         let root = target.root().to_owned();
+        let (anchors, identity) = (self.anchors().clone(), self.identity().clone());
         self.environment()
             .disk
             .run(move |fs| CheckIn {
@@ -217,43 +225,9 @@ impl Agent {
                 os: facts::operating_system(Some(&root)),
                 architecture: facts::architecture().to_owned(),
                 free_bytes: fs.free_space(&root).unwrap_or(0),
+                believing: Some(believing(&anchors, &identity)),
             })
             .await
-    }
-
-    /// Gets a new certificate when the present one has lived long enough. That this fails matters
-    /// only once the present one has run out.
-    async fn renew_certificate(&self, session: &Session) -> Result<(), AgentError> {
-        let (identity, anchors) = (self.identity(), self.anchors());
-        let now = self.environment().clock.now();
-        if !identity.should_renew(now, RenewalRule::for_party(&identity.party())) {
-            return Ok(());
-        }
-        let old = identity.current();
-        match enroll::renew(self.environment(), self.server(), anchors, &old).await {
-            Ok(credentials) => {
-                let (identity, anchors) = (identity.clone(), anchors.clone());
-                let renewed = session.run(move |fs, folder| {
-                    folder.identity().renew(fs, &identity, credentials, &anchors)
-                });
-                renewed.await?;
-                // Kept connections would go on to show the old certificate.
-                self.transport().forget_connections();
-                tracing::info!(until = %self.identity().not_after(), "certificate renewed");
-                Ok(())
-            }
-            Err(source) if now >= identity.not_after() => {
-                Err(AgentError::Renew { server: self.server().clone(), source })
-            }
-            Err(error) => {
-                tracing::warn!(
-                    error = %chain(&error),
-                    until = %identity.not_after(),
-                    "the certificate could not be renewed; this is tried at each check-in"
-                );
-                Ok(())
-            }
-        }
     }
 
     /// The trust document on the disk.

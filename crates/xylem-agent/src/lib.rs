@@ -19,6 +19,7 @@
 
 mod agent;
 mod cache;
+mod certificate;
 mod check_in;
 mod content;
 mod enroll;

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 use xylem_model::{ComputerId, OrderId, Timestamp};
 use xylem_trust::Envelope;
 
+use crate::authorities::{Authorities, Believing};
 use crate::catalogue::Sources;
 
 /// `POST /v1/agent/check-in`.
@@ -19,6 +20,9 @@ pub struct CheckIn {
     pub architecture: String,
     /// Bytes free on the target.
     pub free_bytes: u64,
+    /// Which certificate authorities it believes.
+    #[serde(default)]
+    pub believing: Option<Believing>,
 }
 
 /// The answer to a check-in.
@@ -34,6 +38,9 @@ pub struct CheckInAnswer {
     pub sources: Vec<Sources>,
     /// When to come back, in seconds.
     pub next_check_in_seconds: u64,
+    /// Which certificate authorities count.
+    #[serde(default)]
+    pub authorities: Option<Authorities>,
 }
 
 /// `POST /v1/agent/orders/{id}/report` and the `report` of an order.

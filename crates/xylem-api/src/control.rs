@@ -9,6 +9,7 @@ use xylem_model::{
 use xylem_sync::ServerSettings;
 use xylem_trust::Envelope;
 
+use crate::authorities::{Authorities, Believing};
 use crate::catalogue::PlacementState;
 
 /// `GET /v1/control/state`: everything a distribution server must know, but the descriptors.
@@ -49,6 +50,9 @@ pub struct ControlState {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub scrub_asked: Option<Timestamp>,
+    /// Which certificate authorities count.
+    #[serde(default)]
+    pub authorities: Option<Authorities>,
 }
 
 /// Where a peer is.
@@ -128,6 +132,9 @@ pub struct ServerReport {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub set: Option<SetCount>,
+    /// Which certificate authorities it believes.
+    #[serde(default)]
+    pub believing: Option<Believing>,
 }
 
 /// What a server says of one content.

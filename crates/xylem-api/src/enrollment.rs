@@ -10,7 +10,8 @@ use xylem_trust::Envelope;
 pub struct CaInfo {
     /// Who runs this system.
     pub organization: String,
-    /// The root certificate in PEM.
+    /// The root certificate in PEM; while authorities change, the other ones that are believed
+    /// after it.
     pub root_pem: String,
     /// The server's clock.
     #[schema(value_type = String, format = DateTime)]
@@ -58,7 +59,7 @@ pub struct Enrolled {
     pub party: String,
     /// Its certificate and the intermediate, leaf first, in PEM.
     pub chain_pem: String,
-    /// The root certificate in PEM.
+    /// The root certificate in PEM, as `GET /v1/ca` gives it.
     pub root_pem: String,
     /// The signed trust document to pin.
     #[schema(value_type = Object)]

@@ -7,6 +7,7 @@
 //! text form is their definition.
 
 pub mod agent;
+pub mod authorities;
 pub mod catalogue;
 pub mod content;
 pub mod control;

@@ -24,12 +24,29 @@ pub const INTERMEDIATE_LIFETIME: Duration = DAY.saturating_mul(730);
 /// longest life of a leaf, so that no leaf is cut short.
 pub const INTERMEDIATE_RENEW_AFTER: Duration = DAY.saturating_mul(365);
 
-/// The certificate authority of one installation.
+/// The certificate authority of one installation: the generation that signs, and while authorities
+/// change also the one to come and the roots of those that were.
 #[derive(Debug)]
 pub struct Authority {
+    /// How many came before the present one.
+    pub(crate) number: u32,
+    pub(crate) present: Generation,
+    pub(crate) next: Option<Generation>,
+    /// Roots that are still believed, the latest first.
+    pub(crate) former: Vec<CertificateDer<'static>>,
+    pub(crate) rng: Arc<dyn Rng>,
+}
+
+/// A root with what signs leaves.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    /// What parties believe. Where an organisation's own root signed the intermediate this is the
+    /// intermediate itself: what else that root signs is none of our parties.
     pub(crate) root: Signer<Option<KeyPair>>,
     pub(crate) intermediate: Signer<KeyPair>,
-    rng: Arc<dyn Rng>,
+    /// Shown after the intermediate: how it also leads to the root before, or the intermediates
+    /// up to the organisation's root.
+    pub(crate) rest: Vec<CertificateDer<'static>>,
 }
 
 /// A certificate of the authority with its key, which for the root may be kept elsewhere.
@@ -41,91 +58,107 @@ pub(crate) struct Signer<K> {
     pub(crate) key: K,
 }
 
+impl Generation {
+    /// A root and an intermediate, each with a new key of its own.
+    pub(crate) fn create(
+        organization: &str,
+        now: Timestamp,
+        rng: &dyn Rng,
+    ) -> Result<Self, CaError> {
+        let key = KeyPair::generate()?;
+        let validity = Validity::starting(now, ROOT_LIFETIME);
+        let certificate = profile::root(organization, validity, rng)?
+            .self_signed(&key)
+            .map_err(|source| CaError::Certificate { what: "the root certificate", source })?
+            .into();
+        let root = Signer::read(certificate, Some(key)).ok_or_else(unreadable)?;
+        let intermediate = sign_intermediate(&root, now, rng)?;
+        Ok(Self { root, intermediate, rest: Vec::new() })
+    }
+
+    /// Whether an organisation's own root signed the intermediate.
+    pub(crate) fn is_organizations(&self) -> bool {
+        self.root.certificate == self.intermediate.certificate
+    }
+
+    pub(crate) fn issuer(&self) -> Result<Issuer<'_, &KeyPair>, rcgen::Error> {
+        Issuer::from_ca_cert_der(&self.intermediate.certificate, &self.intermediate.key)
+    }
+}
+
 impl Authority {
     /// Makes a new authority: a root and an intermediate, each with a key of its own.
     ///
     /// # Errors
     /// When a key cannot be made or `now` is beyond what certificates can express.
     pub fn create(organization: &str, now: Timestamp, rng: Arc<dyn Rng>) -> Result<Self, CaError> {
-        let key = KeyPair::generate()?;
-        let validity = Validity::starting(now, ROOT_LIFETIME);
-        let certificate = profile::root(organization, validity, &*rng)?
-            .self_signed(&key)
-            .map_err(|source| CaError::Certificate { what: "the root certificate", source })?
-            .into();
-        let root = Signer::read(certificate, Some(key)).ok_or_else(unreadable)?;
-        let intermediate = sign_intermediate(&root, now, &*rng)?;
-        Ok(Self { root, intermediate, rng })
+        let present = Generation::create(organization, now, &*rng)?;
+        Ok(Self::of(present, rng))
     }
 
-    /// An authority of parts that were checked to belong together.
-    pub(crate) fn from_parts(
-        root: Signer<Option<KeyPair>>,
-        intermediate: Signer<KeyPair>,
-        rng: Arc<dyn Rng>,
-    ) -> Self {
-        Self { root, intermediate, rng }
+    /// An authority that never changed.
+    pub(crate) fn of(present: Generation, rng: Arc<dyn Rng>) -> Self {
+        Self { number: 0, present, next: None, former: Vec::new(), rng }
     }
 
     /// Puts a new intermediate with a new key in the place of the present one. Leaves issued
     /// before stay good: they carry the intermediate that signed them. [`save`](Self::save) next.
     ///
     /// # Errors
-    /// [`CaError::RootKeyAway`] when the root's key is kept elsewhere.
+    /// [`CaError::RootKeyAway`] when the root's key is kept elsewhere, as an organisation's is.
     pub fn renew_intermediate(&mut self, now: Timestamp) -> Result<(), CaError> {
-        self.intermediate = sign_intermediate(&self.root, now, &*self.rng)?;
+        self.present.intermediate = sign_intermediate(&self.present.root, now, &*self.rng)?;
+        // It was for the key of the intermediate before.
+        self.present.rest.clear();
         Ok(())
     }
 
-    /// Whether the intermediate has reached the age at which it is to be renewed.
+    /// Whether the intermediate has reached the age at which it is to be renewed, and can be.
     pub fn should_renew_intermediate(&self, now: Timestamp) -> bool {
-        now >= self.intermediate.validity.not_before.plus(INTERMEDIATE_RENEW_AFTER)
+        let due = self.present.intermediate.validity.not_before.plus(INTERMEDIATE_RENEW_AFTER);
+        !self.present.is_organizations() && now >= due
     }
 
     /// When the intermediate runs out; nothing can be issued then.
     pub fn intermediate_not_after(&self) -> Timestamp {
-        self.intermediate.validity.not_after
+        self.present.intermediate.validity.not_after
     }
 
     /// When the root runs out.
     pub fn root_not_after(&self) -> Timestamp {
-        self.root.validity.not_after
+        self.present.root.validity.not_after
     }
 
     /// Whether the root's key is on this machine.
     pub fn holds_root_key(&self) -> bool {
-        self.root.key.is_some()
+        self.present.root.key.is_some()
+    }
+
+    /// Whether an organisation's own root signed the intermediate.
+    pub fn is_organizations(&self) -> bool {
+        self.present.is_organizations()
     }
 
     /// The root certificate in PEM: what parties pin.
     pub fn root_pem(&self) -> String {
-        pem::encode_certificates([&self.root.certificate])
+        pem::encode_certificates([&self.present.root.certificate])
+    }
+
+    /// All roots that are believed in PEM: the present one, the next, and former ones.
+    pub fn anchors_pem(&self) -> String {
+        let next = self.next.iter().map(|next| &next.root.certificate);
+        let present = std::iter::once(&self.present.root.certificate);
+        pem::encode_certificates(present.chain(next).chain(&self.former))
     }
 
     /// The root certificate in DER.
     pub fn root_der(&self) -> &[u8] {
-        &self.root.certificate
+        &self.present.root.certificate
     }
 
     /// SHA-256 of the root certificate in DER: what an administrator compares.
     pub fn root_fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.root.certificate)
-    }
-
-    pub(crate) fn rng(&self) -> &dyn Rng {
-        &*self.rng
-    }
-
-    pub(crate) fn intermediate_der(&self) -> &CertificateDer<'static> {
-        &self.intermediate.certificate
-    }
-
-    pub(crate) fn intermediate_validity(&self) -> Validity {
-        self.intermediate.validity
-    }
-
-    pub(crate) fn intermediate_issuer(&self) -> Result<Issuer<'_, &KeyPair>, rcgen::Error> {
-        Issuer::from_ca_cert_der(&self.intermediate.certificate, &self.intermediate.key)
+        Fingerprint::of(&self.present.root.certificate)
     }
 }
 

@@ -108,4 +108,31 @@ pub enum CaError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Authorities change already.
+    #[error(
+        "another authority is being brought in already: `xylem ca show` says how far it is, \
+         `xylem ca abandon` gives it up"
+    )]
+    Changing,
+    /// There is none to come.
+    #[error("no authority is being brought in: `xylem ca rotate` begins with it")]
+    NotChanging,
+    /// Parties that only know former roots would be cut off if yet another root came.
+    #[error(
+        "the root before is still believed: `xylem ca finish` ends that, once all certificates it \
+         gave are replaced"
+    )]
+    Unfinished,
+    /// No request for an intermediate was made, or another one since.
+    #[error(
+        "the first certificate is not for the key of the request that `xylem ca request` wrote \
+         last: have that one signed, and put the intermediate's own certificate first"
+    )]
+    NotRequested,
+    /// What an organisation signed cannot be used.
+    #[error("the intermediate certificate cannot be used: {reason}")]
+    Intermediate {
+        /// Why not.
+        reason: String,
+    },
 }

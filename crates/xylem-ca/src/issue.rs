@@ -6,7 +6,9 @@ use rcgen::PublicKeyData;
 use rustls::pki_types::CertificateDer;
 use xylem_model::{Party, Timestamp};
 use xylem_pki::{Credentials, KeyPair, LeafNames, PeerCertificate, pem};
+use xylem_runtime::Rng;
 
+use crate::authority::Generation;
 use crate::profile::{self, Validity};
 use crate::request::proven_key;
 use crate::{Authority, CaError};
@@ -38,7 +40,8 @@ pub struct LeafRequest {
 /// A certificate just issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuedLeaf {
-    /// Leaf and intermediate in PEM, leaf first; the root is not among them.
+    /// Leaf and intermediate in PEM, leaf first, and what makes the intermediate lead to other
+    /// roots too; the root is not among them.
     pub chain_pem: String,
     /// The serial number in hexadecimal, as
     /// [`PeerCertificate::serial_hex`] gives it.
@@ -60,7 +63,7 @@ impl Authority {
         leaf: &LeafRequest,
         now: Timestamp,
     ) -> Result<IssuedLeaf, CaError> {
-        self.sign_leaf(&proven_key(request_pem)?, leaf, now)
+        sign_leaf(&self.present, &proven_key(request_pem)?, leaf, now, &*self.rng)
     }
 
     /// Makes a key and a certificate for it: for the management server itself.
@@ -69,39 +72,39 @@ impl Authority {
     /// When no key can be made or the authority cannot sign.
     pub fn issue_own(&self, leaf: &LeafRequest, now: Timestamp) -> Result<Credentials, CaError> {
         let key = KeyPair::generate()?;
-        let issued = self.sign_leaf(&key, leaf, now)?;
+        let issued = sign_leaf(&self.present, &key, leaf, now, &*self.rng)?;
         Ok(Credentials::new(key, issued.chain_pem.as_bytes())?)
     }
+}
 
-    fn sign_leaf(
-        &self,
-        key: &impl PublicKeyData,
-        request: &LeafRequest,
-        now: Timestamp,
-    ) -> Result<IssuedLeaf, CaError> {
-        if request.server_auth && request.hosts.is_empty() {
-            return Err(CaError::NoHostNames);
-        }
-        let signer = self.intermediate_validity();
-        if now >= signer.not_after {
-            return Err(CaError::IntermediateExpired { not_after: signer.not_after });
-        }
-        if now < signer.not_before {
-            return Err(CaError::ClockBehind { now, not_before: signer.not_before });
-        }
-        let validity = Validity::starting(now, request.lifetime).within(signer);
-        let params = profile::leaf(request, validity, self.rng())?;
-        let refused = |source| CaError::Certificate { what: "a leaf certificate", source };
-        let leaf: CertificateDer<'static> = params
-            .signed_by(key, &self.intermediate_issuer().map_err(refused)?)
-            .map_err(refused)?
-            .into();
-        let written = PeerCertificate::from_der(&leaf)?;
-        Ok(IssuedLeaf {
-            chain_pem: pem::encode_certificates([&leaf, self.intermediate_der()]),
-            serial_hex: written.serial_hex,
-            not_before: written.not_before,
-            not_after: written.not_after,
-        })
+pub(crate) fn sign_leaf(
+    by: &Generation,
+    key: &impl PublicKeyData,
+    request: &LeafRequest,
+    now: Timestamp,
+    rng: &dyn Rng,
+) -> Result<IssuedLeaf, CaError> {
+    if request.server_auth && request.hosts.is_empty() {
+        return Err(CaError::NoHostNames);
     }
+    let signer = by.intermediate.validity;
+    if now >= signer.not_after {
+        return Err(CaError::IntermediateExpired { not_after: signer.not_after });
+    }
+    if now < signer.not_before {
+        return Err(CaError::ClockBehind { now, not_before: signer.not_before });
+    }
+    let validity = Validity::starting(now, request.lifetime).within(signer);
+    let params = profile::leaf(request, validity, rng)?;
+    let refused = |source| CaError::Certificate { what: "a leaf certificate", source };
+    let leaf: CertificateDer<'static> =
+        params.signed_by(key, &by.issuer().map_err(refused)?).map_err(refused)?.into();
+    let written = PeerCertificate::from_der(&leaf)?;
+    let above = std::iter::once(&by.intermediate.certificate).chain(&by.rest);
+    Ok(IssuedLeaf {
+        chain_pem: pem::encode_certificates(std::iter::once(&leaf).chain(above)),
+        serial_hex: written.serial_hex,
+        not_before: written.not_before,
+        not_after: written.not_after,
+    })
 }

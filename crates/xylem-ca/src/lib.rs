@@ -10,6 +10,9 @@
 //! A certificate says who somebody is; what they may do is looked up in the database at every
 //! request. So there is no revocation list here: the database refuses a serial number at once.
 //!
+//! Authorities change with an overlap, in which parties believe both; see `docs/design/certificates.md`.
+//! The one to come may also be an intermediate that an organisation's own root signed.
+//!
 //! Certificates follow the profile of RFC 5280. All are valid from an hour before they were made,
 //! so that a machine whose clock lags a little can use them.
 
@@ -19,6 +22,7 @@ mod files;
 mod issue;
 mod profile;
 mod request;
+mod rotation;
 
 pub use authority::{Authority, INTERMEDIATE_LIFETIME, INTERMEDIATE_RENEW_AFTER, ROOT_LIFETIME};
 pub use error::{CaError, RequestError};
@@ -29,3 +33,4 @@ pub use issue::{
 };
 pub use profile::BACKDATED;
 pub use request::{MAX_REQUEST_BYTES, MAX_RSA_BITS, MIN_RSA_BITS};
+pub use rotation::{LEAST_INTERMEDIATE_LIFE, NextAuthority};

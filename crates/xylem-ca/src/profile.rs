@@ -7,7 +7,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyUsagePurpose, SanType, SerialNumber,
 };
+use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::x509::AttributeTypeAndValue;
 use xylem_model::Timestamp;
 use xylem_runtime::{Rng, random_array};
 
@@ -49,14 +52,58 @@ fn authority(
     rng: &dyn Rng,
 ) -> Result<CertificateParams, CaError> {
     let mut params = common(validity, rng)?;
-    params.distinguished_name.push(DnType::OrganizationName, printable(organization));
-    // Two installations of one organisation must not have authorities of one name: clients choose
-    // among roots by name, and would report a broken signature instead of a foreign authority.
-    let tag = hex::encode(random_array::<4>(rng));
-    params.distinguished_name.push(DnType::CommonName, format!("Xylem {role} {tag}"));
+    params.distinguished_name = authority_name(organization, role, rng);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_length));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(params)
+}
+
+fn authority_name(organization: &str, role: &str, rng: &dyn Rng) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::OrganizationName, printable(organization));
+    // Two authorities of one organisation must not have one name: clients choose among roots by
+    // name, and would report a broken signature instead of a foreign authority.
+    let tag = hex::encode(random_array::<4>(rng));
+    name.push(DnType::CommonName, format!("Xylem {role} {tag}"));
+    name
+}
+
+/// The certificate of one of our intermediates again, for the same name and key, to be signed by
+/// another root.
+pub(crate) fn again(
+    intermediate: &CertificateDer<'_>,
+    validity: Validity,
+    rng: &dyn Rng,
+) -> Result<CertificateParams, CaError> {
+    let unreadable = || CaError::Certificate {
+        what: "an intermediate once more",
+        source: rcgen::Error::CouldNotParseCertificate,
+    };
+    let (_, parsed) = X509Certificate::from_der(intermediate).map_err(|_| unreadable())?;
+    let text = |found: Option<&AttributeTypeAndValue<'_>>| {
+        found.and_then(|found| found.as_str().ok()).map(str::to_owned).ok_or_else(unreadable)
+    };
+    let mut params = common(validity, rng)?;
+    let organization = text(parsed.subject().iter_organization().next())?;
+    params.distinguished_name.push(DnType::OrganizationName, organization);
+    let name = text(parsed.subject().iter_common_name().next())?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    sign_leaves(&mut params);
+    Ok(params)
+}
+
+/// The rights of an intermediate.
+fn sign_leaves(params: &mut CertificateParams) {
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+}
+
+/// What an organisation is asked to sign: an intermediate that signs leaves.
+pub(crate) fn requested(organization: &str, rng: &dyn Rng) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = authority_name(organization, "Intermediate CA", rng);
+    sign_leaves(&mut params);
+    params
 }
 
 /// A leaf: proves who a party is, as a client and, on request, as a server.

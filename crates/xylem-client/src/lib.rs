@@ -13,8 +13,10 @@
 
 mod admin;
 mod agent;
+mod authorities;
 mod base_url;
 mod body;
+mod certificates;
 mod content;
 mod control;
 mod digests;
@@ -30,6 +32,7 @@ mod transport;
 
 pub use admin::{AdminClient, NamedKind};
 pub use agent::AgentClient;
+pub use authorities::{FollowAuthoritiesError, PresentRoot, believing, follow_authorities};
 pub use base_url::{BaseUrl, BaseUrlError, ContentUrl};
 pub use body::{BodyReader, RequestBody, channel_body, empty_body, full_body};
 pub use content::{ContentAnswer, ContentAuth, ContentClient};

@@ -15,7 +15,7 @@ use crate::orders::cancel_pending;
 use crate::sites::require_site;
 use crate::state::raise;
 use crate::transaction::{Outcome, change, query, report};
-use crate::{Database, DbError};
+use crate::{Believing, Database, DbError};
 
 const WHAT: &str = "computer";
 
@@ -74,6 +74,8 @@ pub struct CheckIn {
     pub program_version: String,
     /// The address it came from.
     pub address: String,
+    /// What it says of the certificate authorities.
+    pub believing: Believing,
 }
 
 impl Database {
@@ -92,6 +94,8 @@ impl Database {
             require_site(tx, new.site).await?;
             let (epoch, generation) = convert::columns(raise(tx).await?)?;
             let row = Model {
+                believes: None,
+                certified_by: None,
                 id: new.id.uuid(),
                 name: name.clone(),
                 live_key: Some(convert::name_key(&name)),
@@ -157,11 +161,14 @@ impl Database {
         sorted.sort_by_key(|check_in| check_in.id);
         report!(self, "noting check-ins", |tx| {
             for check_in in &sorted {
+                let (believes, certified_by) = check_in.believing.columns();
                 Entity::update_many()
                     .col_expr(Column::LastSeen, Expr::value(check_in.at.unix_ms()))
                     .col_expr(Column::Os, Expr::value(clip(&check_in.os)))
                     .col_expr(Column::ProgramVersion, Expr::value(clip(&check_in.program_version)))
                     .col_expr(Column::Address, Expr::value(clip(&check_in.address)))
+                    .col_expr(Column::Believes, Expr::value(believes))
+                    .col_expr(Column::CertifiedBy, Expr::value(certified_by))
                     .filter(Column::Id.eq(check_in.id.uuid()))
                     .filter(Column::RemovedAt.is_null())
                     .exec(tx)

@@ -25,6 +25,7 @@
 
 mod accounts;
 mod audit;
+mod authorities;
 mod backup;
 mod certificates;
 mod changes;
@@ -55,6 +56,7 @@ mod words;
 
 pub use accounts::{Account, MAX_ACCOUNTS, NewAccount};
 pub use audit::{Actor, AuditCheck, AuditRecord};
+pub use authorities::{Believing, Followers, Following};
 pub use backup::BackupSummary;
 pub use certificates::Certificate;
 pub use changes::{ChangeFile, Changed, FileChange};

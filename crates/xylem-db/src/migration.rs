@@ -15,6 +15,7 @@ mod m0006_scrub;
 mod m0007_settings;
 mod m0008_selection;
 mod m0009_hand_over;
+mod m0010_authorities;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_settings::AddSettings),
             Box::new(m0008_selection::AddSelection),
             Box::new(m0009_hand_over::AddHandOver),
+            Box::new(m0010_authorities::AddAuthorities),
         ]
     }
 }

@@ -64,6 +64,8 @@ impl Database {
             tree.set_parent(new.id, parent).map_err(DbError::Tree)?;
             let (epoch, generation) = convert::columns(raise(tx).await?)?;
             let row = Model {
+                believes: None,
+                certified_by: None,
                 id: new.id.uuid(),
                 name: name.clone(),
                 live_key: Some(convert::name_key(&name)),

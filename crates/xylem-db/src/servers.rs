@@ -21,7 +21,7 @@ use crate::entity::distribution_server::{ActiveModel, Column, Entity, Model};
 use crate::sites::require_site;
 use crate::state::raise;
 use crate::transaction::{Outcome, change, query, report};
-use crate::{Database, DbError, parents};
+use crate::{Believing, Database, DbError, parents};
 
 pub(crate) const WHAT: &str = "distribution server";
 
@@ -96,6 +96,8 @@ pub struct ServerReport {
     pub scrub: Option<ScrubReport>,
     /// How much of what it is to hold is there.
     pub set: Option<SetCount>,
+    /// What it says of the certificate authorities.
+    pub believing: Believing,
 }
 
 /// Changes of a server; what is `None` stays as it is.
@@ -238,6 +240,7 @@ impl Database {
         let (free, total) = (int("free space", news.free.0)?, int("total space", news.total.0)?);
         let scrub = news.scrub.as_ref().and_then(|scrub| serde_json::to_string(scrub).ok());
         let set = news.set.as_ref().and_then(|set| serde_json::to_string(set).ok());
+        let (believes, certified_by) = news.believing.columns();
         report!(self, "noting a distribution server's report", |tx| {
             let mut noting = Entity::update_many();
             if let Some(scrub) = &scrub {
@@ -245,6 +248,8 @@ impl Database {
             }
             let noted = noting
                 .col_expr(Column::SetCount, Expr::value(set.clone()))
+                .col_expr(Column::Believes, Expr::value(believes.clone()))
+                .col_expr(Column::CertifiedBy, Expr::value(certified_by.clone()))
                 .col_expr(Column::LastSeen, Expr::value(now.unix_ms()))
                 .col_expr(Column::ProgramVersion, Expr::value(clip(&news.program_version)))
                 .col_expr(Column::Address, Expr::value(clip(&news.address)))

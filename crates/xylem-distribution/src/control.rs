@@ -17,6 +17,7 @@ use crate::data::DataError;
 use crate::documents::{CheckedState, StateError, check_state};
 use crate::manifest::{Change, Listing, SignedDescriptor};
 use crate::node::Node;
+use crate::renewal;
 
 /// First and longest wait after a failure.
 pub(crate) const RETRY: (Duration, Duration) =
@@ -89,6 +90,9 @@ pub(crate) async fn take_over(node: &Arc<Node>) -> Result<(), FollowError> {
         let state = node.control.state().await?;
         let checked = Arc::new(check(node, &state).await?);
         node.scrubs.ask(state.scrub_asked);
+        if let Some(told) = &state.authorities {
+            renewal::follow(node, told).await;
+        }
         last = checked.head.head.stamp;
         take_over_access(node, &checked).await?;
         let unchanged = Change::default();

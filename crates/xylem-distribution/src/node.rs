@@ -22,6 +22,7 @@ use crate::ingest::Uploads;
 use crate::inspector::Inspector;
 use crate::manifest::{Catalogue, Change, Manifest, ManifestLog, Unwanted};
 use crate::pace::Pace;
+use crate::renewal::Told;
 use crate::report::Ledger;
 use crate::scrub::Scrubs;
 use crate::serve::{Frames, Heads};
@@ -55,6 +56,8 @@ pub(crate) struct Node {
     pub(crate) resync: Notify,
     /// Something may have to be fetched or removed.
     pub(crate) work: Notify,
+    /// The certificate may be of an authority that does not sign any more.
+    pub(crate) certify: Notify,
     /// Counts changes of wishes and rights, for those who wait for one.
     pub(crate) wishes: watch::Sender<u64>,
     state: State,
@@ -65,6 +68,7 @@ pub(crate) struct Node {
 }
 
 struct State {
+    authorities: Mutex<Option<Told>>,
     trust: RwLock<Arc<TrustStore>>,
     access: RwLock<Option<Arc<Access>>>,
     catalogue: RwLock<Catalogue>,
@@ -134,6 +138,7 @@ impl Node {
         let rates = restored.access.as_ref().map(|access| access.settings.rates.clone());
         let pace = Pace::new(&rates.unwrap_or_default(), &parts.environment.clock);
         let state = State {
+            authorities: Mutex::default(),
             trust: RwLock::new(Arc::new(restored.trust)),
             access: RwLock::new(restored.access.map(Arc::new)),
             catalogue: RwLock::new(restored.catalogue),
@@ -162,6 +167,7 @@ impl Node {
             heads: Heads::default(),
             resync: Notify::new(),
             work: Notify::new(),
+            certify: Notify::new(),
             wishes: watch::Sender::new(0),
             state,
             log: Mutex::new(restored.log),
@@ -187,6 +193,11 @@ impl Node {
     /// What was decided of how this server works.
     pub(crate) fn decided(&self) -> ServerSettings {
         self.access().map(|access| access.settings.clone()).unwrap_or_default()
+    }
+
+    /// What was last told of the certificate authorities.
+    pub(crate) fn authorities(&self) -> MutexGuard<'_, Option<Told>> {
+        self.state.authorities.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is wanted. Held for moments only.

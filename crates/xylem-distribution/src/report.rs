@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use xylem_api::catalogue::PlacementState;
 use xylem_api::control::{CopyReport, ServerReport};
-use xylem_client::ClientError;
+use xylem_client::{ClientError, believing};
 use xylem_model::{ContentId, DistributionServerId, Epoch, Timestamp};
 use xylem_runtime::{Backoff, Shutdown};
 use xylem_trust::Envelope;
@@ -328,6 +328,7 @@ async fn send(node: &Arc<Node>) -> Result<(), ClientError> {
         unlisted,
         scrub: Some(node.scrubs.report()),
         set: has_head.then_some(set),
+        believing: Some(believing(&node.anchors, &node.identity)),
     };
     let sent = node.control.report(&report).await;
     match (&sent, last) {

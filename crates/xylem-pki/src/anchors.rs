@@ -4,14 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use xylem_model::Timestamp;
 use xylem_runtime::{Fs, read_bounded};
 
 use crate::pem::{self, PemError};
+use crate::tls::provider;
 use crate::{FileError, Fingerprint};
 
 /// Root certificates in one file: the present one and, while authorities change, the next.
@@ -20,12 +24,18 @@ pub const MAX_ANCHORS: usize = 8;
 /// Bytes of a file of root certificates.
 pub const MAX_ANCHOR_FILE_BYTES: u64 = 64 * 1024;
 
-/// One or more root certificates. Whatever chain leads to one of them is believed, no other.
-/// Cheap to clone.
+/// A shared handle to one or more root certificates. Whatever chain leads to one of them is
+/// believed, no other. All clones see a replacement at once; TLS settings made from it go by the
+/// new ones from the next handshake on.
 #[derive(Debug, Clone)]
-pub struct TrustAnchors {
-    certificates: Arc<[CertificateDer<'static>]>,
-    roots: Arc<RootCertStore>,
+pub struct TrustAnchors(Arc<ArcSwap<Believed>>);
+
+/// Root certificates, and what verifies by them.
+#[derive(Debug)]
+pub(crate) struct Believed {
+    certificates: Vec<CertificateDer<'static>>,
+    pub(crate) servers: Arc<WebPkiServerVerifier>,
+    pub(crate) clients: Arc<dyn ClientCertVerifier>,
 }
 
 /// Root certificates that cannot be used.
@@ -54,6 +64,12 @@ pub enum AnchorError {
         /// That of the first certificate given.
         found: Fingerprint,
     },
+    /// More certificates than one party believes.
+    #[error("{0} root certificates are more than the {MAX_ANCHORS} that are believed at a time")]
+    TooMany(usize),
+    /// The TLS library refuses the certificates.
+    #[error("the TLS library cannot use these root certificates")]
+    Refused(#[from] VerifierBuilderError),
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
@@ -121,34 +137,59 @@ impl TrustAnchors {
     }
 
     fn from_ders(certificates: Vec<CertificateDer<'static>>) -> Result<Self, AnchorError> {
-        let mut roots = RootCertStore::empty();
-        for (index, der) in certificates.iter().enumerate() {
-            let damaged = || AnchorError::Damaged(index + 1);
-            let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| damaged())?;
-            if !rest.is_empty() {
-                return Err(damaged());
-            }
-            if !parsed.is_ca() {
-                return Err(AnchorError::NotAnAuthority(parsed.subject().to_string()));
-            }
-            roots.add(der.clone()).map_err(|_| damaged())?;
-        }
-        Ok(Self { certificates: certificates.into(), roots: Arc::new(roots) })
+        Ok(Self(Arc::new(ArcSwap::from_pointee(Believed::new(certificates)?))))
     }
 
     /// The certificates, in the order given; at least one.
-    pub fn certificates(&self) -> &[CertificateDer<'static>] {
-        &self.certificates
+    pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        self.believed().certificates.clone()
     }
 
     /// The fingerprint of each certificate.
-    pub fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> {
-        self.certificates.iter().map(|der| Fingerprint::of(der))
+    pub fn fingerprints(&self) -> Vec<Fingerprint> {
+        self.believed().certificates.iter().map(|der| Fingerprint::of(der)).collect()
     }
 
     /// All certificates as one PEM text.
     pub fn to_pem(&self) -> String {
-        pem::encode_certificates(&*self.certificates)
+        pem::encode_certificates(&self.believed().certificates)
+    }
+
+    /// Whether both believe the same certificates, in the same order.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        self.fingerprints() == other.fingerprints()
+    }
+
+    /// The first of the roots that a client's chain leads to, by itself.
+    pub fn root_of(&self, chain: &[CertificateDer<'_>], at: Timestamp) -> Option<Fingerprint> {
+        let one = |der: &CertificateDer<'static>| Self::from_ders(vec![der.clone()]).ok();
+        self.certificates()
+            .iter()
+            .find(|der| one(der).is_some_and(|root| root.verify_client_chain(chain, at).is_ok()))
+            .map(|der| Fingerprint::of(der))
+    }
+
+    /// These and those of another set that are not among them.
+    ///
+    /// # Errors
+    /// When that makes more than [`MAX_ANCHORS`].
+    pub fn with(&self, other: &Self) -> Result<Self, AnchorError> {
+        let mut all = self.certificates();
+        for one in other.certificates() {
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
+        if all.len() > MAX_ANCHORS {
+            return Err(AnchorError::TooMany(all.len()));
+        }
+        Self::from_ders(all)
+    }
+
+    /// Believes what another set believes from now on, for all clones. To keep that across a
+    /// restart use [`IdentityStore::change_anchors`](crate::IdentityStore::change_anchors).
+    pub fn replace(&self, by: &Self) {
+        self.0.store(by.believed());
     }
 
     /// Checks that a client's chain (leaf first) leads to one of the roots and was valid at a
@@ -167,16 +208,36 @@ impl TrustAnchors {
     ) -> Result<(), rustls::Error> {
         let (leaf, intermediates) =
             chain.split_first().ok_or(rustls::Error::NoCertificatesPresented)?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        WebPkiClientVerifier::builder_with_provider(self.roots(), provider)
-            .build()
-            .map_err(|error| rustls::Error::General(error.to_string()))?
+        self.believed()
+            .clients
             .verify_client_cert(leaf, intermediates, unix_time(at))
             .map(|_verified| ())
     }
 
-    pub(crate) fn roots(&self) -> Arc<RootCertStore> {
-        Arc::clone(&self.roots)
+    pub(crate) fn believed(&self) -> Arc<Believed> {
+        self.0.load_full()
+    }
+}
+
+impl Believed {
+    fn new(certificates: Vec<CertificateDer<'static>>) -> Result<Self, AnchorError> {
+        let mut roots = RootCertStore::empty();
+        for (index, der) in certificates.iter().enumerate() {
+            let damaged = || AnchorError::Damaged(index + 1);
+            let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| damaged())?;
+            if !rest.is_empty() {
+                return Err(damaged());
+            }
+            if !parsed.is_ca() {
+                return Err(AnchorError::NotAnAuthority(parsed.subject().to_string()));
+            }
+            roots.add(der.clone()).map_err(|_| damaged())?;
+        }
+        let roots = Arc::new(roots);
+        let servers =
+            WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider()).build()?;
+        let clients = WebPkiClientVerifier::builder_with_provider(roots, provider()).build()?;
+        Ok(Self { certificates, servers, clients })
     }
 }
 
@@ -209,8 +270,8 @@ mod tests {
         std::fs::write(&der, root.der()).unwrap();
         for path in [pem, der] {
             let anchors = TrustAnchors::read(&RealFs, &path).unwrap();
-            assert_eq!(anchors.certificates(), std::slice::from_ref(root.der()));
-            assert!(anchors.fingerprints().eq([Fingerprint::of(root.der())]));
+            assert_eq!(anchors.certificates(), [root.der().clone()]);
+            assert!(anchors.fingerprints() == [Fingerprint::of(root.der())]);
         }
     }
 
@@ -238,7 +299,7 @@ mod tests {
         let both = other.pem() + &wanted.pem();
         let fingerprint = Fingerprint::of(wanted.der());
         let anchors = TrustAnchors::pinned(both.as_bytes(), &fingerprint).unwrap();
-        assert_eq!(anchors.certificates(), std::slice::from_ref(wanted.der()));
+        assert_eq!(anchors.certificates(), [wanted.der().clone()]);
         let error = TrustAnchors::pinned(other.pem().as_bytes(), &fingerprint).unwrap_err();
         assert!(matches!(error, AnchorError::OtherFingerprint { .. }), "{error}");
     }

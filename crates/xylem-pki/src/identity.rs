@@ -6,7 +6,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
-use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use xylem_model::{Party, Timestamp};
 
@@ -117,13 +116,7 @@ impl Identity {
     }
 }
 
-// Both ask anew at each handshake, which is what makes a renewal take effect in open listeners.
-impl ResolvesServerCert for Identity {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load().certified())
-    }
-}
-
+// Asked anew at each handshake, which is what makes a renewal take effect in open clients.
 impl ResolvesClientCert for Identity {
     fn resolve(&self, _roots: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         // Offered whatever roots the server names: a server of another authority then refuses it

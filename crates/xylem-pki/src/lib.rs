@@ -25,9 +25,12 @@ mod key;
 mod password;
 mod peer;
 pub mod pem;
+mod presented;
 mod probe;
+mod public_chain;
 mod store;
 mod tls;
+mod verify;
 
 pub use anchors::{AnchorError, MAX_ANCHOR_FILE_BYTES, MAX_ANCHORS, TrustAnchors};
 pub use credentials::{Credentials, CredentialsError, MAX_CHAIN_LENGTH};
@@ -44,7 +47,9 @@ pub use password::{
     MAX_PASSWORD_BYTES, PasswordDigests, PasswordError, PasswordHash, new_password,
 };
 pub use peer::{PeerCertificate, PeerError};
+pub use presented::{ALPN_ACME, ALPN_PEER, Presented};
 pub use probe::unverified_probe_config;
+pub use public_chain::{ChainError, MAX_PUBLIC_CHAIN, MAX_PUBLIC_CHAIN_BYTES, PublicChain};
 pub use store::{IdentityStore, MAX_IDENTITY_FILE_BYTES, StoreError};
 pub use tls::{
     ALPN_HTTP_1_1, ALPN_HTTP_2, ClientAuth, TlsSetupError, client_config, server_config,

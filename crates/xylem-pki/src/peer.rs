@@ -94,7 +94,7 @@ fn party_of(certificate: &X509Certificate<'_>) -> Result<Party, PeerError> {
     }
 }
 
-fn moment(unix_seconds: i64) -> Timestamp {
+pub(crate) fn moment(unix_seconds: i64) -> Timestamp {
     Timestamp::from_unix_ms(unix_seconds.saturating_mul(1000))
 }
 

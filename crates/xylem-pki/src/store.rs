@@ -123,11 +123,25 @@ impl IdentityStore {
         self.write_identity(fs, credentials)
     }
 
-    /// Saves other roots, as when the authority changes.
+    /// Saves other roots, as when the authority changes, then believes them from now on. Never
+    /// such that the identity itself would not lead to one of them: it has to be renewed first.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub fn save_anchors(&self, fs: &dyn Fs, anchors: &TrustAnchors) -> Result<(), StoreError> {
+    /// When the file cannot be written, or the identity does not lead there.
+    pub fn change_anchors(
+        &self,
+        fs: &dyn Fs,
+        identity: &Identity,
+        anchors: &TrustAnchors,
+        to: &TrustAnchors,
+    ) -> Result<(), StoreError> {
+        check_authority(&identity.current(), to)?;
+        self.save_anchors(fs, to)?;
+        anchors.replace(to);
+        Ok(())
+    }
+
+    fn save_anchors(&self, fs: &dyn Fs, anchors: &TrustAnchors) -> Result<(), StoreError> {
         let path = self.ca_path();
         replace_file(fs, &path, anchors.to_pem().as_bytes())
             .map_err(|source| FileError::writing(&path, source).into())

@@ -2,7 +2,8 @@
 //!
 //! - TLS 1.2 and 1.3, with aws-lc-rs. Servers speak HTTP/2 and HTTP/1.1 above it; our own clients
 //!   HTTP/1.1 only, which costs less for large answers.
-//! - The certificate presented is the [`Identity`]'s of the moment; the time is the [`Clock`]'s.
+//! - The certificate presented is the one of the moment, the roots believed are those of the
+//!   moment; the time is the [`Clock`]'s.
 //! - **No session is resumed**, by ticket or by session number. A resumed session takes over the
 //!   verdict of an earlier handshake, and so would outlive the expiry of a certificate and a
 //!   revocation that cuts connections; a full handshake with P-256 costs about a millisecond.
@@ -12,17 +13,18 @@
 use std::sync::Arc;
 
 use rustls::SupportedProtocolVersion;
-use rustls::client::{ClientConfig, Resumption, WebPkiServerVerifier};
+use rustls::client::{ClientConfig, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::UnixTime;
-use rustls::server::{
-    NoServerSessionStorage, ServerConfig, VerifierBuilderError, WebPkiClientVerifier,
-};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, ServerConfig, WebPkiClientVerifier};
 use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
 use xylem_runtime::Clock;
 
 use crate::anchors::unix_time;
+use crate::presented::{ALPN_ACME, ALPN_PEER, Presented};
+use crate::verify::{Clients, Servers};
 use crate::{Identity, TrustAnchors};
 
 /// The name of HTTP/1.1 in application protocol negotiation (RFC 7301).
@@ -50,32 +52,29 @@ pub enum TlsSetupError {
     /// The library refuses the settings.
     #[error("cannot set up TLS")]
     Refused(#[from] rustls::Error),
-    /// The library refuses the root certificates.
-    #[error("cannot set up TLS with these root certificates")]
-    Roots(#[from] VerifierBuilderError),
 }
 
-/// Settings for a listener that presents `identity` and believes clients of `anchors`.
+/// Settings for a listener that presents an identity, or what [`Presented`] says, and believes
+/// clients of `anchors`.
 ///
 /// # Errors
 /// When the library refuses the settings.
 pub fn server_config(
-    identity: &Identity,
+    presented: impl Into<Presented>,
     anchors: &TrustAnchors,
     clock: Arc<dyn Clock>,
     client_auth: ClientAuth,
 ) -> Result<Arc<ServerConfig>, TlsSetupError> {
-    let verifier = WebPkiClientVerifier::builder_with_provider(anchors.roots(), provider());
-    let verifier = match client_auth {
+    let verifier: Arc<dyn ClientCertVerifier> = match client_auth {
         ClientAuth::None => WebPkiClientVerifier::no_client_auth(),
-        ClientAuth::Optional => verifier.allow_unauthenticated().build()?,
-        ClientAuth::Required => verifier.build()?,
+        ClientAuth::Optional => Arc::new(Clients::new(anchors, false)),
+        ClientAuth::Required => Arc::new(Clients::new(anchors, true)),
     };
     let mut config = ServerConfig::builder_with_details(provider(), Arc::new(ClockTime(clock)))
         .with_protocol_versions(VERSIONS)?
         .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(identity.clone()));
-    config.alpn_protocols = vec![ALPN_HTTP_2.to_vec(), ALPN_HTTP_1_1.to_vec()];
+        .with_cert_resolver(Arc::new(presented.into()));
+    config.alpn_protocols = [ALPN_HTTP_2, ALPN_HTTP_1_1, ALPN_ACME].map(<[u8]>::to_vec).into();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
@@ -91,16 +90,15 @@ pub fn client_config(
     identity: Option<&Identity>,
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<ClientConfig>, TlsSetupError> {
-    let verifier =
-        WebPkiServerVerifier::builder_with_provider(anchors.roots(), provider()).build()?;
     let builder = ClientConfig::builder_with_details(provider(), Arc::new(ClockTime(clock)))
         .with_protocol_versions(VERSIONS)?
-        .with_webpki_verifier(verifier);
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Servers(anchors.clone())));
     let mut config = match identity {
         Some(identity) => builder.with_client_cert_resolver(Arc::new(identity.clone())),
         None => builder.with_no_client_auth(),
     };
-    config.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
+    config.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec(), ALPN_PEER.to_vec()];
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }

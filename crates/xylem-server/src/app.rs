@@ -15,12 +15,13 @@ use xylem_client::{BaseUrl, ContentClient};
 use xylem_db::{Actor, CheckIn, Database, Token};
 use xylem_http::{ApiError, Peer};
 use xylem_model::{Party, Timestamp};
-use xylem_pki::TrustAnchors;
+use xylem_pki::{Identity, TrustAnchors};
 use xylem_runtime::Environment;
 use xylem_telemetry::Metrics;
 
 use crate::control::{ControlService, check_standing};
 use crate::failure::Failure;
+use crate::folder::DataFolder;
 use crate::jobs::Jobs;
 use crate::limiter::FailureLimiter;
 use crate::permission::{Caller, Gatekeeper, Permission, require_party};
@@ -43,6 +44,8 @@ pub(crate) struct AppParts {
     pub(crate) control: ControlService,
     pub(crate) authority: Mutex<Authority>,
     pub(crate) anchors: TrustAnchors,
+    pub(crate) identity: Identity,
+    pub(crate) folder: DataFolder,
     pub(crate) content: ContentClient,
     pub(crate) organization: String,
     pub(crate) public_url: BaseUrl,

@@ -115,6 +115,9 @@ pub async fn restore(
     let files = read_header(&mut input, path)?;
     folder.prepare(fs)?;
     for (name, bytes) in &files {
+        if let Some(parent) = folder.path().join(name).parent() {
+            fs.create_dir_all(parent).map_err(|e| ServerError::writing(parent, e))?;
+        }
         folder.write(fs, name, bytes)?;
     }
     let database = open_database(environment, config).await?;

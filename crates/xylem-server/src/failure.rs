@@ -12,6 +12,7 @@ use xylem_http::ApiError;
 use xylem_model::FileNameError;
 use xylem_trust::EnvelopeError;
 
+use crate::ServerError;
 use crate::wish::WishError;
 
 /// When to come back after something was out of reach, in seconds.
@@ -84,10 +85,26 @@ impl From<WishError> for Failure {
     }
 }
 
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        match error {
+            ServerError::Authority(error) => error.into(),
+            ServerError::Database(error) => error.into(),
+            error => Self(ApiError::internal("changing the certificate authorities", error)),
+        }
+    }
+}
+
 impl From<CaError> for Failure {
     fn from(error: CaError) -> Self {
         match error {
             CaError::Request(refusal) => Self::new(ErrorCode::BadRequest, refusal.to_string()),
+            refusal @ (CaError::Changing | CaError::NotChanging | CaError::Unfinished) => {
+                Self::new(ErrorCode::Conflict, refusal.to_string())
+            }
+            refusal @ (CaError::NotRequested | CaError::Intermediate { .. }) => {
+                Self::new(ErrorCode::BadRequest, refusal.to_string())
+            }
             error => Self(ApiError::internal("issuing a certificate", error)),
         }
     }

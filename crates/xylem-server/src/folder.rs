@@ -32,6 +32,8 @@ const MAX_SEED_BYTES: u64 = 80;
 const FORMAT_FILE: &str = "format";
 const ROOT_SEED: &str = "keys/root.seed";
 const ONLINE_SEED: &str = "keys/online.seed";
+/// The root certificates, for administrators.
+pub(crate) const CA_FILE: &str = "ca.pem";
 const TRUST: &str = "trust.json";
 
 /// Paths of everything in the data folder.
@@ -153,14 +155,26 @@ impl DataFolder {
         replace_file(fs, &path, &trust.to_bytes()).map_err(|e| ServerError::writing(&path, e))
     }
 
+    /// Writes the root certificates that are believed where administrators look for them.
+    pub(crate) fn save_roots(&self, fs: &dyn Fs, pem: &str) -> Result<(), ServerError> {
+        let path = self.0.join(CA_FILE);
+        replace_file(fs, &path, pem.as_bytes()).map_err(|e| ServerError::writing(&path, e))
+    }
+
     /// The files a backup keeps beside the database, by their names below the folder.
     pub(crate) fn backup_names(&self, fs: &dyn Fs) -> Result<Vec<String>, ServerError> {
         let mut names = vec![TRUST.to_owned()];
-        for folder in ["keys", "ca"] {
-            let path = self.0.join(folder);
-            let entries = fs.list(&path).map_err(|e| ServerError::reading(&path, e))?;
-            let files = entries.into_iter().filter(|entry| !entry.is_dir);
-            names.extend(files.map(|entry| format!("{folder}/{}", entry.name)));
+        // An authority that followed another one lies in a folder of its own.
+        let mut folders = vec!["keys".to_owned(), "ca".to_owned()];
+        while let Some(folder) = folders.pop() {
+            let path = self.0.join(&folder);
+            for entry in fs.list(&path).map_err(|e| ServerError::reading(&path, e))? {
+                let name = format!("{folder}/{}", entry.name);
+                match entry.is_dir {
+                    true => folders.push(name),
+                    false => names.push(name),
+                }
+            }
         }
         names.sort_unstable();
         Ok(names)

@@ -12,7 +12,7 @@ use xylem_runtime::{Environment, read_bounded, replace_file, replace_private_fil
 
 use crate::api;
 use crate::config::{DatabaseAddress, ServerConfig};
-use crate::folder::DataFolder;
+use crate::folder::{CA_FILE, DataFolder};
 use crate::{ServerError, trust};
 
 /// Bytes of a file that holds a database address.
@@ -35,7 +35,7 @@ impl Initialized {
     /// # Errors
     /// When the files cannot be written.
     pub async fn save(&self, environment: &Environment, folder: &Path) -> Result<(), ServerError> {
-        let (ca, token) = (folder.join("ca.pem"), folder.join("admin.token"));
+        let (ca, token) = (folder.join(CA_FILE), folder.join("admin.token"));
         let (ca_pem, admin_token) = (self.ca_pem.clone(), format!("{}\n", self.admin_token));
         let writing = environment.disk.run(move |fs| {
             replace_file(fs, &ca, ca_pem.as_bytes()).map_err(|e| ServerError::writing(&ca, e))?;

@@ -9,12 +9,11 @@ use tokio::sync::mpsc;
 use utoipa::ToSchema;
 use xylem_db::{Actor, CheckIn};
 use xylem_model::Timestamp;
-use xylem_pki::{Identity, RenewalRule};
+use xylem_pki::RenewalRule;
 use xylem_runtime::Shutdown;
 use xylem_telemetry::chain;
 
 use crate::app::App;
-use crate::folder::DataFolder;
 use crate::{ServerError, server, trust};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -23,6 +22,9 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// How often the database is asked for changes that another management server made: one row each
 /// time, so that a file published there starts to move here within a second too.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How often a change of authorities looks whether it can go on.
+const AUTHORITY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A deleted file can be restored for this long.
 const DELETED_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -67,8 +69,6 @@ impl Jobs {
 /// What the jobs need beside the app.
 pub(crate) struct Household {
     pub(crate) app: App,
-    pub(crate) folder: DataFolder,
-    pub(crate) identity: Identity,
 }
 
 impl Household {
@@ -80,6 +80,7 @@ impl Household {
                 self.every("expire-uploads", MINUTE, || self.expire_uploads()),
                 self.every("sign-documents", HOUR, || self.sign_documents()),
                 self.every("renew-certificates", HOUR, || self.renew_certificates()),
+                self.every("change-authority", AUTHORITY_INTERVAL, || self.app.advance_authority()),
                 self.every("renew-trust", HOUR, || self.renew_trust()),
                 self.every("purge-deleted", HOUR, || self.purge_deleted()),
             )
@@ -138,22 +139,23 @@ impl Household {
             let mut authority = self.app.authority();
             if authority.should_renew_intermediate(now) {
                 authority.renew_intermediate(now)?;
-                authority.save(disk.fs(), &self.folder.ca())?;
+                authority.save(disk.fs(), &self.app.folder.ca())?;
                 done.push("a new intermediate certificate");
             }
-            let rule = RenewalRule::for_party(&self.identity.party());
-            if self.identity.should_renew(now, rule) {
-                let (party, url) = (self.identity.party(), &self.app.public_url);
+            let rule = RenewalRule::for_party(&self.app.identity.party());
+            if self.app.identity.should_renew(now, rule) {
+                let (party, url) = (self.app.identity.party(), &self.app.public_url);
                 let own = server::own_credentials(&authority, party, url, now)?;
-                self.identity
+                self.app
+                    .identity
                     .replace(own)
-                    .map_err(|error| ServerError::damaged(self.folder.path(), error))?;
+                    .map_err(|error| ServerError::damaged(self.app.folder.path(), error))?;
                 done.push("a new certificate of its own");
             }
         }
         self.app.database.purge_certificates(now.minus(DELETED_KEPT)).await?;
         Ok(match done.is_empty() {
-            true => format!("none due; its own runs out on {}", self.identity.not_after()),
+            true => format!("none due; its own runs out on {}", self.app.identity.not_after()),
             false => format!("made {}", done.join(" and ")),
         })
     }
@@ -164,7 +166,7 @@ impl Household {
         if !trust::is_due(&present, now) {
             return Ok(format!("good until {}", present.document().expires));
         }
-        let folder = self.folder.clone();
+        let folder = self.app.folder.clone();
         let next = self.app.environment.disk.run(move |fs| {
             let next = trust::next(&present, &folder.load_keys(fs)?, now)?;
             folder.save_trust(fs, next.envelope())?;

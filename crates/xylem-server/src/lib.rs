@@ -21,6 +21,7 @@
 
 mod api;
 mod app;
+mod authorities;
 mod backup;
 mod candidates;
 mod config;

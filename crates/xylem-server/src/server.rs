@@ -89,7 +89,7 @@ impl Server {
         let party = Party::ManagementServer(organization.id);
         let own = own_credentials(&loaded.authority, party, &config.public_url, now)?;
         let identity = Identity::new(own);
-        let anchors = TrustAnchors::from_pem(loaded.authority.root_pem().as_bytes())?;
+        let anchors = TrustAnchors::from_pem(loaded.authority.anchors_pem().as_bytes())?;
         let clock = Arc::clone(&environment.clock);
         let tls = server_config(&identity, &anchors, Arc::clone(&clock), ClientAuth::Optional)?;
         let limits = Limits {
@@ -108,6 +108,7 @@ impl Server {
             loaded.trust,
             closing.clone(),
         );
+        control.set_authorities(App::told_authorities(&loaded.authority));
         control.refresh().await?;
         let (sender, check_ins) = mpsc::channel(CHECK_INS_IN_FLIGHT);
         let app = App::new(AppParts {
@@ -120,6 +121,8 @@ impl Server {
             control: control.clone(),
             authority: Mutex::new(loaded.authority),
             anchors,
+            identity,
+            folder,
             organization: organization.name,
             public_url: config.public_url,
             check_in_seconds: config.check_in_seconds,
@@ -129,7 +132,7 @@ impl Server {
             metrics: xylem_telemetry::start_metrics(),
         });
         let router = router(&app);
-        let household = Household { app, folder, identity };
+        let household = Household { app };
         Ok(Self { household, check_ins, http, router, closing })
     }
 

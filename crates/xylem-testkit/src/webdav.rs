@@ -21,6 +21,7 @@ use crate::Stage;
 #[derive(Clone)]
 pub struct WebDav {
     transport: Transport,
+    tls: Arc<rustls::ClientConfig>,
     server: BaseUrl,
     authorization: Option<String>,
 }
@@ -72,8 +73,8 @@ impl WebDav {
         let anchors = TrustAnchors::read(&RealFs, &stage.system.ca_file()).unwrap();
         let tls = client_config(&anchors, None, Arc::clone(&environment.clock)).unwrap();
         let server = stage.system.access().admin.distribution_server(server).await.unwrap();
-        let transport = Transport::new(environment, tls);
-        Self { transport, server: server.public_url.parse().unwrap(), authorization: None }
+        let transport = Transport::new(environment, Arc::clone(&tls));
+        Self { transport, tls, server: server.public_url.parse().unwrap(), authorization: None }
     }
 
     /// The same with a name and a password.
@@ -81,6 +82,13 @@ impl WebDav {
     pub fn with(&self, name: &str, password: &str) -> Self {
         let authorization = format!("Basic {}", STANDARD.encode(format!("{name}:{password}")));
         Self { authorization: Some(authorization), ..self.clone() }
+    }
+
+    /// The same on connections of its own.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        let tls = Arc::clone(&self.tls);
+        Self { transport: Transport::new(Environment::real(), tls), ..self.clone() }
     }
 
     /// Asks, with a body that is here.

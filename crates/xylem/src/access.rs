@@ -96,17 +96,34 @@ pub(crate) async fn login(options: &LoginOptions, output: &Output) -> Result<(),
         token: token.trim().to_owned(),
         ca_pem: anchors.to_pem(),
     };
-    let path = login_path()?;
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    replace_private_file(&RealFs, &path, toml::to_string(&login)?.as_bytes())?;
+    let path = remember(&login)?;
     output.say(&format!(
         "Logged in to {} ({}); remembered in {}.",
         status.organization,
         server,
         path.display()
     ))
+}
+
+/// Remembers the root certificates of a server that are believed now, where a login to it is
+/// remembered.
+pub(crate) fn refresh_login(server: &BaseUrl, ca_pem: &str) -> Result<(), Failure> {
+    let is_its = |login: &Login| login.server.parse().is_ok_and(|known: BaseUrl| known == *server);
+    match remembered()? {
+        Some(login) if is_its(&login) && login.ca_pem != ca_pem => {
+            remember(&Login { ca_pem: ca_pem.to_owned(), ..login }).map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn remember(login: &Login) -> Result<PathBuf, Failure> {
+    let path = login_path()?;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    replace_private_file(&RealFs, &path, toml::to_string(login)?.as_bytes())?;
+    Ok(path)
 }
 
 /// How a management server is recognised: by a file or by a fingerprint.

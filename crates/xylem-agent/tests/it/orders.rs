@@ -152,6 +152,7 @@ async fn orders_that_nobody_trusted_signed_are_refused() {
 async fn a_trust_document_that_does_not_follow_is_refused() {
     let Ordered { world, agent, server, .. } = ordered().await;
     let mut answer = xylem_api::agent::CheckInAnswer {
+        authorities: None,
         trust: trust_document(3, NOW, &world.root_key, &world.online),
         orders: signed(&world, &world.orders(&agent, &[])),
         sources: Vec::new(),

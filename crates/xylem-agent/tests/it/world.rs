@@ -253,6 +253,7 @@ impl World {
     /// Has the management server answer check-ins with these orders.
     pub(crate) fn answer(&self, orders: Envelope, sources: Vec<Sources>) {
         self.management.set_answer(CheckInAnswer {
+            authorities: None,
             trust: self.management.trust(),
             orders,
             sources,

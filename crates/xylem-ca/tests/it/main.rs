@@ -13,4 +13,5 @@ mod handshakes;
 mod issuing;
 mod refusals;
 mod renewal;
+mod rotation;
 mod support;

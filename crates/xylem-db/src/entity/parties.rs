@@ -41,6 +41,12 @@ table! {
         /// Whether it is to hold everything, to become root or principal.
         #[serde(default)]
         pub(crate) filling: bool,
+        /// Fingerprints of the roots it believes, between blanks.
+        #[serde(default)]
+        pub(crate) believes: Option<String>,
+        /// The fingerprint of the root its certificate leads to.
+        #[serde(default)]
+        pub(crate) certified_by: Option<String>,
     }
 }
 
@@ -91,5 +97,10 @@ table! {
         pub(crate) orders_generation: i64,
         pub(crate) epoch: i64,
         pub(crate) generation: i64,
+        /// As of distribution servers.
+        #[serde(default)]
+        pub(crate) believes: Option<String>,
+        #[serde(default)]
+        pub(crate) certified_by: Option<String>,
     }
 }

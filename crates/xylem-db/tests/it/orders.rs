@@ -48,6 +48,7 @@ pub(crate) async fn check_ins_are_noted_in_batches(bench: Bench) {
         computers.push(enroll_computer(&db, &format!("Mac {n}")).await);
     }
     let check_in = |id, ms| CheckIn {
+        believing: xylem_db::Believing::default(),
         id,
         at: at(ms),
         os: "macOS 26.1".into(),

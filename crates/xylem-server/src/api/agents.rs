@@ -15,6 +15,7 @@ use crate::control::DOCUMENT_LIFETIME;
 use crate::extract::ApiPath;
 use crate::failure::Failure;
 use crate::permission::Caller;
+use crate::wish::believing;
 
 /// The result word of an order that was carried out; all others mean failure.
 const INSTALLED: &str = "installed";
@@ -37,6 +38,7 @@ pub(super) async fn check_in(
         os: facts.os,
         program_version: facts.program_version,
         address: peer.address.ip().to_string(),
+        believing: believing(&facts.believing.unwrap_or_default()),
     };
     if app.check_ins.try_send(news).is_err() {
         // Only the time it was last seen is lost; the next check-in brings it.
@@ -48,6 +50,7 @@ pub(super) async fn check_in(
         orders,
         sources,
         next_check_in_seconds: app.check_in_seconds,
+        authorities: app.control.authorities(),
     }))
 }
 

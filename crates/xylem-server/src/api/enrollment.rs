@@ -43,7 +43,7 @@ const MAX_INVITATION_USES: u32 = 10_000;
     responses((status = 200, description = "The root certificate.", body = CaInfo))
 )]
 pub(super) async fn ca(State(app): State<App>) -> Json<CaInfo> {
-    let root_pem = app.authority().root_pem();
+    let root_pem = app.authority().anchors_pem();
     Json(CaInfo { organization: app.organization.clone(), root_pem, now: app.now() })
 }
 
@@ -197,7 +197,7 @@ impl App {
         Ok(Enrolled {
             party: party.to_string(),
             chain_pem: leaf.chain_pem,
-            root_pem: self.authority().root_pem(),
+            root_pem: self.authority().anchors_pem(),
             trust: self.control.trust().envelope().clone(),
         })
     }

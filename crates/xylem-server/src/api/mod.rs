@@ -7,6 +7,7 @@
 mod accounts;
 mod agents;
 mod audit;
+mod authorities;
 mod computers;
 mod enrollment;
 mod events;
@@ -60,6 +61,13 @@ pub(crate) fn routes() -> Routes<App> {
         .add(READ_FILES, routes!(status::changes))
         .add(READ, routes!(status::jobs))
         .add(READ, routes!(audit::audit))
+        .add(READ, routes!(authorities::state))
+        .add(Permission::ADMIN, routes!(authorities::rotate))
+        .add(Permission::ADMIN, routes!(authorities::request))
+        .add(Permission::ADMIN, routes!(authorities::install))
+        .add(Permission::ADMIN, routes!(authorities::abandon))
+        .add(Permission::ADMIN, routes!(authorities::switch))
+        .add(Permission::ADMIN, routes!(authorities::finish))
         .add(READ, routes!(restore::restore_state))
         .add(Permission::ADMIN, routes!(restore::confirm_restore));
     administration(files(machines(routes)))

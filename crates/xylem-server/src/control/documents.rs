@@ -81,7 +81,7 @@ pub(super) async fn state(
     documents.follow(service.store()).await?;
     let now = service.environment().clock.now();
     documents.sign(&service, id, now)?;
-    let state = documents.state_of(id, service.trust().envelope().clone());
+    let state = documents.state_of(id, &service);
     Ok(Json(state.ok_or_else(|| {
         Failure::new(
             xylem_api::error::ErrorCode::NotFound,
@@ -207,12 +207,12 @@ impl Documents {
         Ok(())
     }
 
-    fn state_of(&self, id: DistributionServerId, trust: Envelope) -> Option<ControlState> {
+    fn state_of(&self, id: DistributionServerId, service: &ControlService) -> Option<ControlState> {
         let overview = self.overview.as_ref()?;
         let (server, signed) = (overview.server(id)?, self.signed.get(&id)?);
         let parents = self.links.parents(id).iter();
         Some(ControlState {
-            trust,
+            trust: service.trust().envelope().clone(),
             head: signed.head.clone(),
             grants: signed.grants.clone(),
             revocations: signed.revocations.clone(),
@@ -227,6 +227,7 @@ impl Documents {
             may_remove: overview.may_remove,
             settings: server.settings.clone(),
             scrub_asked: server.scrub_asked,
+            authorities: service.authorities(),
         })
     }
 }

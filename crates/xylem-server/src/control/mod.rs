@@ -29,6 +29,7 @@ use axum::Router;
 use http::HeaderMap;
 use tokio::sync::watch;
 use utoipa_axum::routes;
+use xylem_api::authorities::Authorities;
 use xylem_api::error::ErrorCode;
 use xylem_http::{ApiError, Peer};
 use xylem_model::{FileId, Party, Stamp};
@@ -61,6 +62,7 @@ struct Inner {
     members: tokio::sync::Mutex<Members>,
     unlisted: Mutex<BTreeMap<(FileId, u64), Unlisted>>,
     copies: CopyLog,
+    authorities: RwLock<Option<Authorities>>,
     shutdown: Shutdown,
 }
 
@@ -94,6 +96,7 @@ impl ControlService {
             members: tokio::sync::Mutex::default(),
             unlisted: Mutex::default(),
             copies: CopyLog::new(life),
+            authorities: RwLock::default(),
             shutdown,
         };
         Self { inner: Arc::new(inner) }
@@ -135,6 +138,16 @@ impl ControlService {
     pub fn set_trust(&self, trust: TrustStore) {
         *self.inner.trust.write().unwrap_or_else(PoisonError::into_inner) = trust;
         self.wake();
+    }
+
+    /// Which certificate authorities count.
+    pub(crate) fn authorities(&self) -> Option<Authorities> {
+        self.inner.authorities.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells of other authorities from the next question on; [`wake`](Self::wake) next.
+    pub(crate) fn set_authorities(&self, authorities: Authorities) {
+        *self.inner.authorities.write().unwrap_or_else(PoisonError::into_inner) = Some(authorities);
     }
 
     /// Lets everybody who waits look again, though the state is the same.

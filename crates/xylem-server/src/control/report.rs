@@ -48,6 +48,7 @@ pub(super) async fn report(
         scrub: report.scrub,
         set: report.set,
         gone: report.gone,
+        believing: report.believing.unwrap_or_default(),
     };
     let (store, copies) = (service.store(), &report.copies);
     store.note_report(server, &news, copies, report.full, now).await?;

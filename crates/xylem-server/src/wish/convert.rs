@@ -111,3 +111,8 @@ pub(crate) const fn api_placement(state: PlacementState) -> ApiPlacementState {
         PlacementState::Wanted => ApiPlacementState::Wanted,
     }
 }
+
+/// What a party says of the certificate authorities, as the database keeps it.
+pub(crate) fn believing(said: &xylem_api::authorities::Believing) -> xylem_db::Believing {
+    xylem_db::Believing { roots: said.roots.clone(), certified_by: said.certified_by.clone() }
+}

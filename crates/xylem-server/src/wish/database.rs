@@ -15,7 +15,7 @@ use xylem_model::{
 use xylem_runtime::Environment;
 use xylem_trust::{Account, Descriptor, DigestSource};
 
-use super::convert::{descriptor, file_change, new_upload, placement, wanted};
+use super::convert::{believing, descriptor, file_change, new_upload, placement, wanted};
 use super::{
     Changes, CommitOutcome, DeletedFile, Overview, ServerNews, ServerWish, Sign, Standing,
     WishError, WishStore,
@@ -185,6 +185,7 @@ impl WishStore for DatabaseWishStore {
             held: news.applied,
             scrub: news.scrub,
             set: news.set,
+            believing: believing(&news.believing),
         };
         // What has gone first, and last which state the server is in: whoever looks in between finds
         // less than there is, and never more.

@@ -12,6 +12,7 @@ mod database;
 mod memory;
 
 use async_trait::async_trait;
+use xylem_api::authorities::Believing;
 use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_model::{
@@ -21,7 +22,7 @@ use xylem_model::{
 use xylem_sync::{Choice, FileFacts, Holdings, ServerSettings};
 use xylem_trust::{Account, Descriptor, EnvelopeError};
 
-pub(crate) use convert::{api_placement, digest_source};
+pub(crate) use convert::{api_placement, believing, digest_source};
 pub use database::DatabaseWishStore;
 pub use memory::{HandOverError, MemoryUpload, MemoryWishStore};
 
@@ -160,6 +161,8 @@ pub struct ServerNews {
     pub set: Option<SetCount>,
     /// Contents that have gone from it.
     pub gone: Vec<ContentId>,
+    /// Which certificate authorities it believes.
+    pub believing: Believing,
 }
 
 /// How a commit ended.

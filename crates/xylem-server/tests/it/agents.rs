@@ -14,6 +14,7 @@ const NAME: &str = "Depot-1.0.pkg";
 
 fn facts() -> CheckIn {
     CheckIn {
+        believing: None,
         program_version: "9.9".into(),
         os: "macOS 15.1".into(),
         architecture: "arm64".into(),

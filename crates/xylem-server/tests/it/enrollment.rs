@@ -28,7 +28,7 @@ async fn the_first_server_becomes_root_and_later_ones_hang_below_it() {
 #[tokio::test]
 async fn joining_works_with_a_pinned_fingerprint_and_not_with_another() {
     let harness = Harness::start().await;
-    let fingerprint = harness.anchors.fingerprints().next().unwrap();
+    let fingerprint = harness.anchors.fingerprints()[0];
     let code = harness.invitation(InvitationKind::Computer).await;
     let join = |fingerprint| {
         let anchor = Anchor::Fingerprint(fingerprint);

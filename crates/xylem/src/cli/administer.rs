@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use xylem_model::{InvitationId, Priority, TokenId};
 
 use super::account::AccountCommand;
+use super::ca::CaCommand;
 
 /// How to reach the management server: by options, by environment, or by `xylem login`.
 #[derive(Debug, Clone, Args)]
@@ -54,6 +55,9 @@ pub enum Administer {
     /// The distribution server at which new files enter
     #[command(subcommand)]
     Principal(PrincipalCommand),
+    /// The certificate authorities
+    #[command(subcommand)]
+    Ca(CaCommand),
     /// Sites
     #[command(subcommand)]
     Site(CategoryOrSite),

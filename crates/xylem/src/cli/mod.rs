@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 mod account;
 mod administer;
+mod ca;
 mod role;
 
 pub use account::{AccountCommand, AddAccountOptions};
@@ -17,6 +18,7 @@ pub use administer::{
     FileCommand, HandOverOptions, InstallOptions, InviteOptions, InviteRole, PrincipalCommand,
     SelectOptions, TokenCommand, UploadOptions,
 };
+pub use ca::CaCommand;
 pub use role::{DistributionCommand, ServerCommand, UpOptions};
 
 /// Package distribution for fleets of Macs.

@@ -1,6 +1,7 @@
 //! The administrator's commands, one file for each noun.
 
 mod accounts;
+mod authorities;
 mod computers;
 mod files;
 mod follow;
@@ -40,6 +41,7 @@ pub(crate) async fn run(
         Administer::RevokeInvitation { id } => Ok(access.admin.revoke_invitation(id).await?),
         Administer::Ds(it) => servers::run(it, &access, output).await,
         Administer::Principal(it) => hand_over::principal(it, &access, output).await,
+        Administer::Ca(it) => authorities::run(it, &access, output).await,
         Administer::Site(it) => names::run(it, NamedKind::Site, &access, output).await,
         Administer::Category(it) => names::run(it, NamedKind::Category, &access, output).await,
         Administer::Computer(it) => computers::run(it, &access, output).await,

@@ -1,6 +1,7 @@
 //! End to end, with real processes, real TLS, real files.
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on must fail")]
 
+mod authorities;
 mod commands;
 mod hand_over;
 mod inspection;

@@ -408,6 +408,7 @@ impl Management {
         let parents = world.parents.get(&server).into_iter().flatten();
         let parents = parents.filter_map(|id| world.servers.get(id).cloned()).collect();
         ControlState {
+            authorities: None,
             root_epoch: Some(1),
             trust: self.trust(),
             head: signed_head,

@@ -1,0 +1,141 @@
+//! The certificate authorities, and changing them.
+
+use axum::Json;
+use axum::extract::State;
+use xylem_api::authorities::{
+    AuthorityChange, AuthorityState, AuthorityStep, InstallIntermediate, IntermediateRequest,
+};
+use xylem_api::error::ErrorCode;
+use xylem_http::ApiJson;
+
+use crate::app::App;
+use crate::authorities::missing;
+use crate::failure::Failure;
+use crate::permission::Caller;
+
+/// The authorities of this system, and how far a change of them is.
+#[utoipa::path(
+    get, path = "/v1/ca/state", tag = "authorities",
+    responses((status = 200, description = "The authorities.", body = AuthorityState))
+)]
+pub(super) async fn state(State(app): State<App>) -> Result<Json<AuthorityState>, Failure> {
+    Ok(Json(app.authority_state().await?))
+}
+
+/// Makes a new root that is to follow the present one.
+#[utoipa::path(
+    post, path = "/v1/ca/rotate", tag = "authorities",
+    responses((status = 200, description = "It is made known.", body = AuthorityState))
+)]
+pub(super) async fn rotate(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Json<AuthorityState>, Failure> {
+    let now = app.now();
+    app.change_authority("ca.rotate", &caller.actor(), &|ca, fs, folder| ca.begin(fs, folder, now))
+        .await?;
+    state(State(app)).await
+}
+
+/// Writes a request for an intermediate certificate, for the organisation's own root to sign.
+#[utoipa::path(
+    post, path = "/v1/ca/request", tag = "authorities",
+    responses((status = 200, description = "The request.", body = IntermediateRequest))
+)]
+pub(super) async fn request(State(app): State<App>) -> Result<Json<IntermediateRequest>, Failure> {
+    let folder = app.folder.ca();
+    let csr_pem = app.authority().request(app.environment.disk.fs(), &folder)?;
+    Ok(Json(IntermediateRequest { csr_pem }))
+}
+
+/// Takes the intermediate that the organisation's root signed as the authority to follow.
+#[utoipa::path(
+    post, path = "/v1/ca/install", tag = "authorities", request_body = InstallIntermediate,
+    responses((status = 200, description = "It is made known.", body = AuthorityState))
+)]
+pub(super) async fn install(
+    State(app): State<App>,
+    caller: Caller,
+    ApiJson(asked): ApiJson<InstallIntermediate>,
+) -> Result<Json<AuthorityState>, Failure> {
+    let now = app.now();
+    app.change_authority("ca.install", &caller.actor(), &|ca, fs, folder| {
+        ca.install(fs, folder, &asked.chain_pem, now)
+    })
+    .await?;
+    state(State(app)).await
+}
+
+/// Gives up the authority that is to follow.
+#[utoipa::path(
+    post, path = "/v1/ca/abandon", tag = "authorities",
+    responses((status = 200, description = "It is given up.", body = AuthorityState))
+)]
+pub(super) async fn abandon(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Json<AuthorityState>, Failure> {
+    app.change_authority("ca.abandon", &caller.actor(), &|ca, fs, folder| ca.abandon(fs, folder))
+        .await?;
+    state(State(app)).await
+}
+
+/// Signs with the next authority from now on. Happens by itself once everybody believes it.
+#[utoipa::path(
+    post, path = "/v1/ca/switch", tag = "authorities", request_body = AuthorityChange,
+    responses((status = 200, description = "It signs.", body = AuthorityState))
+)]
+pub(super) async fn switch(
+    State(app): State<App>,
+    caller: Caller,
+    ApiJson(asked): ApiJson<AuthorityChange>,
+) -> Result<Json<AuthorityState>, Failure> {
+    app.refuse_cutting_off(AuthorityStep::Announced, asked).await?;
+    app.change_authority("ca.switch", &caller.actor(), &|ca, fs, folder| ca.switch(fs, folder))
+        .await?;
+    state(State(app)).await
+}
+
+/// Believes the authority before no more. Happens by itself once all its certificates are replaced.
+#[utoipa::path(
+    post, path = "/v1/ca/finish", tag = "authorities", request_body = AuthorityChange,
+    responses((status = 200, description = "It is history.", body = AuthorityState))
+)]
+pub(super) async fn finish(
+    State(app): State<App>,
+    caller: Caller,
+    ApiJson(asked): ApiJson<AuthorityChange>,
+) -> Result<Json<AuthorityState>, Failure> {
+    app.refuse_cutting_off(AuthorityStep::Switched, asked).await?;
+    app.change_authority("ca.finish", &caller.actor(), &|ca, fs, folder| ca.finish(fs, folder))
+        .await?;
+    state(State(app)).await
+}
+
+impl App {
+    /// Refuses a step out of order, and one that would cut somebody off who was not given up.
+    async fn refuse_cutting_off(
+        &self,
+        from: AuthorityStep,
+        asked: AuthorityChange,
+    ) -> Result<(), Failure> {
+        let state = self.authority_state().await?;
+        let conflict = |message: String| Failure::new(ErrorCode::Conflict, message);
+        if state.step != from {
+            return Err(conflict(match state.step {
+                AuthorityStep::Steady => "no change of authorities is under way".into(),
+                AuthorityStep::Announced => {
+                    "the next authority does not sign yet: `xylem ca switch` comes first".into()
+                }
+                AuthorityStep::Switched => "the next authority signs already".into(),
+            }));
+        }
+        match missing(&state) {
+            Some(missing) if !asked.despite_missing => Err(conflict(format!(
+                "{missing} have not followed and would have to be enrolled again: wait, or \
+                 remove them, or say --despite-missing"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
