@@ -1,5 +1,6 @@
 //! The tree of distribution servers: `cargo xtask accept tree`.
 
+mod certificates;
 mod hand_over;
 mod rate;
 mod scrub;
@@ -17,6 +18,9 @@ pub(crate) fn accept(only: Option<&str>) -> anyhow::Result<()> {
         ("sim", &simulation),
         ("rate", &rate::rate),
         ("scrub", &scrub::scrub),
+        ("sslyze", &certificates::scan),
+        ("forged", &certificates::forged),
+        ("rotation", &certificates::rotation),
         ("seeding", &seeding::seeding),
     ];
     run_parts("TREE", parts, only)
