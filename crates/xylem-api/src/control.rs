@@ -11,6 +11,7 @@ use xylem_trust::Envelope;
 
 use crate::authorities::{Authorities, Believing};
 use crate::catalogue::PlacementState;
+use crate::certificates::ShownCertificate;
 
 /// `GET /v1/control/state`: everything a distribution server must know, but the descriptors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -53,6 +54,10 @@ pub struct ControlState {
     /// Which certificate authorities count.
     #[serde(default)]
     pub authorities: Option<Authorities>,
+    /// SHA-256 of the certificate that an administrator brought for it, in hexadecimal: `GET
+    /// /v1/control/public-chain` gives it, with its key.
+    #[serde(default)]
+    pub public_chain: Option<String>,
 }
 
 /// Where a peer is.
@@ -135,6 +140,9 @@ pub struct ServerReport {
     /// Which certificate authorities it believes.
     #[serde(default)]
     pub believing: Option<Believing>,
+    /// Which certificate it shows to others than our own programs.
+    #[serde(default)]
+    pub shown: Option<ShownCertificate>,
 }
 
 /// What a server says of one content.

@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod authorities;
 pub mod catalogue;
+pub mod certificates;
 pub mod content;
 pub mod control;
 pub mod enrollment;

@@ -19,6 +19,9 @@ pub struct Status {
     pub now: Timestamp,
     /// Whether a restore waits for `xylem server confirm-restore`; until then nothing is removed.
     pub restore_unconfirmed: bool,
+    /// What will go wrong unless somebody does something: certificates that run out.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// One server-sent event of `GET /v1/events`; the event's name is the value of `event`.

@@ -7,6 +7,7 @@ use xylem_model::{
 };
 use xylem_sync::ServerSettings;
 
+use crate::certificates::ShownCertificate;
 use crate::selection::SelectionRule;
 
 /// A distribution server.
@@ -74,6 +75,9 @@ pub struct DistributionServer {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub scrub: Option<ScrubReport>,
+    /// Which certificate it shows to others than our own programs, as it says.
+    #[serde(default)]
+    pub certificate: Option<ShownCertificate>,
 }
 
 /// `PATCH /v1/distribution-servers/{name}`: what is left out stays.

@@ -1,7 +1,10 @@
 //! Following a change of certificate authorities, for everybody who was enrolled.
 
 use xylem_api::authorities::{Authorities, Believing};
-use xylem_pki::{AnchorError, FingerprintError, Identity, IdentityStore, StoreError, TrustAnchors};
+use xylem_api::certificates::{CertificateSource, ShownCertificate};
+use xylem_pki::{
+    AnchorError, FingerprintError, Identity, IdentityStore, Presented, StoreError, TrustAnchors,
+};
 use xylem_runtime::Fs;
 
 /// Why what was told of the authorities could not be taken over. What was believed stays so.
@@ -58,6 +61,21 @@ pub fn follow_authorities(
         }
     }
     Ok(present)
+}
+
+/// The certificate of the built-in authority, as one that is shown.
+pub fn built_in(presented: &Presented) -> ShownCertificate {
+    let own = presented.identity().current();
+    let certificate = own.certificate();
+    let (subject, issuer) = own.names();
+    ShownCertificate {
+        source: CertificateSource::BuiltIn,
+        subject,
+        issuer,
+        not_after: certificate.not_after,
+        fingerprint: certificate.fingerprint.to_string(),
+        problem: None,
+    }
 }
 
 /// What to report of it. The present root comes first among those believed.

@@ -1,11 +1,13 @@
-//! Certificate authorities, for administrators.
+//! Certificates and their authorities, for administrators.
 
 use http::Method;
 use xylem_api::authorities::{
     AuthorityChange, AuthorityState, InstallIntermediate, IntermediateRequest,
 };
+use xylem_api::certificates::{SetPublicChain, ShownCertificate};
+use xylem_api::tree::DistributionServer;
 
-use crate::admin::AdminClient;
+use crate::admin::{AdminClient, segment};
 use crate::error::ClientError;
 
 impl AdminClient {
@@ -52,5 +54,42 @@ impl AdminClient {
         despite_missing: bool,
     ) -> Result<AuthorityState, ClientError> {
         self.call(Method::POST, "/v1/ca/finish", Some(&AuthorityChange { despite_missing })).await
+    }
+
+    /// What the management server shows to browsers.
+    pub async fn certificate(&self) -> Result<ShownCertificate, ClientError> {
+        self.call(Method::GET, "/v1/certificate", None::<&()>).await
+    }
+
+    /// Shows browsers a certificate of yours.
+    pub async fn set_certificate(
+        &self,
+        chain: &SetPublicChain,
+    ) -> Result<ShownCertificate, ClientError> {
+        self.call(Method::PUT, "/v1/certificate", Some(chain)).await
+    }
+
+    /// Shows browsers the certificate of the built-in authority again.
+    pub async fn forget_certificate(&self) -> Result<ShownCertificate, ClientError> {
+        self.call(Method::DELETE, "/v1/certificate", None::<&()>).await
+    }
+
+    /// Has a distribution server show a certificate of yours.
+    pub async fn set_certificate_of(
+        &self,
+        name: &str,
+        chain: &SetPublicChain,
+    ) -> Result<DistributionServer, ClientError> {
+        let path = format!("/v1/distribution-servers/{}/certificate", segment(name));
+        self.call(Method::PUT, &path, Some(chain)).await
+    }
+
+    /// Has a distribution server show the certificate of the built-in authority again.
+    pub async fn forget_certificate_of(
+        &self,
+        name: &str,
+    ) -> Result<DistributionServer, ClientError> {
+        let path = format!("/v1/distribution-servers/{}/certificate", segment(name));
+        self.call(Method::DELETE, &path, None::<&()>).await
     }
 }

@@ -1,6 +1,7 @@
 //! Distribution server to management server.
 
 use http::{Method, Request};
+use xylem_api::certificates::PublicChainSecret;
 use xylem_api::control::{
     ChangeFile, ControlState, DeclareReceived, DescriptorPage, FileChanged, ServerReport,
 };
@@ -54,6 +55,11 @@ impl ControlClient {
             .body(empty_body())
             .map_err(|e| self.protocol(&e))?;
         Ok(EventStream::new(self.transport.send(&self.server, request).await?.into_body()))
+    }
+
+    /// The certificate that an administrator brought for this server, with its key.
+    pub async fn public_chain(&self) -> Result<PublicChainSecret, ClientError> {
+        self.get("/v1/control/public-chain").await
     }
 
     /// Reports copies, rates and failures.

@@ -32,7 +32,9 @@ mod transport;
 
 pub use admin::{AdminClient, NamedKind};
 pub use agent::AgentClient;
-pub use authorities::{FollowAuthoritiesError, PresentRoot, believing, follow_authorities};
+pub use authorities::{
+    FollowAuthoritiesError, PresentRoot, believing, built_in, follow_authorities,
+};
 pub use base_url::{BaseUrl, BaseUrlError, ContentUrl};
 pub use body::{BodyReader, RequestBody, channel_body, empty_body, full_body};
 pub use content::{ContentAnswer, ContentAuth, ContentClient};

@@ -17,6 +17,9 @@ use crate::DbError;
 pub const MAX_NAME_CHARS: usize = 200;
 /// Longest free text (reasons, versions, addresses), in characters; more is cut off.
 pub const MAX_TEXT_CHARS: usize = 2_000;
+
+/// Longest sealed secret, in characters: every backend's text column holds it.
+pub(crate) const MAX_SEALED_CHARS: usize = 48_000;
 /// Largest JSON text or signed document in one row, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 1 << 20;
 /// Most rows returned by one call of a paged list.

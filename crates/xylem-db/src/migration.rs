@@ -16,6 +16,7 @@ mod m0007_settings;
 mod m0008_selection;
 mod m0009_hand_over;
 mod m0010_authorities;
+mod m0011_certificates;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_selection::AddSelection),
             Box::new(m0009_hand_over::AddHandOver),
             Box::new(m0010_authorities::AddAuthorities),
+            Box::new(m0011_certificates::AddCertificates),
         ]
     }
 }

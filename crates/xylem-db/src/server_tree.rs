@@ -66,6 +66,9 @@ impl Database {
             let row = Model {
                 believes: None,
                 certified_by: None,
+                public_chain: None,
+                public_chain_sha256: None,
+                shown_certificate: None,
                 id: new.id.uuid(),
                 name: name.clone(),
                 live_key: Some(convert::name_key(&name)),

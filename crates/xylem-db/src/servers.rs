@@ -16,7 +16,7 @@ use xylem_model::{
 use xylem_sync::{Choice, Selection, SelectionError, ServerSettings};
 
 use crate::audit::{self, Actor};
-use crate::convert::{self, clip, int, moment, uint};
+use crate::convert::{self, MAX_TEXT_CHARS, clip, int, moment, uint};
 use crate::entity::distribution_server::{ActiveModel, Column, Entity, Model};
 use crate::sites::require_site;
 use crate::state::raise;
@@ -74,6 +74,10 @@ pub struct DistributionServer {
     pub scrub: Option<ScrubReport>,
     /// How much of what it is to hold is there, as it says.
     pub set: Option<SetCount>,
+    /// SHA-256 of the certificate that an administrator brought for it, in hexadecimal.
+    pub public_chain_sha256: Option<String>,
+    /// Which certificate it says it shows, as JSON.
+    pub shown_certificate: Option<String>,
     /// Its last change by an administrator.
     pub stamp: Stamp,
 }
@@ -98,6 +102,8 @@ pub struct ServerReport {
     pub set: Option<SetCount>,
     /// What it says of the certificate authorities.
     pub believing: Believing,
+    /// Which certificate it shows, as JSON.
+    pub shown_certificate: Option<String>,
 }
 
 /// Changes of a server; what is `None` stays as it is.
@@ -241,6 +247,8 @@ impl Database {
         let scrub = news.scrub.as_ref().and_then(|scrub| serde_json::to_string(scrub).ok());
         let set = news.set.as_ref().and_then(|set| serde_json::to_string(set).ok());
         let (believes, certified_by) = news.believing.columns();
+        // Cut off it could not be read: too long it is as if it were not said.
+        let shown = news.shown_certificate.clone().filter(|text| text.len() <= MAX_TEXT_CHARS);
         report!(self, "noting a distribution server's report", |tx| {
             let mut noting = Entity::update_many();
             if let Some(scrub) = &scrub {
@@ -248,6 +256,7 @@ impl Database {
             }
             let noted = noting
                 .col_expr(Column::SetCount, Expr::value(set.clone()))
+                .col_expr(Column::ShownCertificate, Expr::value(shown.clone()))
                 .col_expr(Column::Believes, Expr::value(believes.clone()))
                 .col_expr(Column::CertifiedBy, Expr::value(certified_by.clone()))
                 .col_expr(Column::LastSeen, Expr::value(now.unix_ms()))
@@ -279,8 +288,8 @@ pub(crate) async fn live<C: ConnectionTrait>(connection: &C) -> Outcome<Vec<Mode
     Ok(live.order_by_asc(Column::LiveKey).all(connection).await?)
 }
 
-pub(crate) async fn require_live(
-    tx: &DatabaseTransaction,
+pub(crate) async fn require_live<C: ConnectionTrait>(
+    tx: &C,
     id: DistributionServerId,
 ) -> Outcome<Model> {
     let row = Entity::find_by_id(id.uuid()).one(tx).await?;
@@ -388,6 +397,8 @@ impl TryFrom<Model> for DistributionServer {
             scrub: row.scrub_report.and_then(|report| serde_json::from_str(&report).ok()),
             filling: row.filling,
             set: row.set_count.and_then(|count| serde_json::from_str(&count).ok()),
+            public_chain_sha256: row.public_chain_sha256,
+            shown_certificate: row.shown_certificate,
             stamp: convert::stamp(row.epoch, row.generation)?,
         })
     }

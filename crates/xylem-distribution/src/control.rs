@@ -17,7 +17,7 @@ use crate::data::DataError;
 use crate::documents::{CheckedState, StateError, check_state};
 use crate::manifest::{Change, Listing, SignedDescriptor};
 use crate::node::Node;
-use crate::renewal;
+use crate::{renewal, shown};
 
 /// First and longest wait after a failure.
 pub(crate) const RETRY: (Duration, Duration) =
@@ -93,6 +93,7 @@ pub(crate) async fn take_over(node: &Arc<Node>) -> Result<(), FollowError> {
         if let Some(told) = &state.authorities {
             renewal::follow(node, told).await;
         }
+        shown::follow(node, state.public_chain.as_deref()).await;
         last = checked.head.head.stamp;
         take_over_access(node, &checked).await?;
         let unchanged = Change::default();

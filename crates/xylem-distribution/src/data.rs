@@ -4,7 +4,8 @@
 //! format               "xylem-distribution 1"
 //! server.json          where the management server is, and who this server is to others
 //! trust.json           the pinned trust document, as it was signed
-//! identity/            key, certificate, pinned root certificates (xylem-pki)
+//! identity/            key, certificate, pinned root certificates (xylem-pki), and `public.pem`:
+//!                      what an administrator brought to be shown to clients, with its key
 //! lock                 held by the program that runs on it
 //! handover             the socket by which that program can be asked for its port
 //! state/manifest.log   the signed descriptors and head in force
@@ -150,6 +151,10 @@ impl DataFolder {
 
     pub(crate) fn trust(&self) -> PathBuf {
         self.root.join("trust.json")
+    }
+
+    pub(crate) fn public_chain(&self) -> PathBuf {
+        self.root.join("identity/public.pem")
     }
 
     pub(crate) fn identity(&self) -> IdentityStore {

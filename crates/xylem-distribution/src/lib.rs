@@ -41,6 +41,7 @@ mod scrub;
 mod seed;
 mod serve;
 mod server;
+mod shown;
 mod status;
 mod sync;
 mod tickets;

@@ -7,7 +7,7 @@ use tokio::sync::{Notify, watch};
 use xylem_blobs::Repository;
 use xylem_client::{ContentClient, ControlClient};
 use xylem_model::{ContentId, DistributionServerId, Timestamp};
-use xylem_pki::{Identity, TrustAnchors};
+use xylem_pki::{Identity, Presented, TrustAnchors};
 use xylem_runtime::{Environment, Fs};
 use xylem_sync::ServerSettings;
 use xylem_trust::{Envelope, TrustStore};
@@ -35,6 +35,8 @@ pub(crate) struct Node {
     pub(crate) id: DistributionServerId,
     pub(crate) identity: Identity,
     pub(crate) anchors: TrustAnchors,
+    /// What clients are shown.
+    pub(crate) presented: Presented,
     pub(crate) repository: Repository,
     pub(crate) control: ControlClient,
     pub(crate) content: ContentClient,
@@ -69,6 +71,8 @@ pub(crate) struct Node {
 
 struct State {
     authorities: Mutex<Option<Told>>,
+    /// Why clients are not shown what they should be.
+    shown_problem: Mutex<Option<String>>,
     trust: RwLock<Arc<TrustStore>>,
     access: RwLock<Option<Arc<Access>>>,
     catalogue: RwLock<Catalogue>,
@@ -126,6 +130,7 @@ pub(crate) struct Parts {
     pub(crate) id: DistributionServerId,
     pub(crate) identity: Identity,
     pub(crate) anchors: TrustAnchors,
+    pub(crate) presented: Presented,
     pub(crate) repository: Repository,
     pub(crate) control: ControlClient,
     pub(crate) content: ContentClient,
@@ -139,6 +144,7 @@ impl Node {
         let pace = Pace::new(&rates.unwrap_or_default(), &parts.environment.clock);
         let state = State {
             authorities: Mutex::default(),
+            shown_problem: Mutex::default(),
             trust: RwLock::new(Arc::new(restored.trust)),
             access: RwLock::new(restored.access.map(Arc::new)),
             catalogue: RwLock::new(restored.catalogue),
@@ -152,6 +158,7 @@ impl Node {
             id: parts.id,
             identity: parts.identity,
             anchors: parts.anchors,
+            presented: parts.presented,
             repository: parts.repository,
             control: parts.control,
             content: parts.content,
@@ -198,6 +205,15 @@ impl Node {
     /// What was last told of the certificate authorities.
     pub(crate) fn authorities(&self) -> MutexGuard<'_, Option<Told>> {
         self.state.authorities.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes why clients are not shown what they should be, or that they are.
+    pub(crate) fn note_shown(&self, problem: Option<String>) {
+        *self.state.shown_problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+    }
+
+    pub(crate) fn shown_problem(&self) -> Option<String> {
+        self.state.shown_problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What is wanted. Held for moments only.

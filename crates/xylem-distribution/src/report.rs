@@ -17,6 +17,7 @@ use xylem_runtime::{Backoff, Shutdown};
 use xylem_trust::Envelope;
 
 use crate::node::Node;
+use crate::shown;
 
 /// How long changes are gathered before they are sent.
 const GATHER: Duration = Duration::from_millis(200);
@@ -328,6 +329,7 @@ async fn send(node: &Arc<Node>) -> Result<(), ClientError> {
         unlisted,
         scrub: Some(node.scrubs.report()),
         set: has_head.then_some(set),
+        shown: Some(shown::report(node)),
         believing: Some(believing(&node.anchors, &node.identity)),
     };
     let sent = node.control.report(&report).await;

@@ -15,7 +15,8 @@ use xylem_client::{ContentClient, ControlClient, Transport};
 use xylem_http::{AccessLog, HttpServer, Limits, ListenError};
 use xylem_model::{DistributionServerId, Party};
 use xylem_pki::{
-    ClientAuth, Identity, StoreError, TlsSetupError, TrustAnchors, client_config, server_config,
+    ClientAuth, Identity, Presented, StoreError, TlsSetupError, TrustAnchors, client_config,
+    server_config,
 };
 use xylem_runtime::{Environment, FolderLock, Fs, Shutdown};
 use xylem_telemetry::start_metrics;
@@ -26,7 +27,7 @@ use crate::handover::{self, Counter, HandoverError, occupy};
 use crate::inspector::Inspector;
 use crate::node::{Node, Parts, Restored};
 use crate::running::work;
-use crate::{control, dav, ingest, renewal, report, scrub, serve, sync, watch};
+use crate::{control, dav, ingest, renewal, report, scrub, serve, shown, sync, watch};
 
 /// How a distribution server runs.
 #[derive(Debug, Clone)]
@@ -98,6 +99,7 @@ pub(crate) struct Opened {
     settings: Settings,
     pub(crate) identity: Identity,
     anchors: TrustAnchors,
+    presented: Presented,
     repository: Repository,
     restored: Restored,
     share: ShareState,
@@ -124,8 +126,10 @@ impl Opened {
             let restored = Restored::read(fs, &folder, now)?;
             let repository = Repository::open(disk, folder.repository(), options)?;
             let share = ShareState::open(&shared, &folder)?;
+            let presented = Presented::new(identity.clone());
+            presented.set_public(shown::kept(fs, &folder).map(Arc::new));
             Ok((
-                Self { settings, identity, anchors, repository, restored, share },
+                Self { settings, identity, anchors, presented, repository, restored, share },
                 lock,
                 taken_over,
             ))
@@ -245,7 +249,7 @@ fn open_log(path: PathBuf, environment: &Environment) -> Result<AccessLog, OpenE
 
 fn server_tls(environment: &Environment, opened: &Opened) -> Result<Arc<ServerConfig>, OpenError> {
     let clock = Arc::clone(&environment.clock);
-    Ok(server_config(&opened.identity, &opened.anchors, clock, ClientAuth::Optional)?)
+    Ok(server_config(opened.presented.clone(), &opened.anchors, clock, ClientAuth::Optional)?)
 }
 
 pub(crate) fn make_node(
@@ -255,7 +259,7 @@ pub(crate) fn make_node(
     opened: Opened,
     inspector: Arc<dyn Inspector>,
 ) -> Result<Arc<Node>, OpenError> {
-    let Opened { settings, identity, anchors, repository, restored, share } = opened;
+    let Opened { settings, identity, anchors, presented, repository, restored, share } = opened;
     let client_tls = client_config(&anchors, Some(&identity), Arc::clone(&environment.clock))?;
     let transport = Transport::new(environment.clone(), client_tls);
     let control = ControlClient::new(transport.clone(), settings.server_url(&folder)?);
@@ -267,6 +271,7 @@ pub(crate) fn make_node(
         id,
         identity,
         anchors,
+        presented,
         repository,
         control,
         content,

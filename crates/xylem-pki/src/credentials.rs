@@ -6,6 +6,8 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
 use crate::pem::{self, PemError};
 use crate::{KeyError, KeyPair, PeerCertificate, PeerError};
 
@@ -72,6 +74,13 @@ impl Credentials {
     /// What the leaf says: party, serial number, validity.
     pub fn certificate(&self) -> &PeerCertificate {
         &self.certificate
+    }
+
+    /// Whom the leaf names, and who signed it, for people to read.
+    pub fn names(&self) -> (String, String) {
+        let leaf = self.chain().first().and_then(|der| X509Certificate::from_der(der).ok());
+        leaf.map(|(_, leaf)| (leaf.subject().to_string(), leaf.issuer().to_string()))
+            .unwrap_or_default()
     }
 
     /// The chain, leaf first.

@@ -38,6 +38,11 @@ impl Presented {
         self.public.store(chain);
     }
 
+    /// Who this is.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// The chain for others, where there is one.
     pub fn public(&self) -> Option<Arc<PublicChain>> {
         self.public.load_full()

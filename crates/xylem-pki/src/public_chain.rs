@@ -1,6 +1,7 @@
 //! A certificate that an administrator brings along for browsers, Finder and other clients.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use rustls::RootCertStore;
@@ -10,6 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, Error};
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use xylem_model::Timestamp;
 
@@ -23,7 +25,7 @@ use crate::{Fingerprint, HostError, server_name};
 pub const MAX_PUBLIC_CHAIN: usize = 8;
 
 /// Bytes of a public chain with its key as PEM text.
-pub const MAX_PUBLIC_CHAIN_BYTES: usize = 64 << 10;
+pub const MAX_PUBLIC_CHAIN_BYTES: usize = 32 << 10;
 
 /// Signatures over SHA-1 or MD5: by RSA (RFC 8017 appendix C), ECDSA (RFC 3279 section 2.2.3).
 const BROKEN: [&str; 3] = ["1.2.840.113549.1.1.5", "1.2.840.113549.1.1.4", "1.2.840.10045.4.1"];
@@ -209,10 +211,9 @@ impl PublicChain {
         let verified = verifier.verify_server_cert(leaf, rest, &name, &[], unix_time(now));
         verified.map(|_| ()).map_err(|error| match error {
             Error::InvalidCertificate(CertificateError::UnknownIssuer) => incomplete(),
-            Error::InvalidCertificate(CertificateError::NotValidForNameContext {
-                presented,
-                ..
-            }) => ChainError::OtherName { host: host.to_owned(), found: presented.join(", ") },
+            Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            ) => ChainError::OtherName { host: host.to_owned(), found: names(leaf) },
             other => ChainError::Refused(other),
         })
     }
@@ -256,6 +257,23 @@ fn check_one(certificate: &X509Certificate<'_>, now: Timestamp) -> Result<(), Ch
     Ok(())
 }
 
+/// The hosts that a certificate names.
+fn names(leaf: &CertificateDer<'_>) -> String {
+    let parsed = X509Certificate::from_der(leaf).ok();
+    let extension = parsed.as_ref().and_then(|(_, leaf)| leaf.subject_alternative_name().ok()?);
+    let named = extension.iter().flat_map(|it| &it.value.general_names);
+    let hosts = named.filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress([a, b, c, d]) => Some(Ipv4Addr::new(*a, *b, *c, *d).to_string()),
+        GeneralName::IPAddress(bytes) => {
+            <[u8; 16]>::try_from(*bytes).ok().map(|bytes| Ipv6Addr::from(bytes).to_string())
+        }
+        _ => None,
+    });
+    let hosts: Vec<String> = hosts.collect();
+    if hosts.is_empty() { "no host".to_owned() } else { hosts.join(", ") }
+}
+
 fn is_root(der: &CertificateDer<'_>) -> bool {
     X509Certificate::from_der(der)
         .is_ok_and(|(_, found)| found.is_ca() && found.subject() == found.issuer())
@@ -285,3 +303,6 @@ fn incomplete(all: &[CertificateDer<'static>]) -> ChainError {
         issuer: named(|one| one.issuer().to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use xylem_client::{BaseUrl, ContentClient};
 use xylem_db::{Actor, CheckIn, Database, Token};
 use xylem_http::{ApiError, Peer};
 use xylem_model::{Party, Timestamp};
-use xylem_pki::{Identity, TrustAnchors};
+use xylem_pki::{Identity, Presented, TrustAnchors};
 use xylem_runtime::Environment;
 use xylem_telemetry::Metrics;
 
@@ -25,6 +25,7 @@ use crate::folder::DataFolder;
 use crate::jobs::Jobs;
 use crate::limiter::FailureLimiter;
 use crate::permission::{Caller, Gatekeeper, Permission, require_party};
+use crate::sealed::Sealer;
 use crate::secret::{scope_of, token_hash};
 use crate::wish::{DatabaseWishStore, WishStore};
 
@@ -45,6 +46,8 @@ pub(crate) struct AppParts {
     pub(crate) authority: Mutex<Authority>,
     pub(crate) anchors: TrustAnchors,
     pub(crate) identity: Identity,
+    pub(crate) presented: Presented,
+    pub(crate) sealer: Sealer,
     pub(crate) folder: DataFolder,
     pub(crate) content: ContentClient,
     pub(crate) organization: String,

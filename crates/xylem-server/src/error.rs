@@ -10,6 +10,8 @@ use xylem_model::Timestamp;
 use xylem_pki::{AnchorError, FileError, HostError, TlsSetupError};
 use xylem_trust::{EnvelopeError, KeyError, TrustError};
 
+use crate::sealed::Unsealable;
+
 /// A failure outside of requests. Each says what was attempted on what, and how to mend it.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -62,6 +64,9 @@ pub enum ServerError {
     /// The certificate authority.
     #[error("the certificate authority cannot be used")]
     Authority(#[from] CaError),
+    /// A sealed secret.
+    #[error(transparent)]
+    Sealed(#[from] Unsealable),
     /// The root certificates just loaded cannot be used.
     #[error("the root certificate cannot be used")]
     Anchors(#[from] AnchorError),

@@ -13,6 +13,7 @@ use xylem_model::FileNameError;
 use xylem_trust::EnvelopeError;
 
 use crate::ServerError;
+use crate::sealed::Unsealable;
 use crate::wish::WishError;
 
 /// When to come back after something was out of reach, in seconds.
@@ -92,6 +93,12 @@ impl From<ServerError> for Failure {
             ServerError::Database(error) => error.into(),
             error => Self(ApiError::internal("changing the certificate authorities", error)),
         }
+    }
+}
+
+impl From<Unsealable> for Failure {
+    fn from(error: Unsealable) -> Self {
+        Self(ApiError::internal("opening a secret", error))
     }
 }
 

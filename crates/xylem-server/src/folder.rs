@@ -15,10 +15,12 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use xylem_pki::{MAX_PUBLIC_CHAIN_BYTES, PublicChain};
 use xylem_runtime::{Fs, Rng, random_array, read_bounded, replace_file, replace_private_file};
 use xylem_trust::{Envelope, MAX_ENVELOPE_BYTES, SigningKey};
 
 use crate::ServerError;
+use crate::sealed::KEY_BYTES;
 
 /// The layout that this program writes.
 const FORMAT: u32 = 1;
@@ -34,6 +36,8 @@ const ROOT_SEED: &str = "keys/root.seed";
 const ONLINE_SEED: &str = "keys/online.seed";
 /// The root certificates, for administrators.
 pub(crate) const CA_FILE: &str = "ca.pem";
+const SECRETS_KEY: &str = "keys/secrets.key";
+const PUBLIC_CHAIN: &str = "keys/public.pem";
 const TRUST: &str = "trust.json";
 
 /// Paths of everything in the data folder.
@@ -153,6 +157,56 @@ impl DataFolder {
     pub(crate) fn save_trust(&self, fs: &dyn Fs, trust: &Envelope) -> Result<(), ServerError> {
         let path = self.trust();
         replace_file(fs, &path, &trust.to_bytes()).map_err(|e| ServerError::writing(&path, e))
+    }
+
+    /// The key that secrets in the database are sealed with; made where it is not there.
+    pub(crate) fn sealing_key(
+        &self,
+        fs: &dyn Fs,
+        rng: &dyn Rng,
+    ) -> Result<[u8; KEY_BYTES], ServerError> {
+        let path = self.0.join(SECRETS_KEY);
+        if !fs.exists(&path).map_err(|e| ServerError::reading(&path, e))? {
+            let key = random_array::<KEY_BYTES>(rng);
+            self.write(fs, SECRETS_KEY, (hex::encode(key) + "\n").as_bytes())?;
+            return Ok(key);
+        }
+        let bytes =
+            read_bounded(fs, &path, MAX_SEED_BYTES).map_err(|e| ServerError::reading(&path, e))?;
+        let mut key = [0; KEY_BYTES];
+        hex::decode_to_slice(String::from_utf8_lossy(&bytes).trim(), &mut key)
+            .map_err(|_| ServerError::damaged(&path, "it holds no hexadecimal key"))?;
+        Ok(key)
+    }
+
+    /// The certificate that an administrator brought for this server, with its key.
+    pub(crate) fn load_public_chain(
+        &self,
+        fs: &dyn Fs,
+    ) -> Result<Option<PublicChain>, ServerError> {
+        let path = self.0.join(PUBLIC_CHAIN);
+        if !fs.exists(&path).map_err(|e| ServerError::reading(&path, e))? {
+            return Ok(None);
+        }
+        let limit = MAX_PUBLIC_CHAIN_BYTES as u64;
+        let bytes = read_bounded(fs, &path, limit).map_err(|e| ServerError::reading(&path, e))?;
+        let chain = PublicChain::read(&String::from_utf8_lossy(&bytes));
+        chain.map(Some).map_err(|error| ServerError::damaged(&path, error))
+    }
+
+    /// Keeps it, or forgets it.
+    pub(crate) fn save_public_chain(
+        &self,
+        fs: &dyn Fs,
+        chain: Option<&str>,
+    ) -> Result<(), ServerError> {
+        let path = self.0.join(PUBLIC_CHAIN);
+        let there = fs.exists(&path).map_err(|e| ServerError::reading(&path, e))?;
+        match chain {
+            Some(text) => self.write(fs, PUBLIC_CHAIN, text.as_bytes()),
+            None if there => fs.remove_file(&path).map_err(|e| ServerError::writing(&path, e)),
+            None => Ok(()),
+        }
     }
 
     /// Writes the root certificates that are believed where administrators look for them.

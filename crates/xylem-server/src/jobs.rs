@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::{ServerError, server, trust};
 
 const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// How often the database is asked for changes that another management server made: one row each
@@ -81,6 +82,7 @@ impl Household {
                 self.every("sign-documents", HOUR, || self.sign_documents()),
                 self.every("renew-certificates", HOUR, || self.renew_certificates()),
                 self.every("change-authority", AUTHORITY_INTERVAL, || self.app.advance_authority()),
+                self.every("watch-certificates", DAY, || self.watch_certificates()),
                 self.every("renew-trust", HOUR, || self.renew_trust()),
                 self.every("purge-deleted", HOUR, || self.purge_deleted()),
             )
@@ -158,6 +160,15 @@ impl Household {
             true => format!("none due; its own runs out on {}", self.app.identity.not_after()),
             false => format!("made {}", done.join(" and ")),
         })
+    }
+
+    /// Says in the log, once a day, which certificates are about to run out.
+    async fn watch_certificates(&self) -> Result<String, ServerError> {
+        let said = self.app.certificate_warnings().await?;
+        for warning in &said {
+            tracing::warn!("{warning}");
+        }
+        Ok(format!("{} warnings; `xylem status` shows them", said.len()))
     }
 
     async fn renew_trust(&self) -> Result<String, ServerError> {

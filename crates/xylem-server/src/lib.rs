@@ -36,8 +36,10 @@ mod limiter;
 mod names;
 mod openapi;
 mod permission;
+mod sealed;
 mod secret;
 mod server;
+mod shown;
 mod tickets;
 mod trust;
 mod uploading;
@@ -50,6 +52,7 @@ pub use error::ServerError;
 pub use init::{Initialized, init, is_initialized};
 pub use openapi::{openapi_json, route_table};
 pub use permission::Permission;
+pub use sealed::Unsealable;
 pub use server::Server;
 pub use wish::{
     Changes, CommitOutcome, DatabaseWishStore, DeletedFile, HandOverError, MemoryUpload,

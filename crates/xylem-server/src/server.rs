@@ -17,8 +17,8 @@ use xylem_db::{Actor, CheckIn, Database};
 use xylem_http::{Api, ApiError, HttpServer, Limits};
 use xylem_model::{Party, Timestamp};
 use xylem_pki::{
-    ClientAuth, Credentials, Fingerprint, Identity, LeafNames, TrustAnchors, client_config,
-    server_config,
+    ClientAuth, Credentials, Fingerprint, Identity, LeafNames, Presented, PublicChain,
+    TrustAnchors, client_config, server_config,
 };
 use xylem_runtime::{Environment, Shutdown};
 use xylem_trust::TrustStore;
@@ -31,6 +31,7 @@ use crate::folder::{DataFolder, Keys};
 use crate::init::open_database;
 use crate::jobs::{Household, Jobs};
 use crate::limiter::FailureLimiter;
+use crate::sealed::Sealer;
 use crate::wish::DatabaseWishStore;
 use crate::{ServerError, trust};
 
@@ -91,7 +92,10 @@ impl Server {
         let identity = Identity::new(own);
         let anchors = TrustAnchors::from_pem(loaded.authority.anchors_pem().as_bytes())?;
         let clock = Arc::clone(&environment.clock);
-        let tls = server_config(&identity, &anchors, Arc::clone(&clock), ClientAuth::Optional)?;
+        let presented = Presented::new(identity.clone());
+        presented.set_public(loaded.public_chain.map(Arc::new));
+        let tls =
+            server_config(presented.clone(), &anchors, Arc::clone(&clock), ClientAuth::Optional)?;
         let limits = Limits {
             connections: config.connections,
             connections_per_address: config.connections_per_address,
@@ -122,6 +126,8 @@ impl Server {
             authority: Mutex::new(loaded.authority),
             anchors,
             identity,
+            presented,
+            sealer: loaded.sealer,
             folder,
             organization: organization.name,
             public_url: config.public_url,
@@ -210,6 +216,8 @@ struct Loaded {
     keys: Keys,
     trust: TrustStore,
     authority: Authority,
+    sealer: Sealer,
+    public_chain: Option<PublicChain>,
 }
 
 async fn load(
@@ -223,8 +231,10 @@ async fn load(
         folder.check(fs)?;
         let keys = folder.load_keys(fs)?;
         let trust = TrustStore::pin(folder.load_trust(fs)?)?;
+        let sealer = Sealer::new(&folder.sealing_key(fs, &*rng)?)?;
+        let public_chain = folder.load_public_chain(fs)?;
         let authority = Authority::open(fs, &folder.ca(), &organization, now, rng)?;
-        Ok(Loaded { keys, trust, authority })
+        Ok(Loaded { keys, trust, authority, sealer, public_chain })
     });
     loading.await
 }

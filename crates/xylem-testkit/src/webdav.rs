@@ -1,18 +1,20 @@
 //! Somebody who mounts a distribution server.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
+use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use xylem_client::{
     BaseUrl, ClientError, RequestBody, Transport, channel_body, empty_body, full_body,
 };
-use xylem_pki::{TrustAnchors, client_config};
+use xylem_pki::{ALPN_HTTP_1_1, TrustAnchors, client_config};
 use xylem_runtime::{Environment, RealFs};
 
 use crate::Stage;
@@ -21,7 +23,7 @@ use crate::Stage;
 #[derive(Clone)]
 pub struct WebDav {
     transport: Transport,
-    tls: Arc<rustls::ClientConfig>,
+    tls: Arc<ClientConfig>,
     server: BaseUrl,
     authorization: Option<String>,
 }
@@ -89,6 +91,21 @@ impl WebDav {
     pub fn afresh(&self) -> Self {
         let tls = Arc::clone(&self.tls);
         Self { transport: Transport::new(Environment::real(), tls), ..self.clone() }
+    }
+
+    /// The same, believing other root certificates, and not taken for one of our programs.
+    #[must_use]
+    pub fn believing(&self, roots: &Path) -> Self {
+        let anchors = TrustAnchors::read(&RealFs, roots).unwrap();
+        let tls = client_config(&anchors, None, Environment::real().clock).unwrap();
+        let mut tls = ClientConfig::clone(&tls);
+        tls.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
+        Self { tls: Arc::new(tls), ..self.clone() }.afresh()
+    }
+
+    /// Asks without a body; an error where the server is not believed.
+    pub async fn try_ask(&self, method: &str, path: &str) -> Result<Answer, ClientError> {
+        self.send(method, path, &[], empty_body()).await
     }
 
     /// Asks, with a body that is here.

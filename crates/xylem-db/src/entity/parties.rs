@@ -47,6 +47,14 @@ table! {
         /// The fingerprint of the root its certificate leads to.
         #[serde(default)]
         pub(crate) certified_by: Option<String>,
+        /// What it is to show to others than our own programs, with its key, sealed.
+        #[serde(default)]
+        pub(crate) public_chain: Option<String>,
+        #[serde(default)]
+        pub(crate) public_chain_sha256: Option<String>,
+        /// JSON, as it was reported.
+        #[serde(default)]
+        pub(crate) shown_certificate: Option<String>,
     }
 }
 

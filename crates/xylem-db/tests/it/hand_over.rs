@@ -28,6 +28,7 @@ fn present(bytes: &[u8]) -> PlacementReport {
 pub(crate) async fn say(db: &Database, server: DistributionServerId, missing: u64) {
     let report = ServerReport {
         believing: xylem_db::Believing::default(),
+        shown_certificate: None,
         program_version: "0.1.0".into(),
         address: "192.0.2.1".into(),
         free: ByteSize(1),

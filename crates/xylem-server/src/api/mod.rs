@@ -8,6 +8,7 @@ mod accounts;
 mod agents;
 mod audit;
 mod authorities;
+mod certificates;
 mod computers;
 mod enrollment;
 mod events;
@@ -61,6 +62,10 @@ pub(crate) fn routes() -> Routes<App> {
         .add(READ_FILES, routes!(status::changes))
         .add(READ, routes!(status::jobs))
         .add(READ, routes!(audit::audit))
+        .add(READ, routes!(certificates::own))
+        .add(Permission::ADMIN, routes!(certificates::set_own, certificates::forget_own))
+        .add(Permission::ADMIN, routes!(certificates::set, certificates::forget))
+        .add(Permission::DistributionServer, routes!(certificates::secret))
         .add(READ, routes!(authorities::state))
         .add(Permission::ADMIN, routes!(authorities::rotate))
         .add(Permission::ADMIN, routes!(authorities::request))

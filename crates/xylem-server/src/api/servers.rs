@@ -248,6 +248,9 @@ impl View {
             files_wanted,
             scrub_asked: server.scrub_asked,
             scrub: server.scrub,
+            certificate: server
+                .shown_certificate
+                .and_then(|shown| serde_json::from_str(&shown).ok()),
             name: server.name,
             public_url: server.public_url,
         })

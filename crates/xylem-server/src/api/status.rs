@@ -23,6 +23,7 @@ pub(super) async fn status(State(app): State<App>) -> Result<Json<Status>, Failu
         stamp: app.database.stamp().await?,
         now: app.now(),
         restore_unconfirmed: app.database.restore_unconfirmed().await?,
+        warnings: app.certificate_warnings().await?,
     }))
 }
 

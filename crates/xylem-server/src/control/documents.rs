@@ -228,6 +228,7 @@ impl Documents {
             settings: server.settings.clone(),
             scrub_asked: server.scrub_asked,
             authorities: service.authorities(),
+            public_chain: server.public_chain.clone(),
         })
     }
 }

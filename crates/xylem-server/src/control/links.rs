@@ -78,6 +78,7 @@ mod tests {
     /// Root 1, below it 2, below that 3; and 4 below the root.
     fn overview(principal: u8) -> Overview {
         let server = |n: u8| ServerWish {
+            public_chain: None,
             accounts: Vec::new(),
             settings: ServerSettings::default(),
             selection: None,

@@ -49,6 +49,7 @@ pub(super) async fn report(
         set: report.set,
         gone: report.gone,
         believing: report.believing.unwrap_or_default(),
+        shown: report.shown,
     };
     let (store, copies) = (service.store(), &report.copies);
     store.note_report(server, &news, copies, report.full, now).await?;

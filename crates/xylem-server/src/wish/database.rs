@@ -105,6 +105,7 @@ impl DatabaseWishStore {
             settings: server.settings,
             selection: server.selection.filter(|_| !server.filling),
             scrub_asked: server.scrub_asked,
+            public_chain: server.public_chain_sha256,
             id: server.id,
             name: server.name,
             site: server.site,
@@ -186,6 +187,7 @@ impl WishStore for DatabaseWishStore {
             scrub: news.scrub,
             set: news.set,
             believing: believing(&news.believing),
+            shown_certificate: news.shown.as_ref().and_then(|it| serde_json::to_string(it).ok()),
         };
         // What has gone first, and last which state the server is in: whoever looks in between finds
         // less than there is, and never more.

@@ -13,6 +13,7 @@ mod memory;
 
 use async_trait::async_trait;
 use xylem_api::authorities::Believing;
+use xylem_api::certificates::ShownCertificate;
 use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_model::{
@@ -62,6 +63,8 @@ pub struct ServerWish {
     pub selection: Choice,
     /// When an administrator last asked that everything it holds be looked through.
     pub scrub_asked: Option<Timestamp>,
+    /// SHA-256 of the certificate that an administrator brought for it.
+    pub public_chain: Option<String>,
 }
 
 impl Roles for ServerWish {
@@ -163,6 +166,8 @@ pub struct ServerNews {
     pub gone: Vec<ContentId>,
     /// Which certificate authorities it believes.
     pub believing: Believing,
+    /// Which certificate it shows.
+    pub shown: Option<ShownCertificate>,
 }
 
 /// How a commit ended.

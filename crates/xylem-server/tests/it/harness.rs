@@ -275,6 +275,7 @@ pub(crate) fn found(bytes: &[u8]) -> Ingested {
 pub(crate) fn report(applied: Stamp, copies: Vec<CopyReport>) -> ServerReport {
     ServerReport {
         believing: None,
+        shown: None,
         program_version: "1".into(),
         applied,
         free_bytes: 1 << 40,

@@ -8,6 +8,7 @@ use xylem_model::{InvitationId, Priority, TokenId};
 
 use super::account::AccountCommand;
 use super::ca::CaCommand;
+use super::certificate::{CertificateCommand, DsCertificateCommand};
 
 /// How to reach the management server: by options, by environment, or by `xylem login`.
 #[derive(Debug, Clone, Args)]
@@ -55,6 +56,9 @@ pub enum Administer {
     /// The distribution server at which new files enter
     #[command(subcommand)]
     Principal(PrincipalCommand),
+    /// What the management server shows to browsers
+    #[command(subcommand)]
+    Certificate(CertificateCommand),
     /// The certificate authorities
     #[command(subcommand)]
     Ca(CaCommand),
@@ -251,6 +255,9 @@ pub enum DsCommand {
         #[arg(required = true, value_name = "KEY=VALUE")]
         settings: Vec<String>,
     },
+    /// What it shows to browsers, Finder and other clients
+    #[command(subcommand)]
+    Certificate(DsCertificateCommand),
     /// WebDAV accounts, for people and tools that have no certificate
     #[command(subcommand)]
     Account(AccountCommand),

@@ -9,6 +9,7 @@ use clap_complete::Shell;
 mod account;
 mod administer;
 mod ca;
+mod certificate;
 mod role;
 
 pub use account::{AccountCommand, AddAccountOptions};
@@ -19,6 +20,7 @@ pub use administer::{
     SelectOptions, TokenCommand, UploadOptions,
 };
 pub use ca::CaCommand;
+pub use certificate::{CertificateCommand, ChainOptions, DsCertificateCommand};
 pub use role::{DistributionCommand, ServerCommand, UpOptions};
 
 /// Package distribution for fleets of Macs.

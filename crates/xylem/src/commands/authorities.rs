@@ -4,15 +4,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use xylem_api::authorities::{AuthorityInfo, AuthorityProgress, AuthorityState, AuthorityStep};
-use xylem_runtime::{RealFs, read_bounded};
 
+use super::certificates::text as pem;
 use crate::Failure;
 use crate::access::{Access, refresh_login};
 use crate::cli::CaCommand;
 use crate::output::Output;
-
-/// Largest file of certificates that is read.
-const MAX_CHAIN_BYTES: u64 = 64 << 10;
 
 pub(super) async fn run(
     command: CaCommand,
@@ -23,7 +20,7 @@ pub(super) async fn run(
         CaCommand::Show => access.admin.authorities().await?,
         CaCommand::Rotate => access.admin.rotate_authority().await?,
         CaCommand::Request { output: to } => return request(to.as_deref(), access, output).await,
-        CaCommand::Install { chain } => access.admin.install_intermediate(&read(&chain)?).await?,
+        CaCommand::Install { chain } => access.admin.install_intermediate(&pem(&chain)?).await?,
         CaCommand::Abandon => access.admin.abandon_authority().await?,
         CaCommand::Switch(asked) => access.admin.switch_authority(asked.despite_missing).await?,
         CaCommand::Finish(asked) => access.admin.finish_authority(asked.despite_missing).await?,
@@ -43,14 +40,6 @@ async fn request(to: Option<&Path>, access: &Access, output: &Output) -> Result<
          clients (path length 0). Then `xylem ca install` the result.",
         file.display()
     ))
-}
-
-fn read(file: &Path) -> Result<String, Failure> {
-    let unreadable = |problem: &dyn std::fmt::Display| {
-        Failure::configuration(format!("cannot read {}: {problem}", file.display()))
-    };
-    let bytes = read_bounded(&RealFs, file, MAX_CHAIN_BYTES).map_err(|e| unreadable(&e))?;
-    String::from_utf8(bytes).map_err(|_| unreadable(&"it is no PEM text"))
 }
 
 fn text(state: &AuthorityState) -> String {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod authorities;
+mod certificates;
 mod computers;
 mod files;
 mod follow;
@@ -41,6 +42,7 @@ pub(crate) async fn run(
         Administer::RevokeInvitation { id } => Ok(access.admin.revoke_invitation(id).await?),
         Administer::Ds(it) => servers::run(it, &access, output).await,
         Administer::Principal(it) => hand_over::principal(it, &access, output).await,
+        Administer::Certificate(it) => certificates::run(it, &access, output).await,
         Administer::Ca(it) => authorities::run(it, &access, output).await,
         Administer::Site(it) => names::run(it, NamedKind::Site, &access, output).await,
         Administer::Category(it) => names::run(it, NamedKind::Category, &access, output).await,

@@ -3,7 +3,7 @@
 use xylem_api::tree::DistributionServer;
 use xylem_model::ByteSize;
 
-use super::{accounts, hand_over, scrub, selection, settings};
+use super::{accounts, certificates, hand_over, scrub, selection, settings};
 use crate::Failure;
 use crate::access::Access;
 use crate::cli::DsCommand;
@@ -30,6 +30,7 @@ pub(crate) async fn run(
             let change = settings::change(&settings)?;
             output.value(&admin.change_distribution_server(&name, &change).await?, detail)
         }
+        DsCommand::Certificate(it) => certificates::of_server(it, access, output).await,
         DsCommand::Account(it) => accounts::run(it, access, output).await,
         DsCommand::SetParent { name, parent } => {
             admin.set_parent(&name, &parent).await?;
@@ -90,7 +91,7 @@ fn roles(server: &DistributionServer) -> String {
     if roles.is_empty() { "-".to_owned() } else { roles.join(", ") }
 }
 
-fn detail(server: &DistributionServer) -> String {
+pub(super) fn detail(server: &DistributionServer) -> String {
     let mut rows = vec![
         ("Name", server.name.clone()),
         ("Id", server.id.to_string()),
@@ -108,6 +109,7 @@ fn detail(server: &DistributionServer) -> String {
         ("Scrub", scrub::current(server)),
         ("Last scrub", scrub::last(server)),
     ];
+    rows.extend(server.certificate.iter().flat_map(certificates::rows));
     rows.extend(selection::shown(server));
     rows.extend(settings::shown(&server.settings));
     facts(&rows)

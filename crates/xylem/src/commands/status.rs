@@ -15,13 +15,15 @@ pub(crate) async fn status(access: &Access, output: &Output) -> Result<(), Failu
         } else {
             "none under way"
         };
-        facts(&[
+        let mut rows = vec![
             ("Organization", status.organization.clone()),
             ("Program", status.program_version.clone()),
             ("State", status.stamp.to_string()),
             ("Clock", status.now.to_string()),
             ("Restore", restore.to_owned()),
-        ])
+        ];
+        rows.extend(status.warnings.iter().map(|warning| ("Warning", warning.clone())));
+        facts(&rows)
     })
 }
 

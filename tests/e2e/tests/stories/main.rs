@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on must fail")]
 
 mod authorities;
+mod certificates;
 mod commands;
 mod hand_over;
 mod inspection;

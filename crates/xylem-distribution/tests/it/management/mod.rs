@@ -409,6 +409,7 @@ impl Management {
         let parents = parents.filter_map(|id| world.servers.get(id).cloned()).collect();
         ControlState {
             authorities: None,
+            public_chain: None,
             root_epoch: Some(1),
             trust: self.trust(),
             head: signed_head,

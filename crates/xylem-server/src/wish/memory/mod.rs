@@ -121,6 +121,7 @@ impl MemoryWishStore {
         let is_root = parent.is_none();
         memory.raise();
         let server = ServerWish {
+            public_chain: None,
             id,
             name: name.to_owned(),
             site: None,
