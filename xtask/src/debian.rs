@@ -14,10 +14,13 @@ pub(crate) struct Package {
 }
 
 /// Needed by `cargo xtask test`.
-pub(crate) const FOR_TESTS: &[Package] = &[Package {
-    name: "postgresql",
-    reason: "the database tests start a PostgreSQL server of their own, next to SQLite",
-}];
+pub(crate) const FOR_TESTS: &[Package] = &[
+    Package {
+        name: "postgresql",
+        reason: "the database tests start a PostgreSQL server of their own, next to SQLite",
+    },
+    Package { name: "pebble", reason: "a story gets certificates from an ACME authority" },
+];
 
 /// Needed by `cargo xtask cut`.
 pub(crate) const FOR_CUTS: &[Package] = &[

@@ -5,7 +5,8 @@
 //! server.json          where the management server is, and who this server is to others
 //! trust.json           the pinned trust document, as it was signed
 //! identity/            key, certificate, pinned root certificates (xylem-pki), and `public.pem`:
-//!                      what an administrator brought to be shown to clients, with its key
+//!                      what an administrator brought to be shown to clients, with its key;
+//!                      `acme.pem`, `acme.json`: the same from an ACME authority, the account
 //! lock                 held by the program that runs on it
 //! handover             the socket by which that program can be asked for its port
 //! state/manifest.log   the signed descriptors and head in force
@@ -151,6 +152,18 @@ impl DataFolder {
 
     pub(crate) fn trust(&self) -> PathBuf {
         self.root.join("trust.json")
+    }
+
+    pub(crate) fn acme(&self) -> PathBuf {
+        self.root.join("identity/acme.json")
+    }
+
+    pub(crate) fn acme_chain(&self) -> PathBuf {
+        self.root.join("identity/acme.pem")
+    }
+
+    pub(crate) fn acme_root(&self) -> PathBuf {
+        self.root.join("identity/acme-root.pem")
     }
 
     pub(crate) fn public_chain(&self) -> PathBuf {

@@ -19,6 +19,7 @@
 
 mod access;
 mod accounts;
+mod acme;
 mod arrivals;
 mod control;
 mod data;

@@ -26,6 +26,7 @@ use crate::renewal::Told;
 use crate::report::Ledger;
 use crate::scrub::Scrubs;
 use crate::serve::{Frames, Heads};
+use crate::shown::Chains;
 
 /// One distribution server, from the inside.
 pub(crate) struct Node {
@@ -71,8 +72,7 @@ pub(crate) struct Node {
 
 struct State {
     authorities: Mutex<Option<Told>>,
-    /// Why clients are not shown what they should be.
-    shown_problem: Mutex<Option<String>>,
+    chains: Mutex<Chains>,
     trust: RwLock<Arc<TrustStore>>,
     access: RwLock<Option<Arc<Access>>>,
     catalogue: RwLock<Catalogue>,
@@ -131,6 +131,7 @@ pub(crate) struct Parts {
     pub(crate) identity: Identity,
     pub(crate) anchors: TrustAnchors,
     pub(crate) presented: Presented,
+    pub(crate) chains: Chains,
     pub(crate) repository: Repository,
     pub(crate) control: ControlClient,
     pub(crate) content: ContentClient,
@@ -144,7 +145,7 @@ impl Node {
         let pace = Pace::new(&rates.unwrap_or_default(), &parts.environment.clock);
         let state = State {
             authorities: Mutex::default(),
-            shown_problem: Mutex::default(),
+            chains: Mutex::new(parts.chains),
             trust: RwLock::new(Arc::new(restored.trust)),
             access: RwLock::new(restored.access.map(Arc::new)),
             catalogue: RwLock::new(restored.catalogue),
@@ -207,13 +208,9 @@ impl Node {
         self.state.authorities.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes why clients are not shown what they should be, or that they are.
-    pub(crate) fn note_shown(&self, problem: Option<String>) {
-        *self.state.shown_problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
-    }
-
-    pub(crate) fn shown_problem(&self) -> Option<String> {
-        self.state.shown_problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What clients can be shown.
+    pub(crate) fn chains(&self) -> MutexGuard<'_, Chains> {
+        self.state.chains.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is wanted. Held for moments only.

@@ -27,7 +27,8 @@ use crate::handover::{self, Counter, HandoverError, occupy};
 use crate::inspector::Inspector;
 use crate::node::{Node, Parts, Restored};
 use crate::running::work;
-use crate::{control, dav, ingest, renewal, report, scrub, serve, shown, sync, watch};
+use crate::shown::Chains;
+use crate::{acme, control, dav, ingest, renewal, report, scrub, serve, sync, watch};
 
 /// How a distribution server runs.
 #[derive(Debug, Clone)]
@@ -100,6 +101,7 @@ pub(crate) struct Opened {
     pub(crate) identity: Identity,
     anchors: TrustAnchors,
     presented: Presented,
+    chains: Chains,
     repository: Repository,
     restored: Restored,
     share: ShareState,
@@ -127,9 +129,19 @@ impl Opened {
             let repository = Repository::open(disk, folder.repository(), options)?;
             let share = ShareState::open(&shared, &folder)?;
             let presented = Presented::new(identity.clone());
-            presented.set_public(shown::kept(fs, &folder).map(Arc::new));
+            let chains = Chains::read(fs, &folder);
+            presented.set_public(chains.shown());
             Ok((
-                Self { settings, identity, anchors, presented, repository, restored, share },
+                Self {
+                    settings,
+                    identity,
+                    anchors,
+                    presented,
+                    chains,
+                    repository,
+                    restored,
+                    share,
+                },
                 lock,
                 taken_over,
             ))
@@ -208,6 +220,7 @@ impl DistributionServer {
         tasks.spawn(watch::watch(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(report::run(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(renewal::run(Arc::clone(&node), shutdown.clone()));
+        tasks.spawn(acme::run(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(sync::run(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(ingest::housekeeping(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(scrub::run(Arc::clone(&node), shutdown.clone()));
@@ -259,7 +272,8 @@ pub(crate) fn make_node(
     opened: Opened,
     inspector: Arc<dyn Inspector>,
 ) -> Result<Arc<Node>, OpenError> {
-    let Opened { settings, identity, anchors, presented, repository, restored, share } = opened;
+    let Opened { settings, identity, anchors, presented, chains, repository, restored, share } =
+        opened;
     let client_tls = client_config(&anchors, Some(&identity), Arc::clone(&environment.clock))?;
     let transport = Transport::new(environment.clone(), client_tls);
     let control = ControlClient::new(transport.clone(), settings.server_url(&folder)?);
@@ -272,6 +286,7 @@ pub(crate) fn make_node(
         identity,
         anchors,
         presented,
+        chains,
         repository,
         control,
         content,

@@ -1,10 +1,10 @@
 //! What browsers, Finder and other clients are shown: the certificate that an administrator brought
-//! for this server, or the built-in authority's.
+//! for this server, else one from an ACME authority, else the built-in authority's.
 //!
-//! The chain and its key come over the control link when its fingerprint is another than that of
-//! the one in place, and lie beside the identity, for their owner alone.
+//! What an administrator brought comes over the control link when its fingerprint is another than
+//! that of the one in place. Each chain lies with its key beside the identity, for its owner alone.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use xylem_api::certificates::{CertificateSource, ShownCertificate};
@@ -15,6 +15,51 @@ use xylem_telemetry::chain;
 
 use crate::data::DataFolder;
 use crate::node::Node;
+
+/// The chains that are there beside the built-in one, and what is wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Chains {
+    administrators: Option<Arc<PublicChain>>,
+    pub(crate) acme: Option<Arc<PublicChain>>,
+    problem: Option<String>,
+}
+
+impl Chains {
+    /// Reads what was kept, where it can be read.
+    pub(crate) fn read(fs: &dyn Fs, folder: &DataFolder) -> Self {
+        let kept = |path: &Path| kept(fs, path).map(Arc::new);
+        Self {
+            administrators: kept(&folder.public_chain()),
+            acme: kept(&folder.acme_chain()),
+            problem: None,
+        }
+    }
+
+    /// The one to show; none: the built-in one.
+    pub(crate) fn shown(&self) -> Option<Arc<PublicChain>> {
+        self.administrators.clone().or_else(|| self.acme.clone())
+    }
+}
+
+impl Node {
+    /// Notes what is there now, or why it is not, and shows it.
+    pub(crate) fn change_chains(&self, change: impl FnOnce(&mut Chains)) {
+        let shown = {
+            let mut chains = self.chains();
+            chains.problem = None;
+            change(&mut chains);
+            chains.shown()
+        };
+        self.presented.set_public(shown);
+        self.ledger.wake();
+    }
+
+    /// Notes why clients are not shown what they should be.
+    pub(crate) fn note_unshown(&self, problem: String) {
+        self.chains().problem = Some(problem);
+        self.ledger.wake();
+    }
+}
 
 /// Why what an administrator brought is not shown.
 #[derive(Debug, thiserror::Error)]
@@ -27,77 +72,68 @@ enum ShowError {
     Keeping(#[from] FileError),
 }
 
-/// The chain that was kept, where there is one that can be read.
-pub(crate) fn kept(fs: &dyn Fs, folder: &DataFolder) -> Option<PublicChain> {
-    let path = folder.public_chain();
-    let bytes = read_bounded(fs, &path, MAX_PUBLIC_CHAIN_BYTES as u64).ok()?;
-    PublicChain::read(&String::from_utf8_lossy(&bytes))
-        .inspect_err(|error| {
-            tracing::warn!(path = %path.display(), error = %chain(error), "fetched anew");
-        })
-        .ok()
-}
-
 /// Shows what an administrator wants shown. Where that cannot be had, what was shown before stays.
 pub(crate) async fn follow(node: &Arc<Node>, wanted: Option<&str>) {
-    let present = node.presented.public().map(|chain| chain.fingerprint.to_string());
+    let present = node.chains().administrators.as_ref().map(|it| it.fingerprint.to_string());
     if present.as_deref() == wanted {
-        node.note_shown(None);
         return;
     }
-    let changed = match wanted {
-        Some(_) => fetch(node).await.map(Some),
-        None => Ok(None),
-    };
-    let changed = match changed {
-        Ok(chain) => keep(node, chain).await,
-        Err(error) => Err(error),
-    };
-    let problem = changed.err().map(|error| {
+    if let Err(error) = take_over(node, wanted.is_some()).await {
         tracing::warn!(error = %chain(&error), "what was shown before is still shown");
-        chain(&error).to_string()
-    });
-    node.note_shown(problem);
-    node.ledger.wake();
+        node.note_unshown(chain(&error).to_string());
+    }
 }
 
-async fn fetch(node: &Node) -> Result<PublicChain, ShowError> {
-    Ok(PublicChain::read(&node.control.public_chain().await?.pem)?)
-}
-
-async fn keep(node: &Arc<Node>, chain: Option<PublicChain>) -> Result<(), ShowError> {
-    let (path, text) =
-        (node.folder.public_chain(), chain.as_ref().map(|it| it.secret_pem().to_owned()));
-    node.environment.disk.run(move |fs| write(fs, path, text.as_deref())).await?;
-    let subject = chain.as_ref().map(|chain| chain.subject.clone());
-    node.presented.set_public(chain.map(Arc::new));
-    tracing::info!(subject, "clients are shown another certificate");
+async fn take_over(node: &Arc<Node>, is_wanted: bool) -> Result<(), ShowError> {
+    let fetched = match is_wanted {
+        true => Some(PublicChain::read(&node.control.public_chain().await?.pem)?),
+        false => None,
+    };
+    let (path, text) = (node.folder.public_chain(), fetched.as_ref());
+    let text = text.map(|it| it.secret_pem().to_owned());
+    node.environment.disk.run(move |fs| keep(fs, &path, text.as_deref())).await?;
+    let subject = fetched.as_ref().map(|it| it.subject.clone());
+    tracing::info!(subject, "what an administrator brought to be shown has changed");
+    node.change_chains(|chains| chains.administrators = fetched.map(Arc::new));
     Ok(())
 }
 
-fn write(fs: &dyn Fs, path: PathBuf, text: Option<&str>) -> Result<(), FileError> {
+/// Writes a chain with its key, or removes it.
+pub(crate) fn keep(fs: &dyn Fs, path: &Path, text: Option<&str>) -> Result<(), FileError> {
     let written = match text {
-        Some(text) => replace_private_file(fs, &path, text.as_bytes()),
-        None => match fs.remove_file(&path) {
+        Some(text) => replace_private_file(fs, path, text.as_bytes()),
+        None => match fs.remove_file(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             other => other,
         },
     };
-    written.map_err(|source| FileError::writing(&path, source))
+    written.map_err(|source| FileError::writing(path, source))
+}
+
+fn kept(fs: &dyn Fs, path: &Path) -> Option<PublicChain> {
+    let bytes = read_bounded(fs, path, MAX_PUBLIC_CHAIN_BYTES as u64).ok()?;
+    PublicChain::read(&String::from_utf8_lossy(&bytes))
+        .inspect_err(|error| {
+            tracing::warn!(path = %path.display(), error = %chain(error), "it is had anew");
+        })
+        .ok()
 }
 
 /// What to report of it.
 pub(crate) fn report(node: &Node) -> ShownCertificate {
-    let shown = match node.presented.public() {
-        Some(chain) => ShownCertificate {
-            source: CertificateSource::Administrator,
-            subject: chain.subject.clone(),
-            issuer: chain.issuer.clone(),
-            not_after: chain.not_after,
-            fingerprint: chain.fingerprint.to_string(),
-            problem: None,
-        },
-        None => built_in(&node.presented),
+    let chains = node.chains();
+    let of = |chain: &PublicChain, source| ShownCertificate {
+        source,
+        subject: chain.subject.clone(),
+        issuer: chain.issuer.clone(),
+        not_after: chain.not_after,
+        fingerprint: chain.fingerprint.to_string(),
+        problem: None,
     };
-    ShownCertificate { problem: node.shown_problem(), ..shown }
+    let shown = match (&chains.administrators, &chains.acme) {
+        (Some(chain), _) => of(chain, CertificateSource::Administrator),
+        (None, Some(chain)) => of(chain, CertificateSource::Acme),
+        (None, None) => built_in(&node.presented),
+    };
+    ShownCertificate { problem: chains.problem.clone(), ..shown }
 }

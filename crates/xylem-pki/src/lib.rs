@@ -47,7 +47,7 @@ pub use password::{
     MAX_PASSWORD_BYTES, PasswordDigests, PasswordError, PasswordHash, new_password,
 };
 pub use peer::{PeerCertificate, PeerError};
-pub use presented::{ALPN_ACME, ALPN_PEER, Presented};
+pub use presented::{ALPN_ACME, ALPN_PEER, ChallengeError, Presented};
 pub use probe::unverified_probe_config;
 pub use public_chain::{ChainError, MAX_PUBLIC_CHAIN, MAX_PUBLIC_CHAIN_BYTES, PublicChain};
 pub use store::{IdentityStore, MAX_IDENTITY_FILE_BYTES, StoreError};

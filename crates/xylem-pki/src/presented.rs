@@ -8,16 +8,38 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use rcgen::{CertificateParams, CustomExtension};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::{Identity, PublicChain};
+use crate::tls::provider;
+use crate::{Identity, KeyError, KeyPair, PublicChain};
 
 /// Offered by our own clients beside the protocol they speak; no server chooses it.
 pub const ALPN_PEER: &[u8] = b"xylem-peer";
 
 /// The protocol of an authority that proves a name by TLS-ALPN-01 (RFC 8737 section 6.2).
 pub const ALPN_ACME: &[u8] = b"acme-tls/1";
+
+/// Bytes of the digest that an ACME authority wants to see.
+const DIGEST_BYTES: usize = 32;
+
+/// What an ACME authority wants to see cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ChallengeError {
+    /// The digest has another length.
+    #[error("the digest is not one of SHA-256")]
+    Digest,
+    /// No key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// No certificate.
+    #[error("no certificate can be made for the host")]
+    Certificate(#[from] rcgen::Error),
+    /// The TLS library does not take it.
+    #[error("the TLS library does not take it")]
+    Tls(#[from] rustls::Error),
+}
 
 /// What a listener shows. All clones see a change at once.
 #[derive(Debug, Clone)]
@@ -48,9 +70,29 @@ impl Presented {
         self.public.load_full()
     }
 
-    /// Shows a certificate to an authority that proves a name, while it does.
-    pub fn set_challenge(&self, answer: Option<Arc<CertifiedKey>>) {
-        self.challenge.store(answer);
+    /// Shows an ACME authority what proves to it that a host is ours: a certificate for the host
+    /// with a digest that it gave (RFC 8737 section 3).
+    ///
+    /// # Errors
+    /// When the host is none, or no key can be made.
+    pub fn prove(&self, host: &str, digest: &[u8]) -> Result<(), ChallengeError> {
+        if digest.len() != DIGEST_BYTES {
+            return Err(ChallengeError::Digest);
+        }
+        let mut params = CertificateParams::new([host.trim_matches(['[', ']']).to_owned()])?;
+        params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
+        let key = KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?.into();
+        // Not checked against each other: no verifier knows the extension, which must be critical.
+        let key = provider().key_provider.load_private_key(key.to_pkcs8().into())?;
+        let certified = CertifiedKey::new(vec![certificate], key);
+        self.challenge.store(Some(Arc::new(certified)));
+        Ok(())
+    }
+
+    /// The authority has seen it.
+    pub fn end_proof(&self) {
+        self.challenge.store(None);
     }
 }
 

@@ -37,5 +37,5 @@ pub use rates::{DirectionRates, RateLimits};
 pub use selection::{
     FileFacts, MAX_CHOICES, MAX_RULES, NamePattern, Rule, Selection, SelectionError,
 };
-pub use settings::{ServerSettings, SettingsError};
+pub use settings::{AcmeSettings, ServerSettings, SettingsError};
 pub use share::LinkShare;

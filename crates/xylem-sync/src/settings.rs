@@ -35,6 +35,21 @@ pub struct ServerSettings {
     /// How long content that is no longer wanted stays, in seconds. On the root it stays for at
     /// least 30 days: from there a deletion is undone.
     pub keep_unwanted_seconds: u32,
+    /// Who certifies it to browsers and other clients; none: the built-in authority.
+    pub acme: Option<AcmeSettings>,
+}
+
+/// An ACME authority (RFC 8555).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AcmeSettings {
+    /// Its directory: `https://HOST/PATH`.
+    pub directory: String,
+    /// An address of mail for it to write to, or nothing.
+    pub contact: String,
+    /// The root certificate in PEM by which the directory is believed; none: what the server's
+    /// machine believes.
+    pub ca_pem: Option<String>,
 }
 
 impl Default for ServerSettings {
@@ -47,6 +62,7 @@ impl Default for ServerSettings {
             rates: RateLimits::default(),
             check_in_seconds: 60,
             keep_unwanted_seconds: 24 * 3600,
+            acme: None,
         }
     }
 }
@@ -73,6 +89,12 @@ pub enum SettingsError {
         most: u64,
     },
 }
+
+/// Bytes of an address on the web or of mail.
+const MAX_URL_BYTES: usize = 500;
+
+/// Bytes of a root certificate in PEM.
+const MAX_ROOT_BYTES: usize = 8 << 10;
 
 /// Between two questions whether something changed: 15 seconds to a day.
 const CHECK_IN_SECONDS: (u32, u32) = (15, 24 * 3600);
@@ -123,7 +145,34 @@ impl ServerSettings {
             self.keep_unwanted_seconds,
             KEEP_UNWANTED_SECONDS,
         )?;
+        if let Some(acme) = &self.acme {
+            acme.check()?;
+        }
         self.rates.check()
+    }
+}
+
+impl AcmeSettings {
+    fn check(&self) -> Result<(), SettingsError> {
+        let meaningless = |what: &str| Err(SettingsError::Meaningless(what.to_owned()));
+        let is_url = self
+            .directory
+            .strip_prefix("https://")
+            .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic()));
+        if !is_url || self.directory.len() > MAX_URL_BYTES {
+            return meaningless("the directory of an ACME authority is https://HOST/PATH");
+        }
+        if !self.contact.is_empty() && !self.contact.contains('@')
+            || self.contact.len() > MAX_URL_BYTES
+        {
+            return meaningless("the contact of an ACME authority is an address of mail");
+        }
+        match &self.ca_pem {
+            Some(pem) if !pem.contains("BEGIN CERTIFICATE") || pem.len() > MAX_ROOT_BYTES => {
+                meaningless("the root of an ACME authority is one certificate in PEM")
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -103,6 +103,12 @@ impl WebDav {
         Self { tls: Arc::new(tls), ..self.clone() }.afresh()
     }
 
+    /// The same at another address.
+    #[must_use]
+    pub fn at(&self, url: &str) -> Self {
+        Self { server: url.parse().unwrap(), ..self.clone() }
+    }
+
     /// Asks without a body; an error where the server is not believed.
     pub async fn try_ask(&self, method: &str, path: &str) -> Result<Answer, ClientError> {
         self.send(method, path, &[], empty_body()).await

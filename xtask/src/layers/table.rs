@@ -95,6 +95,7 @@ const CRATES: &[Member] = &[
         Layer::Adapter,
         &["xylem-api", "xylem-http", "xylem-model", "xylem-runtime", "xylem-telemetry"],
     ),
+    member("xylem-acme", Layer::Adapter, &["xylem-pki"]),
     member(
         "xylem-client",
         Layer::Adapter,
@@ -121,6 +122,7 @@ const CRATES: &[Member] = &[
         "xylem-distribution",
         Layer::Program,
         &[
+            "xylem-acme",
             "xylem-api",
             "xylem-artifact",
             "xylem-blobs",
@@ -236,6 +238,12 @@ const WRAPPED: &[Wrapped] = &[
         only: &["xylem-webdav"],
         tests_may: true,
         why: "what it leaves to others, refusing among it, is done in one place",
+    },
+    Wrapped {
+        name: "instant-acme",
+        only: &["xylem-acme"],
+        tests_may: false,
+        why: "an order is made in one place",
     },
     Wrapped {
         name: "argon2",

@@ -32,10 +32,30 @@ pub enum DsCertificateCommand {
         #[command(flatten)]
         files: ChainOptions,
     },
-    /// Show the one of the built-in authority again
+    /// Show the one of the built-in authority, or of an ACME authority, again
     Forget {
         /// The distribution server's name
         name: String,
+    },
+    /// Have it get one from an ACME authority, and renew it by itself
+    ///
+    /// The authority proves the host of the public URL by TLS-ALPN-01, at port 443 of the server. By
+    /// naming an authority you agree to its terms.
+    Acme {
+        /// The distribution server's name
+        name: String,
+        /// The authority's directory: https://HOST/PATH
+        #[arg(long, required_unless_present = "off")]
+        directory: Option<String>,
+        /// An address of mail for the authority to write to
+        #[arg(long, requires = "directory")]
+        contact: Option<String>,
+        /// The root certificate of an authority of your own, in PEM
+        #[arg(long, requires = "directory")]
+        ca: Option<PathBuf>,
+        /// Go back to the built-in authority
+        #[arg(long, conflicts_with = "directory")]
+        off: bool,
     },
 }
 

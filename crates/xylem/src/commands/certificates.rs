@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use serde_json::json;
 use xylem_api::certificates::{SetPublicChain, ShownCertificate};
+use xylem_api::tree::ChangeDistributionServer;
 use xylem_runtime::{RealFs, read_bounded};
 
 use super::servers::detail;
@@ -39,6 +41,16 @@ pub(super) async fn of_server(
             admin.set_certificate_of(&name, &read(&files)?).await?
         }
         DsCertificateCommand::Forget { name } => admin.forget_certificate_of(&name).await?,
+        DsCertificateCommand::Acme { name, directory, contact, ca, off: _ } => {
+            let ca_pem = ca.as_deref().map(text).transpose()?;
+            let acme = directory.map(|directory| {
+                let contact = contact.unwrap_or_default();
+                json!({ "directory": directory, "contact": contact, "ca_pem": ca_pem })
+            });
+            let settings = Some(json!({ "acme": acme }));
+            let change = ChangeDistributionServer { settings, ..Default::default() };
+            admin.change_distribution_server(&name, &change).await?
+        }
     };
     output.value(&server, detail)
 }

@@ -116,3 +116,105 @@ async fn others_are_shown_an_own_certificate_and_our_programs_are_not() {
     stage.system.xylem(&["certificate", "forget"]).await.unwrap();
     stage.clear().await;
 }
+
+/// An ACME authority that runs: Debian's `pebble`.
+struct Pebble {
+    child: std::process::Child,
+    directory: String,
+    management: String,
+    /// By which its own port is believed.
+    root: PathBuf,
+}
+
+impl Pebble {
+    /// Starts one that proves names at the port of a URL.
+    async fn start(folder: &Path, proves_at: &str) -> Self {
+        let (organization, listen) = (Organization::new(), xylem::system::free_address().unwrap());
+        let management = xylem::system::free_address().unwrap();
+        let folder = folder.join("pebble");
+        std::fs::create_dir(&folder).unwrap();
+        let (chain, key) = organization.sign(&folder, 10);
+        let root = folder.join("root.pem");
+        std::fs::write(&root, organization.root.pem()).unwrap();
+        let port = proves_at.rsplit(':').next().unwrap().trim_end_matches('/');
+        let config = folder.join("config.json");
+        let text = format!(
+            r#"{{"pebble": {{"listenAddress": "{listen}", "managementListenAddress": "{management}",
+            "certificate": {chain:?}, "privateKey": {key:?}, "httpPort": 1, "tlsPort": {port}}}}}"#
+        );
+        std::fs::write(&config, text).unwrap();
+        let log = std::fs::File::create(folder.join("log")).unwrap();
+        // `cargo xtask test` installs it.
+        let child = std::process::Command::new("pebble")
+            .args(["-strict", "-config"])
+            .arg(&config)
+            .env("PEBBLE_VA_NOSLEEP", "1")
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        eventually("pebble listens", || async {
+            tokio::net::TcpStream::connect(&listen).await.is_ok()
+        })
+        .await;
+        Self {
+            child,
+            directory: format!("https://{listen}/dir"),
+            management: format!("https://{management}"),
+            root,
+        }
+    }
+}
+
+impl Drop for Pebble {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn shown(stage: &Stage, wanted: &str) {
+    eventually(wanted, || async {
+        stage.system.xylem(&["ds", "show", "campus"]).await.unwrap().contains(wanted)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_gets_its_certificate_from_an_acme_authority() {
+    let mut stage = Stage::set().await;
+    stage.tree(&[("root", None), ("campus", Some("root"))]).await;
+    stage.publish(&package_of(stage.path(), "A.pkg", 1, 1 << 20)).await;
+    stage.present_on("A.pkg", &["root", "campus"]).await;
+    let reader = WebDav::account(&stage, "campus", "reader", "--read").await;
+    let url = stage.system.access().admin.distribution_server("campus").await.unwrap().public_url;
+    // An authority that is not there is spoken of, and harms nobody.
+    let nowhere = ["--directory", "https://127.0.0.1:1/dir", "--contact", "it@example.org"];
+    let acme = ["ds", "certificate", "acme", "campus"];
+    stage.system.xylem(&[acme.as_slice(), &nowhere].concat()).await.unwrap();
+    shown(&stage, "the ACME authority gives no certificate").await;
+    assert!(stage.system.xylem(&["status"]).await.unwrap().contains("campus: the ACME"));
+
+    let pebble = Pebble::start(stage.path(), &url).await;
+    let there = ["--directory", &pebble.directory, "--ca", pebble.root.to_str().unwrap()];
+    stage.system.xylem(&[acme.as_slice(), &there].concat()).await.unwrap();
+    shown(&stage, "from acme").await;
+    let issuer = reader.believing(&pebble.root).at(&pebble.management);
+    let root = stage.path().join("pebble-root.pem");
+    std::fs::write(&root, issuer.ask("GET", "/roots/0", &[], b"").await.body).unwrap();
+    let finder = reader.believing(&root);
+    assert_eq!(finder.ask("GET", "/Packages/A.pkg", &[], b"").await.status, 200);
+    assert!(!stage.system.xylem(&["status"]).await.unwrap().contains("ACME"));
+
+    // It is kept: after a restart it is there although the authority is not.
+    drop(pebble);
+    stage.system.kill("campus").await.unwrap();
+    stage.system.start_distribution_server("campus").await.unwrap();
+    eventually("it is shown again", || async {
+        finder.afresh().try_ask("GET", "/Packages/A.pkg").await.is_ok()
+    })
+    .await;
+    stage.system.xylem(&[acme.as_slice(), &["--off"]].concat()).await.unwrap();
+    shown(&stage, "from built-in").await;
+    stage.clear().await;
+}
