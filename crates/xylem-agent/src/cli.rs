@@ -1,6 +1,7 @@
 //! The command line.
 
 mod arguments;
+mod service;
 mod show;
 
 use std::io::Write;
@@ -31,6 +32,9 @@ enum CommandError {
     /// The target cannot be installed to.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// The service cannot be installed or taken away.
+    #[error(transparent)]
+    Service(#[from] xylem_service::ServiceError),
     /// The file of `--ca` is of no use.
     #[error("cannot use the file given with --ca")]
     Ca(#[source] AnchorError),
@@ -91,6 +95,8 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::CheckIn(arguments) => check_in(arguments).await,
         Command::Fetch(arguments) => fetch(arguments).await,
         Command::Inventory(arguments) => inventory(arguments).await,
+        Command::Install(arguments) => service::put(&arguments),
+        Command::Uninstall(arguments) => service::take_away(&arguments),
     }
 }
 

@@ -108,6 +108,19 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Those of an enrolled server's data folder.
+    ///
+    /// # Errors
+    /// When there is no such server in it, or it cannot be read.
+    pub fn read(fs: &dyn Fs, data: &Path) -> Result<Self, DataError> {
+        let folder = DataFolder::new(data);
+        let none = || DataError::NotEnrolled { path: data.to_owned() };
+        if !folder.check_format(fs)? {
+            return Err(none());
+        }
+        read_json(fs, &folder.settings())?.ok_or_else(none)
+    }
+
     /// The management server's address, checked.
     pub(crate) fn server_url(&self, folder: &DataFolder) -> Result<BaseUrl, DataError> {
         self.server.parse().map_err(|source| DataError::Damaged {

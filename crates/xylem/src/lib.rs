@@ -15,6 +15,7 @@ mod download;
 mod failure;
 mod output;
 mod roles;
+mod service;
 pub mod system;
 mod upload;
 
@@ -46,6 +47,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         }),
         // Answered by `main` before anything else is started.
         Command::InspectStdin => Ok(()),
+        Command::Service(command) => service::run(command, &output),
         Command::Login(login) => access::login(&login, &output).await,
         Command::Administer(command) => commands::run(command, &options.access, &output).await,
     }

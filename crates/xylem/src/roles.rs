@@ -238,7 +238,7 @@ fn raise_open_files() {
     }
 }
 
-fn read_config(path: &Path) -> Result<ServerConfig, Failure> {
+pub(crate) fn read_config(path: &Path) -> Result<ServerConfig, Failure> {
     let bytes = read_bounded(&RealFs, path, MAX_CONFIG_BYTES)
         .with_context(|| format!("cannot read {}", path.display()))
         .map_err(configuration)?;

@@ -96,6 +96,7 @@ const CRATES: &[Member] = &[
         &["xylem-api", "xylem-http", "xylem-model", "xylem-runtime", "xylem-telemetry"],
     ),
     member("xylem-acme", Layer::Adapter, &["xylem-pki"]),
+    member("xylem-service", Layer::Adapter, &[]),
     member(
         "xylem-client",
         Layer::Adapter,
@@ -148,6 +149,7 @@ const CRATES: &[Member] = &[
             "xylem-model",
             "xylem-pki",
             "xylem-runtime",
+            "xylem-service",
             "xylem-telemetry",
             "xylem-trust",
         ],
@@ -167,6 +169,7 @@ const CRATES: &[Member] = &[
             "xylem-pki",
             "xylem-runtime",
             "xylem-server",
+            "xylem-service",
             "xylem-sync",
             "xylem-telemetry",
             "xylem-trust",

@@ -30,6 +30,10 @@ pub(crate) enum Command {
     CheckIn(CheckIn),
     /// Fetch a package into a file, verified; nothing is installed
     Fetch(Fetch),
+    /// Run as a service of this system from now on, as root
+    Install(InstallService),
+    /// End that service and take it away; what it keeps stays
+    Uninstall(UninstallService),
     /// Show what this computer is, and the receipts of what was installed
     Inventory(Inventory),
 }
@@ -83,6 +87,27 @@ pub(crate) struct OnTarget {
     /// Folder or mounted volume to install to; the running system where left out on macOS
     #[arg(long, value_name = "DIR")]
     pub(crate) target: Option<PathBuf>,
+}
+
+/// `install`.
+#[derive(Debug, Args)]
+pub(crate) struct InstallService {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Only write the file below this folder, and start nothing: for packages and images
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+}
+
+/// `uninstall`.
+#[derive(Debug, Args)]
+pub(crate) struct UninstallService {
+    /// Remove what the agent keeps there too: identity, state and cache
+    #[arg(long, value_name = "DIR")]
+    pub(crate) purge: Option<PathBuf>,
+    /// Look below this folder, and end nothing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
 }
 
 /// `check-in`.

@@ -144,3 +144,9 @@ fn print(
         other => other.map_err(|source| CommandError::System { doing: "print", source }),
     }
 }
+
+/// Prints a sentence.
+pub(super) fn line(text: &str) -> Result<(), CommandError> {
+    writeln!(io::stdout(), "{text}")
+        .map_err(|source| CommandError::System { doing: "print", source })
+}

@@ -11,6 +11,7 @@ mod administer;
 mod ca;
 mod certificate;
 mod role;
+mod service;
 
 pub use account::{AccountCommand, AddAccountOptions};
 pub(crate) use administer::duration;
@@ -22,6 +23,7 @@ pub use administer::{
 pub use ca::CaCommand;
 pub use certificate::{CertificateCommand, ChainOptions, DsCertificateCommand};
 pub use role::{DistributionCommand, ServerCommand, UpOptions};
+pub use service::{InstallService, ServiceCommand, ServiceManager, ServiceRole, UninstallService};
 
 /// Package distribution for fleets of Macs.
 #[derive(Debug, Parser)]
@@ -51,6 +53,9 @@ pub enum Command {
     /// Run and keep a distribution server
     #[command(subcommand)]
     Distribution(DistributionCommand),
+    /// Run servers of this machine as services of systemd or launchd
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Remember a management server and a token for later commands
     Login(LoginOptions),
     /// Print completions for a shell

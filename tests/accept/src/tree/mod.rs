@@ -6,6 +6,7 @@ mod rate;
 mod scrub;
 mod seeding;
 mod selection;
+mod services;
 
 use crate::content_link::simulation;
 use crate::run::{Part, run_parts};
@@ -21,6 +22,7 @@ pub(crate) fn accept(only: Option<&str>) -> anyhow::Result<()> {
         ("sslyze", &certificates::scan),
         ("forged", &certificates::forged),
         ("rotation", &certificates::rotation),
+        ("services", &services::services),
         ("seeding", &seeding::seeding),
     ];
     run_parts("TREE", parts, only)
