@@ -12,6 +12,7 @@ use xylem_trust::Envelope;
 use crate::authorities::{Authorities, Believing};
 use crate::catalogue::PlacementState;
 use crate::certificates::ShownCertificate;
+use crate::inventory::Inventory;
 
 /// `GET /v1/control/state`: everything a distribution server must know, but the descriptors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -143,6 +144,13 @@ pub struct ServerReport {
     /// Which certificate it shows to others than our own programs.
     #[serde(default)]
     pub shown: Option<ShownCertificate>,
+    /// A random text that is new with each start of its program: by it a key that is on two machines
+    /// is found.
+    #[serde(default)]
+    pub life: Option<String>,
+    /// What its machine is; not in each report.
+    #[serde(default)]
+    pub inventory: Option<Inventory>,
 }
 
 /// What a server says of one content.

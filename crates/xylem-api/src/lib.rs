@@ -15,6 +15,7 @@ pub mod control;
 pub mod enrollment;
 pub mod error;
 pub mod ingest;
+pub mod inventory;
 pub mod selection;
 pub mod server;
 pub mod tree;

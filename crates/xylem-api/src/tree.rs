@@ -8,6 +8,7 @@ use xylem_model::{
 use xylem_sync::ServerSettings;
 
 use crate::certificates::ShownCertificate;
+use crate::inventory::Inventory;
 use crate::selection::SelectionRule;
 
 /// A distribution server.
@@ -78,6 +79,13 @@ pub struct DistributionServer {
     /// Which certificate it shows to others than our own programs, as it says.
     #[serde(default)]
     pub certificate: Option<ShownCertificate>,
+    /// What its machine is, as it says.
+    #[serde(default)]
+    pub inventory: Option<Inventory>,
+    /// When its key was found on two machines; neither is let in since then.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub set_aside: Option<Timestamp>,
 }
 
 /// `PATCH /v1/distribution-servers/{name}`: what is left out stays.

@@ -166,6 +166,12 @@ impl AdminClient {
         self.call(Method::POST, &path, Some(&asked)).await
     }
 
+    /// Lets a distribution server in again whose key was found on two machines.
+    pub async fn reinstate(&self, name: &str) -> Result<DistributionServer, ClientError> {
+        let path = format!("/v1/distribution-servers/{}/reinstate", segment(name));
+        self.call(Method::POST, &path, None::<&()>).await
+    }
+
     /// Has a distribution server look through everything it holds.
     pub async fn scrub(&self, name: &str) -> Result<DistributionServer, ClientError> {
         let path = format!("/v1/distribution-servers/{}/scrub", segment(name));

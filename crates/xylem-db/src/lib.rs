@@ -29,6 +29,7 @@ mod authorities;
 mod backup;
 mod certificates;
 mod changes;
+mod clones;
 mod commits;
 mod computers;
 mod connect;

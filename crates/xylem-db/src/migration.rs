@@ -17,6 +17,7 @@ mod m0008_selection;
 mod m0009_hand_over;
 mod m0010_authorities;
 mod m0011_certificates;
+mod m0012_inventory;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_hand_over::AddHandOver),
             Box::new(m0010_authorities::AddAuthorities),
             Box::new(m0011_certificates::AddCertificates),
+            Box::new(m0012_inventory::AddInventory),
         ]
     }
 }

@@ -78,6 +78,10 @@ pub struct DistributionServer {
     pub public_chain_sha256: Option<String>,
     /// Which certificate it says it shows, as JSON.
     pub shown_certificate: Option<String>,
+    /// What it says of its machine, as JSON.
+    pub inventory: Option<String>,
+    /// When its key was found on two machines: neither is let in.
+    pub set_aside: Option<Timestamp>,
     /// Its last change by an administrator.
     pub stamp: Stamp,
 }
@@ -104,6 +108,8 @@ pub struct ServerReport {
     pub believing: Believing,
     /// Which certificate it shows, as JSON.
     pub shown_certificate: Option<String>,
+    /// What its machine is, as JSON; where it does not say, what it said before stays.
+    pub inventory: Option<String>,
 }
 
 /// Changes of a server; what is `None` stays as it is.
@@ -248,9 +254,14 @@ impl Database {
         let set = news.set.as_ref().and_then(|set| serde_json::to_string(set).ok());
         let (believes, certified_by) = news.believing.columns();
         // Cut off it could not be read: too long it is as if it were not said.
-        let shown = news.shown_certificate.clone().filter(|text| text.len() <= MAX_TEXT_CHARS);
+        let is_short = |text: &String| text.len() <= MAX_TEXT_CHARS;
+        let shown = news.shown_certificate.clone().filter(is_short);
+        let inventory = news.inventory.clone().filter(is_short);
         report!(self, "noting a distribution server's report", |tx| {
             let mut noting = Entity::update_many();
+            if let Some(inventory) = &inventory {
+                noting = noting.col_expr(Column::Inventory, Expr::value(inventory.clone()));
+            }
             if let Some(scrub) = &scrub {
                 noting = noting.col_expr(Column::ScrubReport, Expr::value(scrub.clone()));
             }
@@ -399,6 +410,8 @@ impl TryFrom<Model> for DistributionServer {
             set: row.set_count.and_then(|count| serde_json::from_str(&count).ok()),
             public_chain_sha256: row.public_chain_sha256,
             shown_certificate: row.shown_certificate,
+            inventory: row.inventory,
+            set_aside: moment(row.set_aside_at),
             stamp: convert::stamp(row.epoch, row.generation)?,
         })
     }

@@ -31,6 +31,7 @@ pub mod fuzzing;
 mod handover;
 mod ingest;
 mod inspector;
+mod inventory;
 mod manifest;
 mod node;
 mod pace;

@@ -8,7 +8,7 @@ use xylem_blobs::Repository;
 use xylem_client::{ContentClient, ControlClient};
 use xylem_model::{ContentId, DistributionServerId, Timestamp};
 use xylem_pki::{Identity, Presented, TrustAnchors};
-use xylem_runtime::{Environment, Fs};
+use xylem_runtime::{Environment, Fs, random_array};
 use xylem_sync::ServerSettings;
 use xylem_trust::{Envelope, TrustStore};
 
@@ -55,6 +55,8 @@ pub(crate) struct Node {
     pub(crate) frames: Arc<Frames>,
     /// Headers of what is served.
     pub(crate) heads: Heads,
+    /// Which start of the program this is, and since when it runs.
+    pub(crate) life: (String, Timestamp),
     /// Something may have changed at the management server.
     pub(crate) resync: Notify,
     /// Something may have to be fetched or removed.
@@ -152,6 +154,8 @@ impl Node {
             seen: Mutex::new(restored.seen),
         };
         let accounts = Accounts::new(&parts.environment);
+        let life = u128::from_le_bytes(random_array(&*parts.environment.rng));
+        let life = (format!("{life:032x}"), parts.environment.clock.now());
         Self {
             environment: parts.environment,
             folder: parts.folder,
@@ -173,6 +177,7 @@ impl Node {
             pace,
             frames: Arc::default(),
             heads: Heads::default(),
+            life,
             resync: Notify::new(),
             work: Notify::new(),
             certify: Notify::new(),

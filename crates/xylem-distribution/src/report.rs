@@ -17,13 +17,16 @@ use xylem_runtime::{Backoff, Shutdown};
 use xylem_trust::Envelope;
 
 use crate::node::Node;
-use crate::shown;
+use crate::{inventory, shown};
 
 /// How long changes are gathered before they are sent.
 const GATHER: Duration = Duration::from_millis(200);
 
 /// Longest silence: from more than that it is concluded that a server is away.
 const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// How often it is told what the machine is.
+const INVENTORY_EVERY: Duration = Duration::from_secs(300);
 
 /// Between two reports of progress on one file: four a second.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
@@ -57,6 +60,8 @@ struct Rows {
     moving: BTreeMap<ContentId, Moving>,
     /// Which life of the management server was told everything.
     told: Option<Epoch>,
+    /// When what the machine is was last told.
+    inventory_at: Option<Timestamp>,
     /// Where in the list of forgotten content the next report goes on; none once all are told.
     unlisted: Option<Bound<ContentId>>,
 }
@@ -213,6 +218,16 @@ impl Ledger {
         self.rows().copies.contains_key(content)
     }
 
+    /// Whether it is time to tell what the machine is, which it then is not for a while.
+    fn is_inventory_due(&self, now: Timestamp) -> bool {
+        let mut rows = self.rows();
+        let is_due = rows.inventory_at.is_none_or(|at| now.since(at) >= INVENTORY_EVERY);
+        if is_due {
+            rows.inventory_at = Some(now);
+        }
+        is_due
+    }
+
     /// Sends a report soon, changes or not.
     pub(crate) fn wake(&self) {
         self.changed.notify_one();
@@ -254,6 +269,7 @@ impl Ledger {
         let gone: Vec<ContentId> = due.gone.iter().filter(back).copied().collect();
         rows.gone.extend(gone);
         rows.unlisted = due.unlisted;
+        rows.inventory_at = None;
         if due.afresh {
             rows.told = None;
         }
@@ -318,6 +334,17 @@ async fn send(node: &Arc<Node>) -> Result<(), ClientError> {
         .repository
         .run(|repository| (repository.used_bytes(), repository.free_space().unwrap_or(0)))
         .await;
+    let inventory = match node.ledger.is_inventory_due(node.now()) {
+        true => {
+            let disk = used_bytes.saturating_add(free_bytes);
+            let (started, now) = (node.life.1, node.now());
+            // Under simulation the machine is not the one that is looked at, and nobody asks.
+            Some(
+                node.environment.disk.run(move |_| inventory::look(Some(disk), started, now)).await,
+            )
+        }
+        false => None,
+    };
     let report = ServerReport {
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
         applied,
@@ -330,6 +357,8 @@ async fn send(node: &Arc<Node>) -> Result<(), ClientError> {
         scrub: Some(node.scrubs.report()),
         set: has_head.then_some(set),
         shown: Some(shown::report(node)),
+        life: Some(node.life.0.clone()),
+        inventory,
         believing: Some(believing(&node.anchors, &node.identity)),
     };
     let sent = node.control.report(&report).await;

@@ -30,8 +30,8 @@ pub(crate) fn of(presented: &Presented) -> ShownCertificate {
 }
 
 impl App {
-    /// What is to be said of the certificates that nobody renews by itself, or that should have
-    /// been.
+    /// What is to be said of keys that are on two machines, and of certificates that nobody renews by
+    /// itself, or that should have been.
     pub(crate) async fn certificate_warnings(&self) -> Result<Vec<String>, DbError> {
         let now = self.now();
         let (intermediate, root, is_organizations) = {
@@ -52,6 +52,12 @@ impl App {
             said.extend(warning(what, own.not_after, now));
         }
         for server in self.database.distribution_servers().await? {
+            if let Some(since) = server.set_aside {
+                said.push(format!(
+                    "{} is set aside since {since}: two machines use its key (`xylem ds reinstate`)",
+                    server.name
+                ));
+            }
             let shown = server.shown_certificate.as_deref().map(serde_json::from_str);
             let Some(Ok(shown)) = shown else { continue };
             let shown: ShownCertificate = shown;

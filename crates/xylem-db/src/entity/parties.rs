@@ -55,6 +55,15 @@ table! {
         /// JSON, as it was reported.
         #[serde(default)]
         pub(crate) shown_certificate: Option<String>,
+        /// JSON, as it was reported.
+        #[serde(default)]
+        pub(crate) inventory: Option<String>,
+        /// JSON: which starts of its program reported.
+        #[serde(default)]
+        pub(crate) lives: Option<String>,
+        /// When its key was found on two machines.
+        #[serde(default)]
+        pub(crate) set_aside_at: Option<i64>,
     }
 }
 

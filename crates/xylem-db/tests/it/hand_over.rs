@@ -29,6 +29,7 @@ pub(crate) async fn say(db: &Database, server: DistributionServerId, missing: u6
     let report = ServerReport {
         believing: xylem_db::Believing::default(),
         shown_certificate: None,
+        inventory: None,
         program_version: "0.1.0".into(),
         address: "192.0.2.1".into(),
         free: ByteSize(1),

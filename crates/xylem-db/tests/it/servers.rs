@@ -38,6 +38,7 @@ pub(crate) async fn the_first_server_is_root_and_principal(bench: Bench) {
     let report = ServerReport {
         believing: xylem_db::Believing::default(),
         shown_certificate: None,
+        inventory: None,
         program_version: "0.1.0".into(),
         address: "192.0.2.7".into(),
         free: ByteSize(10),

@@ -122,6 +122,7 @@ fn machines(routes: Routes<App>) -> Routes<App> {
         .add(Permission::ADMIN, routes!(hand_over::make_principal))
         .add(READ_FILES, routes!(hand_over::principal))
         .add(Permission::ADMIN, routes!(servers::scrub))
+        .add(Permission::ADMIN, routes!(servers::reinstate))
         .add(READ, routes!(accounts::accounts))
         .add(Permission::ADMIN, routes!(accounts::add_account))
         .add(Permission::ADMIN, routes!(accounts::remove_account))

@@ -106,6 +106,27 @@ pub(super) async fn set_parent(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Lets a distribution server in again whose key was found on two machines.
+#[utoipa::path(
+    post, path = "/v1/distribution-servers/{name}/reinstate", tag = "distribution-servers",
+    params(("name" = String, Path, description = "Its name.")),
+    responses((status = 200, description = "It is let in.", body = DistributionServer))
+)]
+pub(super) async fn reinstate(
+    State(app): State<App>,
+    caller: Caller,
+    ApiPath(name): ApiPath<String>,
+) -> Result<Json<DistributionServer>, Failure> {
+    let server = app.database.distribution_server_by_name(&name).await?;
+    if server.set_aside.is_none() {
+        let message = format!("{} is let in already", server.name);
+        return Err(Failure::new(ErrorCode::Conflict, message));
+    }
+    let (actor, now) = (caller.actor(), app.now());
+    let changed = app.database.set_aside(server.id, false, &actor, now).await?;
+    Ok(Json(View::read(&app).await?.wire(&app, changed).await?))
+}
+
 /// Gives all children of a distribution server another parent in its place, in one step: all of
 /// them or none.
 #[utoipa::path(
@@ -248,6 +269,8 @@ impl View {
             files_wanted,
             scrub_asked: server.scrub_asked,
             scrub: server.scrub,
+            inventory: server.inventory.and_then(|text| serde_json::from_str(&text).ok()),
+            set_aside: server.set_aside,
             certificate: server
                 .shown_certificate
                 .and_then(|shown| serde_json::from_str(&shown).ok()),

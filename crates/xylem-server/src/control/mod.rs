@@ -241,6 +241,12 @@ pub(crate) fn check_standing(standing: Standing) -> Result<(), ApiError> {
             "an administrator removed this machine, and its certificate counts no longer: enrol \
              it again with a new invitation if that was a mistake",
         )),
+        Standing::SetAside => Err(ApiError::new(
+            ErrorCode::Revoked,
+            "two machines use the key of this distribution server, as when a disk was copied, so \
+             neither is let in: stop one of them for good, then let the other in again with `xylem \
+             ds reinstate`; enrol the one that was stopped anew, with an empty data folder",
+        )),
         Standing::Unknown => Err(ApiError::new(
             ErrorCode::Forbidden,
             "this management server does not know the machine that the certificate names, as may \

@@ -7,6 +7,7 @@
 use axum::extract::State;
 use http::StatusCode;
 use xylem_api::control::ServerReport;
+use xylem_api::inventory::Inventory;
 use xylem_http::{ApiJson, Peer};
 use xylem_model::{Stamp, Timestamp};
 use xylem_trust::{Descriptor, Envelope};
@@ -25,6 +26,15 @@ const MAX_REMEMBERED: usize = 10_000;
 /// A report that is ahead by more epochs than this is not believed: it would let one broken
 /// server push the counter to its end. Restores are rarer than that.
 const MAX_EPOCHS_AHEAD: u64 = 1_000;
+
+/// Characters of what names a start of a program.
+const MAX_LIFE_CHARS: usize = 40;
+
+/// What a machine is, with how far its clock is off.
+fn measured(inventory: Inventory, now: Timestamp) -> Inventory {
+    let ahead = inventory.clock.map(|clock| clock.unix_ms().saturating_sub(now.unix_ms()));
+    Inventory { clock_ahead_ms: ahead, ..inventory }
+}
 
 /// Takes in a report.
 #[utoipa::path(
@@ -50,6 +60,8 @@ pub(super) async fn report(
         gone: report.gone,
         believing: report.believing.unwrap_or_default(),
         shown: report.shown,
+        life: report.life.map(|life| life.chars().take(MAX_LIFE_CHARS).collect()),
+        inventory: report.inventory.map(|inventory| measured(inventory, now)),
     };
     let (store, copies) = (service.store(), &report.copies);
     store.note_report(server, &news, copies, report.full, now).await?;

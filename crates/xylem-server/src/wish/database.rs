@@ -93,6 +93,8 @@ impl DatabaseWishStore {
         let now = self.environment.clock.now();
         let revoked = self.database.revoked(now).await?;
         let mut removed: Vec<Party> = revoked.into_iter().map(|gone| gone.party).collect();
+        let aside = servers.iter().filter(|server| server.set_aside.is_some());
+        removed.extend(aside.map(|server| Party::DistributionServer(server.id)));
         removed.sort_unstable();
         removed.dedup();
         let mut accounts: HashMap<DistributionServerId, Vec<Account>> = HashMap::new();
@@ -148,9 +150,12 @@ impl WishStore for DatabaseWishStore {
 
     async fn standing(&self, party: Party) -> Result<Standing, WishError> {
         let removed = match party {
-            Party::DistributionServer(id) => {
-                self.database.distribution_server(id).await.map(|server| server.removed)
-            }
+            Party::DistributionServer(id) => match self.database.distribution_server(id).await {
+                Ok(server) if server.removed.is_none() && server.set_aside.is_some() => {
+                    return Ok(Standing::SetAside);
+                }
+                found => found.map(|server| server.removed),
+            },
             Party::Computer(id) => self.database.computer(id).await.map(|known| known.removed),
             Party::ManagementServer(_) => return Ok(Standing::Unknown),
         };
@@ -187,6 +192,7 @@ impl WishStore for DatabaseWishStore {
             scrub: news.scrub,
             set: news.set,
             believing: believing(&news.believing),
+            inventory: news.inventory.as_ref().and_then(|it| serde_json::to_string(it).ok()),
             shown_certificate: news.shown.as_ref().and_then(|it| serde_json::to_string(it).ok()),
         };
         // What has gone first, and last which state the server is in: whoever looks in between finds
@@ -200,6 +206,15 @@ impl WishStore for DatabaseWishStore {
             self.database.report_placements(server, &rows, full, now).await?;
         }
         self.database.touch_distribution_server(server, &report, now).await?;
+        if let Some(life) = &news.life
+            && self.database.note_life(server, life, now).await?
+        {
+            tracing::error!(
+                dp.id = %server,
+                "two machines report with the key of one distribution server: a disk was copied; \
+                 neither is let in until `xylem ds reinstate`, or until both are enrolled anew"
+            );
+        }
         Ok(())
     }
 

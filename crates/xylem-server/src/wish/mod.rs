@@ -16,6 +16,7 @@ use xylem_api::authorities::Believing;
 use xylem_api::certificates::ShownCertificate;
 use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
+use xylem_api::inventory::Inventory;
 use xylem_model::{
     ContentId, DistributionServerId, Epoch, FileId, Generation, Party, ScrubReport, SetCount,
     SiteId, Stamp, Timestamp, Tree, UploadId,
@@ -36,6 +37,8 @@ pub enum Standing {
     Member,
     /// An administrator removed it: none of its certificates counts.
     Removed,
+    /// Its key is on two machines: neither is let in.
+    SetAside,
     /// Nobody here knows it, as may be after a restore from an old backup.
     Unknown,
 }
@@ -168,6 +171,10 @@ pub struct ServerNews {
     pub believing: Believing,
     /// Which certificate it shows.
     pub shown: Option<ShownCertificate>,
+    /// Which start of its program reports.
+    pub life: Option<String>,
+    /// What its machine is.
+    pub inventory: Option<Inventory>,
 }
 
 /// How a commit ended.

@@ -276,6 +276,8 @@ pub(crate) fn report(applied: Stamp, copies: Vec<CopyReport>) -> ServerReport {
     ServerReport {
         believing: None,
         shown: None,
+        life: None,
+        inventory: None,
         program_version: "1".into(),
         applied,
         free_bytes: 1 << 40,

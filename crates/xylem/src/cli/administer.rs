@@ -221,6 +221,15 @@ pub enum DsCommand {
         #[arg(long, value_name = "FILE")]
         why: Option<String>,
     },
+    /// What the machines of all of them are, and on how many of them each version runs
+    Inventory,
+    /// Let one in again whose key was found on two machines
+    ///
+    /// Stop one of the two for good first, and enrol it anew with an empty data folder.
+    Reinstate {
+        /// Its name
+        name: String,
+    },
     /// Choose what it holds
     ///
     /// A rule chooses the files to which all of its parts apply: file=NAME, kind=package (app,

@@ -7,6 +7,7 @@ mod computers;
 mod files;
 mod follow;
 mod hand_over;
+mod inventory;
 mod names;
 mod placement;
 mod scrub;

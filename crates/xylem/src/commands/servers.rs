@@ -3,7 +3,7 @@
 use xylem_api::tree::DistributionServer;
 use xylem_model::ByteSize;
 
-use super::{accounts, certificates, hand_over, scrub, selection, settings};
+use super::{accounts, certificates, hand_over, inventory, scrub, selection, settings};
 use crate::Failure;
 use crate::access::Access;
 use crate::cli::DsCommand;
@@ -25,6 +25,10 @@ pub(crate) async fn run(
         DsCommand::Show { name, why: Some(file) } => {
             output.value(&admin.why_held(&name, &file).await?, selection::why)
         }
+        DsCommand::Inventory => {
+            output.value(&admin.distribution_servers().await?, |servers| inventory::all(servers))
+        }
+        DsCommand::Reinstate { name } => output.value(&admin.reinstate(&name).await?, detail),
         DsCommand::Select(asked) => output.value(&selection::select(&asked, access).await?, detail),
         DsCommand::Set { name, settings } => {
             let change = settings::change(&settings)?;
@@ -86,6 +90,7 @@ fn roles(server: &DistributionServer) -> String {
         (server.is_root, "root"),
         (server.is_principal, "principal"),
         (server.settings.maintenance, "in maintenance"),
+        (server.set_aside.is_some(), "set aside: its key is on two machines"),
     ];
     let roles: Vec<&str> = roles.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
     if roles.is_empty() { "-".to_owned() } else { roles.join(", ") }
@@ -109,6 +114,7 @@ pub(super) fn detail(server: &DistributionServer) -> String {
         ("Scrub", scrub::current(server)),
         ("Last scrub", scrub::last(server)),
     ];
+    rows.extend(inventory::shown(server));
     rows.extend(server.certificate.iter().flat_map(certificates::rows));
     rows.extend(selection::shown(server));
     rows.extend(settings::shown(&server.settings));

@@ -3,6 +3,7 @@
 
 mod authorities;
 mod certificates;
+mod clones;
 mod commands;
 mod hand_over;
 mod inspection;

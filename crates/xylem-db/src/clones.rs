@@ -1,0 +1,170 @@
+//! One key on two machines.
+//!
+//! Each start of a program is a life: a random number that goes with each report. A life that
+//! follows another is a restart, and the one before is over. Where that one goes on reporting, two
+//! programs have one key: a disk was copied. Which of them is the right one nobody can tell, so
+//! neither is let in any more, until an administrator has decided.
+
+use std::time::Duration;
+
+use sea_orm::{ActiveModelTrait as _, IntoActiveModel as _, Set};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use xylem_model::{DistributionServerId, Timestamp};
+
+use crate::audit::{self, Actor};
+use crate::servers::{require_live, store_stamped};
+use crate::transaction::{change, report};
+use crate::{Database, DbError, DistributionServer};
+
+/// How often a life that is over must go on reporting: what was only late comes once.
+const STRIKES: u32 = 3;
+
+/// Reports that follow each other closer than this are one.
+const APART: Duration = Duration::from_secs(10);
+
+/// Lives that are remembered after they are over.
+const REMEMBERED: usize = 4;
+
+/// The lives of one server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Lives {
+    present: Option<String>,
+    former: Vec<Former>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Former {
+    life: String,
+    strikes: u32,
+    last_ms: i64,
+}
+
+/// What a report says of the lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// Nothing new.
+    Same,
+    /// Something to remember.
+    Changed,
+    /// Two programs have one key.
+    Clone,
+}
+
+impl Lives {
+    fn see(&mut self, life: &str, now: Timestamp) -> Seen {
+        if self.present.as_deref() == Some(life) {
+            return Seen::Same;
+        }
+        let now_ms = now.unix_ms();
+        if let Some(former) = self.former.iter_mut().find(|former| former.life == life) {
+            let since = Timestamp::from_unix_ms(former.last_ms);
+            if now.since(since) < APART {
+                return Seen::Same;
+            }
+            former.strikes += 1;
+            former.last_ms = now_ms;
+            return if former.strikes >= STRIKES { Seen::Clone } else { Seen::Changed };
+        }
+        if let Some(before) = self.present.replace(life.to_owned()) {
+            self.former.insert(0, Former { life: before, strikes: 0, last_ms: now_ms });
+            self.former.truncate(REMEMBERED);
+        }
+        Seen::Changed
+    }
+}
+
+impl Database {
+    /// Notes that a life of a server reported. Where its key turns out to be on two machines, the
+    /// server is set aside; says whether that was now.
+    pub async fn note_life(
+        &self,
+        id: DistributionServerId,
+        life: &str,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
+        let seen = report!(self, "noting which program of a server reports", |tx| {
+            let row = require_live(tx, id).await?;
+            let known = row.lives.as_deref().and_then(|text| serde_json::from_str(text).ok());
+            let mut lives: Lives = known.unwrap_or_default();
+            let seen = lives.see(life, now);
+            if seen != Seen::Same {
+                let mut row = row.into_active_model();
+                row.lives = Set(serde_json::to_string(&lives).ok());
+                row.update(tx).await?;
+            }
+            Ok(seen)
+        })?;
+        if seen == Seen::Clone {
+            self.set_aside(id, true, &Actor::system(), now).await?;
+        }
+        Ok(seen == Seen::Clone)
+    }
+
+    /// Sets a server aside, or takes it in again: then its lives begin anew.
+    pub async fn set_aside(
+        &self,
+        id: DistributionServerId,
+        is_aside: bool,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<DistributionServer, DbError> {
+        change!(self, "setting a server aside, or taking it in again", |tx| {
+            let old = require_live(tx, id).await?;
+            let mut row = old.clone().into_active_model();
+            row.set_aside_at = Set(is_aside.then_some(now.unix_ms()));
+            row.lives = Set(None);
+            let changed = store_stamped(tx, row).await?;
+            let action = if is_aside { "server.set-aside" } else { "server.reinstate" };
+            audit::append(tx, actor, now, action, &old.name, &json!({})).await?;
+            Ok(DistributionServer::try_from(changed)?)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_ms(seconds * 1000)
+    }
+
+    #[test]
+    fn restarts_are_no_clones_however_many() {
+        let mut lives = Lives::default();
+        for (second, life) in ["a", "b", "c", "d", "e", "f", "g"].iter().enumerate() {
+            let second = i64::try_from(second).unwrap() * 60;
+            assert_eq!(lives.see(life, at(second)), Seen::Changed);
+            assert_eq!(lives.see(life, at(second + 30)), Seen::Same);
+        }
+        assert_eq!(lives.former.len(), REMEMBERED);
+    }
+
+    #[test]
+    fn a_report_that_was_late_is_no_clone() {
+        let mut lives = Lives::default();
+        lives.see("old", at(0));
+        lives.see("new", at(100));
+        assert_eq!(lives.see("old", at(101)), Seen::Same);
+        assert_eq!(lives.see("old", at(120)), Seen::Changed, "noted, and no more");
+        assert_eq!(lives.see("new", at(140)), Seen::Same);
+    }
+
+    #[test]
+    fn two_programs_that_both_go_on_are_found() {
+        let mut lives = Lives::default();
+        lives.see("one", at(0));
+        lives.see("other", at(10));
+        let mut second = 20;
+        let found = loop {
+            let _ = lives.see("other", at(second));
+            if lives.see("one", at(second)) == Seen::Clone {
+                break second;
+            }
+            second += 30;
+            assert!(second < 600, "never found");
+        };
+        assert!(found < 120, "{found}");
+    }
+}
