@@ -38,15 +38,6 @@ pub struct Asked {
     pub host: String,
 }
 
-/// What came of it.
-pub struct Obtained {
-    /// The chain, leaf first, and its new key, as PEM: for its owner alone.
-    pub secret_pem: String,
-    /// The account with the authority and its key, as JSON: for its owner alone, and for the next
-    /// order.
-    pub account: String,
-}
-
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum AcmeError {
@@ -70,6 +61,9 @@ pub enum AcmeError {
         /// What it says.
         reason: String,
     },
+    /// The authority has forgotten the account: register another one.
+    #[error("the ACME authority does not know the account any more; another one is made")]
+    NoAccount,
     /// The account that was kept cannot be read.
     #[error("the account with the ACME authority cannot be read or written")]
     Account(#[from] serde_json::Error),
@@ -78,27 +72,54 @@ pub enum AcmeError {
     TooSlow,
 }
 
-/// Orders a certificate. `account` is what an earlier order with this authority left. While the
-/// authority looks, its proof is shown by `presented`.
+/// What an authority says that has forgotten an account (RFC 8555 section 6.7).
+const NO_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
+
+/// Makes an account with the authority, with a key of its own; gives both as JSON, for their owner
+/// alone. Keep it: authorities limit how many there can be.
+///
+/// # Errors
+/// Why there is none; trying again later is harmless.
+pub async fn register(asked: &Asked) -> Result<String, AcmeError> {
+    let contact = asked.contact.as_ref().map(|address| format!("mailto:{address}"));
+    let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
+    let new = NewAccount {
+        contact: &contact,
+        // Whoever names an authority has read its terms: the manual says so.
+        terms_of_service_agreed: true,
+        only_return_existing: false,
+    };
+    let creating = builder(asked)?.create(&new, asked.directory.clone(), None);
+    let created = timeout(STEP_LIMIT, creating).await.map_err(|_| AcmeError::TooSlow)?;
+    Ok(serde_json::to_string(&created?.1)?)
+}
+
+/// Orders a certificate with an account that [`register`] made; gives the chain, leaf first, and its
+/// new key, as PEM for their owner alone. While the authority looks, its proof is shown by
+/// `presented`.
 ///
 /// # Errors
 /// Why there is none; trying again later is harmless.
 pub async fn obtain(
     asked: &Asked,
-    account: Option<&str>,
+    account: &str,
     presented: &Presented,
-) -> Result<Obtained, AcmeError> {
+) -> Result<String, AcmeError> {
     let ordering = timeout(LIMIT, order(asked, account, presented)).await;
     presented.end_proof();
-    ordering.unwrap_or(Err(AcmeError::TooSlow))
+    match ordering.unwrap_or(Err(AcmeError::TooSlow)) {
+        Err(AcmeError::Authority(instant_acme::Error::Api(problem)))
+            if problem.r#type.as_deref() == Some(NO_ACCOUNT) =>
+        {
+            Err(AcmeError::NoAccount)
+        }
+        other => other,
+    }
 }
 
-async fn order(
-    asked: &Asked,
-    account: Option<&str>,
-    presented: &Presented,
-) -> Result<Obtained, AcmeError> {
-    let (account, kept) = open_account(asked, account).await?;
+async fn order(asked: &Asked, account: &str, presented: &Presented) -> Result<String, AcmeError> {
+    let credentials: AccountCredentials = serde_json::from_str(account)?;
+    let account = builder(asked)?.from_credentials(credentials).await?;
     let identifiers = [match asked.host.trim_matches(['[', ']']).parse::<IpAddr>() {
         Ok(address) => Identifier::Ip(address),
         Err(_) => Identifier::Dns(asked.host.clone()),
@@ -112,30 +133,14 @@ async fn order(
     }
     let key = order.finalize().await?;
     let chain = order.poll_certificate(&patience).await?;
-    Ok(Obtained { secret_pem: format!("{}\n{}", chain.trim(), key), account: kept })
+    Ok(format!("{}\n{}", chain.trim(), key))
 }
 
-async fn open_account(asked: &Asked, kept: Option<&str>) -> Result<(Account, String), AcmeError> {
-    let builder = || -> Result<AccountBuilder, instant_acme::Error> {
-        match &asked.root {
-            Some(root) => Account::builder_with_root(root),
-            None => Account::builder(),
-        }
-    };
-    if let Some(kept) = kept {
-        let credentials: AccountCredentials = serde_json::from_str(kept)?;
-        return Ok((builder()?.from_credentials(credentials).await?, kept.to_owned()));
+fn builder(asked: &Asked) -> Result<AccountBuilder, instant_acme::Error> {
+    match &asked.root {
+        Some(root) => Account::builder_with_root(root),
+        None => Account::builder(),
     }
-    let contact = asked.contact.as_ref().map(|address| format!("mailto:{address}"));
-    let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
-    let new = NewAccount {
-        contact: &contact,
-        // Whoever names an authority has read its terms: the manual says so.
-        terms_of_service_agreed: true,
-        only_return_existing: false,
-    };
-    let (account, credentials) = builder()?.create(&new, asked.directory.clone(), None).await?;
-    Ok((account, serde_json::to_string(&credentials)?))
 }
 
 /// Shows what the authority wants to see, and has it look.

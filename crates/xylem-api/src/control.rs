@@ -55,10 +55,13 @@ pub struct ControlState {
     /// Which certificate authorities count.
     #[serde(default)]
     pub authorities: Option<Authorities>,
-    /// SHA-256 of the certificate that an administrator brought for it, in hexadecimal: `GET
-    /// /v1/control/public-chain` gives it, with its key.
+    /// SHA-256 over what an administrator brought for it to show, in hexadecimal: `GET
+    /// /v1/control/public-chain` gives it.
     #[serde(default)]
     pub public_chain: Option<String>,
+    /// Where clients reach it.
+    #[serde(default)]
+    pub public_url: Option<String>,
 }
 
 /// Where a peer is.

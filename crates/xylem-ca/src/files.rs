@@ -54,15 +54,21 @@ impl Authority {
         now: Timestamp,
         rng: Arc<dyn Rng>,
     ) -> Result<Self, CaError> {
-        let signing = place(folder, number(fs, folder)?);
+        let number = number(fs, folder)?;
+        let signing = place(folder, number);
         let there = |name: &str| exists(fs, &signing.join(name));
         let (key, root, intermediate) = (there(ROOT_KEY)?, there(ROOT)?, there(INTERMEDIATE)?);
         let authority = match (key || root, intermediate) {
+            (false, false) if number > 0 => {
+                // Parties believe it, so no other can take its place.
+                return Err(FileError::Missing { path: signing.join(ROOT) }.into());
+            }
             (false, false) => Self::create(organization, now, rng)?,
             (true, false) => {
                 let root = load_root(fs, &signing)?;
                 let intermediate = sign_intermediate(&root, now, &*rng)?;
-                Self::of(Generation { root, intermediate, rest: Vec::new() }, rng)
+                let present = Generation { root, intermediate, rest: Vec::new() };
+                Self::beside(fs, folder, number, present, rng)?
             }
             (_, true) => Self::load(fs, folder, rng)?,
         };
@@ -78,14 +84,24 @@ impl Authority {
     /// When a file is missing, damaged, cannot be read, or does not belong to the others.
     pub fn load(fs: &dyn Fs, folder: &Path, rng: Arc<dyn Rng>) -> Result<Self, CaError> {
         let number = number(fs, folder)?;
-        let signing = place(folder, number);
+        let present = Generation::load(fs, &place(folder, number))?;
+        Self::beside(fs, folder, number, present, rng)
+    }
+
+    /// A generation that signs, with what the folder says of the others.
+    fn beside(
+        fs: &dyn Fs,
+        folder: &Path,
+        number: u32,
+        present: Generation,
+        rng: Arc<dyn Rng>,
+    ) -> Result<Self, CaError> {
         let coming = place(folder, number + 1);
         let next = match exists(fs, &coming.join(INTERMEDIATE))? {
             true => Some(Generation::load(fs, &coming)?),
             false => None,
         };
-        let present = Generation::load(fs, &signing)?;
-        let former = load_list(fs, &signing.join(FORMER))?;
+        let former = load_list(fs, &place(folder, number).join(FORMER))?;
         Ok(Self { number, present, next, former, rng })
     }
 
@@ -210,7 +226,7 @@ pub(crate) fn written(path: &Path, result: std::io::Result<()>) -> Result<(), Ca
 }
 
 /// Reads the root from `root.key` where that is, else its certificate alone from `root.pem`.
-fn load_root(fs: &dyn Fs, folder: &Path) -> Result<Signer<Option<KeyPair>>, CaError> {
+pub(crate) fn load_root(fs: &dyn Fs, folder: &Path) -> Result<Signer<Option<KeyPair>>, CaError> {
     let (key_path, path) = (folder.join(ROOT_KEY), folder.join(ROOT));
     let not_an_authority = |path| damaged(path, "it holds no certificate of an authority");
     let public = match read(fs, &path) {

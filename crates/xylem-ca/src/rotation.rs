@@ -17,8 +17,8 @@ use xylem_runtime::{Fs, Rng, replace_private_file};
 
 use crate::authority::{Generation, Signer};
 use crate::files::{
-    CHAIN, FORMER, INTERMEDIATE, ROOT, ROOT_KEY, check_signed_by, place, read, remove, save_list,
-    save_number, written,
+    CHAIN, FORMER, INTERMEDIATE, ROOT, ROOT_KEY, check_signed_by, exists, load_root, place, read,
+    remove, save_list, save_number, written,
 };
 use crate::issue::sign_leaf;
 use crate::profile::{self, Validity};
@@ -69,6 +69,10 @@ impl Authority {
     /// When authorities change already; when something cannot be made or written.
     pub fn begin(&mut self, fs: &dyn Fs, folder: &Path, now: Timestamp) -> Result<(), CaError> {
         self.check_idle()?;
+        if self.present.root.key.is_none() && !self.present.is_organizations() {
+            // It may have been put back since the server started.
+            self.present.root.key = load_root(fs, &place(folder, self.number))?.key;
+        }
         let organization = &self.present.root.organization;
         let mut next = Generation::create(organization, now, &*self.rng)?;
         next.rest.extend(bridge(&self.present, &next, &*self.rng)?);
@@ -122,6 +126,8 @@ impl Authority {
         if self.next.is_none() {
             return Err(CaError::NotChanging);
         }
+        // A switch that could not be made sure of may be on the disk.
+        save_number(fs, folder, self.number)?;
         destroy(fs, &place(folder, self.number + 1))?;
         self.next = None;
         Ok(())
@@ -178,9 +184,16 @@ impl Authority {
 
 /// Removes the files of a generation, what makes it whole first.
 fn destroy(fs: &dyn Fs, folder: &Path) -> Result<(), CaError> {
-    [INTERMEDIATE, ROOT_KEY, ROOT, CHAIN, FORMER]
-        .iter()
-        .try_for_each(|name| remove(fs, &folder.join(name)))
+    if !exists(fs, folder)? {
+        return Ok(());
+    }
+    for name in [INTERMEDIATE, ROOT_KEY, ROOT, CHAIN, FORMER] {
+        remove(fs, &folder.join(name))?;
+        // What a power cut in the writing of it left.
+        remove(fs, &folder.join(format!("{name}.new")))?;
+    }
+    // Gone for good before anything counts on that.
+    written(folder, fs.sync_dir(folder))
 }
 
 /// The next intermediate as the present root signs it; none where that root's key is away.
@@ -218,6 +231,15 @@ fn of_organization(
         .is_ok_and(|(_, parsed)| parsed.public_key().raw == key.public_key_der());
     if !is_ours {
         return Err(CaError::NotRequested);
+    }
+    let is_constrained = X509Certificate::from_der(first)
+        .is_ok_and(|(_, parsed)| !matches!(parsed.name_constraints(), Ok(None)));
+    if is_constrained {
+        // Machines are reached under names and addresses that nobody can foresee, this one under
+        // `localhost` too: what is constrained would be refused here and there.
+        return Err(unusable(
+            "it is restricted to certain names (name constraints): ask for one that is not".into(),
+        ));
     }
     let intermediate = Signer::read(first.clone(), key)
         .ok_or_else(|| unusable("it is no certificate of an authority".into()))?;

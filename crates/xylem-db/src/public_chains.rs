@@ -17,7 +17,7 @@ use crate::{Database, DbError, DistributionServer};
 pub struct SealedChain {
     /// Both, sealed.
     pub sealed: String,
-    /// SHA-256 of the certificate, in hexadecimal.
+    /// SHA-256 of both, in hexadecimal.
     pub fingerprint: String,
 }
 

@@ -169,6 +169,9 @@ impl Database {
             let (epoch, generation) = convert::columns(stamp)?;
             let mut change = row.clone().into_active_model();
             change.live_key = Set(None);
+            // Nobody needs the key any more.
+            change.public_chain = Set(None);
+            change.public_chain_sha256 = Set(None);
             change.removed_at = Set(Some(now.unix_ms()));
             change.epoch = Set(epoch);
             change.generation = Set(generation);

@@ -74,7 +74,7 @@ pub struct DistributionServer {
     pub scrub: Option<ScrubReport>,
     /// How much of what it is to hold is there, as it says.
     pub set: Option<SetCount>,
-    /// SHA-256 of the certificate that an administrator brought for it, in hexadecimal.
+    /// SHA-256 of chain and key that an administrator brought for it, in hexadecimal.
     pub public_chain_sha256: Option<String>,
     /// Which certificate it says it shows, as JSON.
     pub shown_certificate: Option<String>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use xylem_acme::{AcmeError, Asked, obtain};
+use xylem_acme::{AcmeError, Asked, obtain, register};
 use xylem_client::BaseUrl;
 use xylem_model::Timestamp;
 use xylem_pki::{ChainError, FileError, PublicChain};
@@ -16,7 +16,7 @@ use xylem_telemetry::chain;
 
 use crate::data::{DataError, read_json};
 use crate::node::Node;
-use crate::shown::keep;
+use crate::shown::{clipped, keep};
 
 /// How often it is looked at whether one is due.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -63,11 +63,22 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
             last.clone_from(&wanted);
         }
         let mut pause = LOOK_EVERY;
-        if let Some(problem) = see_to(&node, wanted.as_ref()).await.err() {
-            let problem = chain(&problem).to_string();
-            tracing::warn!(problem, "no certificate from the ACME authority");
-            node.note_unshown(problem);
+        let seen_to = tokio::select! {
+            seen_to = see_to(&node, wanted.as_ref()) => seen_to,
+            // An order that is given up is made again by whoever runs next.
+            () = shutdown.begun() => {
+                node.presented.end_proof();
+                return;
+            }
+        };
+        let problem = seen_to.err();
+        if let Some(error) = &problem {
+            tracing::warn!(error = %chain(error), "no certificate from the ACME authority");
             pause = backoff.next_wait(&*node.environment.rng).max(RETRY.0);
+        }
+        let problem = problem.map(|error| clipped(&error));
+        if node.chains().acme_problem != problem {
+            node.change_chains(|chains| chains.acme_problem = problem);
         }
         let changed = async {
             // Most changes are none of the settings: then the wait goes on.
@@ -89,7 +100,7 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
 /// Orders a certificate where one is due, and forgets one that is not wanted any more.
 async fn see_to(node: &Arc<Node>, wanted: Option<&AcmeSettings>) -> Result<(), OrderError> {
     let Some(settings) = wanted else { return forget(node).await };
-    let url: BaseUrl = node.settings.public_url.parse().map_err(|_| OrderError::Url)?;
+    let url: BaseUrl = node.public_url().parse().map_err(|_| OrderError::Url)?;
     let folder = node.folder.clone();
     let kept = node.environment.disk.run(move |fs| read_json::<Kept>(fs, &folder.acme()));
     let kept = kept.await?.filter(|kept| kept.directory == settings.directory);
@@ -104,21 +115,43 @@ async fn see_to(node: &Arc<Node>, wanted: Option<&AcmeSettings>) -> Result<(), O
         contact: Some(settings.contact.clone()).filter(|contact| !contact.is_empty()),
         host: url.host().to_owned(),
     };
-    let account = kept.map(|kept| kept.account);
-    let obtained = obtain(&asked, account.as_deref(), &node.presented).await?;
-    let fresh = PublicChain::read(&obtained.secret_pem)?;
-    let kept =
-        Kept { directory: asked.directory, account: obtained.account, host: url.host().to_owned() };
-    let (folder, json) = (node.folder.clone(), serde_json::to_string(&kept)?);
-    let written = node.environment.disk.run(move |fs| {
-        // The account first: without it an authority is asked for another one each time.
-        keep(fs, &folder.acme(), Some(&json))?;
-        keep(fs, &folder.acme_chain(), Some(&obtained.secret_pem))
-    });
-    written.await?;
+    let mut kept = match kept {
+        Some(kept) => kept,
+        None => {
+            let account = register(&asked).await?;
+            let (directory, host) = (asked.directory.clone(), String::new());
+            let kept = Kept { directory, account, host };
+            // At once: else an authority that cannot prove the name is asked for a new one each time.
+            write(node, &kept, None).await?;
+            kept
+        }
+    };
+    let obtained = match obtain(&asked, &kept.account, &node.presented).await {
+        Err(error @ AcmeError::NoAccount) => {
+            let path = node.folder.acme();
+            node.environment.disk.run(move |fs| keep(fs, &path, None)).await?;
+            return Err(error.into());
+        }
+        other => other?,
+    };
+    let fresh = PublicChain::read(&obtained)?;
+    url.host().clone_into(&mut kept.host);
+    write(node, &kept, Some(obtained)).await?;
     tracing::info!(until = %fresh.not_after, "the ACME authority gave a certificate");
     node.change_chains(|chains| chains.acme = Some(Arc::new(fresh)));
     Ok(())
+}
+
+/// Keeps the account, and the chain with its key where there is one.
+async fn write(node: &Node, kept: &Kept, chain: Option<String>) -> Result<(), OrderError> {
+    let (folder, json) = (node.folder.clone(), serde_json::to_string(kept)?);
+    let written = node.environment.disk.run(move |fs| {
+        if let Some(chain) = chain {
+            keep(fs, &folder.acme_chain(), Some(&chain))?;
+        }
+        keep(fs, &folder.acme(), Some(&json))
+    });
+    Ok(written.await?)
 }
 
 /// When the next one is to be ordered: with a third of its life to go.

@@ -93,6 +93,7 @@ pub(crate) async fn take_over(node: &Arc<Node>) -> Result<(), FollowError> {
         if let Some(told) = &state.authorities {
             renewal::follow(node, told).await;
         }
+        node.set_public_url(state.public_url.clone());
         shown::follow(node, state.public_chain.as_deref()).await;
         last = checked.head.head.stamp;
         take_over_access(node, &checked).await?;

@@ -63,6 +63,8 @@ pub(crate) struct Node {
     pub(crate) work: Notify,
     /// The certificate may be of an authority that does not sign any more.
     pub(crate) certify: Notify,
+    /// Held while certificate and believed roots change.
+    pub(crate) certifying: tokio::sync::Mutex<()>,
     /// Counts changes of wishes and rights, for those who wait for one.
     pub(crate) wishes: watch::Sender<u64>,
     state: State,
@@ -75,6 +77,8 @@ pub(crate) struct Node {
 struct State {
     authorities: Mutex<Option<Told>>,
     chains: Mutex<Chains>,
+    /// Where clients reach it, as it was last told.
+    public_url: Mutex<Option<String>>,
     trust: RwLock<Arc<TrustStore>>,
     access: RwLock<Option<Arc<Access>>>,
     catalogue: RwLock<Catalogue>,
@@ -148,6 +152,7 @@ impl Node {
         let state = State {
             authorities: Mutex::default(),
             chains: Mutex::new(parts.chains),
+            public_url: Mutex::default(),
             trust: RwLock::new(Arc::new(restored.trust)),
             access: RwLock::new(restored.access.map(Arc::new)),
             catalogue: RwLock::new(restored.catalogue),
@@ -181,6 +186,7 @@ impl Node {
             resync: Notify::new(),
             work: Notify::new(),
             certify: Notify::new(),
+            certifying: tokio::sync::Mutex::default(),
             wishes: watch::Sender::new(0),
             state,
             log: Mutex::new(restored.log),
@@ -211,6 +217,16 @@ impl Node {
     /// What was last told of the certificate authorities.
     pub(crate) fn authorities(&self) -> MutexGuard<'_, Option<Told>> {
         self.state.authorities.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where clients reach it: as the management server says, else as at enrolment.
+    pub(crate) fn public_url(&self) -> String {
+        let told = self.state.public_url.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        told.unwrap_or_else(|| self.settings.public_url.clone())
+    }
+
+    pub(crate) fn set_public_url(&self, url: Option<String>) {
+        *self.state.public_url.lock().unwrap_or_else(PoisonError::into_inner) = url;
     }
 
     /// What clients can be shown.

@@ -42,6 +42,10 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
         let mut pause = LOOK_EVERY;
         if node.identity.should_renew(node.now(), rule) || is_of_another_authority(&node) {
             match renew_once(&node).await {
+                // The server may be of another mind about its authorities than the state.
+                Ok(()) if is_of_another_authority(&node) => {
+                    pause = backoff.next_wait(&*node.environment.rng).max(RETRY.0);
+                }
                 Ok(()) => backoff.reset(),
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "the certificate was not renewed");
@@ -60,9 +64,17 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
 /// Believes the authorities that the management server names, and sees to a certificate of the
 /// one that signs.
 pub(crate) async fn follow(node: &Arc<Node>, told: &Authorities) {
+    let _one_at_a_time = node.certifying.lock().await;
     if node.authorities().as_ref().is_some_and(|known| known.authorities == *told) {
         return;
     }
+    take_over(node, told).await;
+    if is_of_another_authority(node) {
+        node.certify.notify_one();
+    }
+}
+
+async fn take_over(node: &Arc<Node>, told: &Authorities) {
     let (target, authorities) = (Arc::clone(node), told.clone());
     let followed = node.environment.disk.run(move |fs| {
         let store = target.folder.identity();
@@ -72,9 +84,6 @@ pub(crate) async fn follow(node: &Arc<Node>, told: &Authorities) {
         Ok(present) => {
             let authorities = told.clone();
             *node.authorities() = Some(Told { authorities, present });
-            if is_of_another_authority(node) {
-                node.certify.notify_one();
-            }
             node.ledger.wake();
         }
         Err(error) => {
@@ -88,6 +97,7 @@ fn is_of_another_authority(node: &Node) -> bool {
 }
 
 async fn renew_once(node: &Arc<Node>) -> Result<(), RenewalError> {
+    let _one_at_a_time = node.certifying.lock().await;
     let old = node.identity.current();
     let credentials = renew(&node.environment, node.control.server(), &node.anchors, &old)
         .await
@@ -104,9 +114,9 @@ async fn renew_once(node: &Arc<Node>) -> Result<(), RenewalError> {
     node.control.transport().forget_connections();
     tracing::info!(until = %node.identity.not_after(), "certificate renewed");
     // What was believed for the sake of the old one need not be any more.
-    let told = node.authorities().take();
+    let told = node.authorities().as_ref().map(|told| told.authorities.clone());
     if let Some(told) = told {
-        follow(node, &told.authorities).await;
+        take_over(node, &told).await;
     }
     Ok(())
 }

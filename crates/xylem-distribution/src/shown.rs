@@ -16,12 +16,18 @@ use xylem_telemetry::chain;
 use crate::data::DataFolder;
 use crate::node::Node;
 
+/// Characters of a reason that is reported.
+const MAX_PROBLEM_CHARS: usize = 500;
+
 /// The chains that are there beside the built-in one, and what is wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Chains {
     administrators: Option<Arc<PublicChain>>,
     pub(crate) acme: Option<Arc<PublicChain>>,
+    /// Why what an administrator brought is not shown.
     problem: Option<String>,
+    /// Why there is none from the ACME authority.
+    pub(crate) acme_problem: Option<String>,
 }
 
 impl Chains {
@@ -31,7 +37,7 @@ impl Chains {
         Self {
             administrators: kept(&folder.public_chain()),
             acme: kept(&folder.acme_chain()),
-            problem: None,
+            ..Self::default()
         }
     }
 
@@ -42,23 +48,20 @@ impl Chains {
 }
 
 impl Node {
-    /// Notes what is there now, or why it is not, and shows it.
+    /// Notes what is there now and what is wrong with it, and shows it.
     pub(crate) fn change_chains(&self, change: impl FnOnce(&mut Chains)) {
-        let shown = {
+        {
             let mut chains = self.chains();
-            chains.problem = None;
             change(&mut chains);
-            chains.shown()
-        };
-        self.presented.set_public(shown);
+            self.presented.set_public(chains.shown());
+        }
         self.ledger.wake();
     }
+}
 
-    /// Notes why clients are not shown what they should be.
-    pub(crate) fn note_unshown(&self, problem: String) {
-        self.chains().problem = Some(problem);
-        self.ledger.wake();
-    }
+/// A reason, as long as reports may be.
+pub(crate) fn clipped(error: &(dyn std::error::Error + 'static)) -> String {
+    chain(error).to_string().chars().take(MAX_PROBLEM_CHARS).collect()
 }
 
 /// Why what an administrator brought is not shown.
@@ -74,13 +77,20 @@ enum ShowError {
 
 /// Shows what an administrator wants shown. Where that cannot be had, what was shown before stays.
 pub(crate) async fn follow(node: &Arc<Node>, wanted: Option<&str>) {
-    let present = node.chains().administrators.as_ref().map(|it| it.fingerprint.to_string());
+    let (present, has_problem) = {
+        let chains = node.chains();
+        let present = chains.administrators.as_ref().map(|it| it.text_digest().to_string());
+        (present, chains.problem.is_some())
+    };
     if present.as_deref() == wanted {
+        if has_problem {
+            node.change_chains(|chains| chains.problem = None);
+        }
         return;
     }
     if let Err(error) = take_over(node, wanted.is_some()).await {
         tracing::warn!(error = %chain(&error), "what was shown before is still shown");
-        node.note_unshown(chain(&error).to_string());
+        node.change_chains(|chains| chains.problem = Some(clipped(&error)));
     }
 }
 
@@ -94,7 +104,10 @@ async fn take_over(node: &Arc<Node>, is_wanted: bool) -> Result<(), ShowError> {
     node.environment.disk.run(move |fs| keep(fs, &path, text.as_deref())).await?;
     let subject = fetched.as_ref().map(|it| it.subject.clone());
     tracing::info!(subject, "what an administrator brought to be shown has changed");
-    node.change_chains(|chains| chains.administrators = fetched.map(Arc::new));
+    node.change_chains(|chains| {
+        chains.administrators = fetched.map(Arc::new);
+        chains.problem = None;
+    });
     Ok(())
 }
 
@@ -135,5 +148,6 @@ pub(crate) fn report(node: &Node) -> ShownCertificate {
         (None, Some(chain)) => of(chain, CertificateSource::Acme),
         (None, None) => built_in(&node.presented),
     };
-    ShownCertificate { problem: chains.problem.clone(), ..shown }
+    let problem = chains.problem.clone().or_else(|| chains.acme_problem.clone());
+    ShownCertificate { problem, ..shown }
 }

@@ -180,6 +180,11 @@ impl PublicChain {
         })
     }
 
+    /// SHA-256 of chain and key as they came: by it a change of any of it is noticed.
+    pub fn text_digest(&self) -> Fingerprint {
+        Fingerprint::of(self.pem.as_bytes())
+    }
+
     /// Chain and key as they came: only for places that nobody else may read.
     pub fn secret_pem(&self) -> &str {
         &self.pem

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::ops::Deref;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +45,10 @@ pub(crate) struct AppParts {
     pub(crate) wishes: DatabaseWishStore,
     pub(crate) control: ControlService,
     pub(crate) authority: Mutex<Authority>,
+    /// Whether a step of the authority was taken that not everybody was told of.
+    pub(crate) authority_untold: AtomicBool,
+    /// Held while the own certificate for browsers changes.
+    pub(crate) own_chain: tokio::sync::Mutex<()>,
     pub(crate) anchors: TrustAnchors,
     pub(crate) identity: Identity,
     pub(crate) presented: Presented,
@@ -76,7 +81,8 @@ impl App {
         self.environment.clock.now()
     }
 
-    /// The certificate authority. Held for one signature, never across a wait.
+    /// The certificate authority. Held for one signature, or on a blocking thread while a step is
+    /// written; never across a wait.
     pub(crate) fn authority(&self) -> MutexGuard<'_, Authority> {
         self.authority.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,6 +3,9 @@
 //! The steps are those of [`Authority`](xylem_ca::Authority); here is what each means for the
 //! running server: whom it believes, what it tells, and which certificate it shows itself.
 
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
 use xylem_api::authorities::{
     Authorities, AuthorityInfo, AuthorityProgress, AuthorityState, AuthorityStep,
 };
@@ -10,13 +13,10 @@ use xylem_ca::{Authority, CaError};
 use xylem_db::{Actor, Followers, Following};
 use xylem_pki::TrustAnchors;
 use xylem_runtime::Fs;
+use xylem_telemetry::chain;
 
 use crate::app::App;
 use crate::{ServerError, server};
-
-/// A step that is taken on the authority, written to its folder.
-pub(crate) type Step<'a> =
-    dyn Fn(&mut Authority, &dyn Fs, &std::path::Path) -> Result<(), CaError> + Send + Sync + 'a;
 
 impl App {
     /// What parties are told.
@@ -27,32 +27,38 @@ impl App {
         }
     }
 
-    /// Takes a step, lets it count here, and tells everybody.
+    /// Takes a step, lets it count here, and tells everybody. A step that was taken and could not be
+    /// told is told by the job.
     pub(crate) async fn change_authority(
         &self,
         action: &'static str,
         actor: &Actor,
-        step: &Step<'_>,
+        step: impl FnOnce(&mut Authority, &dyn Fs, &Path) -> Result<(), CaError> + Send + 'static,
     ) -> Result<(), ServerError> {
-        let now = self.now();
-        let present = {
-            let mut authority = self.authority();
-            // Some small files: shorter than a wait for another thread would be worth.
-            step(&mut authority, self.environment.disk.fs(), &self.folder.ca())?;
-            self.take_over_authority(&authority)?;
-            authority.root_fingerprint().to_string()
-        };
+        let app = self.clone();
+        let stepping = self.environment.disk.run(move |fs| {
+            let mut authority = app.authority();
+            step(&mut authority, fs, &app.folder.ca())?;
+            app.authority_untold.store(true, Ordering::Release);
+            app.take_over_authority(&authority, fs)
+        });
+        stepping.await?;
+        self.tell_authority(action, actor).await
+    }
+
+    async fn tell_authority(&self, action: &'static str, actor: &Actor) -> Result<(), ServerError> {
+        let (now, present) = (self.now(), self.authority().root_fingerprint().to_string());
         tracing::info!(action, present, "the certificate authorities changed");
         self.database.note_authority_change(action, &present, actor, now).await?;
         self.control.refresh().await?;
+        self.authority_untold.store(false, Ordering::Release);
         Ok(())
     }
 
-    /// Believes, shows and tells what the authority says now.
-    fn take_over_authority(&self, authority: &Authority) -> Result<(), ServerError> {
+    /// Believes, shows and tells what the authority says now. May be done again and again.
+    fn take_over_authority(&self, authority: &Authority, fs: &dyn Fs) -> Result<(), ServerError> {
         let wanted = TrustAnchors::from_pem(authority.anchors_pem().as_bytes())?;
         // First believed and told, then shown: nobody meets a certificate that came too early.
-        self.folder.save_roots(self.environment.disk.fs(), &wanted.to_pem())?;
         self.anchors.replace(&wanted);
         self.control.set_authorities(Self::told_authorities(authority));
         let root = TrustAnchors::from_der(authority.root_der())?;
@@ -64,7 +70,23 @@ impl App {
             let folder = self.folder.path();
             self.identity.replace(own).map_err(|error| ServerError::damaged(folder, error))?;
         }
+        if let Err(error) = self.folder.save_roots(fs, &wanted.to_pem()) {
+            // For people only, who can have it from `GET /v1/ca` too.
+            tracing::warn!(error = %chain(&error), "the file with the root certificates is old");
+        }
         Ok(())
+    }
+
+    /// Takes over and tells again what an error or a stop in the middle left undone.
+    async fn settle_authority(&self) -> Result<(), ServerError> {
+        if !self.authority_untold.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let app = self.clone();
+        let settling =
+            self.environment.disk.run(move |fs| app.take_over_authority(&app.authority(), fs));
+        settling.await?;
+        self.tell_authority("ca.settle", &Actor::system()).await
     }
 
     /// Where a change of authorities stands.
@@ -103,27 +125,29 @@ impl App {
 
     /// Goes on with a change as soon as everybody has followed. Says what was done.
     pub(crate) async fn advance_authority(&self) -> Result<String, ServerError> {
+        self.settle_authority().await?;
+        let is_steady = {
+            let authority = self.authority();
+            authority.next().is_none() && authority.former_fingerprints().is_empty()
+        };
+        if is_steady {
+            return Ok("no change under way".to_owned());
+        }
         let state = self.authority_state().await?;
         let actor = Actor::system();
         match state.step {
             AuthorityStep::Steady => Ok("no change under way".to_owned()),
             AuthorityStep::Announced if missing(&state).is_none() => {
-                self.change_authority("ca.switch", &actor, &|ca, fs, folder| ca.switch(fs, folder))
-                    .await?;
+                self.change_authority("ca.switch", &actor, switching(&state)).await?;
                 Ok("the next authority signs from now on".to_owned())
             }
             AuthorityStep::Switched if missing(&state).is_none() => {
-                self.change_authority("ca.finish", &actor, &|ca, fs, folder| ca.finish(fs, folder))
-                    .await?;
+                self.change_authority("ca.finish", &actor, finishing(&state)).await?;
                 Ok("the authority before is not believed any more".to_owned())
             }
-            AuthorityStep::Announced | AuthorityStep::Switched => Ok(format!(
-                "waits for {} of {} distribution servers and {} of {} computers",
-                state.servers.all - state.servers.followed,
-                state.servers.all,
-                state.computers.all - state.computers.followed,
-                state.computers.all,
-            )),
+            AuthorityStep::Announced | AuthorityStep::Switched => {
+                Ok(format!("waits for {}", missing(&state).unwrap_or_default()))
+            }
         }
     }
 }
@@ -145,6 +169,28 @@ pub(crate) fn missing(state: &AuthorityState) -> Option<String> {
         }
     }
     (!missing.is_empty()).then(|| missing.join(" and "))
+}
+
+/// The switch to the very authority that a state speaks of: another may have been brought in since.
+pub(crate) fn switching(
+    state: &AuthorityState,
+) -> impl FnOnce(&mut Authority, &dyn Fs, &Path) -> Result<(), CaError> + Send + 'static {
+    let expected = state.next.as_ref().map(|next| next.fingerprint.clone());
+    move |ca, fs, folder| match ca.next().map(|next| next.root.to_string()) == expected {
+        true => ca.switch(fs, folder),
+        false => Err(CaError::NotChanging),
+    }
+}
+
+/// The end of the very change that a state speaks of.
+pub(crate) fn finishing(
+    state: &AuthorityState,
+) -> impl FnOnce(&mut Authority, &dyn Fs, &Path) -> Result<(), CaError> + Send + 'static {
+    let expected = state.present.fingerprint.clone();
+    move |ca, fs, folder| match ca.root_fingerprint().to_string() == expected {
+        true => ca.finish(fs, folder),
+        false => Err(CaError::NotChanging),
+    }
 }
 
 fn progress(of: Followers) -> AuthorityProgress {

@@ -121,6 +121,7 @@ impl DataFolder {
 
     /// Makes the two signing keys.
     pub(crate) fn create_keys(&self, fs: &dyn Fs, rng: &dyn Rng) -> Result<Keys, ServerError> {
+        self.sealing_key(fs, rng)?;
         for name in [ROOT_SEED, ONLINE_SEED] {
             let seed = hex::encode(random_array::<32>(rng)) + "\n";
             self.write(fs, name, seed.as_bytes())?;
@@ -190,8 +191,12 @@ impl DataFolder {
         }
         let limit = MAX_PUBLIC_CHAIN_BYTES as u64;
         let bytes = read_bounded(fs, &path, limit).map_err(|e| ServerError::reading(&path, e))?;
-        let chain = PublicChain::read(&String::from_utf8_lossy(&bytes));
-        chain.map(Some).map_err(|error| ServerError::damaged(&path, error))
+        // Without it everything goes on; browsers are shown the built-in one.
+        Ok(PublicChain::read(&String::from_utf8_lossy(&bytes))
+            .inspect_err(|error| {
+                tracing::error!(path = %path.display(), %error, "the certificate is not shown");
+            })
+            .ok())
     }
 
     /// Keeps it, or forgets it.

@@ -1,6 +1,7 @@
 //! The running management server.
 
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -124,6 +125,8 @@ impl Server {
             wishes,
             control: control.clone(),
             authority: Mutex::new(loaded.authority),
+            authority_untold: AtomicBool::new(false),
+            own_chain: tokio::sync::Mutex::default(),
             anchors,
             identity,
             presented,

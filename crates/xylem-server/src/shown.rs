@@ -46,7 +46,9 @@ impl App {
             false => "the authority's intermediate certificate (its root key is away)",
         };
         said.extend(warning(what, intermediate, now));
-        said.extend(warning("the authority's root (`xylem ca rotate`)", root, now));
+        if !is_organizations {
+            said.extend(warning("the authority's root (`xylem ca rotate`)", root, now));
+        }
         if let Some(own) = self.presented.public() {
             let what = "the certificate of the management server (`xylem certificate set`)";
             said.extend(warning(what, own.not_after, now));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer};
-use rcgen::{DnType, KeyUsagePurpose};
+use rcgen::{DnType, GeneralSubtree, KeyUsagePurpose, NameConstraints};
 use time::OffsetDateTime;
 use xylem_ca::{Authority, CaError};
 use xylem_pki::{Credentials, KeyPair, TrustAnchors};
@@ -103,6 +103,36 @@ fn steps_out_of_order_change_nothing() {
 }
 
 #[test]
+fn what_is_missing_after_a_change_is_made_anew_in_its_place_or_missed() {
+    let (folder, mut ca) = saved();
+    ca.begin(&RealFs, folder.path(), NOW).unwrap();
+    ca.switch(&RealFs, folder.path()).unwrap();
+    let open = || Authority::open(&RealFs, folder.path(), "X", NOW, Arc::new(SystemRng));
+    let generation = folder.path().join("generation-1");
+    std::fs::remove_file(generation.join("intermediate.pem")).unwrap();
+    for _ in 0..2 {
+        let again = open().unwrap();
+        assert_eq!(again.root_fingerprint(), ca.root_fingerprint());
+        assert_eq!(again.former_fingerprints(), ca.former_fingerprints());
+        assert!(generation.join("intermediate.pem").exists());
+    }
+    std::fs::remove_dir_all(&generation).unwrap();
+    let error = open().unwrap_err();
+    assert!(error.to_string().contains("generation-1"), "{error}");
+}
+
+#[test]
+fn a_roots_key_that_was_put_back_makes_a_bridge() {
+    let (folder, _) = saved();
+    let (key, away) = (folder.path().join("root.key"), folder.path().join("away"));
+    std::fs::rename(&key, &away).unwrap();
+    let mut ca = load(folder.path());
+    std::fs::rename(&away, &key).unwrap();
+    ca.begin(&RealFs, folder.path(), NOW).unwrap();
+    assert!(ca.next().unwrap().is_bridged);
+}
+
+#[test]
 fn without_the_roots_key_there_is_no_bridge() {
     let (folder, _) = saved();
     std::fs::remove_file(folder.path().join("root.key")).unwrap();
@@ -131,6 +161,18 @@ impl Organization {
 
     fn root_pem(&self) -> String {
         self.root.self_signed(&self.key).unwrap().pem()
+    }
+
+    /// Signs what it is asked to, for names of one domain alone.
+    fn sign_for(&self, request: &str, domain: &str) -> String {
+        let mut asked = CertificateSigningRequestParams::from_pem(request).unwrap();
+        asked.params.not_after =
+            OffsetDateTime::from_unix_timestamp(NOW.unix_seconds()).unwrap() + DAY * 700;
+        asked.params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName(domain.into())],
+            excluded_subtrees: Vec::new(),
+        });
+        asked.signed_by(&Issuer::from_params(&self.root, &self.key)).unwrap().pem()
     }
 
     /// Signs what it is asked to, for this many days.
@@ -190,6 +232,7 @@ fn what_an_organization_signed_wrongly_is_refused_with_the_reason() {
         (root.clone() + &good, "xylem ca request"),
         (organization.sign(&request, 30, true) + &root, "it must be good now, and until"),
         (organization.sign(&request, 700, false) + &root, "no certificate of an authority"),
+        (organization.sign_for(&request, "school.example") + &root, "name constraints"),
         ("nonsense".to_owned(), "no certificate in it"),
     ] {
         let says = refused(&chain);

@@ -9,7 +9,7 @@ use xylem_api::error::ErrorCode;
 use xylem_http::ApiJson;
 
 use crate::app::App;
-use crate::authorities::missing;
+use crate::authorities::{finishing, missing, switching};
 use crate::failure::Failure;
 use crate::permission::Caller;
 
@@ -32,8 +32,10 @@ pub(super) async fn rotate(
     caller: Caller,
 ) -> Result<Json<AuthorityState>, Failure> {
     let now = app.now();
-    app.change_authority("ca.rotate", &caller.actor(), &|ca, fs, folder| ca.begin(fs, folder, now))
-        .await?;
+    app.change_authority("ca.rotate", &caller.actor(), move |ca, fs, folder| {
+        ca.begin(fs, folder, now)
+    })
+    .await?;
     state(State(app)).await
 }
 
@@ -43,8 +45,10 @@ pub(super) async fn rotate(
     responses((status = 200, description = "The request.", body = IntermediateRequest))
 )]
 pub(super) async fn request(State(app): State<App>) -> Result<Json<IntermediateRequest>, Failure> {
-    let folder = app.folder.ca();
-    let csr_pem = app.authority().request(app.environment.disk.fs(), &folder)?;
+    let shared = app.clone();
+    let asking =
+        app.environment.disk.run(move |fs| shared.authority().request(fs, &shared.folder.ca()));
+    let csr_pem = asking.await?;
     Ok(Json(IntermediateRequest { csr_pem }))
 }
 
@@ -59,7 +63,7 @@ pub(super) async fn install(
     ApiJson(asked): ApiJson<InstallIntermediate>,
 ) -> Result<Json<AuthorityState>, Failure> {
     let now = app.now();
-    app.change_authority("ca.install", &caller.actor(), &|ca, fs, folder| {
+    app.change_authority("ca.install", &caller.actor(), move |ca, fs, folder| {
         ca.install(fs, folder, &asked.chain_pem, now)
     })
     .await?;
@@ -75,7 +79,7 @@ pub(super) async fn abandon(
     State(app): State<App>,
     caller: Caller,
 ) -> Result<Json<AuthorityState>, Failure> {
-    app.change_authority("ca.abandon", &caller.actor(), &|ca, fs, folder| ca.abandon(fs, folder))
+    app.change_authority("ca.abandon", &caller.actor(), |ca, fs, folder| ca.abandon(fs, folder))
         .await?;
     state(State(app)).await
 }
@@ -90,9 +94,8 @@ pub(super) async fn switch(
     caller: Caller,
     ApiJson(asked): ApiJson<AuthorityChange>,
 ) -> Result<Json<AuthorityState>, Failure> {
-    app.refuse_cutting_off(AuthorityStep::Announced, asked).await?;
-    app.change_authority("ca.switch", &caller.actor(), &|ca, fs, folder| ca.switch(fs, folder))
-        .await?;
+    let known = app.refuse_cutting_off(AuthorityStep::Announced, asked).await?;
+    app.change_authority("ca.switch", &caller.actor(), switching(&known)).await?;
     state(State(app)).await
 }
 
@@ -106,9 +109,8 @@ pub(super) async fn finish(
     caller: Caller,
     ApiJson(asked): ApiJson<AuthorityChange>,
 ) -> Result<Json<AuthorityState>, Failure> {
-    app.refuse_cutting_off(AuthorityStep::Switched, asked).await?;
-    app.change_authority("ca.finish", &caller.actor(), &|ca, fs, folder| ca.finish(fs, folder))
-        .await?;
+    let known = app.refuse_cutting_off(AuthorityStep::Switched, asked).await?;
+    app.change_authority("ca.finish", &caller.actor(), finishing(&known)).await?;
     state(State(app)).await
 }
 
@@ -118,7 +120,7 @@ impl App {
         &self,
         from: AuthorityStep,
         asked: AuthorityChange,
-    ) -> Result<(), Failure> {
+    ) -> Result<AuthorityState, Failure> {
         let state = self.authority_state().await?;
         let conflict = |message: String| Failure::new(ErrorCode::Conflict, message);
         if state.step != from {
@@ -135,7 +137,7 @@ impl App {
                 "{missing} have not followed and would have to be enrolled again: wait, or \
                  remove them, or say --despite-missing"
             ))),
-            _ => Ok(()),
+            _ => Ok(state),
         }
     }
 }

@@ -41,10 +41,11 @@ pub(super) async fn set_own(
 ) -> Result<Json<ShownCertificate>, Failure> {
     let chain = app.checked_chain(asked, app.public_url.host()).await?;
     let (folder, text) = (app.folder.clone(), chain.secret_pem().to_owned());
-    app.environment.disk.run(move |fs| folder.save_public_chain(fs, Some(&text))).await?;
+    let _one_at_a_time = app.own_chain.lock().await;
     app.audit_own(&caller, Some(&chain)).await?;
+    app.environment.disk.run(move |fs| folder.save_public_chain(fs, Some(&text))).await?;
     app.presented.set_public(Some(Arc::new(chain)));
-    Ok(own(State(app)).await)
+    Ok(Json(shown::of(&app.presented)))
 }
 
 /// Shows browsers the certificate of the built-in authority again.
@@ -57,10 +58,11 @@ pub(super) async fn forget_own(
     caller: Caller,
 ) -> Result<Json<ShownCertificate>, Failure> {
     let folder = app.folder.clone();
-    app.environment.disk.run(move |fs| folder.save_public_chain(fs, None)).await?;
+    let _one_at_a_time = app.own_chain.lock().await;
     app.audit_own(&caller, None).await?;
+    app.environment.disk.run(move |fs| folder.save_public_chain(fs, None)).await?;
     app.presented.set_public(None);
-    Ok(own(State(app)).await)
+    Ok(Json(shown::of(&app.presented)))
 }
 
 /// Has a distribution server show a certificate of yours to browsers, Finder and other clients.
@@ -79,7 +81,7 @@ pub(super) async fn set(
     let chain = app.checked_chain(asked, parse_url(&server.public_url)?.host()).await?;
     let sealed = SealedChain {
         sealed: app.sealer.seal(&row(server.id), chain.secret_pem())?,
-        fingerprint: chain.fingerprint.to_string(),
+        fingerprint: chain.text_digest().to_string(),
     };
     let (actor, now) = (caller.actor(), app.now());
     let changed = app.database.set_public_chain(server.id, Some(&sealed), &actor, now).await?;

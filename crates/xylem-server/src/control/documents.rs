@@ -229,6 +229,7 @@ impl Documents {
             scrub_asked: server.scrub_asked,
             authorities: service.authorities(),
             public_chain: server.public_chain.clone(),
+            public_url: Some(server.public_url.clone()),
         })
     }
 }

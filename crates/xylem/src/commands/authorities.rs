@@ -57,7 +57,14 @@ fn text(state: &AuthorityState) -> String {
     match state.step {
         AuthorityStep::Steady => {}
         AuthorityStep::Announced => {
-            line("step", "the next one is made known; it signs once all servers believe it");
+            line(
+                "step",
+                if next_is_bridged(state) {
+                    "the next one is made known; it signs once all distribution servers believe it"
+                } else {
+                    "the next one is made known; it signs once all servers and computers believe it"
+                },
+            );
             line("believed", &progress(state));
         }
         AuthorityStep::Switched => {
@@ -74,6 +81,10 @@ fn text(state: &AuthorityState) -> String {
         }
     }
     text
+}
+
+fn next_is_bridged(state: &AuthorityState) -> bool {
+    state.next.as_ref().is_some_and(|next| next.is_bridged)
 }
 
 fn authority(info: &AuthorityInfo) -> String {

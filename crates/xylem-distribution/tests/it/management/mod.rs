@@ -410,6 +410,7 @@ impl Management {
         ControlState {
             authorities: None,
             public_chain: None,
+            public_url: None,
             root_epoch: Some(1),
             trust: self.trust(),
             head: signed_head,

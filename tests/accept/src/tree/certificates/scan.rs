@@ -11,11 +11,12 @@ use crate::run::run;
 /// The scanner, from the Python package index.
 const SSLYZE: &str = "sslyze==6.3.1";
 
-/// What it says of a port that is as Mozilla wants it.
+/// What it says of a port that is as Mozilla wants it, and of one whose chain leads nowhere.
 const COMPLIANT: &str = "OK - Compliant.";
+const UNTRUSTED: &str = "Certificate path validation failed";
 
 /// The management server's port and a distribution server's of each depth, by Mozilla's
-/// intermediate configuration; once as they were made, and once with another authority.
+/// intermediate configuration, believing our root; and one of them without that, to see a fault found.
 pub(crate) fn scan() -> anyhow::Result<()> {
     stage(async |scratch| {
         let tools = scratch.path().join("tools");
@@ -40,7 +41,7 @@ pub(crate) fn scan() -> anyhow::Result<()> {
             }
             compliant += usize::from(is_compliant);
         }
-        // A check that finds nothing wrong with a foreign authority is none.
+        // A check that finds nothing wrong with an unknown authority is none.
         let mut foreign = Command::new(tools.join("bin/sslyze"));
         foreign.args(["--mozilla_config", "intermediate"]);
         let foreign = run(foreign.arg(fleet.url_of("root")?.trim_start_matches("https://")))?;
@@ -48,10 +49,14 @@ pub(crate) fn scan() -> anyhow::Result<()> {
         let ports = addresses.len();
         println!(
             "TREE sslyze ports={ports} compliant={compliant} planted=1 caught={}",
-            u8::from(!foreign.stdout.contains(COMPLIANT))
+            u8::from(foreign.stdout.contains(UNTRUSTED))
         );
         ensure!(compliant == ports, "{} ports are not as they should be", ports - compliant);
-        ensure!(!foreign.stdout.contains(COMPLIANT), "it believes any authority");
+        ensure!(
+            foreign.stdout.contains(UNTRUSTED),
+            "it believes any authority:\n{}",
+            foreign.stdout
+        );
         Ok(())
     })
 }
