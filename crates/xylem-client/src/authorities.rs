@@ -3,7 +3,8 @@
 use xylem_api::authorities::{Authorities, Believing};
 use xylem_api::certificates::{CertificateSource, ShownCertificate};
 use xylem_pki::{
-    AnchorError, FingerprintError, Identity, IdentityStore, Presented, StoreError, TrustAnchors,
+    AnchorError, FingerprintError, Identity, IdentityStore, Presented, PublicChain, StoreError,
+    TrustAnchors,
 };
 use xylem_runtime::Fs;
 
@@ -74,6 +75,18 @@ pub fn built_in(presented: &Presented) -> ShownCertificate {
         issuer,
         not_after: certificate.not_after,
         fingerprint: certificate.fingerprint.to_string(),
+        problem: None,
+    }
+}
+
+/// A chain from elsewhere, as one that is shown.
+pub fn shown_chain(chain: &PublicChain, source: CertificateSource) -> ShownCertificate {
+    ShownCertificate {
+        source,
+        subject: chain.subject.clone(),
+        issuer: chain.issuer.clone(),
+        not_after: chain.not_after,
+        fingerprint: chain.fingerprint.to_string(),
         problem: None,
     }
 }

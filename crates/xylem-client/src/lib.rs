@@ -33,7 +33,7 @@ mod transport;
 pub use admin::{AdminClient, NamedKind};
 pub use agent::AgentClient;
 pub use authorities::{
-    FollowAuthoritiesError, PresentRoot, believing, built_in, follow_authorities,
+    FollowAuthoritiesError, PresentRoot, believing, built_in, follow_authorities, shown_chain,
 };
 pub use base_url::{BaseUrl, BaseUrlError, ContentUrl};
 pub use body::{BodyReader, RequestBody, channel_body, empty_body, full_body};

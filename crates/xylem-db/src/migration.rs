@@ -42,6 +42,18 @@ impl MigratorTrait for Migrator {
     }
 }
 
+/// Adds columns to a table.
+async fn add_columns(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    columns: impl IntoIterator<Item = ColumnDef>,
+) -> Result<(), DbErr> {
+    for mut column in columns {
+        manager.alter_table(Table::alter().table(table).add_column(column.take()).take()).await?;
+    }
+    Ok(())
+}
+
 /// Brings a row of a backup that was made at an earlier schema to this one, where a change since did
 /// more than add columns.
 pub(crate) fn upgrade_row(schema: usize, table: &str, row: &mut serde_json::Value) {

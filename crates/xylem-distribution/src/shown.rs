@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use xylem_api::certificates::{CertificateSource, ShownCertificate};
-use xylem_client::{ClientError, built_in};
+use xylem_client::{ClientError, built_in, shown_chain};
 use xylem_pki::{ChainError, FileError, MAX_PUBLIC_CHAIN_BYTES, PublicChain};
 use xylem_runtime::{Fs, read_bounded, replace_private_file};
 use xylem_telemetry::chain;
@@ -135,17 +135,9 @@ fn kept(fs: &dyn Fs, path: &Path) -> Option<PublicChain> {
 /// What to report of it.
 pub(crate) fn report(node: &Node) -> ShownCertificate {
     let chains = node.chains();
-    let of = |chain: &PublicChain, source| ShownCertificate {
-        source,
-        subject: chain.subject.clone(),
-        issuer: chain.issuer.clone(),
-        not_after: chain.not_after,
-        fingerprint: chain.fingerprint.to_string(),
-        problem: None,
-    };
     let shown = match (&chains.administrators, &chains.acme) {
-        (Some(chain), _) => of(chain, CertificateSource::Administrator),
-        (None, Some(chain)) => of(chain, CertificateSource::Acme),
+        (Some(chain), _) => shown_chain(chain, CertificateSource::Administrator),
+        (None, Some(chain)) => shown_chain(chain, CertificateSource::Acme),
         (None, None) => built_in(&node.presented),
     };
     let problem = chains.problem.clone().or_else(|| chains.acme_problem.clone());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use xylem_api::certificates::{CertificateSource, ShownCertificate};
+use xylem_client::{built_in, shown_chain};
 use xylem_db::DbError;
 use xylem_model::Timestamp;
 use xylem_pki::Presented;
@@ -17,15 +18,8 @@ pub(crate) const WARN_DAYS: [u64; 3] = [30, 14, 3];
 /// What this program shows.
 pub(crate) fn of(presented: &Presented) -> ShownCertificate {
     match presented.public() {
-        Some(chain) => ShownCertificate {
-            source: CertificateSource::Administrator,
-            subject: chain.subject.clone(),
-            issuer: chain.issuer.clone(),
-            not_after: chain.not_after,
-            fingerprint: chain.fingerprint.to_string(),
-            problem: None,
-        },
-        None => xylem_client::built_in(presented),
+        Some(chain) => shown_chain(&chain, CertificateSource::Administrator),
+        None => built_in(presented),
     }
 }
 

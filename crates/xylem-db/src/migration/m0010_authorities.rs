@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::text_null;
 
+use super::add_columns;
+
 pub(super) struct AddAuthorities;
 
 impl MigrationName for AddAuthorities {
@@ -15,12 +17,7 @@ impl MigrationName for AddAuthorities {
 impl MigrationTrait for AddAuthorities {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["distribution_servers", "computers"] {
-            for column in ["believes", "certified_by"] {
-                let mut column = text_null(column);
-                manager
-                    .alter_table(Table::alter().table(table).add_column(column.take()).take())
-                    .await?;
-            }
+            add_columns(manager, table, ["believes", "certified_by"].map(text_null)).await?;
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::text_null;
 
+use super::add_columns;
+
 pub(super) struct AddCertificates;
 
 impl MigrationName for AddCertificates {
@@ -14,14 +16,8 @@ impl MigrationName for AddCertificates {
 #[async_trait::async_trait]
 impl MigrationTrait for AddCertificates {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for column in ["public_chain", "public_chain_sha256", "shown_certificate"] {
-            let table = "distribution_servers";
-            let mut column = text_null(column);
-            manager
-                .alter_table(Table::alter().table(table).add_column(column.take()).take())
-                .await?;
-        }
-        Ok(())
+        let columns = ["public_chain", "public_chain_sha256", "shown_certificate"];
+        add_columns(manager, "distribution_servers", columns.map(text_null)).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer_null, text_null};
 
+use super::add_columns;
+
 pub(super) struct AddInventory;
 
 impl MigrationName for AddInventory {
@@ -16,13 +18,7 @@ impl MigrationTrait for AddInventory {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let columns =
             [text_null("inventory"), text_null("lives"), big_integer_null("set_aside_at")];
-        for mut column in columns {
-            let table = "distribution_servers";
-            manager
-                .alter_table(Table::alter().table(table).add_column(column.take()).take())
-                .await?;
-        }
-        Ok(())
+        add_columns(manager, "distribution_servers", columns).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

@@ -223,6 +223,12 @@ pub enum DsCommand {
     },
     /// What the machines of all of them are, and on how many of them each version runs
     Inventory,
+    /// Say in which order servers are upgraded
+    UpgradePlan {
+        /// The version they are to run; that of this program where left out
+        #[arg(long, value_name = "VERSION")]
+        to: Option<String>,
+    },
     /// Let one in again whose key was found on two machines
     ///
     /// Stop one of the two for good first, and enrol it anew with an empty data folder.

@@ -15,6 +15,7 @@ mod selection;
 mod servers;
 mod settings;
 mod status;
+mod upgrade;
 mod wait;
 
 use xylem_client::NamedKind;

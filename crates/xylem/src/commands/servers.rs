@@ -3,7 +3,7 @@
 use xylem_api::tree::DistributionServer;
 use xylem_model::ByteSize;
 
-use super::{accounts, certificates, hand_over, inventory, scrub, selection, settings};
+use super::{accounts, certificates, hand_over, inventory, scrub, selection, settings, upgrade};
 use crate::Failure;
 use crate::access::Access;
 use crate::cli::DsCommand;
@@ -28,6 +28,7 @@ pub(crate) async fn run(
         DsCommand::Inventory => {
             output.value(&admin.distribution_servers().await?, |servers| inventory::all(servers))
         }
+        DsCommand::UpgradePlan { to } => upgrade::plan(to, access, output).await,
         DsCommand::Reinstate { name } => output.value(&admin.reinstate(&name).await?, detail),
         DsCommand::Select(asked) => output.value(&selection::select(&asked, access).await?, detail),
         DsCommand::Set { name, settings } => {

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod hand_over;
+mod mixed;
 mod rate;
 mod scrub;
 mod seeding;
@@ -22,6 +23,7 @@ pub(crate) fn accept(only: Option<&str>) -> anyhow::Result<()> {
         ("sslyze", &certificates::scan),
         ("forged", &certificates::forged),
         ("rotation", &certificates::rotation),
+        ("mixed", &mixed::mixed),
         ("services", &services::services),
         ("seeding", &seeding::seeding),
     ];

@@ -38,6 +38,8 @@ pub const KIND: FileKind = FileKind::App;
 /// A management server and its distribution servers.
 pub struct Fleet {
     programs: Programs,
+    /// What distribution servers run.
+    for_servers: Programs,
     folder: PathBuf,
     url: String,
     access: Access,
@@ -78,6 +80,7 @@ impl Fleet {
         let server = run_server(programs, folder)?;
         let mut fleet = Self {
             programs: programs.clone(),
+            for_servers: programs.clone(),
             folder: folder.to_owned(),
             url,
             access,
@@ -97,6 +100,11 @@ impl Fleet {
             tokio::time::sleep(ASK_EVERY).await;
         }
         Ok(())
+    }
+
+    /// Has distribution servers that are enrolled or started from now on run other programs.
+    pub fn use_for_servers(&mut self, programs: &Programs) {
+        self.for_servers = programs.clone();
     }
 
     /// Kills the management server, as a power cut would.
@@ -154,7 +162,7 @@ impl Fleet {
             ["--name", name],
             ["--ca", text(&ca)?],
         ];
-        run_to_end(&self.programs.xylem, words.as_flattened(), &[])
+        run_to_end(&self.for_servers.xylem, words.as_flattened(), &[])
             .await
             .map_err(Failure::into_error)?;
         if let Some(parent) = parent {
@@ -175,7 +183,7 @@ impl Fleet {
 
     fn launch_with(&mut self, name: &str, more: &[&str]) -> anyhow::Result<()> {
         let logs = self.folder.join("logs");
-        let program = text(&self.programs.xylem)?.to_owned();
+        let program = text(&self.for_servers.xylem)?.to_owned();
         let member = self.member_mut(name)?;
         let mut words = member.host.words_before();
         words.extend([&program, "distribution", "run", "--data", text(&member.data)?]);
