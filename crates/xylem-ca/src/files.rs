@@ -59,7 +59,7 @@ impl Authority {
         let there = |name: &str| exists(fs, &signing.join(name));
         let (key, root, intermediate) = (there(ROOT_KEY)?, there(ROOT)?, there(INTERMEDIATE)?);
         let authority = match (key || root, intermediate) {
-            (false, false) if number > 0 => {
+            (false, false) if number > 0 || exists(fs, &place(folder, 1))? => {
                 // Parties believe it, so no other can take its place.
                 return Err(FileError::Missing { path: signing.join(ROOT) }.into());
             }

@@ -1,9 +1,10 @@
 //! One key on two machines.
 //!
 //! Each start of a program is a life: a random number that goes with each report. A life that
-//! follows another is a restart, and the one before is over. Where that one goes on reporting, two
-//! programs have one key: a disk was copied. Which of them is the right one nobody can tell, so
-//! neither is let in any more, until an administrator has decided.
+//! follows another is a restart, and the one before is over. One that comes back may have been late,
+//! or be that of a machine which was taken back to a snapshot: then it is the one that goes on. Where
+//! two lives come back in turns, two programs have one key: a disk was copied. Which of them is the
+//! right one nobody can tell, so neither is let in any more, until an administrator has decided.
 
 use std::time::Duration;
 
@@ -17,11 +18,14 @@ use crate::servers::{require_live, store_stamped};
 use crate::transaction::{change, report};
 use crate::{Database, DbError, DistributionServer};
 
-/// How often a life that is over must go on reporting: what was only late comes once.
-const STRIKES: u32 = 3;
+/// How often lives must come back, each time after the other reported.
+const RETURNS: u32 = 3;
 
-/// Reports that follow each other closer than this are one.
+/// Returns that follow each other closer than this are one.
 const APART: Duration = Duration::from_secs(10);
+
+/// Returns are forgotten when one life alone has reported for this long.
+const FORGOTTEN: Duration = Duration::from_secs(300);
 
 /// Lives that are remembered after they are over.
 const REMEMBERED: usize = 4;
@@ -29,15 +33,14 @@ const REMEMBERED: usize = 4;
 /// The lives of one server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Lives {
+    /// The one that reported last.
     present: Option<String>,
-    former: Vec<Former>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Former {
-    life: String,
-    strikes: u32,
-    last_ms: i64,
+    /// Those before it, the latest first.
+    former: Vec<String>,
+    /// How often one of those came back.
+    returns: u32,
+    /// When the last one did.
+    returned_ms: i64,
 }
 
 /// What a report says of the lives.
@@ -53,24 +56,26 @@ enum Seen {
 
 impl Lives {
     fn see(&mut self, life: &str, now: Timestamp) -> Seen {
+        let since_return = now.since(Timestamp::from_unix_ms(self.returned_ms));
         if self.present.as_deref() == Some(life) {
+            if self.returns > 0 && since_return >= FORGOTTEN {
+                self.returns = 0;
+                return Seen::Changed;
+            }
             return Seen::Same;
         }
-        let now_ms = now.unix_ms();
-        if let Some(former) = self.former.iter_mut().find(|former| former.life == life) {
-            let since = Timestamp::from_unix_ms(former.last_ms);
-            if now.since(since) < APART {
-                return Seen::Same;
-            }
-            former.strikes += 1;
-            former.last_ms = now_ms;
-            return if former.strikes >= STRIKES { Seen::Clone } else { Seen::Changed };
+        let place = self.former.iter().position(|former| former == life);
+        if place.is_some() && self.returns > 0 && since_return < APART {
+            return Seen::Same;
         }
-        if let Some(before) = self.present.replace(life.to_owned()) {
-            self.former.insert(0, Former { life: before, strikes: 0, last_ms: now_ms });
-            self.former.truncate(REMEMBERED);
+        if let Some(place) = place {
+            self.former.remove(place);
+            self.returns += 1;
+            self.returned_ms = now.unix_ms();
         }
-        Seen::Changed
+        self.former.splice(0..0, self.present.replace(life.to_owned()));
+        self.former.truncate(REMEMBERED);
+        if self.returns >= RETURNS { Seen::Clone } else { Seen::Changed }
     }
 }
 
@@ -146,25 +151,39 @@ mod tests {
         let mut lives = Lives::default();
         lives.see("old", at(0));
         lives.see("new", at(100));
-        assert_eq!(lives.see("old", at(101)), Seen::Same);
         assert_eq!(lives.see("old", at(120)), Seen::Changed, "noted, and no more");
-        assert_eq!(lives.see("new", at(140)), Seen::Same);
+        for second in (140..1000).step_by(30) {
+            assert_ne!(lives.see("new", at(second)), Seen::Clone);
+        }
+        assert_eq!(lives.returns, 0, "forgotten");
+    }
+
+    #[test]
+    fn a_machine_that_was_taken_back_to_a_snapshot_is_no_clone() {
+        let mut lives = Lives::default();
+        for (round, life) in ["first", "second", "first", "third"].iter().enumerate() {
+            let begin = i64::try_from(round).unwrap() * 3600;
+            for second in (begin..begin + 3600).step_by(30) {
+                assert_ne!(lives.see(life, at(second)), Seen::Clone);
+            }
+        }
     }
 
     #[test]
     fn two_programs_that_both_go_on_are_found() {
-        let mut lives = Lives::default();
-        lives.see("one", at(0));
-        lives.see("other", at(10));
-        let mut second = 20;
-        let found = loop {
-            let _ = lives.see("other", at(second));
-            if lives.see("one", at(second)) == Seen::Clone {
-                break second;
-            }
-            second += 30;
-            assert!(second < 600, "never found");
-        };
-        assert!(found < 120, "{found}");
+        for gap in [1, 30] {
+            let mut lives = Lives::default();
+            lives.see("one", at(0));
+            lives.see("other", at(10));
+            let mut second = 20;
+            let found = loop {
+                if ["other", "one"].iter().any(|life| lives.see(life, at(second)) == Seen::Clone) {
+                    break second;
+                }
+                second += gap;
+                assert!(second < 600, "never found");
+            };
+            assert!(found < 120, "{found}");
+        }
     }
 }

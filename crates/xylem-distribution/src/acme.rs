@@ -55,12 +55,13 @@ enum OrderError {
 pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
     let mut changes = node.wishes.subscribe();
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
-    let mut last: Option<AcmeSettings> = None;
+    let mut last: Option<(Option<AcmeSettings>, String)> = None;
     loop {
-        let wanted = node.decided().acme;
-        if wanted != last {
+        let now = (node.decided().acme, node.public_url());
+        let wanted = now.0.clone();
+        if last.as_ref() != Some(&now) {
             backoff.reset();
-            last.clone_from(&wanted);
+            last = Some(now);
         }
         let mut pause = LOOK_EVERY;
         let seen_to = tokio::select! {
@@ -83,7 +84,7 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
         let changed = async {
             // Most changes are none of the settings: then the wait goes on.
             while changes.changed().await.is_ok() {
-                if node.decided().acme != last {
+                if last != Some((node.decided().acme, node.public_url())) {
                     return;
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::ops::Deref;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,8 +45,10 @@ pub(crate) struct AppParts {
     pub(crate) wishes: DatabaseWishStore,
     pub(crate) control: ControlService,
     pub(crate) authority: Mutex<Authority>,
-    /// Whether a step of the authority was taken that not everybody was told of.
-    pub(crate) authority_untold: AtomicBool,
+    /// Steps of the authority that were taken.
+    pub(crate) authority_steps: AtomicU64,
+    /// Those of them that everybody was told of.
+    pub(crate) authority_told: AtomicU64,
     /// Held while the own certificate for browsers changes.
     pub(crate) own_chain: tokio::sync::Mutex<()>,
     pub(crate) anchors: TrustAnchors,

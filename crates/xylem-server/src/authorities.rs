@@ -39,7 +39,7 @@ impl App {
         let stepping = self.environment.disk.run(move |fs| {
             let mut authority = app.authority();
             step(&mut authority, fs, &app.folder.ca())?;
-            app.authority_untold.store(true, Ordering::Release);
+            app.authority_steps.fetch_add(1, Ordering::AcqRel);
             app.take_over_authority(&authority, fs)
         });
         stepping.await?;
@@ -47,11 +47,12 @@ impl App {
     }
 
     async fn tell_authority(&self, action: &'static str, actor: &Actor) -> Result<(), ServerError> {
+        let steps = self.authority_steps.load(Ordering::Acquire);
         let (now, present) = (self.now(), self.authority().root_fingerprint().to_string());
         tracing::info!(action, present, "the certificate authorities changed");
         self.database.note_authority_change(action, &present, actor, now).await?;
         self.control.refresh().await?;
-        self.authority_untold.store(false, Ordering::Release);
+        self.authority_told.fetch_max(steps, Ordering::AcqRel);
         Ok(())
     }
 
@@ -79,7 +80,8 @@ impl App {
 
     /// Takes over and tells again what an error or a stop in the middle left undone.
     async fn settle_authority(&self) -> Result<(), ServerError> {
-        if !self.authority_untold.load(Ordering::Acquire) {
+        let taken = self.authority_steps.load(Ordering::Acquire);
+        if self.authority_told.load(Ordering::Acquire) >= taken {
             return Ok(());
         }
         let app = self.clone();

@@ -1,7 +1,7 @@
 //! The running management server.
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -125,7 +125,8 @@ impl Server {
             wishes,
             control: control.clone(),
             authority: Mutex::new(loaded.authority),
-            authority_untold: AtomicBool::new(false),
+            authority_steps: AtomicU64::new(0),
+            authority_told: AtomicU64::new(0),
             own_chain: tokio::sync::Mutex::default(),
             anchors,
             identity,

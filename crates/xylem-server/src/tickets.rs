@@ -66,7 +66,8 @@ impl App {
         let servers = self.database.distribution_servers().await?;
         let holders: Vec<Holder> = servers
             .iter()
-            .filter(|server| !server.settings.maintenance && offers(server.id))
+            .filter(|server| server.set_aside.is_none() && !server.settings.maintenance)
+            .filter(|server| offers(server.id))
             .map(|server| Holder {
                 id: server.id,
                 parent: server.parent,

@@ -124,6 +124,8 @@ pub fn install(
     let file = below(root, &manager.file(service.role));
     if root.is_none() {
         require_root()?;
+        // Else a folder of somebody else would be given away.
+        check_ours(service.role, &service.data)?;
         if service.role != Role::Agent {
             prepare_user(manager, service)?;
         }
@@ -140,7 +142,8 @@ pub fn install(
     Ok(Installed { file, is_started })
 }
 
-/// Ends a service and takes its file away. The data folder stays, unless `purge` names it.
+/// Ends a service and takes its file away. The data folder stays, unless `purge` names it; end what
+/// was started on it by hand first.
 ///
 /// # Errors
 /// When not root, something cannot be ended or removed, or the folder is not a data folder of ours;
@@ -169,7 +172,8 @@ pub fn uninstall(
         }
     }
     if let Some(data) = purge {
-        fs::remove_dir_all(data).map_err(|source| file_error("remove", data, source))?;
+        let data = resolved(data)?;
+        fs::remove_dir_all(&data).map_err(|source| file_error("remove", &data, source))?;
     }
     Ok(Uninstalled { file: is_there.then_some(file), purged: purge.map(Path::to_owned) })
 }
@@ -211,7 +215,21 @@ fn prepare_user(manager: Manager, service: &Service) -> Result<(), ServiceError>
         })
     };
     let (user, group) = (number("-u")?, number("-g")?);
-    give(&service.data, user, group)
+    for folder in &service.also_writes {
+        if folder.exists() {
+            // Whoever made it, as the system did /var/log, says who may write there.
+            continue;
+        }
+        fs::create_dir_all(folder).map_err(|source| file_error("make", folder, source))?;
+        lchown(folder, Some(user), Some(group))
+            .map_err(|source| file_error("change the owner of", folder, source))?;
+    }
+    give(&resolved(&service.data)?, user, group)
+}
+
+/// Where a folder really is: a data folder may be a link to another disk.
+fn resolved(path: &Path) -> Result<PathBuf, ServiceError> {
+    fs::canonicalize(path).map_err(|source| file_error("find", path, source))
 }
 
 /// Gives a folder and everything in it to a user; links themselves, not where they lead.
@@ -250,7 +268,10 @@ fn start(manager: Manager, role: Role, file: &Path) -> Result<(), ServiceError> 
 fn stop(manager: Manager, role: Role) -> Result<(), ServiceError> {
     match manager {
         Manager::Systemd => run("systemctl", &["disable", "--now", role.unit()])?,
-        Manager::Launchd => run("launchctl", &["bootout", &format!("system/{}", role.label())])?,
+        // One that is not loaded is as good as ended.
+        Manager::Launchd => {
+            run("launchctl", &["bootout", &format!("system/{}", role.label())]).unwrap_or_default()
+        }
     };
     Ok(())
 }

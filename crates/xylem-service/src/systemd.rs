@@ -48,8 +48,10 @@ pub fn systemd_unit(service: &Service) -> String {
     line("[Service]");
     line("Type=exec");
     let program = service.program.display().to_string();
-    let words: Vec<String> =
-        std::iter::once(&program).chain(&service.arguments).map(|w| quoted(w)).collect();
+    let words: Vec<String> = std::iter::once(&program)
+        .chain(&service.arguments)
+        .map(|word| quoted(word, &['%', '$']))
+        .collect();
     line(&format!("ExecStart={}", words.join(" ")));
     line("Restart=on-failure");
     line("RestartSec=2");
@@ -62,9 +64,9 @@ pub fn systemd_unit(service: &Service) -> String {
         line("LockPersonality=yes");
     } else {
         line(&format!("User={}", service.user));
-        line(&format!("Group={}", service.user));
         let writes = std::iter::once(&service.data).chain(&service.also_writes);
-        let writes: Vec<String> = writes.map(|path| quoted(&path.display().to_string())).collect();
+        let writes: Vec<String> =
+            writes.map(|path| quoted(&path.display().to_string(), &['%'])).collect();
         line(&format!("ReadWritePaths={}", writes.join(" ")));
         line(HARDENING.trim_end());
         match service.has_low_port {
@@ -84,9 +86,9 @@ pub fn systemd_unit(service: &Service) -> String {
     unit
 }
 
-/// A word of a command line or list of paths: in quotes, with what systemd would expand escaped
-/// (systemd.syntax(7); `%` and `$` by doubling).
-fn quoted(word: &str) -> String {
+/// A word of a list: in quotes where it has to be, and doubled what systemd would expand there: `%`
+/// anywhere, `$` in command lines (systemd.syntax(7), systemd.service(5)).
+fn quoted(word: &str, expanded: &[char]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=,@+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
@@ -95,7 +97,7 @@ fn quoted(word: &str) -> String {
     for c in word.chars() {
         match c {
             '"' | '\\' => text.extend(['\\', c]),
-            '%' | '$' => text.extend([c, c]),
+            c if expanded.contains(&c) => text.extend([c, c]),
             '\n' => text.push_str("\\n"),
             other => text.push(other),
         }
@@ -125,9 +127,9 @@ mod tests {
         let unit = systemd_unit(&service(Role::Distribution));
         let start = "ExecStart=/usr/local/bin/xylem distribution run --data \"/srv/my $$ data\"\n";
         assert!(unit.contains(start), "{unit}");
-        assert!(unit.contains("\nReadWritePaths=\"/srv/my $$ data\"\n"), "{unit}");
-        assert_eq!(quoted("a\"b\\c%d"), "\"a\\\"b\\\\c%%d\"");
-        assert_eq!(quoted(""), "\"\"");
+        assert!(unit.contains("\nReadWritePaths=\"/srv/my $ data\"\n"), "{unit}");
+        assert_eq!(quoted("a\"b\\c%d", &['%']), "\"a\\\"b\\\\c%%d\"");
+        assert_eq!(quoted("", &[]), "\"\"");
     }
 
     #[test]

@@ -74,7 +74,14 @@ fn described(asked: &InstallService, manager: Manager) -> Result<Service, Failur
             let config = absolute(config)?;
             let settings = read_config(&config)?;
             let arguments = words(&["server", "run", "--config", text(&config)?]);
-            (arguments, absolute(&settings.data)?, settings.listen.port())
+            if !settings.data.is_absolute() {
+                return Err(Failure::configuration(format!(
+                    "`data` in {} is a relative path: a service has no folder of its own to begin \
+                     at, so write an absolute one",
+                    config.display()
+                )));
+            }
+            (arguments, settings.data, settings.listen.port())
         }
         (ServiceRole::Distribution, _, Some(data)) => {
             let data = absolute(data)?;

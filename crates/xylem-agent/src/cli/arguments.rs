@@ -103,7 +103,7 @@ pub(crate) struct InstallService {
 #[derive(Debug, Args)]
 pub(crate) struct UninstallService {
     /// Remove what the agent keeps there too: identity, state and cache
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "root")]
     pub(crate) purge: Option<PathBuf>,
     /// Look below this folder, and end nothing
     #[arg(long, value_name = "DIR")]

@@ -144,6 +144,13 @@ impl App {
                     .to_owned(),
             )
         })?;
+        if server.set_aside.is_some() {
+            return Err(unavailable(format!(
+                "`{}`, where new files enter, is set aside, because two machines use its key: see \
+                 `xylem ds reinstate`",
+                server.name
+            )));
+        }
         if server.settings.maintenance {
             return Err(unavailable(in_maintenance(&server.name)));
         }

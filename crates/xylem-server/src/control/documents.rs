@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use xylem_api::control::{ControlState, PeerAddress};
-use xylem_model::{ContentId, DistributionServerId, FileId, Generation, Stamp, Timestamp};
+use xylem_model::{ContentId, DistributionServerId, FileId, Generation, Party, Stamp, Timestamp};
 use xylem_sync::{FileFacts, Holdings, ServerSettings};
 use xylem_trust::{DescriptorId, Document, Envelope, Grant, Grants, Head, Revocations};
 
@@ -217,6 +217,8 @@ impl Documents {
             grants: signed.grants.clone(),
             revocations: signed.revocations.clone(),
             parents: parents
+                // One that is set aside is refused, and so nobody is sent there.
+                .filter(|id| !overview.removed.contains(&Party::DistributionServer(**id)))
                 .filter_map(|id| overview.server(*id))
                 .map(|it| overview.address(server, it))
                 .collect(),

@@ -68,7 +68,7 @@ pub struct UninstallService {
     /// Which of the programs
     pub role: ServiceRole,
     /// Remove its data folder too, with everything in it
-    #[arg(long, value_name = "DATA")]
+    #[arg(long, value_name = "DATA", conflicts_with = "root")]
     pub purge: Option<PathBuf>,
     /// Look below this folder, and end nothing
     #[arg(long)]

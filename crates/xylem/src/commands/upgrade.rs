@@ -7,9 +7,9 @@ use crate::Failure;
 use crate::access::Access;
 use crate::output::Output;
 
-/// A version number of a release: `major.minor.patch`.
+/// A version number: `major.minor.patch`, and whether it is the release or what came before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Version(u64, u64, u64);
+struct Version(u64, u64, u64, bool);
 
 /// What is to be done, in order.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -88,18 +88,26 @@ fn made(to: &str, wanted: Version, server: &str, servers: &[DistributionServer])
 fn leap(who: &str, running: Option<Version>, wanted: Version) -> Option<String> {
     let running = running?;
     let is_near = running.0 == wanted.0 && wanted.1.saturating_sub(running.1) <= 1;
-    (!is_near && running < wanted).then(|| {
-        format!(
+    (!is_near && running < wanted).then(|| match running.0 == wanted.0 {
+        true => format!(
             "{who} is more than one minor version behind: go by way of {}.{}",
             running.0,
             running.1 + 1
-        )
+        ),
+        false => {
+            format!("{who} is of another major version: read the notes of every release in between")
+        }
     })
 }
 
 fn version(text: &str) -> Option<Version> {
-    let mut parts = text.split(['-', '+']).next()?.split('.').map(|part| part.parse().ok());
-    let found = Version(parts.next()??, parts.next()??, parts.next()??);
+    let text = text.split('+').next()?;
+    let (numbers, is_release) = match text.split_once('-') {
+        Some((numbers, _)) => (numbers, false),
+        None => (text, true),
+    };
+    let mut parts = numbers.split('.').map(|part| part.parse().ok());
+    let found = Version(parts.next()??, parts.next()??, parts.next()??, is_release);
     parts.next().is_none().then_some(found)
 }
 
@@ -170,7 +178,9 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_versions() {
-        assert_eq!(version("1.2.3-rc.1"), Some(Version(1, 2, 3)));
+        assert_eq!(version("1.2.3-rc.1"), Some(Version(1, 2, 3, false)));
+        assert!(version("1.2.3-rc.1") < version("1.2.3"));
+        assert!(version("1.2.2") < version("1.2.3-rc.1"));
         for text in ["", "1", "1.2", "1.2.3.4", "a.b.c", "v1.2.3"] {
             assert_eq!(version(text), None, "{text}");
         }
