@@ -1,7 +1,6 @@
 //! Which certificate authorities parties believe, as they report it.
 
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
-
 use serde_json::json;
 use xylem_model::{Stamp, Timestamp};
 
@@ -58,6 +57,19 @@ pub enum Following<'a> {
     CertifiedBy(&'a str),
 }
 
+/// What the parties of a table that were not removed say, by name. A macro, for tables have no
+/// columns in common that the compiler knows of.
+macro_rules! live {
+    ($table:ident) => {
+        $table::Entity::find()
+            .filter($table::Column::RemovedAt.is_null())
+            .select_only()
+            .columns([$table::Column::Name, $table::Column::Believes, $table::Column::CertifiedBy])
+            .order_by_asc($table::Column::LiveKey)
+            .into_model::<Row>()
+    };
+}
+
 #[derive(FromQueryResult)]
 struct Row {
     name: String,
@@ -85,21 +97,8 @@ impl Database {
     /// How far distribution servers and computers have followed.
     pub async fn followers(&self, of: Following<'_>) -> Result<(Followers, Followers), DbError> {
         let (servers, computers) = query!(self, "counting who believes an authority", |db| {
-            let servers = {
-                use distribution_server::{Column, Entity};
-                let columns = [Column::Name, Column::Believes, Column::CertifiedBy];
-                let live = Entity::find().filter(Column::RemovedAt.is_null()).select_only();
-                let live = live.columns(columns).order_by_asc(Column::LiveKey);
-                live.into_model::<Row>().all(db).await?
-            };
-            let computers = {
-                use computer::{Column, Entity};
-                let columns = [Column::Name, Column::Believes, Column::CertifiedBy];
-                let live = Entity::find().filter(Column::RemovedAt.is_null()).select_only();
-                let live = live.columns(columns).order_by_asc(Column::LiveKey);
-                live.into_model::<Row>().all(db).await?
-            };
-            Ok((servers, computers))
+            let servers = live!(distribution_server).all(db).await?;
+            Ok((servers, live!(computer).all(db).await?))
         })?;
         Ok((count(&servers, of), count(&computers, of)))
     }

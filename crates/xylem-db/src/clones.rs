@@ -8,14 +8,18 @@
 
 use std::time::Duration;
 
-use sea_orm::{ActiveModelTrait as _, IntoActiveModel as _, Set};
+use sea_orm::{
+    ActiveModelTrait as _, ConnectionTrait, EntityTrait as _, IntoActiveModel as _,
+    QuerySelect as _, Set,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use xylem_model::{DistributionServerId, Timestamp};
 
 use crate::audit::{self, Actor};
+use crate::entity::distribution_server::{Column, Entity};
 use crate::servers::{require_live, store_stamped};
-use crate::transaction::{change, report};
+use crate::transaction::{Outcome, change, query, report};
 use crate::{Database, DbError, DistributionServer};
 
 /// How often lives must come back, each time after the other reported.
@@ -55,6 +59,11 @@ enum Seen {
 }
 
 impl Lives {
+    /// Those of a row; none where nothing is written, or nothing that can be read.
+    fn read(column: Option<&str>) -> Self {
+        column.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+
     fn see(&mut self, life: &str, now: Timestamp) -> Seen {
         let since_return = now.since(Timestamp::from_unix_ms(self.returned_ms));
         if self.present.as_deref() == Some(life) {
@@ -88,10 +97,16 @@ impl Database {
         life: &str,
         now: Timestamp,
     ) -> Result<bool, DbError> {
-        let seen = report!(self, "noting which program of a server reports", |tx| {
+        const DOING: &str = "noting which program of a server reports";
+
+        // Nearly every report finds nothing new: it waits for no writer.
+        let known = query!(self, DOING, |db| known_lives(db, id).await)?;
+        if Lives::read(known.as_deref()).see(life, now) == Seen::Same {
+            return Ok(false);
+        }
+        let seen = report!(self, DOING, |tx| {
             let row = require_live(tx, id).await?;
-            let known = row.lives.as_deref().and_then(|text| serde_json::from_str(text).ok());
-            let mut lives: Lives = known.unwrap_or_default();
+            let mut lives = Lives::read(row.lives.as_deref());
             let seen = lives.see(life, now);
             if seen != Seen::Same {
                 let mut row = row.into_active_model();
@@ -125,6 +140,15 @@ impl Database {
             Ok(DistributionServer::try_from(changed)?)
         })
     }
+}
+
+async fn known_lives<C: ConnectionTrait>(
+    connection: &C,
+    id: DistributionServerId,
+) -> Outcome<Option<String>> {
+    let lives = Entity::find_by_id(id.uuid()).select_only().column(Column::Lives);
+    let known = lives.into_tuple::<Option<String>>().one(connection).await?;
+    Ok(known.flatten())
 }
 
 #[cfg(test)]

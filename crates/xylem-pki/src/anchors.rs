@@ -36,6 +36,8 @@ pub(crate) struct Believed {
     certificates: Vec<CertificateDer<'static>>,
     pub(crate) servers: Arc<WebPkiServerVerifier>,
     pub(crate) clients: Arc<dyn ClientCertVerifier>,
+    /// What verifies by one of them alone, in their order.
+    alone: Vec<Arc<dyn ClientCertVerifier>>,
 }
 
 /// Root certificates that cannot be used.
@@ -162,11 +164,13 @@ impl TrustAnchors {
 
     /// The first of the roots that a client's chain leads to, by itself.
     pub fn root_of(&self, chain: &[CertificateDer<'_>], at: Timestamp) -> Option<Fingerprint> {
-        let one = |der: &CertificateDer<'static>| Self::from_ders(vec![der.clone()]).ok();
-        self.certificates()
-            .iter()
-            .find(|der| one(der).is_some_and(|root| root.verify_client_chain(chain, at).is_ok()))
-            .map(|der| Fingerprint::of(der))
+        let (leaf, intermediates) = chain.split_first()?;
+        let believed = self.believed();
+        let mut roots = believed.certificates.iter().zip(&believed.alone);
+        let leads = |alone: &Arc<dyn ClientCertVerifier>| {
+            alone.verify_client_cert(leaf, intermediates, unix_time(at)).is_ok()
+        };
+        roots.find(|(_, alone)| leads(alone)).map(|(der, _)| Fingerprint::of(der))
     }
 
     /// These and those of another set that are not among them.
@@ -222,6 +226,7 @@ impl TrustAnchors {
 impl Believed {
     fn new(certificates: Vec<CertificateDer<'static>>) -> Result<Self, AnchorError> {
         let mut roots = RootCertStore::empty();
+        let mut alone = Vec::with_capacity(certificates.len());
         for (index, der) in certificates.iter().enumerate() {
             let damaged = || AnchorError::Damaged(index + 1);
             let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| damaged())?;
@@ -232,13 +237,19 @@ impl Believed {
                 return Err(AnchorError::NotAnAuthority(parsed.subject().to_string()));
             }
             roots.add(der.clone()).map_err(|_| damaged())?;
+            let mut root = RootCertStore::empty();
+            root.add(der.clone()).map_err(|_| damaged())?;
+            alone.push(clients_of(root)?);
         }
-        let roots = Arc::new(roots);
+        let clients = clients_of(roots.clone())?;
         let servers =
-            WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider()).build()?;
-        let clients = WebPkiClientVerifier::builder_with_provider(roots, provider()).build()?;
-        Ok(Self { certificates, servers, clients })
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build()?;
+        Ok(Self { certificates, servers, clients, alone })
     }
+}
+
+fn clients_of(roots: RootCertStore) -> Result<Arc<dyn ClientCertVerifier>, VerifierBuilderError> {
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build()
 }
 
 /// A moment as the TLS library counts; before 1970 there is none.

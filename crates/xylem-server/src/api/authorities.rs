@@ -1,12 +1,16 @@
 //! The certificate authorities, and changing them.
 
+use std::path::Path;
+
 use axum::Json;
 use axum::extract::State;
 use xylem_api::authorities::{
     AuthorityChange, AuthorityState, AuthorityStep, InstallIntermediate, IntermediateRequest,
 };
 use xylem_api::error::ErrorCode;
+use xylem_ca::{Authority, CaError};
 use xylem_http::ApiJson;
+use xylem_runtime::Fs;
 
 use crate::app::App;
 use crate::authorities::{finishing, missing, switching};
@@ -32,11 +36,7 @@ pub(super) async fn rotate(
     caller: Caller,
 ) -> Result<Json<AuthorityState>, Failure> {
     let now = app.now();
-    app.change_authority("ca.rotate", &caller.actor(), move |ca, fs, folder| {
-        ca.begin(fs, folder, now)
-    })
-    .await?;
-    state(State(app)).await
+    app.step(&caller, "ca.rotate", move |ca, fs, folder| ca.begin(fs, folder, now)).await
 }
 
 /// Writes a request for an intermediate certificate, for the organisation's own root to sign.
@@ -63,11 +63,10 @@ pub(super) async fn install(
     ApiJson(asked): ApiJson<InstallIntermediate>,
 ) -> Result<Json<AuthorityState>, Failure> {
     let now = app.now();
-    app.change_authority("ca.install", &caller.actor(), move |ca, fs, folder| {
+    let install = move |ca: &mut Authority, fs: &dyn Fs, folder: &Path| {
         ca.install(fs, folder, &asked.chain_pem, now)
-    })
-    .await?;
-    state(State(app)).await
+    };
+    app.step(&caller, "ca.install", install).await
 }
 
 /// Gives up the authority that is to follow.
@@ -79,9 +78,7 @@ pub(super) async fn abandon(
     State(app): State<App>,
     caller: Caller,
 ) -> Result<Json<AuthorityState>, Failure> {
-    app.change_authority("ca.abandon", &caller.actor(), |ca, fs, folder| ca.abandon(fs, folder))
-        .await?;
-    state(State(app)).await
+    app.step(&caller, "ca.abandon", |ca, fs, folder| ca.abandon(fs, folder)).await
 }
 
 /// Signs with the next authority from now on. Happens by itself once everybody believes it.
@@ -95,8 +92,7 @@ pub(super) async fn switch(
     ApiJson(asked): ApiJson<AuthorityChange>,
 ) -> Result<Json<AuthorityState>, Failure> {
     let known = app.refuse_cutting_off(AuthorityStep::Announced, asked).await?;
-    app.change_authority("ca.switch", &caller.actor(), switching(&known)).await?;
-    state(State(app)).await
+    app.step(&caller, "ca.switch", switching(&known)).await
 }
 
 /// Believes the authority before no more. Happens by itself once all its certificates are replaced.
@@ -110,11 +106,21 @@ pub(super) async fn finish(
     ApiJson(asked): ApiJson<AuthorityChange>,
 ) -> Result<Json<AuthorityState>, Failure> {
     let known = app.refuse_cutting_off(AuthorityStep::Switched, asked).await?;
-    app.change_authority("ca.finish", &caller.actor(), finishing(&known)).await?;
-    state(State(app)).await
+    app.step(&caller, "ca.finish", finishing(&known)).await
 }
 
 impl App {
+    /// Takes a step that somebody asked for, and gives what it led to.
+    async fn step(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        step: impl FnOnce(&mut Authority, &dyn Fs, &Path) -> Result<(), CaError> + Send + 'static,
+    ) -> Result<Json<AuthorityState>, Failure> {
+        self.change_authority(action, &caller.actor(), step).await?;
+        Ok(Json(self.authority_state().await?))
+    }
+
     /// Refuses a step out of order, and one that would cut somebody off who was not given up.
     async fn refuse_cutting_off(
         &self,
