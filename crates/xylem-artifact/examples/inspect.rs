@@ -8,13 +8,22 @@
 use std::fs::File;
 use std::process::ExitCode;
 
-use xylem_artifact::inspect::inspect_package;
+use xylem_artifact::Form;
+use xylem_artifact::inspect::inspect;
+use xylem_model::FileKind;
 
 fn main() -> ExitCode {
     let mut refused = false;
     for path in std::env::args_os().skip(1) {
+        let name = path.to_string_lossy();
+        let mut forms = FileKind::ALL.iter().filter_map(|kind| Form::of_name(*kind, &name));
+        let Some(form) = forms.next() else {
+            refused = true;
+            println!("{name}: its ending says no form that is known");
+            continue;
+        };
         let answer = match File::open(&path) {
-            Ok(file) => inspect_package(file).map_or_else(
+            Ok(file) => inspect(form, file).map_or_else(
                 |refusal| {
                     refused = true;
                     serde_json::to_string_pretty(&refusal)

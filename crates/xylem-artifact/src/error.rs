@@ -9,6 +9,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::Form;
 use crate::sniff::LooksLike;
 
 /// What a reader found wrong with a file.
@@ -27,9 +28,14 @@ pub enum ArtifactError {
     /// The file holds no bytes.
     #[error("the file is empty (0 bytes)")]
     Empty,
-    /// The file starts like something else.
-    #[error("this is not an installer package: it looks like {0}")]
-    NotAPackage(LooksLike),
+    /// The file starts like something else than its name says.
+    #[error("this is not {promised}, as its name says: it looks like {found}")]
+    OtherForm {
+        /// What the name says.
+        promised: Form,
+        /// What the content looks like.
+        found: LooksLike,
+    },
     /// The file ends before something that it promises.
     #[error("the file is cut short: {what} ends at byte {needed_bytes}, the file at {file_bytes}")]
     Truncated {
@@ -93,7 +99,7 @@ pub enum ArtifactError {
         reason: &'static str,
     },
     /// A document uses an XML feature that can make a small file expand without bound.
-    #[error("{what} contains {construct}, which packages never need")]
+    #[error("{what} contains {construct}, which genuine files never need")]
     ForbiddenXml {
         /// The document.
         what: String,
@@ -112,6 +118,32 @@ pub enum ArtifactError {
     /// A product archive that names no component at all.
     #[error("the product archive contains no component package, so it would install nothing")]
     NoComponent,
+    /// One file of a disk image that was split.
+    #[error("the disk image is split into {segments} segments, and this is only one of them")]
+    SegmentedImage {
+        /// How many files make up the image.
+        segments: u32,
+    },
+    /// The end of a format that is read from its end is not there.
+    #[error("the file is cut short: {what} is missing at its end")]
+    EndMissing {
+        /// What ought to be there.
+        what: &'static str,
+    },
+    /// A part cannot be read, or installed, without a password.
+    #[error("{what} is encrypted")]
+    Encrypted {
+        /// The part.
+        what: String,
+    },
+    /// An intact container that does not hold what it is to hold.
+    #[error("{reason}")]
+    WrongContent {
+        /// What is wrong, as a sentence.
+        reason: String,
+        /// What to do instead, as a clause.
+        advice: &'static str,
+    },
 }
 
 impl ArtifactError {
@@ -121,14 +153,18 @@ impl ArtifactError {
         match self {
             Self::Read { .. } => RefusalCode::Unreadable,
             Self::Empty => RefusalCode::EmptyFile,
-            Self::NotAPackage(_) | Self::NoPackageDocument => RefusalCode::NotAPackage,
-            Self::Truncated { .. } => RefusalCode::Truncated,
+            Self::OtherForm { .. } => RefusalCode::OtherForm,
+            Self::NoPackageDocument => RefusalCode::NotAPackage,
+            Self::EndMissing { .. } | Self::Truncated { .. } => RefusalCode::Truncated,
             Self::Malformed { .. } | Self::Undecodable { .. } => RefusalCode::Damaged,
             Self::TooLarge { .. } | Self::Oversized { .. } => RefusalCode::TooLarge,
             Self::ChecksumMismatch { .. } => RefusalCode::ChecksumMismatch,
             Self::UnsafeName { .. } => RefusalCode::UnsafeName,
             Self::ForbiddenXml { .. } => RefusalCode::ForbiddenXml,
             Self::ComponentMissing { .. } | Self::NoComponent => RefusalCode::ComponentMissing,
+            Self::SegmentedImage { .. } => RefusalCode::SegmentedImage,
+            Self::Encrypted { .. } => RefusalCode::Encrypted,
+            Self::WrongContent { .. } => RefusalCode::WrongContent,
         }
     }
 
@@ -137,22 +173,22 @@ impl ArtifactError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Read { .. } => "try the upload again, and check the server's disk if it persists",
-            Self::Empty | Self::Truncated { .. } => {
+            Self::Empty | Self::EndMissing { .. } | Self::Truncated { .. } => {
                 "the download or copy was interrupted: fetch the file again from its source"
             }
-            Self::NotAPackage(kind) => kind.advice(),
+            Self::OtherForm { promised, found } => found.advice(*promised),
             Self::Malformed { .. } | Self::Undecodable { .. } => {
-                "fetch the file again; if it stays damaged, rebuild it with pkgbuild or productbuild"
+                "fetch the file again; if it stays damaged, build it anew or ask its maker"
             }
             Self::TooLarge { .. } | Self::Oversized { .. } => {
-                "no genuine package needs that much: ask its maker for a proper one, or rebuild it"
+                "no genuine file needs that much: ask its maker for a proper one, or build it anew"
             }
             Self::ChecksumMismatch { .. } => {
                 "its bytes were changed after it was built: fetch it again and compare its digest \
                  with the maker's"
             }
             Self::UnsafeName { .. } | Self::ForbiddenXml { .. } => {
-                "do not install this file; ask its maker, or rebuild it with productbuild"
+                "do not install this file; ask its maker for another, or build it anew"
             }
             Self::NoPackageDocument => {
                 "build an installer package from it with pkgbuild, or upload the right file"
@@ -161,6 +197,14 @@ impl ArtifactError {
                 "rebuild the product archive with productbuild --package, so that it holds its \
                  component packages"
             }
+            Self::SegmentedImage { .. } => {
+                "join the segments into one file (hdiutil convert -format UDZO) and upload that"
+            }
+            Self::Encrypted { .. } => {
+                "nothing could install it without its password: upload it without one (an image is \
+                 decrypted by hdiutil convert -format UDZO)"
+            }
+            Self::WrongContent { advice, .. } => advice,
         }
     }
 
@@ -199,14 +243,20 @@ pub enum RefusalCode {
     Damaged,
     /// The file holds no bytes.
     EmptyFile,
+    /// A part needs a password.
+    Encrypted,
     /// A document uses a document type declaration or an entity.
     ForbiddenXml,
     /// The inspecting process ended without an answer.
     InspectionFailed,
     /// The inspecting process used up its time.
     InspectionTimedOut,
-    /// The file is something else.
+    /// A xar archive that is no package.
     NotAPackage,
+    /// The file is something else than its name says.
+    OtherForm,
+    /// One file of a disk image that was split.
+    SegmentedImage,
     /// A part exceeds a limit.
     TooLarge,
     /// The file ends too early.
@@ -215,6 +265,8 @@ pub enum RefusalCode {
     Unreadable,
     /// A name could lead outside the archive.
     UnsafeName,
+    /// An intact container that does not hold what it is to hold.
+    WrongContent,
 }
 
 impl RefusalCode {
@@ -226,14 +278,18 @@ impl RefusalCode {
             Self::ComponentMissing => "component_missing",
             Self::Damaged => "damaged",
             Self::EmptyFile => "empty_file",
+            Self::Encrypted => "encrypted",
             Self::ForbiddenXml => "forbidden_xml",
             Self::InspectionFailed => "inspection_failed",
             Self::InspectionTimedOut => "inspection_timed_out",
             Self::NotAPackage => "not_a_package",
+            Self::OtherForm => "other_form",
+            Self::SegmentedImage => "segmented_image",
             Self::TooLarge => "too_large",
             Self::Truncated => "truncated",
             Self::Unreadable => "unreadable",
             Self::UnsafeName => "unsafe_name",
+            Self::WrongContent => "wrong_content",
         }
     }
 }

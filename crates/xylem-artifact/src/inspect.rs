@@ -9,8 +9,14 @@ use std::fs::File;
 
 use serde::{Deserialize, Serialize};
 
+use crate::app::AppFacts;
+use crate::archive::{AppBundleFacts, BundleFacts};
+use crate::book::BookFacts;
 use crate::error::{ArtifactError, RefusalCode};
-use crate::package::{FlatPackage, PackageFacts, Warning, WarningCode};
+use crate::image::{self, ImageFacts};
+use crate::package::{FlatPackage, PackageFacts};
+use crate::warning::{Warning, WarningCode};
+use crate::{Form, app, archive, book};
 
 /// What an accepted file is.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -32,8 +38,18 @@ pub struct Inspection {
 #[serde(tag = "format", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Content {
+    /// A book or document.
+    Book(BookFacts),
+    /// A bundle package (a folder) in a zip archive.
+    BundlePackage(BundleFacts),
+    /// A disk image.
+    DiskImage(ImageFacts),
     /// A flat installer package.
     FlatPackage(PackageFacts),
+    /// An app for mobile devices.
+    MobileApp(AppFacts),
+    /// An application for Macs in a zip archive.
+    ZippedApp(AppBundleFacts),
 }
 
 /// Why a file may not pass.
@@ -45,13 +61,25 @@ pub struct Refusal {
     pub message: String,
 }
 
-/// Reads and verifies a package; the whole file is read once.
+/// Reads and verifies a file of which the form is known; all of it is read once.
 ///
 /// # Errors
 /// A [`Refusal`] that says what is wrong and how to mend it.
-pub fn inspect_package(file: File) -> Result<Inspection, Refusal> {
-    let package = FlatPackage::open(file)?;
+pub fn inspect(form: Form, file: File) -> Result<Inspection, Refusal> {
+    match form {
+        Form::Archive => Ok(archive::inspect(file)?),
+        Form::DiskImage => Ok(image::inspect(file)?),
+        Form::Epub | Form::IBooks => Ok(book::inspect_epub(file, form)?),
+        Form::FlatPackage => Ok(inspect_package(file)?),
+        Form::MobileApp => Ok(app::inspect(file)?),
+        Form::Pdf => Ok(book::inspect_pdf(file)?),
+    }
+}
+
+fn inspect_package(file: File) -> Result<Inspection, ArtifactError> {
+    let mut package = FlatPackage::open(file)?;
     let verified = package.verify()?;
+    package.list_scripts()?;
     let facts = package.facts().clone();
     let mut warnings = package.warnings().to_vec();
     if verified.unprotected_entries > 0 {

@@ -1,4 +1,4 @@
-//! Bounded readers for packages, and a writer of genuine ones.
+//! Bounded readers for packages, disk images, apps and books, and a writer of genuine packages.
 //!
 //! What an administrator uploads is parsed before it is published, and what is parsed may be
 //! hostile: a few kilobytes can claim to be terabytes, nest fifty thousand deep or name files
@@ -13,26 +13,39 @@
 //!    [`inspect`] directly.
 //! 3. [`package`] understands flat installer packages (component packages and product archives).
 //! 4. [`xar`] reads the archive format around them.
-//! 5. [`payload`] reads the files inside; only the managed Mac's agent does that, never a server.
-//! 6. [`build`] writes genuine packages of any size in bounded memory, for demonstrations and tests.
+//! 5. [`image`] understands disk images, down to the folder that a user sees first.
+//! 6. [`archive`], [`app`] and [`book`] understand what comes as a zip archive (bundle packages and
+//!    applications, apps for mobile devices, EPUB books), and PDF documents.
+//! 7. [`payload`] reads the files inside; only the managed Mac's agent does that, never a server.
+//! 8. [`build`] writes genuine packages of any size in bounded memory, for demonstrations and tests.
 //!
-//! One module per format: disk images, apps and books get modules beside [`package`] and a variant
-//! of [`inspect::Content`].
+//! One module per format, with a variant of [`inspect::Content`].
 //!
 //! Deliberately not here: trust. The facts of a signature are reported separately
 //! ([`package::SignatureSummary`]); whether a certificate chain is believed is decided elsewhere.
 
+pub mod app;
+pub mod archive;
+pub mod book;
 pub mod build;
 pub mod child;
 mod digest;
 mod error;
+mod form;
+pub mod image;
 pub mod inspect;
 pub mod package;
 pub mod payload;
+mod plist;
 mod sniff;
+mod text;
+mod warning;
 pub mod xar;
 mod xml;
+mod zip;
 
 pub use digest::{Checksum, ChecksumStyle};
 pub use error::{ArtifactError, RefusalCode};
+pub use form::Form;
 pub use sniff::LooksLike;
+pub use warning::{Warning, WarningCode};

@@ -1,14 +1,18 @@
 //! Names what a file looks like by its first and last bytes.
 //!
-//! Used for one purpose: when a file called `.pkg` is none, the refusal should say what it is.
+//! Used for one purpose: when a file is not what its name says, the refusal should say what it is.
 
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use crate::Form;
+
 /// Bytes looked at from the start: enough for a tar header and an HTML page's preamble.
 const HEAD_BYTES: usize = 512;
+/// The last bytes of a disk image encrypted in the way of Mac OS X 10.2.
+const ENCRYPTED_END: &[u8; 8] = b"cdsaencr";
 /// Length of a disk image's trailer.
 const UDIF_TRAILER_BYTES: u64 = 512;
 
@@ -89,8 +93,13 @@ impl LooksLike {
         if let Some(position) = len.checked_sub(UDIF_TRAILER_BYTES) {
             file.read_exact_at(&mut trailer, position)?;
         }
+        let mut end = [0; ENCRYPTED_END.len()];
+        if let Some(position) = len.checked_sub(end.len() as u64) {
+            file.read_exact_at(&mut end, position)?;
+        }
         Ok(match Self::of_head(head.get(..filled).unwrap_or_default()) {
             Self::Xar => Self::Xar,
+            _ if &end == ENCRYPTED_END => Self::EncryptedDiskImage,
             _ if &trailer == b"koly" => Self::DiskImage,
             other => other,
         })
@@ -130,20 +139,32 @@ impl LooksLike {
     }
 
     /// What to do instead, as a clause.
-    pub(crate) fn advice(self) -> &'static str {
-        match self {
-            Self::HtmlPage | Self::JsonDocument | Self::XmlDocument | Self::Text => {
+    pub(crate) fn advice(self, promised: Form) -> &'static str {
+        match (promised, self) {
+            (_, Self::Script | Self::AppleScript) => {
+                "scripts are kept in the management server's database and never on a distribution \
+                 point: use `xylem script upload`, which takes no AppleScripts"
+            }
+            (_, Self::HtmlPage | Self::JsonDocument | Self::XmlDocument | Self::Text) => {
                 "a web server probably sent an error page in place of the file: open it in a text \
-                 editor, then download the package again"
+                 editor, then download the file again"
             }
-            Self::Zip => {
-                "unzip it and upload the flat package inside; a bundle package (a folder) must be \
-                 rebuilt as a flat one with pkgbuild or productbuild"
+            (Form::FlatPackage, Self::Zip) => {
+                "unzip it and upload the flat package inside; a bundle package (a folder) is \
+                 uploaded zipped, with a name that ends in .pkg.zip or .mpkg.zip"
             }
-            Self::DiskImage | Self::EncryptedDiskImage => {
+            (Form::FlatPackage, Self::DiskImage | Self::EncryptedDiskImage) => {
                 "open the image and upload the package inside, or name the file .dmg"
             }
-            _ => "upload an installer package made by pkgbuild or productbuild",
+            (Form::FlatPackage, _) => {
+                "upload an installer package made by pkgbuild or productbuild"
+            }
+            (Form::DiskImage, _) => "upload an image made by Disk Utility or hdiutil",
+            (Form::Archive, _) => "compress the package or application again, in the Finder",
+            (Form::MobileApp, _) => "export the app again from Xcode, as an IPA",
+            (Form::Epub | Form::IBooks | Form::Pdf, _) => {
+                "upload the book itself, with the ending that belongs to it"
+            }
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Document<R: BufRead> {
     what: String,
     depth: usize,
     root_closed: bool,
+    /// Whether a document type that only names an external definition is passed over.
+    plain_doctype: bool,
 }
 
 /// What comes next in a document.
@@ -54,7 +56,30 @@ impl<R: BufRead> Document<R> {
     pub(crate) fn new(source: R, what: impl Into<String>, max_token_bytes: usize) -> Self {
         let mut reader = Reader::from_reader(TokenMeter::new(source, max_token_bytes));
         reader.config_mut().expand_empty_elements = true;
-        Self { reader, buffer: Vec::new(), what: what.into(), depth: 0, root_closed: false }
+        Self {
+            reader,
+            buffer: Vec::new(),
+            what: what.into(),
+            depth: 0,
+            root_closed: false,
+            plain_doctype: false,
+        }
+    }
+
+    /// Reads a property list, which begins with the name of its document type.
+    pub(crate) fn property_list(
+        source: R,
+        what: impl Into<String>,
+        max_token_bytes: usize,
+    ) -> Self {
+        Self::new(source, what, max_token_bytes).allowing_plain_doctype()
+    }
+
+    /// Passes over a document type declaration that only names an external definition, which is
+    /// never fetched: old books begin with one. One that defines something stays forbidden.
+    pub(crate) fn allowing_plain_doctype(mut self) -> Self {
+        self.plain_doctype = true;
+        self
     }
 
     /// The next node.
@@ -99,6 +124,9 @@ impl<R: BufRead> Document<R> {
                 Ok(Node::Text(text.decode().map_err(|error| not_utf8(&self.what, &error))?))
             }
             Event::GeneralRef(reference) => resolve(&self.what, &reference).map(Node::Text),
+            Event::DocType(text) if self.plain_doctype && !text.contains(&b'[') => {
+                Ok(Node::Ignored)
+            }
             Event::DocType(_) => Err(ArtifactError::ForbiddenXml {
                 what: self.what.clone(),
                 construct: "a document type declaration (<!DOCTYPE)".to_owned(),

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use xylem_artifact::RefusalCode;
 use xylem_artifact::child::{Limits, run_inspector};
 use xylem_artifact::inspect::Refusal;
+use xylem_artifact::{Form, RefusalCode};
 use xylem_model::{FileKind, FileName};
 
 /// An upload whose bytes are here and have the declared digests.
@@ -34,7 +34,7 @@ pub trait Inspector: Send + Sync + fmt::Debug {
     async fn inspect(&self, candidate: Candidate) -> Result<serde_json::Value, Refusal>;
 }
 
-/// Inspects packages in a child process with hard limits; see [`xylem_artifact::child`].
+/// Inspects files in a child process with hard limits; see [`xylem_artifact::child`].
 #[derive(Debug, Clone)]
 pub struct ChildInspector {
     /// The program to start: normally this very binary.
@@ -46,10 +46,7 @@ pub struct ChildInspector {
 #[async_trait]
 impl Inspector for ChildInspector {
     async fn inspect(&self, candidate: Candidate) -> Result<serde_json::Value, Refusal> {
-        // Apps and books have no readers in `xylem-artifact`; they are published as they are.
-        if candidate.kind != FileKind::Package {
-            return Ok(serde_json::Value::Null);
-        }
+        let form = require_form(candidate.kind, &candidate.name)?;
         let Some(file) = candidate.file else {
             return Err(failed("the file cannot be handed to another process"));
         };
@@ -57,7 +54,7 @@ impl Inspector for ChildInspector {
         // The one place where work leaves the seams: a simulated disk has no processes.
         let inspecting = tokio::task::spawn_blocking(move || {
             let args: Vec<&str> = args.iter().map(String::as_str).collect();
-            run_inspector(&program, &args, file, &Limits::for_file_bytes(candidate.size))
+            run_inspector(&program, &args, form, file, &Limits::for_file_bytes(candidate.size))
         });
         let inspection =
             inspecting.await.unwrap_or_else(|_| Err(failed("the server is shutting down")))?;
@@ -76,6 +73,16 @@ impl Inspector for NoInspector {
     }
 }
 
+/// The form that a name promises.
+///
+/// # Errors
+/// Where files of the kind have no such ending.
+pub(crate) fn require_form(kind: FileKind, name: &FileName) -> Result<Form, Refusal> {
+    let refused = |message| Refusal { code: RefusalCode::OtherForm, message };
+    kind.require_ending(name).map_err(|error| refused(error.to_string()))?;
+    Form::of_name(kind, name.as_str()).ok_or_else(|| refused(format!("`{name}` has no reader")))
+}
+
 fn failed(reason: &str) -> Refusal {
     Refusal {
         code: RefusalCode::InspectionFailed,
@@ -87,20 +94,22 @@ fn failed(reason: &str) -> Refusal {
 mod tests {
     use super::*;
 
-    fn candidate(kind: FileKind) -> Candidate {
+    fn candidate(kind: FileKind, name: &str) -> Candidate {
         let file = tempfile::tempfile().unwrap();
-        let name = FileName::new("A").unwrap();
-        Candidate { kind, name, size: 0, file: Some(file) }
+        Candidate { kind, name: FileName::new(name).unwrap(), size: 0, file: Some(file) }
     }
 
     #[tokio::test]
-    async fn packages_go_to_the_child_and_a_child_that_does_not_start_refuses_them() {
+    async fn files_go_to_the_child_and_a_child_that_does_not_start_refuses_them() {
         let inspector =
             ChildInspector { program: "/nowhere/xylem".into(), args: Arc::from(["x".to_owned()]) };
-        let refusal = inspector.inspect(candidate(FileKind::Package)).await.unwrap_err();
-        assert_eq!(refusal.code, RefusalCode::InspectionFailed);
-        assert!(inspector.inspect(candidate(FileKind::App)).await.unwrap().is_null());
-        let simulated = Candidate { file: None, ..candidate(FileKind::Package) };
+        for (kind, name) in [(FileKind::Package, "A.pkg"), (FileKind::Ebook, "A.epub")] {
+            let refusal = inspector.inspect(candidate(kind, name)).await.unwrap_err();
+            assert_eq!(refusal.code, RefusalCode::InspectionFailed);
+        }
+        let refusal = inspector.inspect(candidate(FileKind::App, "A.pkg")).await.unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::OtherForm);
+        let simulated = Candidate { file: None, ..candidate(FileKind::Package, "A.pkg") };
         assert!(inspector.inspect(simulated).await.is_err());
     }
 }

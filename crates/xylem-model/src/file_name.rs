@@ -72,6 +72,17 @@ pub enum FileNameError {
         /// The name.
         name: String,
     },
+    /// Its ending is none of those that files of its kind have.
+    #[error(
+        "the name `{name}` does not say what the file is: names in {} end in {}. Scripts go into the management server's database, by `xylem script upload`",
+        kind.folder(), kind.endings()
+    )]
+    OtherEnding {
+        /// The name.
+        name: String,
+        /// What the file is to be.
+        kind: crate::FileKind,
+    },
     /// A device name of Windows, which no SMB share can hold.
     #[error("the name `{name}` is reserved on Windows file shares: rename the file")]
     DeviceName {

@@ -65,6 +65,10 @@ id! {
     InvitationId;
     /// An order to a computer to install something.
     OrderId;
+    /// An edit of a script that is under way.
+    ScriptEditId;
+    /// A script, across its versions and names.
+    ScriptId;
     /// A site.
     SiteId;
     /// An API token.

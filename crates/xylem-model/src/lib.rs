@@ -11,8 +11,10 @@ mod file_name;
 mod generation;
 mod ids;
 mod kind;
+mod os_requirement;
 mod party;
 mod priority;
+mod script;
 mod scrub;
 mod set_count;
 mod size;
@@ -25,12 +27,17 @@ pub use digest::{ContentId, DigestError, Digests, Sha256};
 pub use file_name::{FileName, FileNameError, MAX_FILE_NAME_BYTES, fold_name};
 pub use generation::{Epoch, Generation, Stamp};
 pub use ids::{
-    CategoryId, ComputerId, DistributionServerId, FileId, InvitationId, OrderId, SiteId, TokenId,
-    UploadId,
+    CategoryId, ComputerId, DistributionServerId, FileId, InvitationId, OrderId, ScriptEditId,
+    ScriptId, SiteId, TokenId, UploadId,
 };
 pub use kind::FileKind;
+pub use os_requirement::{MAX_OS_REQUIREMENT_BYTES, OsRequirement, OsRequirementError};
 pub use party::{Party, PartyError};
 pub use priority::{ParentPolicy, Priority};
+pub use script::{
+    ContentsThrough, LabelError, MAX_LABEL_CHARS, MAX_SCRIPT_BYTES, Normalised, ParameterLabels,
+    ScriptContents, ScriptError, ScriptName, ScriptNameError, ScriptPriority, ScriptRules,
+};
 pub use scrub::{ScrubFound, ScrubPass, ScrubReport};
 pub use set_count::SetCount;
 pub use size::ByteSize;

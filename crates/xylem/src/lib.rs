@@ -26,10 +26,10 @@ use cli::{Command, Options};
 /// The hidden command that inspects the file on standard input, in a process of its own.
 pub const INSPECT: &str = "inspect-stdin";
 
-/// Inspects the file on standard input and prints what was found: what an ingest server runs for
+/// Inspects the file on standard input, of the form that a word names, and prints what was found: what an ingest server runs for
 /// each upload. To be called before any thread is started.
-pub fn inspect() -> std::process::ExitCode {
-    xylem_artifact::child::serve_stdin()
+pub fn inspect(form: &str) -> std::process::ExitCode {
+    xylem_artifact::child::serve_stdin(form)
 }
 
 /// Carries out what was typed.

@@ -9,8 +9,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // The inspector limits itself before anything else runs: no threads, no runtime.
-    if std::env::args_os().nth(1).is_some_and(|word| word == xylem::INSPECT) {
-        return xylem::inspect();
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == xylem::INSPECT) {
+        let form = words.next().unwrap_or_default();
+        return xylem::inspect(&form.to_string_lossy());
     }
     let options = xylem::cli::Options::parse();
     let runtime = match tokio::runtime::Runtime::new() {

@@ -52,7 +52,7 @@ pub(crate) async fn pair(
 
 /// What a file is called.
 pub(crate) fn name(number: usize) -> String {
-    format!("file-{number}.ipa")
+    format!("file-{number}.dmg")
 }
 
 /// Runs a scene on this machine's loopback interface, in a folder of its own.
@@ -66,7 +66,7 @@ where
 
 /// Sizes of files without an outboard, with one, and of several frames, over and over.
 pub(crate) fn sizes(files: usize) -> Vec<u64> {
-    [1000, 200_000, 300_000, 3 << 20].into_iter().cycle().take(files).collect()
+    [1 << 10, 200 << 10, 300 << 10, 3 << 20].into_iter().cycle().take(files).collect()
 }
 
 /// Flips one bit of a file that has so many bytes, somewhere.

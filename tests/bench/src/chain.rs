@@ -29,7 +29,7 @@ pub const HOPS: usize = 6;
 const LIMIT: Duration = Duration::from_secs(1800);
 
 /// What the file is called.
-const FILE: &str = "large.ipa";
+const FILE: &str = "large.dmg";
 
 /// The contenders.
 const CHAIN: &str = "xylem-chain";

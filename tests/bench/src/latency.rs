@@ -56,7 +56,7 @@ async fn waits(fleet: &Fleet, options: &Options, folder: &Path) -> anyhow::Resul
         write_random(&file, number as u64, BYTES)?;
         let bytes = Bytes::from(std::fs::read(&file)?);
         let content = content_of(&bytes);
-        let name = format!("small-{number}.ipa");
+        let name = format!("small-{number}.dmg");
         let sent = fleet.send(&name, bytes, Priority::Normal);
         // Looked for from before the upload on, so that an early arrival is seen as one.
         let (sent, arrived) = tokio::join!(sent, fleet.arrival(&last, &content, LIMIT));

@@ -58,11 +58,11 @@ async fn measure(programs: &Programs, options: &Options, folder: &Path) -> anyho
     let port = free_port()?;
     fleet.enroll(CLIENT, &host, Some(ROOT), (&port, &port)).await?;
     for number in 0..FILES {
-        let file = folder.join(format!("small-{number}.ipa"));
+        let file = folder.join(format!("small-{number}.dmg"));
         write_random(&file, number as u64, 64 << 10)?;
         fleet.upload(&file, Priority::Normal).await?;
     }
-    let large = folder.join("large.ipa");
+    let large = folder.join("large.dmg");
     write_random(&large, 1000, size)?;
     let content = fleet.upload(&large, Priority::Normal).await?.content;
     let (mut idle, mut busy) = (Vec::new(), Vec::new());
@@ -74,7 +74,7 @@ async fn measure(programs: &Programs, options: &Options, folder: &Path) -> anyho
         sleep(SETTLE).await;
         idle.push(fleet.peak_mib(ROOT)?);
         fleet.forget_peak(ROOT)?;
-        let upload = folder.join(format!("upload-{round}.ipa"));
+        let upload = folder.join(format!("upload-{round}.dmg"));
         write_random(&upload, 2000 + round as u64, 4 * size)?;
         let downloads = begin_downloads(&fleet, &format!("/v1/blob/{content}"), size)?;
         fleet.upload(&upload, Priority::Normal).await?;

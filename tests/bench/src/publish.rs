@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use serde_json::json;
@@ -27,15 +28,51 @@ pub struct Published {
     pub answered: Instant,
 }
 
-/// Writes a file of random bytes, which no compression on the way makes smaller; another seed
-/// gives other bytes.
+/// The unit in which a disk is as long as it is.
+const SECTOR_BYTES: u64 = 512;
+
+/// The first sector of a disk that has one partition, of no kind that anybody would look into.
+fn first_sector(bytes: u64) -> [u8; SECTOR_BYTES as usize] {
+    let mut sector = [0; SECTOR_BYTES as usize];
+    let sectors = u32::try_from(bytes / SECTOR_BYTES).unwrap_or(u32::MAX);
+    let fields: [(usize, &[u8]); 4] = [
+        (450, &[0xda]),
+        (454, &1_u32.to_le_bytes()),
+        (458, &sectors.saturating_sub(1).to_le_bytes()),
+        (510, &[0x55, 0xaa]),
+    ];
+    for (at, value) in fields {
+        if let Some(field) = sector.get_mut(at..at + value.len()) {
+            field.copy_from_slice(value);
+        }
+    }
+    sector
+}
+
+/// A disk of whole sectors, full of a text again and again.
+pub fn plain_disk(of: &str, bytes: usize) -> Bytes {
+    let mut disk: Vec<u8> = of.bytes().cycle().take(bytes).collect();
+    let sector = first_sector(bytes as u64);
+    if let Some(first) = disk.get_mut(..sector.len()) {
+        first.copy_from_slice(&sector);
+    }
+    disk.into()
+}
+
+/// Writes a disk of random bytes, whole sectors of them, which no compression on the way makes
+/// smaller; another seed gives other bytes.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn write_random(path: &Path, seed: u64, bytes: u64) -> anyhow::Result<()> {
     let mut file =
         File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    ensure!(
+        bytes >= 2 * SECTOR_BYTES && bytes.is_multiple_of(SECTOR_BYTES),
+        "{bytes} bytes make no disk"
+    );
     io::copy(&mut Source::random(seed, bytes).open()?, &mut file)?;
+    file.write_all_at(&first_sector(bytes), 0)?;
     Ok(file.sync_all()?)
 }
 
@@ -48,7 +85,7 @@ impl Fleet {
         let name = file.file_name().and_then(|name| name.to_str()).context("a file has a name")?;
         let path = file.to_str().context("the path is not Unicode")?;
         let begun = Instant::now();
-        let mut words = vec!["app", "upload", path];
+        let mut words = vec!["package", "upload", path];
         let word = priority.to_string();
         if priority != Priority::default() {
             words.extend(["--priority", &word]);

@@ -63,12 +63,12 @@ async fn measure(programs: &Programs, options: &Options, folder: &Path) -> anyho
     let ca = folder.join("peers/cert.pem");
     let mut row = Row::new("put");
     for round in 1..=options.rounds {
-        let name = format!("file-{round}.ipa");
+        let name = format!("file-{round}.dmg");
         let file = folder.join(&name);
         write_random(&file, round as u64, size)?;
         make_ready();
         let before = fleet.cpu_seconds(ROOT);
-        let url = format!("{}/Apps/{name}", ours.url);
+        let url = format!("{}/Packages/{name}", ours.url);
         let seconds = put(&file, &url, &ours.ca, Some(&ours.login), None)?;
         row.add(XYLEM, Sample::of_server(seconds, fleet.cpu_seconds(ROOT) - before));
         for share in &shares {
@@ -109,7 +109,7 @@ async fn ours(fleet: &Fleet) -> anyhow::Result<Ours> {
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--show-error", "--fail", "--request", "PROPFIND"]);
     curl.args(["--header", "Depth: 0", "--user", &ours.login, "--cacert"]).arg(&ours.ca);
-    finish(curl.arg(format!("{}/Apps/", ours.url)), "curl --request PROPFIND")?;
+    finish(curl.arg(format!("{}/Packages/", ours.url)), "curl --request PROPFIND")?;
     Ok(ours)
 }
 

@@ -31,8 +31,8 @@ const ROOT: &str = "root";
 const CLIENT: &str = "client";
 
 /// What the files are called.
-const LARGE: &str = "large.ipa";
-const SMALL: &str = "small.ipa";
+const LARGE: &str = "large.dmg";
+const SMALL: &str = "small.dmg";
 
 /// Size of the small file.
 const SMALL_BYTES: u64 = 16 << 10;

@@ -21,15 +21,19 @@
 //! the way, and since the table of contents needs only lengths and digests, header, table and heap
 //! are then put together. A package of many gigabytes takes no more memory than a small one.
 //!
+//! Beside them, [`BundleWriter`] zips the folders that old packages and applications are.
+//!
 //! None of this was tried on a Mac; 7-Zip and this crate's own readers judge the result.
 
 mod bom;
+mod bundle;
 mod checksum;
 mod component;
 mod cpio;
 mod documents;
 mod pbzx;
 mod product;
+mod sign;
 mod source;
 mod xar;
 
@@ -39,10 +43,12 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+pub use bundle::{BUNDLE_FORMAT, BundleError, BundleWriter, MAX_BUNDLE_MEMBERS};
 pub use component::{ComponentBuilder, PayloadFormat};
 pub use cpio::{CpioMember, CpioWriter, MAX_MEMBER_BYTES};
 pub use pbzx::{DEFAULT_BLOCK_BYTES, PbzxWriter};
 pub use product::ProductBuilder;
+pub use sign::Signer;
 pub use source::Source;
 pub use xar::XarWriter;
 
@@ -58,6 +64,7 @@ const MODIFIED_TEXT: &str = "2023-11-14T22:13:20";
 pub struct PackageBuilder {
     content: Content,
     checksum_style: ChecksumStyle,
+    signer: Option<Signer>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,13 +77,24 @@ impl PackageBuilder {
     /// A component package.
     #[must_use]
     pub fn component(component: ComponentBuilder) -> Self {
-        Self { content: Content::Component(component), checksum_style: ChecksumStyle::Sha256 }
+        Self::of(Content::Component(component))
     }
 
     /// A product archive.
     #[must_use]
     pub fn product(product: ProductBuilder) -> Self {
-        Self { content: Content::Product(product), checksum_style: ChecksumStyle::Sha256 }
+        Self::of(Content::Product(product))
+    }
+
+    fn of(content: Content) -> Self {
+        Self { content, checksum_style: ChecksumStyle::Sha256, signer: None }
+    }
+
+    /// Signs the package, by RSA and CMS; needs SHA-256 or SHA-512.
+    #[must_use]
+    pub fn signed_by(mut self, signer: Signer) -> Self {
+        self.signer = Some(signer);
+        self
     }
 
     /// The checksum of the table of contents and of every entry; SHA-256 unless chosen.
@@ -99,6 +117,9 @@ impl PackageBuilder {
             _ => Path::new("."),
         };
         let mut archive = XarWriter::new(folder, self.checksum_style).map_err(error)?;
+        if let Some(signer) = &self.signer {
+            archive = archive.signed_by(signer.clone());
+        }
         match &self.content {
             Content::Component(component) => component.add_to(&mut archive, "")?,
             Content::Product(product) => product.add_to(&mut archive)?,

@@ -5,11 +5,14 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use quick_xml::escape::escape;
 
 use super::MODIFIED_TEXT;
+use super::sign::{CMS_BYTES, Signer};
 use crate::digest::{Checksum, ChecksumStyle, Hasher};
 use crate::xar::{HEADER_BYTES, MAGIC};
 
@@ -20,8 +23,9 @@ const BUFFER_BYTES: usize = 256 << 10;
 pub struct XarWriter {
     style: ChecksumStyle,
     heap: BufWriter<File>,
-    /// Length of the heap so far, counting the place of the table's checksum.
+    /// Length of the heap so far, counting the places of the table's checksum and signatures.
     heap_bytes: u64,
+    signer: Option<Signer>,
     top: Vec<Node>,
 }
 
@@ -53,7 +57,15 @@ impl XarWriter {
     pub fn new(folder: &Path, style: ChecksumStyle) -> io::Result<Self> {
         let heap = BufWriter::with_capacity(BUFFER_BYTES, tempfile::tempfile_in(folder)?);
         let heap_bytes = style.digest_len() as u64;
-        Ok(Self { style, heap, heap_bytes, top: Vec::new() })
+        Ok(Self { style, heap, heap_bytes, signer: None, top: Vec::new() })
+    }
+
+    /// Leaves room for signatures, which are made at the end. To be called before any file is added.
+    #[must_use]
+    pub fn signed_by(mut self, signer: Signer) -> Self {
+        self.heap_bytes += (signer.rsa_bytes() + CMS_BYTES) as u64;
+        self.signer = Some(signer);
+        self
     }
 
     /// Adds a file as it is, its content written by `write`. Folders of the path are made.
@@ -124,6 +136,10 @@ impl XarWriter {
         output.write_all(&algorithm.to_be_bytes())?;
         output.write_all(&compressed)?;
         output.write_all(digest.as_bytes())?;
+        if let Some(signer) = &self.signer {
+            output.write_all(&signer.sign_table(&compressed, self.style)?)?;
+            output.write_all(&signer.sign_digest(digest.as_bytes())?)?;
+        }
         let mut heap = self.heap.into_inner().map_err(|error| error.into_error())?;
         heap.seek(SeekFrom::Start(0))?;
         io::copy(&mut heap, output)?;
@@ -158,6 +174,9 @@ impl XarWriter {
             self.style.as_str(),
             self.style.digest_len(),
         );
+        if let Some(signer) = &self.signer {
+            write_signatures(&mut xml, signer, self.style.digest_len());
+        }
         let mut number = 0;
         for node in &self.top {
             node.write_xml(&mut xml, &mut number);
@@ -211,6 +230,26 @@ impl Stored {
             self.extracted.to_hex(),
             self.archived.to_hex(),
         );
+    }
+}
+
+/// Announces the signatures, the first of which comes at `offset`.
+fn write_signatures(xml: &mut String, signer: &Signer, offset: usize) {
+    let rsa_bytes = signer.rsa_bytes();
+    for (element, style, offset, size) in [
+        ("signature", "RSA", offset, rsa_bytes),
+        ("x-signature", "CMS", offset + rsa_bytes, CMS_BYTES),
+    ] {
+        let _ = write!(
+            xml,
+            "<{element} style=\"{style}\"><offset>{offset}</offset><size>{size}</size>\
+             <KeyInfo xmlns=\"http://www.w3.org/2000/09/xmldsig#\"><X509Data>",
+        );
+        for certificate in signer.certificates() {
+            let text = BASE64.encode(certificate);
+            let _ = writeln!(xml, "<X509Certificate>{text}</X509Certificate>");
+        }
+        let _ = writeln!(xml, "</X509Data></KeyInfo></{element}>");
     }
 }
 

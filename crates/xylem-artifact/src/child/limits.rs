@@ -45,17 +45,22 @@ impl Limits {
     }
 }
 
+/// Whether the process also loses all system calls but a few: on Linux, on the processors for
+/// which the filter is written. Elsewhere the other limits have to do.
+pub const SYSTEM_CALLS_FILTERED: bool =
+    cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")));
+
 /// Takes limits upon the calling process, for good: memory, processor time, no new file, process
 /// or thread, nothing written to a file, no core dump; on Linux also no new privileges, an end
-/// together with its parent and, where the system lets an unprivileged process do that, no
-/// network.
+/// together with its parent, no path and no network where the system lets an unprivileged process
+/// have that, and, see [`SYSTEM_CALLS_FILTERED`], hardly any system call.
 ///
 /// # Errors
-/// When the system does not accept a resource limit; the process must not read anything
-/// untrusted then.
+/// When the system does not accept a resource limit or the filter; the process must not read
+/// anything untrusted then.
 pub fn limit_self(limits: &Limits) -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    linux::isolate()?;
+    super::sandbox::isolate()?;
     let memory = limits.address_space_bytes;
     for (resource, soft, hard) in [
         (Resource::As, memory, memory),
@@ -70,6 +75,9 @@ pub fn limit_self(limits: &Limits) -> io::Result<()> {
     ] {
         lower(resource, soft, hard)?;
     }
+    // Nothing that sets a limit is allowed after this.
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    super::filter::install()?;
     Ok(())
 }
 
@@ -80,25 +88,4 @@ fn lower(resource: Resource, soft: u64, hard: u64) -> io::Result<()> {
     let soft = current.current.map_or(soft, |current| current.min(soft)).min(hard);
     setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })?;
     Ok(())
-}
-
-#[cfg(target_os = "linux")]
-mod linux {
-    use std::io;
-
-    use rustix::process::{Signal, set_parent_process_death_signal};
-    use rustix::thread::{UnshareFlags, set_no_new_privs};
-
-    pub(super) fn isolate() -> io::Result<()> {
-        set_parent_process_death_signal(Some(Signal::KILL))?;
-        // Containers and hardened systems forbid this, and so does a process with threads; the
-        // other limits hold all the same, and nothing here opens a socket.
-        #[expect(
-            deprecated,
-            reason = "sound for these flags; unsafe only with UnshareFlags::FILES"
-        )]
-        let _ = rustix::thread::unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNET);
-        set_no_new_privs(true)?;
-        Ok(())
-    }
 }

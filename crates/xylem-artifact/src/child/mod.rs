@@ -6,10 +6,13 @@
 //! prints one line of JSON. Whatever else happens (a crash, a signal, silence, too long an answer)
 //! becomes a [`Refusal`]: an odd file never turns into an error of the server.
 //!
-//! What the child gives up before it reads a byte is listed at [`limit_self`]. Deliberately not here
-//! yet: filters for system calls and file paths, which need more than resource limits.
+//! What the child gives up before it reads a byte is listed at [`limit_self`].
 
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod filter;
 mod limits;
+#[cfg(target_os = "linux")]
+mod sandbox;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -22,10 +25,11 @@ use std::thread;
 
 use rustix::process::Signal;
 
-pub use limits::{Limits, limit_self};
+pub use limits::{Limits, SYSTEM_CALLS_FILTERED, limit_self};
 
+use crate::Form;
 use crate::error::RefusalCode;
-use crate::inspect::{Inspection, Refusal, inspect_package};
+use crate::inspect::{Inspection, Refusal, inspect};
 
 /// Tells mimalloc, where the child uses it, how much address space to reserve at once. It would
 /// reserve 1 GiB, twice what the child may have, and whether its smaller second try then finds a
@@ -36,8 +40,8 @@ const ARENA_KIB: &str = "65536";
 
 /// Inspects `file` in a child process. Blocks until it has answered or was ended.
 ///
-/// `program` and `args` have to lead to [`serve_stdin`]. The file should be open for reading only;
-/// its read position does not matter.
+/// `program` and `args`, followed by the form's word, have to lead to [`serve_stdin`]. The file should
+/// be open for reading only; its read position does not matter.
 ///
 /// # Errors
 /// The child's refusal, or one that says that the inspection itself failed
@@ -45,11 +49,13 @@ const ARENA_KIB: &str = "65536";
 pub fn run_inspector(
     program: &Path,
     args: &[&str],
+    form: Form,
     file: File,
     limits: &Limits,
 ) -> Result<Inspection, Refusal> {
     let mut child = Command::new(program)
         .args(args)
+        .arg(form.word())
         .env_clear()
         .env(ARENA_VARIABLE, ARENA_KIB)
         .current_dir("/")
@@ -70,19 +76,22 @@ pub fn run_inspector(
     }
 }
 
-/// What the hidden subcommand does: take the limits, inspect standard input, print the answer.
+/// What the hidden subcommand does with the word after it: take the limits, inspect standard input
+/// as that form, print the answer.
 ///
 /// Call it first thing in `main`, before any thread is started or file opened.
 #[must_use]
-pub fn serve_stdin() -> ExitCode {
-    let answer = inspect_stdin();
+pub fn serve_stdin(word: &str) -> ExitCode {
+    let answer = inspect_stdin(word);
     let printed = serde_json::to_vec(&answer)
         .map_err(io::Error::from)
         .and_then(|json| io::stdout().lock().write_all(&json));
     if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn inspect_stdin() -> Result<Inspection, Refusal> {
+fn inspect_stdin(word: &str) -> Result<Inspection, Refusal> {
+    let form = Form::from_word(word)
+        .ok_or_else(|| failed(format!("no form of file is called {word:?}")))?;
     let open = || -> io::Result<(File, Limits)> {
         let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         let limits = Limits::for_file_bytes(file.metadata()?.len());
@@ -93,7 +102,7 @@ fn inspect_stdin() -> Result<Inspection, Refusal> {
     limit_self(&limits).map_err(|error| {
         failed(format!("the inspecting process could not limit itself: {error}"))
     })?;
-    inspect_package(file)
+    inspect(form, file)
 }
 
 /// Everything that the child prints, up to the limit and within the time.
@@ -126,6 +135,14 @@ fn interpret(answer: &[u8], status: ExitStatus, limits: &Limits) -> Result<Inspe
     }
     if status.signal() == Some(Signal::XCPU.as_raw()) {
         return Err(timed_out(limits.cpu_seconds));
+    }
+    // Also after a complete answer: nobody knows who wrote that.
+    if status.signal() == Some(Signal::SYS.as_raw()) {
+        return Err(failed(
+            "the reader asked the system for something that it may not have, such as another file, \
+             a connection or a program, and was ended for that; the file may be an attack on it"
+                .to_owned(),
+        ));
     }
     serde_json::from_slice::<Result<Inspection, Refusal>>(answer).unwrap_or_else(|_| {
         Err(failed(match (status.signal(), status.code()) {

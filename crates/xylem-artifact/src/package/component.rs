@@ -2,10 +2,11 @@
 
 use std::io::Read;
 
-use super::facts::{ComponentFacts, PayloadKind, Warning, WarningCode};
+use super::facts::{ComponentFacts, PayloadKind};
 use super::package_info::PackageInfo;
 use super::{MAX_TEXT_BYTES, document};
 use crate::error::ArtifactError;
+use crate::warning::{Warning, WarningCode};
 use crate::xar::{Entry, XarArchive};
 
 /// A component package with the entries that hold its parts.
@@ -19,6 +20,8 @@ pub struct Component {
     pub scripts: Option<Entry>,
     /// The bill of materials.
     pub bom: Option<Entry>,
+    /// The files in the archive of scripts that the installer will start.
+    pub(super) script_files: Vec<String>,
 }
 
 impl Component {
@@ -49,17 +52,26 @@ impl Component {
             install_kbytes: info.install_kbytes,
             number_of_files: info.number_of_files,
             script_names: info.script_names,
+            scripts: Vec::new(),
+            script_files: 0,
+            bundles: info.bundles,
+            bundle_count: info.bundle_count,
+            auth: info.auth,
             postinstall_action: info.postinstall_action,
             minimum_os: info.minimum_os,
             must_close: info.must_close,
             relocatable: info.relocatable,
         };
         warn(&facts, scripts.is_some(), warnings);
-        Ok(Self { facts, payload, scripts, bom })
+        Ok(Self { facts, payload, scripts, bom, script_files: info.script_files })
     }
 }
 
-fn payload_kind(archive: &XarArchive, payload: &Entry) -> Result<PayloadKind, ArtifactError> {
+/// Judges the form of a payload or an archive of scripts by its first bytes.
+pub(super) fn payload_kind(
+    archive: &XarArchive,
+    payload: &Entry,
+) -> Result<PayloadKind, ArtifactError> {
     let mut head = Vec::with_capacity(PayloadKind::MAGIC_BYTES);
     archive
         .reader(payload)?

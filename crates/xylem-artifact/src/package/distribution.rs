@@ -8,8 +8,9 @@ use std::io::BufRead;
 use percent_encoding::percent_decode_str;
 
 use super::facts::RestartAction;
+use super::os_versions::OsVersions;
 use super::package_info::{count, push_bounded};
-use super::{MAX_COMPONENTS, MAX_TEXT_BYTES, bounded_text, version};
+use super::{MAX_COMPONENTS, MAX_TEXT_BYTES, bounded_text};
 use crate::error::ArtifactError;
 use crate::xml::{Document, Element, Node};
 
@@ -23,7 +24,11 @@ pub(super) struct Distribution {
     pub(super) product_id: Option<String>,
     pub(super) product_version: Option<String>,
     pub(super) host_architectures: Vec<String>,
-    pub(super) minimum_os: Option<String>,
+    pub(super) os_versions: OsVersions,
+    pub(super) root_volume_only: bool,
+    pub(super) customize: Option<String>,
+    pub(super) choices: usize,
+    pub(super) license_present: bool,
     pub(super) restart: RestartAction,
     pub(super) must_close: Vec<String>,
     pub(super) javascript: bool,
@@ -103,13 +108,19 @@ impl Reader {
                 let list = text("hostArchitectures")?.unwrap_or_default();
                 let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
                 distribution.host_architectures = names.map(str::to_owned).collect();
+                distribution.customize = text("customize")?;
+                distribution.root_volume_only = is_true(text("rootVolumeOnly")?);
             }
+            (Some(Tag::Root), b"license") => distribution.license_present = true,
+            (Some(Tag::Root), b"choice") => distribution.choices += 1,
             (Some(Tag::Root), b"script") => distribution.javascript = true,
             (Some(Tag::Root), b"installation-check" | b"volume-check") => {
                 distribution.javascript |= element.attribute("script")?.is_some();
             }
             (_, b"allowed-os-versions") => return Ok(Tag::AllowedOsVersions),
-            (Some(Tag::AllowedOsVersions), b"os-version") => self.os_version(text("min")?),
+            (Some(Tag::AllowedOsVersions), b"os-version") => {
+                distribution.os_versions.add(text("min")?, text("before")?);
+            }
             (_, b"pkg-ref") => return self.reference(element),
             (Some(Tag::Reference(_) | Tag::Root), b"must-close") => return Ok(Tag::MustClose),
             (Some(Tag::MustClose), b"app") => {
@@ -118,15 +129,6 @@ impl Reader {
             _ => {}
         }
         Ok(Tag::Other)
-    }
-
-    /// Several ranges of versions are alternatives, so the lowest bound counts.
-    fn os_version(&mut self, minimum: Option<String>) {
-        let Some(minimum) = minimum else { return };
-        let lowest = &mut self.distribution.minimum_os;
-        if lowest.as_ref().is_none_or(|known| version::compare(&minimum, known).is_lt()) {
-            *lowest = Some(minimum);
-        }
     }
 
     fn reference(&mut self, element: &Element<'_>) -> Result<Tag, ArtifactError> {
@@ -189,6 +191,11 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// Installers write both spellings.
+fn is_true(text: Option<String>) -> bool {
+    text.is_some_and(|text| text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("yes"))
 }
 
 /// The folder that a reference's text names: `#docs%20and%20help.pkg`, also with `file:` before it.

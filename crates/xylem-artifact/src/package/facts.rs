@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::SignatureSummary;
+
 /// Everything that a package's documents say.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct PackageFacts {
@@ -11,12 +13,14 @@ pub struct PackageFacts {
     pub title: Option<String>,
     /// The product's identifier, else the only component's.
     pub identifier: Option<String>,
-    /// The product's version, else the highest of its components'.
+    /// The product's version, else the highest of its components', else its application's.
     pub version: Option<String>,
     /// The component packages in installation order.
     pub components: Vec<ComponentFacts>,
     /// The lowest macOS version allowed.
     pub minimum_os: Option<String>,
+    /// The lowest macOS version that is too new; absent when none is.
+    pub before_os: Option<String>,
     /// The architectures that the installer supports natively, such as `arm64`; empty when unsaid.
     pub host_architectures: Vec<String>,
     /// The strongest restart that any part asks for.
@@ -25,6 +29,15 @@ pub struct PackageFacts {
     pub must_close: Vec<String>,
     /// What the components take on the disk, in KiB, as declared.
     pub installed_kbytes: u64,
+    /// Whether it can be installed on the system's volume only.
+    pub root_volume_only: bool,
+    /// Whether the user may, must or cannot choose what is installed, in the `Distribution`'s words:
+    /// `allow`, `always`, `never`.
+    pub customize: Option<String>,
+    /// How many choices there are.
+    pub choices: usize,
+    /// Whether a licence has to be agreed to.
+    pub license_present: bool,
     /// Whether the `Distribution` decides with JavaScript whether it may be installed.
     pub javascript_checks: bool,
     /// The signature, if there is one.
@@ -50,6 +63,17 @@ pub struct ComponentFacts {
     pub number_of_files: u64,
     /// Declared scripts, such as `preinstall` and `postinstall`.
     pub script_names: Vec<String>,
+    /// The files in the archive of scripts, in its order: those that are declared, and others up to
+    /// a limit. Empty when nobody looked into it.
+    pub scripts: Vec<ScriptFacts>,
+    /// How many files there are, listed or not.
+    pub script_files: usize,
+    /// The bundles that are installed, such as applications, up to a limit.
+    pub bundles: Vec<BundleFacts>,
+    /// How many bundles there are, listed or not.
+    pub bundle_count: usize,
+    /// Whose rights the installation needs, such as `root`.
+    pub auth: Option<String>,
     /// What the component asks for once it is installed.
     pub postinstall_action: RestartAction,
     /// The lowest macOS version allowed.
@@ -64,6 +88,34 @@ pub struct ComponentFacts {
     pub payload_bytes: u64,
     /// Whether there is a bill of materials.
     pub bom_present: bool,
+}
+
+/// A file in an archive of scripts.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ScriptFacts {
+    /// The path in the archive.
+    pub name: String,
+    /// The length in bytes.
+    pub bytes: u64,
+    /// The SHA-256 of the content, in lower-case hexadecimal.
+    pub sha256: String,
+    /// The beginning of the first line, which names the interpreter; made fit to be shown.
+    pub first_line: String,
+    /// Whether it may be executed.
+    pub executable: bool,
+}
+
+/// A bundle that a component installs, as its `PackageInfo` lists it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BundleFacts {
+    /// The bundle's identifier.
+    pub identifier: String,
+    /// Where it lies, from the install location.
+    pub path: Option<String>,
+    /// The version for people (`CFBundleShortVersionString`).
+    pub short_version: Option<String>,
+    /// The version for programs (`CFBundleVersion`).
+    pub version: Option<String>,
 }
 
 /// The two kinds of flat package.
@@ -139,66 +191,4 @@ impl RestartAction {
             _ => Self::None,
         }
     }
-}
-
-/// The facts of a signature, each by itself: none of them alone means that it can be trusted.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct SignatureSummary {
-    /// Whether there is an RSA signature.
-    pub rsa: bool,
-    /// Whether there is a CMS signature.
-    pub cms: bool,
-    /// Whether the RSA signature fits the table of contents and the first certificate; absent when
-    /// there is none to check.
-    pub matches_content: Option<bool>,
-    /// The first certificate's common name, such as `Developer ID Installer: NAME (TEAMID)`.
-    pub signer: Option<String>,
-    /// The first certificate's organisational unit: the ten characters of the developer's team.
-    pub team: Option<String>,
-    /// When the first certificate becomes valid, in seconds since 1970.
-    pub valid_from_unix_seconds: Option<i64>,
-    /// When the first certificate expires, in seconds since 1970.
-    pub valid_until_unix_seconds: Option<i64>,
-    /// How many certificates came along.
-    pub certificates: usize,
-}
-
-/// Something that an administrator should know about an accepted file.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Warning {
-    /// The stable machine word.
-    pub code: WarningCode,
-    /// A sentence for people.
-    pub message: String,
-}
-
-impl Warning {
-    pub(crate) fn new(code: WarningCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-}
-
-/// The stable machine word of a warning.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum WarningCode {
-    /// Scripts are declared, but the component has none.
-    MissingScripts,
-    /// The `Distribution` runs JavaScript.
-    JavascriptChecks,
-    /// A component may be installed where an older copy is.
-    Relocatable,
-    /// The signature does not fit the content, or cannot be read.
-    SignatureMismatch,
-    /// The payload has a form unknown here.
-    UnknownPayload,
-    /// A component is in the file, but never installed.
-    UnnamedComponent,
-    /// Parts of the file carry no checksum.
-    Unprotected,
-    /// The `Distribution` mentions a package without saying where it is.
-    UnresolvedReference,
-    /// A component has no version.
-    WithoutVersion,
 }

@@ -11,24 +11,28 @@
 mod component;
 mod distribution;
 mod facts;
+mod os_versions;
 mod package_info;
+mod product;
+mod scripts;
 mod signature;
 mod version;
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufReader;
 
 pub use component::Component;
 pub use facts::{
-    ComponentFacts, PackageFacts, PackageKind, PayloadKind, RestartAction, SignatureSummary,
-    Warning, WarningCode,
+    BundleFacts, ComponentFacts, PackageFacts, PackageKind, PayloadKind, RestartAction, ScriptFacts,
 };
+pub use scripts::{MAX_EXPANDED_SCRIPTS_BYTES, MAX_LISTED_SCRIPTS, MAX_SCRIPTS_BYTES};
+pub(crate) use signature::der_element;
+pub use signature::{SignatureMatch, SignatureSummary, SignerKind, TimestampFacts};
 
 use crate::error::ArtifactError;
+use crate::warning::{Warning, WarningCode};
 use crate::xar::{Entry, EntryReader, Verified, XarArchive};
 use crate::xml::Document;
-use distribution::Distribution;
 
 /// Largest `Distribution` or `PackageInfo`, in bytes. Distributions carry scripts and, rarely,
 /// embedded text; the largest genuine ones are a few hundred kilobytes.
@@ -39,6 +43,8 @@ pub const MAX_COMPONENTS: usize = 500;
 pub const MAX_TEXT_BYTES: usize = 1024;
 /// Most applications that one document may ask to be closed.
 pub const MAX_MUST_CLOSE: usize = 1000;
+/// Most bundles that are listed, over all components: those of Xcode alone would fill the answer.
+pub const MAX_LISTED_BUNDLES: usize = 500;
 
 /// Longest element or text of a document: scripts are the longest.
 const MAX_TOKEN_BYTES: usize = 4 << 20;
@@ -64,14 +70,15 @@ impl FlatPackage {
         let archive = XarArchive::open(file)?;
         let mut warnings = Vec::new();
         let (components, mut facts) = if let Some(entry) = archive.child(None, "Distribution") {
-            open_product(&archive, entry, &mut warnings)?
+            product::open(&archive, entry, &mut warnings)?
         } else if archive.child(None, "PackageInfo").is_some() {
             let component = Component::read(&archive, None, &mut warnings)?;
-            let facts = facts_of_component(&component.facts);
+            let facts = product::facts_of_component(&component.facts);
             (vec![component], facts)
         } else {
             return Err(ArtifactError::NoPackageDocument);
         };
+        product::cut_bundles(&mut facts.components);
         facts.signature = signature::summarise(&archive, &mut warnings)?;
         facts.ticket_present = signature::ticket_present(archive.file(), archive.file_bytes())?;
         if archive.table_digest().is_none() {
@@ -81,6 +88,21 @@ impl FlatPackage {
             ));
         }
         Ok(Self { archive, components, facts, warnings })
+    }
+
+    /// Looks into the archives of scripts and adds what they hold to the facts. To be called once,
+    /// best after [`verify`](Self::verify), which names damage better.
+    ///
+    /// # Errors
+    /// When an archive cannot be decoded, holds unsafe names, or expands past its limits.
+    pub fn list_scripts(&mut self) -> Result<(), ArtifactError> {
+        let mut allowance = scripts::Allowance::default();
+        for (component, facts) in self.components.iter_mut().zip(&mut self.facts.components) {
+            scripts::list(&self.archive, component, &mut allowance, &mut self.warnings)?;
+            facts.scripts.clone_from(&component.facts.scripts);
+            facts.script_files = component.facts.script_files;
+        }
+        Ok(())
     }
 
     /// Everything that the documents say, in one serialisable value.
@@ -139,118 +161,6 @@ impl FlatPackage {
             ));
         }
         Ok(verified)
-    }
-}
-
-/// A component package's facts are those of its only component.
-fn facts_of_component(component: &ComponentFacts) -> PackageFacts {
-    PackageFacts {
-        kind: PackageKind::Component,
-        title: None,
-        identifier: Some(component.identifier.clone()),
-        version: component.version.clone(),
-        minimum_os: component.minimum_os.clone(),
-        host_architectures: Vec::new(),
-        restart: component.postinstall_action,
-        must_close: component.must_close.clone(),
-        installed_kbytes: component.install_kbytes,
-        javascript_checks: false,
-        components: vec![component.clone()],
-        signature: None,
-        ticket_present: false,
-    }
-}
-
-fn open_product(
-    archive: &XarArchive,
-    entry: &Entry,
-    warnings: &mut Vec<Warning>,
-) -> Result<(Vec<Component>, PackageFacts), ArtifactError> {
-    let distribution = Distribution::read(document(archive, entry)?)?;
-    let mut components: Vec<Component> = Vec::new();
-    let mut folders = BTreeSet::new();
-    for reference in &distribution.references {
-        let Some(folder) = &reference.folder else {
-            warnings.push(Warning::new(
-                WarningCode::UnresolvedReference,
-                format!("the Distribution mentions {:?} without saying where it is", reference.id),
-            ));
-            continue;
-        };
-        if folders.insert(folder.as_str()) {
-            let mut component = Component::read(archive, Some(folder), warnings)?;
-            if component.facts.install_kbytes == 0 {
-                component.facts.install_kbytes = reference.install_kbytes;
-            }
-            components.push(component);
-        }
-    }
-    if components.is_empty() {
-        return Err(ArtifactError::NoComponent);
-    }
-    warn_of_unnamed_components(archive, &folders, warnings);
-    if distribution.javascript {
-        warnings.push(Warning::new(
-            WarningCode::JavascriptChecks,
-            "the package checks the Mac with JavaScript of its own; such checks run only when it \
-             is installed, so it may still refuse to install",
-        ));
-    }
-    let facts = facts_of_product(distribution, &components);
-    Ok((components, facts))
-}
-
-fn facts_of_product(distribution: Distribution, components: &[Component]) -> PackageFacts {
-    let parts: Vec<ComponentFacts> =
-        components.iter().map(|component| component.facts.clone()).collect();
-    let restarts = parts.iter().map(|part| part.postinstall_action);
-    let mut must_close: BTreeSet<String> = distribution.must_close.into_iter().collect();
-    must_close.extend(parts.iter().flat_map(|part| part.must_close.iter().cloned()));
-    let highest_version = || {
-        let versions = parts.iter().filter_map(|part| part.version.as_deref());
-        versions.max_by(|a, b| version::compare(a, b)).map(str::to_owned)
-    };
-    let only_identifier = || match parts.as_slice() {
-        [part] => Some(part.identifier.clone()),
-        _ => None,
-    };
-    PackageFacts {
-        kind: PackageKind::Product,
-        title: distribution.title,
-        identifier: distribution.product_id.or_else(only_identifier),
-        version: distribution.product_version.or_else(highest_version),
-        minimum_os: distribution.minimum_os,
-        host_architectures: distribution.host_architectures,
-        restart: restarts.fold(distribution.restart, RestartAction::max),
-        must_close: must_close.into_iter().collect(),
-        installed_kbytes: parts
-            .iter()
-            .fold(0, |total: u64, part| total.saturating_add(part.install_kbytes)),
-        javascript_checks: distribution.javascript,
-        components: parts,
-        signature: None,
-        ticket_present: false,
-    }
-}
-
-/// Component packages at the top of the archive that the `Distribution` never installs.
-fn warn_of_unnamed_components(
-    archive: &XarArchive,
-    named: &BTreeSet<&str>,
-    warnings: &mut Vec<Warning>,
-) {
-    let unnamed = archive.top_level().filter(|folder| {
-        archive.child(Some(folder), "PackageInfo").is_some() && !named.contains(folder.name())
-    });
-    let count = unnamed.count();
-    if count > 0 {
-        warnings.push(Warning::new(
-            WarningCode::UnnamedComponent,
-            format!(
-                "{count} component package(s) in the file are never installed, because the \
-                 Distribution does not name them"
-            ),
-        ));
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::io::BufRead;
 
-use super::facts::RestartAction;
-use super::{MAX_MUST_CLOSE, bounded_text};
+use super::facts::{BundleFacts, RestartAction};
+use super::{MAX_LISTED_BUNDLES, MAX_MUST_CLOSE, bounded_text};
 use crate::error::ArtifactError;
 use crate::xml::{Document, Element, Node};
 
@@ -22,6 +22,11 @@ pub(super) struct PackageInfo {
     pub(super) install_kbytes: u64,
     pub(super) number_of_files: u64,
     pub(super) script_names: Vec<String>,
+    /// The files in the archive of scripts that these are.
+    pub(super) script_files: Vec<String>,
+    pub(super) bundles: Vec<BundleFacts>,
+    pub(super) bundle_count: usize,
+    pub(super) auth: Option<String>,
     pub(super) postinstall_action: RestartAction,
     pub(super) minimum_os: Option<String>,
     pub(super) must_close: Vec<String>,
@@ -32,6 +37,7 @@ pub(super) struct PackageInfo {
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Tag {
     Root,
+    Bundle,
     MustClose,
     Relocate,
     Scripts,
@@ -88,16 +94,44 @@ impl PackageInfo {
                 let id = bounded_text(WHAT, "must-close application", element.attribute("id")?)?;
                 push_bounded(&mut self.must_close, id, WHAT)?;
             }
+            (Some(Tag::Root | Tag::Bundle), b"bundle") => {
+                self.bundle(element)?;
+                return Ok(Tag::Bundle);
+            }
             (Some(Tag::Relocate), b"bundle") => self.relocatable = true,
             (Some(Tag::Scripts), name) if SCRIPT_NAMES.contains(&name) => {
-                let name = String::from_utf8_lossy(name).into_owned();
-                if !self.script_names.contains(&name) {
-                    self.script_names.push(name);
-                }
+                self.script(&String::from_utf8_lossy(name), element)?;
             }
             _ => {}
         }
         Ok(Tag::Other)
+    }
+
+    /// Lists a bundle. Elsewhere, elements of that name only refer to one.
+    fn bundle(&mut self, element: &Element<'_>) -> Result<(), ArtifactError> {
+        let text = |name| bounded_text(WHAT, name, element.attribute(name)?);
+        let Some(identifier) = text("id")? else { return Ok(()) };
+        self.bundle_count += 1;
+        if self.bundles.len() < MAX_LISTED_BUNDLES {
+            self.bundles.push(BundleFacts {
+                identifier,
+                path: text("path")?,
+                short_version: text("CFBundleShortVersionString")?,
+                version: text("CFBundleVersion")?,
+            });
+        }
+        Ok(())
+    }
+
+    fn script(&mut self, name: &str, element: &Element<'_>) -> Result<(), ArtifactError> {
+        if self.script_names.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        let file = bounded_text(WHAT, "file of a script", element.attribute("file")?)?;
+        let file = file.as_deref().map_or(name, |file| file.strip_prefix("./").unwrap_or(file));
+        self.script_names.push(name.to_owned());
+        self.script_files.push(file.to_owned());
+        Ok(())
     }
 
     fn root(&mut self, element: &Element<'_>) -> Result<(), ArtifactError> {
@@ -106,6 +140,7 @@ impl PackageInfo {
         self.version = text("version")?;
         self.install_location = text("install-location")?;
         self.minimum_os = text("minimumSystemVersion")?;
+        self.auth = text("auth")?;
         self.postinstall_action = text("postinstall-action")?
             .map_or_else(RestartAction::default, |action| RestartAction::parse(&action));
         Ok(())

@@ -52,6 +52,10 @@ impl<R: Read> Budgeted<R> {
     pub(super) fn inner(&self) -> &R {
         &self.inner
     }
+
+    pub(super) fn used_bytes(&self) -> u64 {
+        self.budget.max_expanded_bytes - self.left
+    }
 }
 
 impl<R: Read> Read for Budgeted<R> {

@@ -153,6 +153,11 @@ impl<'a> PayloadReader<'a> {
         self.begin_member(dialect, &header, &name).map(Some)
     }
 
+    /// Bytes that the payload has expanded to so far, headers included.
+    pub fn expanded_bytes(&self) -> u64 {
+        self.stream.used_bytes()
+    }
+
     /// The body of the member that [`next_member`](Self::next_member) returned last. Errors can be
     /// turned back into [`PayloadError`] with [`PayloadError::from_io`].
     pub fn body(&mut self) -> Body<'_, 'a> {

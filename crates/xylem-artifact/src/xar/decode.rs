@@ -131,14 +131,14 @@ impl Read for Decoder {
 ///
 /// Damaged input has driven streaming bzip2 decoders into endless loops; here every turn of the
 /// loop makes progress on a bounded input or a bounded output.
-struct Bzip2Decoder<R> {
+pub(crate) struct Bzip2Decoder<R> {
     input: R,
     state: bzip2::Decompress,
     finished: bool,
 }
 
 impl<R: BufRead> Bzip2Decoder<R> {
-    fn new(input: R) -> Self {
+    pub(crate) fn new(input: R) -> Self {
         Self { input, state: bzip2::Decompress::new(false), finished: false }
     }
 }

@@ -30,9 +30,10 @@ pub use entry::{Encoding, Entry, EntryKind, HeapData};
 pub use header::{HEADER_BYTES, HeaderChecksum, MAGIC};
 pub use verify::{MAX_DECODED_BYTES, Verified};
 
-pub(crate) use decode::Section;
+pub(crate) use decode::{Bzip2Decoder, Section};
 pub(crate) use table::{Signature, SignatureKind};
 
+use crate::Form;
 use crate::digest::Checksum;
 use crate::error::ArtifactError;
 use crate::sniff::LooksLike;
@@ -80,7 +81,7 @@ impl XarArchive {
         }
         match LooksLike::of_file(&file).map_err(read_error)? {
             LooksLike::Xar => {}
-            other => return Err(ArtifactError::NotAPackage(other)),
+            found => return Err(ArtifactError::OtherForm { promised: Form::FlatPackage, found }),
         }
         let file = Arc::new(file);
         let header = Header::read(&file, file_bytes)?;

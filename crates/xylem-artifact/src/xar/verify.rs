@@ -12,9 +12,10 @@ use super::table::Table;
 use crate::digest::{Checksum, Hasher};
 use crate::error::ArtifactError;
 
-/// Most bytes decoded to compare `extracted` checksums, summed over the archive. Packages compress
-/// only their small documents this way; what is beyond has been verified in its encoded form.
-pub const MAX_DECODED_BYTES: u64 = 256 << 20;
+/// Most bytes decoded to compare `extracted` checksums, summed over the archive: half a second of
+/// zlib, and fewer of what is slower to decode. Packages compress only their small documents this
+/// way; what is beyond has been verified in its encoded form.
+pub const MAX_DECODED_BYTES: u64 = 64 << 20;
 /// Bytes read at once.
 const BUFFER_BYTES: usize = 256 << 10;
 
@@ -30,6 +31,8 @@ pub struct Verified {
     /// Compressed entries verified in their encoded form alone, as decoding them would have
     /// exceeded [`MAX_DECODED_BYTES`].
     pub not_decoded_entries: usize,
+    /// What decoding has taken of [`MAX_DECODED_BYTES`].
+    decoding_cost: u64,
 }
 
 /// A range of the heap and whose it is; an extended attribute's has no entry.
@@ -161,7 +164,8 @@ fn verify_extracted(
     if data.encoding == Encoding::Stored {
         return Ok(());
     }
-    if data.size > MAX_DECODED_BYTES - verified.decoded_bytes {
+    let cost = data.size.saturating_mul(cost_factor(data.encoding));
+    if cost > MAX_DECODED_BYTES.saturating_sub(verified.decoding_cost) {
         if data.archived.is_none() {
             return Err(ArtifactError::TooLarge {
                 what: format!("the size of {}, which has no archived checksum,", claim.what()),
@@ -186,7 +190,17 @@ fn verify_extracted(
         return Err(claim.mismatch(checksum));
     }
     verified.decoded_bytes += data.size;
+    verified.decoding_cost += cost;
     Ok(())
+}
+
+/// How many times longer than zlib an encoding takes, as measured.
+fn cost_factor(encoding: Encoding) -> u64 {
+    match encoding {
+        Encoding::Stored | Encoding::Zlib => 1,
+        Encoding::Xz => 3,
+        Encoding::Bzip2 => 12,
+    }
 }
 
 /// Reads to the end and hands on every piece.

@@ -1,7 +1,8 @@
 //! Oddities of genuine packages, which have to be accepted.
 
+use xylem_artifact::WarningCode;
 use xylem_artifact::inspect::Content;
-use xylem_artifact::package::{FlatPackage, PackageFacts, RestartAction, WarningCode};
+use xylem_artifact::package::{FlatPackage, MAX_LISTED_BUNDLES, PackageFacts, RestartAction};
 
 use crate::raw::{PACKAGE_INFO, Raw, bzip2, file_of, inspect, sha1_hex};
 
@@ -112,6 +113,56 @@ fn a_product_with_escaped_folder_names_and_merged_references() {
     assert!(facts.javascript_checks);
     let folders: Vec<&str> = facts.components.iter().map(|part| part.folder.as_str()).collect();
     assert_eq!(folders, ["docs and help.pkg", "tool.pkg"]);
+}
+
+#[test]
+fn what_a_product_lets_the_user_choose_and_where_it_can_go() {
+    let document = r##"<installer-gui-script>
+        <license file="License.rtf"/>
+        <options customize="never" rootVolumeOnly="true"/>
+        <volume-check><allowed-os-versions><os-version min="11" before="13"/>
+        </allowed-os-versions></volume-check>
+        <choice id="a"/><choice id="b"/>
+        <pkg-ref id="a">#a.pkg</pkg-ref></installer-gui-script>"##;
+    let info = r#"<pkg-info identifier="a" auth="root">
+        <bundle path="./A.app" id="org.example.A" CFBundleShortVersionString="2.1" CFBundleVersion="210">
+            <bundle path="Contents/B.framework" id="org.example.B"/></bundle>
+        <bundle-version><bundle id="org.example.A"/></bundle-version>
+        <strict-identifier><bundle id="org.example.A"/></strict-identifier></pkg-info>"#;
+    let mut raw = Raw::distribution(document);
+    let inner =
+        Raw { heap: raw.heap.clone(), ..Raw::default() }.stored("PackageInfo", info.as_bytes());
+    raw.files.push_str(&format!("<file><name>a.pkg</name>{}</file>", inner.files));
+    raw.heap = inner.heap;
+    let facts = facts(&raw);
+    assert_eq!(facts.customize.as_deref(), Some("never"));
+    assert!(facts.root_volume_only && facts.license_present);
+    assert_eq!(facts.choices, 2);
+    assert_eq!((facts.minimum_os.as_deref(), facts.before_os.as_deref()), (Some("11"), Some("13")));
+    assert_eq!(facts.version.as_deref(), Some("2.1"), "no component has one, the application has");
+    let component = &facts.components[0];
+    assert_eq!(component.auth.as_deref(), Some("root"));
+    assert_eq!(component.bundle_count, 2, "what only refers to a bundle is none");
+    let bundle = &component.bundles[0];
+    assert_eq!(
+        (bundle.identifier.as_str(), bundle.path.as_deref()),
+        ("org.example.A", Some("./A.app"))
+    );
+    assert_eq!(
+        (bundle.short_version.as_deref(), bundle.version.as_deref()),
+        (Some("2.1"), Some("210"))
+    );
+}
+
+#[test]
+fn of_many_bundles_some_are_listed_and_all_are_counted() {
+    let bundles: String =
+        (0..2 * MAX_LISTED_BUNDLES).map(|n| format!("<bundle id=\"b{n}\"/>")).collect();
+    let info = format!("<pkg-info identifier=\"a\" version=\"1\">{bundles}</pkg-info>");
+    let facts = facts(&Raw::default().stored("PackageInfo", info.as_bytes()));
+    let component = &facts.components[0];
+    assert_eq!(component.bundles.len(), MAX_LISTED_BUNDLES);
+    assert_eq!(component.bundle_count, 2 * MAX_LISTED_BUNDLES);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use xylem_artifact::build::{ComponentBuilder, PackageBuilder, ProductBuilder, Source};
-use xylem_artifact::inspect::inspect_package;
+use xylem_artifact::{Form, inspect};
 
 fn genuine() -> (tempfile::TempDir, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
@@ -28,16 +28,19 @@ fn every_changed_byte_is_noticed() {
     let path = folder.path().join("changed.pkg");
     std::fs::write(&path, &bytes).unwrap();
     let file = File::options().read(true).write(true).open(&path).unwrap();
-    assert!(inspect_package(read_only(&file)).is_ok());
+    assert!(inspect::inspect(Form::FlatPackage, read_only(&file)).is_ok());
     for (position, byte) in bytes.iter().enumerate() {
         for change in [0x01, 0x80, 0xff] {
             file.write_all_at(&[byte ^ change], position as u64).unwrap();
-            let result = inspect_package(read_only(&file));
+            let result = inspect::inspect(Form::FlatPackage, read_only(&file));
             assert!(result.is_err(), "byte {position} changed by {change:#x} passed");
         }
         file.write_all_at(&[*byte], position as u64).unwrap();
     }
-    assert!(inspect_package(read_only(&file)).is_ok(), "restored, it passes again");
+    assert!(
+        inspect::inspect(Form::FlatPackage, read_only(&file)).is_ok(),
+        "restored, it passes again"
+    );
 }
 
 #[test]
@@ -48,6 +51,9 @@ fn every_cut_is_noticed() {
     let file = File::options().read(true).write(true).open(&path).unwrap();
     for len in (0..bytes.len()).rev() {
         file.set_len(len as u64).unwrap();
-        assert!(inspect_package(read_only(&file)).is_err(), "cut to {len} bytes it passed");
+        assert!(
+            inspect::inspect(Form::FlatPackage, read_only(&file)).is_err(),
+            "cut to {len} bytes it passed"
+        );
     }
 }

@@ -9,7 +9,15 @@
 )]
 
 mod accepted;
+mod app;
+mod archive;
+mod book;
 mod corrupted;
+mod image;
 mod raw;
 mod refused;
+mod scripts;
+mod signed;
 mod written;
+mod zip;
+mod zipped;

@@ -6,7 +6,8 @@ use std::io::Write;
 use aws_lc_rs::digest;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use xylem_artifact::inspect::{Inspection, Refusal, inspect_package};
+use xylem_artifact::Form;
+use xylem_artifact::inspect::{Inspection, Refusal};
 
 /// Where the first file's content lies in the heap: after the table's SHA-1.
 pub(crate) const FIRST_OFFSET: usize = 20;
@@ -135,5 +136,5 @@ pub(crate) fn file_of(bytes: &[u8]) -> File {
 }
 
 pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
-    inspect_package(file_of(bytes))
+    xylem_artifact::inspect::inspect(Form::FlatPackage, file_of(bytes))
 }

@@ -2,7 +2,7 @@
 
 use xylem_artifact::RefusalCode::{
     self, ChecksumMismatch, ComponentMissing, Damaged, EmptyFile, ForbiddenXml, NotAPackage,
-    TooLarge, Truncated, UnsafeName,
+    OtherForm, TooLarge, Truncated, UnsafeName,
 };
 use xylem_artifact::xar::{MAX_DECODED_BYTES, MAX_ENTRIES, MAX_NESTING, MAX_TABLE_BYTES};
 
@@ -41,12 +41,12 @@ fn files_that_are_something_else_are_refused() {
     let html = b"<!DOCTYPE html><title>404 Not Found</title>".to_vec();
     assert_refused([
         ("nothing", Vec::new(), EmptyFile),
-        ("a web page", html.clone(), NotAPackage),
-        ("a zip archive", b"PK\x03\x04....".to_vec(), NotAPackage),
-        ("a disk image", disk_image, NotAPackage),
-        ("an Apple Archive", b"AA01....".to_vec(), NotAPackage),
-        ("gzip", b"\x1f\x8b\x08\0".to_vec(), NotAPackage),
-        ("a single byte", b"x".to_vec(), NotAPackage),
+        ("a web page", html.clone(), OtherForm),
+        ("a zip archive", b"PK\x03\x04....".to_vec(), OtherForm),
+        ("a disk image", disk_image, OtherForm),
+        ("an Apple Archive", b"AA01....".to_vec(), OtherForm),
+        ("gzip", b"\x1f\x8b\x08\0".to_vec(), OtherForm),
+        ("a single byte", b"x".to_vec(), OtherForm),
         ("a xar without documents", Raw::default().stored("a.txt", b"hi").bytes(), NotAPackage),
     ]);
     assert!(inspect(&html).unwrap_err().message.contains("web page"));

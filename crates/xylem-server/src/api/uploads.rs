@@ -42,6 +42,7 @@ pub(super) async fn declare_upload(
     ApiJson(asked): ApiJson<DeclareUpload>,
 ) -> Result<Json<Upload>, Failure> {
     let name = FileName::new(&asked.name)?;
+    asked.kind.require_ending(&name)?;
     check_size(asked.size)?;
     let now = app.now();
     let server = app.ingest_server().await?;

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use xylem::system::Programs;
 use xylem_api::tree::HandOver;
 use xylem_bench::fleet::{Fleet, KIND};
-use xylem_bench::publish::{content_of, content_of_file};
+use xylem_bench::publish::{content_of, content_of_file, plain_disk};
 use xylem_bench::room::Host;
 use xylem_client::{BaseUrl, ContentAuth, ContentClient};
 use xylem_model::{ContentId, Priority};
@@ -78,8 +78,8 @@ pub(crate) fn hand_over() -> anyhow::Result<()> {
         fleet.add(PAIR[0], &host, None).await?;
         fleet.add(PAIR[1], &host, Some(PAIR[0])).await?;
         fleet.add(OTHER, &host, Some(PAIR[1])).await?;
-        let large = Bytes::from(vec![7; BYTES]);
-        let content = fleet.send("large.ipa", large, Priority::Normal).await?.content;
+        let large = plain_disk("large", BYTES);
+        let content = fleet.send("large.dmg", large, Priority::Normal).await?.content;
         for name in [PAIR[0], PAIR[1], OTHER] {
             fleet.arrival(name, &content, LIMIT).await?;
         }
@@ -134,8 +134,8 @@ async fn play(fleet: &mut Fleet, played: &mut Played) -> anyhow::Result<()> {
         one(fleet, played, *step, is_root, old, new)
             .await
             .with_context(|| format!("step {} of moving to {new}", step.name))?;
-        let name = format!("file-{number}.ipa");
-        let bytes = Bytes::from(format!("{name} under {new}").repeat(3000));
+        let name = format!("file-{number}.dmg");
+        let bytes = plain_disk(&format!("{name} under {new}"), 64 << 10);
         played.files.push(published(fleet, &name, bytes).await?);
     }
     Ok(())
@@ -319,7 +319,7 @@ impl Downloads {
         content: ContentId,
     ) -> anyhow::Result<()> {
         while !self.stop.load(Ordering::Relaxed) {
-            let sources = match access.admin.sources(KIND, "large.ipa").await {
+            let sources = match access.admin.sources(KIND, "large.dmg").await {
                 Ok(sources) => sources,
                 Err(_) => {
                     // The management server is being started again.

@@ -5,10 +5,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use bytes::Bytes;
 use xylem::Failure;
 use xylem::system::Programs;
 use xylem_bench::fleet::Fleet;
+use xylem_bench::publish::plain_disk;
 use xylem_bench::room::Host;
 use xylem_model::Priority;
 
@@ -47,8 +47,8 @@ pub(crate) fn mixed() -> anyhow::Result<()> {
                 fleet.up(name).await?;
                 fleet.use_for_servers(&old);
             }
-            let name = format!("{}.ipa", upgraded.unwrap_or("before"));
-            let bytes = Bytes::from(name.repeat(10_000));
+            let name = format!("{}.dmg", upgraded.unwrap_or("before"));
+            let bytes = plain_disk(&name, 128 << 10);
             published.push(fleet.send(&name, bytes, Priority::Normal).await?.content);
             for (server, _) in TREE {
                 for content in &published {

@@ -29,8 +29,8 @@ const BYTES: u64 = 512 << 20;
 /// What is measured is the limit, and another limit counts within two seconds.
 pub(crate) fn rate() -> anyhow::Result<()> {
     stage(async |scratch| {
-        let (fleet, _) = pair(scratch, &[1000], CHILD).await?;
-        let file = scratch.path().join("large.ipa");
+        let (fleet, _) = pair(scratch, &[1024], CHILD).await?;
+        let file = scratch.path().join("large.dmg");
         write_random(&file, 1, BYTES)?;
         let set = async |rate: u64| {
             let setting = format!("from-parents={rate}B");

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use bytes::Bytes;
 use xylem_bench::fleet::{Fleet, free_port};
+use xylem_bench::publish::plain_disk;
 use xylem_bench::room::Host;
 use xylem_model::Priority;
 
@@ -32,13 +32,11 @@ pub(crate) fn seeding() -> anyhow::Result<()> {
             // Some large enough to have a tree of their own; one in a thousand more than a mebibyte.
             let size = match number % 1000 {
                 999 => 3 << 20,
-                _ => 500 + number * 7,
+                _ => (2 + number / 73) * 512,
             };
-            // Each its own: the number stands at its beginning.
-            let mut bytes = number.to_le_bytes().to_vec();
-            bytes.resize(size, (number % 251) as u8);
+            let bytes = plain_disk(&format!("{number} "), size);
             std::fs::write(old.join(format!("old name {number}")), &bytes)?;
-            fleet.send(&format!("file-{number}.ipa"), Bytes::from(bytes), Priority::Normal).await?;
+            fleet.send(&format!("file-{number}.dmg"), bytes, Priority::Normal).await?;
         }
         let port = free_port()?;
         fleet.enroll(CHILD, &host, Some(ROOT), (&port, &port)).await?;

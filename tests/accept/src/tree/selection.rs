@@ -28,10 +28,10 @@ const SERVERS: [(&str, Option<&str>); 8] = [
 ];
 
 /// Sizes of the files of each site, in bytes: below and above what travels in a stream of many.
-const SIZES: [u64; 3] = [40_000, 900_000, 6 << 20];
+const SIZES: [u64; 3] = [40 << 10, 880 << 10, 6 << 20];
 
 /// The file that is chosen later, and for whom.
-const MOVED: &str = "hut-2.ipa";
+const MOVED: &str = "hut-2.dmg";
 const MOVED_TO: &str = "barn";
 
 /// How long all of it may take at first, and how long a change may take besides its bytes.
@@ -81,13 +81,13 @@ async fn play(
     let mut moved = None;
     for (number, (name, _)) in SERVERS.iter().enumerate() {
         for (at, size) in SIZES.iter().enumerate() {
-            let file = format!("{name}-{at}.ipa");
+            let file = format!("{name}-{at}.dmg");
             let path = scratch.path().join(&file);
             write_random(&path, (number * SIZES.len() + at) as u64, *size)?;
             let content = fleet.upload(&path, Priority::Normal).await?.content;
             if number > 0 {
                 // The root's are of no site: they are for nobody else.
-                fleet.xylem(&["app", "set", &file, &format!("site={name}")]).await?;
+                fleet.xylem(&["package", "set", &file, &format!("site={name}")]).await?;
             }
             files.entry(name).or_default().insert(content, *size);
             if file == MOVED {
@@ -102,7 +102,7 @@ async fn play(
 
     let before = received(hosts)?;
     let begun = Instant::now();
-    fleet.xylem(&["app", "set", MOVED, &format!("for-sites={MOVED_TO}")]).await?;
+    fleet.xylem(&["package", "set", MOVED, &format!("for-sites={MOVED_TO}")]).await?;
     fleet.arrival(MOVED_TO, &moved, LIMIT).await?;
     let seconds = begun.elapsed().as_secs_f64();
     files.entry(MOVED_TO).or_default().insert(moved, moved_size);

@@ -31,9 +31,9 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long to wait between two questions to the management server, which cost it something.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
-/// What is measured is published as an app: those are not looked into, so that a file can have
-/// exactly the size that the peers' has, and publishing many takes no longer than it must.
-pub const KIND: FileKind = FileKind::App;
+/// What is measured is published as a plain disk: those have no form of their own, so that a file can
+/// have exactly the size that the peers' has, and looking into many takes no longer than it must.
+pub const KIND: FileKind = FileKind::Package;
 
 /// A management server and its distribution servers.
 pub struct Fleet {

@@ -36,7 +36,7 @@ pub(super) async fn run(scene: &Scene<'_>) -> anyhow::Result<bool> {
 async fn publish(scene: &Scene<'_>, fleet: &Fleet) -> anyhow::Result<Vec<ContentId>> {
     std::fs::create_dir_all(scene.source())?;
     let one = |number: usize| async move {
-        let name = format!("small-{number:05}.ipa");
+        let name = format!("small-{number:05}.dmg");
         let path = scene.source().join(&name);
         write_random(&path, number as u64, BYTES)?;
         let bytes = Bytes::from(std::fs::read(&path)?);

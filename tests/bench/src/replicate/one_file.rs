@@ -8,7 +8,7 @@ use crate::publish::write_random;
 use crate::rows::{Goal, Row};
 
 /// What the file is called.
-const FILE: &str = "large.ipa";
+const FILE: &str = "large.dmg";
 
 /// Over a link: whoever keeps it full is as fast as one can be.
 pub(super) async fn shaped(scene: &Scene<'_>) -> anyhow::Result<bool> {

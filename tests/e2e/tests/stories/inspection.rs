@@ -2,6 +2,7 @@
 
 use std::fs::File;
 
+use xylem_artifact::Form;
 use xylem_artifact::child::{Limits, run_inspector};
 use xylem_testkit::{package_of, programs};
 
@@ -14,7 +15,8 @@ fn a_good_package_passes_inspection_every_time() {
     for run in 0..300 {
         let file = File::open(&package).unwrap();
         let limits = Limits::for_file_bytes(size);
-        let found = run_inspector(&programs().xylem, &[xylem::INSPECT], file, &limits);
+        let found =
+            run_inspector(&programs().xylem, &[xylem::INSPECT], Form::FlatPackage, file, &limits);
         assert!(found.is_ok(), "run {run}: {found:?}");
     }
 }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use xylem_artifact::build::BundleWriter;
 use xylem_http::ApiError;
 use xylem_runtime::FsFile;
 use xylem_webdav::Incoming;
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
 
 use super::unit::Unit;
+use crate::dav::session::is_of_the_mac;
 use crate::node::Node;
 
-/// Bytes that are read and zipped at once.
-const READ_BYTES: usize = 256 << 10;
+/// Bytes that go on at once.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// Pieces of the archive that wait to be written.
 const PIECES: usize = 4;
@@ -38,7 +38,8 @@ pub(super) async fn zip(node: &Arc<Node>, unit: &Unit<'_>) -> Result<Incoming, A
     let zipping = tokio::task::spawn_blocking(move || write(receiver, pieces));
     // One file is open at a time, however many the package has.
     let opening = async {
-        for item in unit.items {
+        for item in unit.items.iter().filter(|item| !is_of_the_mac(item.place.name().unwrap_or("")))
+        {
             let names = item.place.names().get(above..).unwrap_or_default();
             let file = match item.meta.is_folder {
                 true => None,
@@ -72,31 +73,32 @@ pub(super) async fn zip(node: &Arc<Node>, unit: &Unit<'_>) -> Result<Incoming, A
 }
 
 fn write(mut parts: mpsc::Receiver<Part>, pieces: mpsc::Sender<Bytes>) -> io::Result<()> {
-    let mut archive = ZipWriter::new_stream(Out { pieces, gathered: Vec::new() });
-    let mut buffer = vec![0; READ_BYTES];
-    while let Some(part) = parts.blocking_recv() {
-        let Some((file, len)) = part.file else {
-            archive.add_directory(part.name, options(0o755))?;
-            continue;
-        };
-        // A WebDAV client says nothing of permissions; what runs in a package may be anything.
-        archive.start_file(part.name, options(0o755).large_file(true))?;
-        let mut at = 0;
-        while at < len {
-            let read = file.read_at(&mut buffer, at)?;
-            let bytes = buffer.get(..read).filter(|bytes| !bytes.is_empty());
-            let bytes = bytes.ok_or(io::ErrorKind::UnexpectedEof)?;
-            io::Write::write_all(&mut archive, bytes)?;
-            at += read as u64;
+    let mut archive = BundleWriter::new(Out { pieces, gathered: Vec::new() });
+    while let Some(Part { name, file }) = parts.blocking_recv() {
+        match file {
+            None => archive.folder(&name).map_err(io::Error::other)?,
+            // A WebDAV client says nothing of permissions; what runs in a package may be anything.
+            Some((file, len)) => {
+                let added = archive.file(&name, true, len, FromStart { file, at: 0 });
+                added.map_err(io::Error::other)?;
+            }
         }
     }
-    let mut out = archive.finish()?.into_inner();
-    io::Write::flush(&mut out)
+    archive.finish().map(drop).map_err(io::Error::other)
 }
 
-fn options(permissions: u32) -> SimpleFileOptions {
-    let method = zip::CompressionMethod::Deflated;
-    SimpleFileOptions::default().compression_method(method).unix_permissions(permissions)
+/// Reads a file from its start.
+struct FromStart {
+    file: Arc<dyn FsFile>,
+    at: u64,
+}
+
+impl io::Read for FromStart {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
 }
 
 /// The archive on its way to the disk.
@@ -108,7 +110,7 @@ struct Out {
 impl io::Write for Out {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.gathered.extend_from_slice(bytes);
-        if self.gathered.len() >= READ_BYTES {
+        if self.gathered.len() >= PIECE_BYTES {
             self.flush()?;
         }
         Ok(bytes.len())

@@ -16,18 +16,22 @@ const FILE_SETTLES: Duration = Duration::from_secs(10);
 /// think for a while.
 const BUNDLE_SETTLES: Duration = Duration::from_secs(30);
 
-/// Which endings are of which kind. In what a name may end decides nobody else: what is in the
-/// file is looked at later.
-const ENDINGS: [(&str, FileKind); 9] = [
-    (".pkg", FileKind::Package),
-    (".mpkg", FileKind::Package),
-    (".pkg.zip", FileKind::Package),
-    (".mpkg.zip", FileKind::Package),
-    (".dmg", FileKind::Package),
-    (".ipa", FileKind::App),
-    (".epub", FileKind::Ebook),
-    (".ibooks", FileKind::Ebook),
-    (".pdf", FileKind::Ebook),
+/// How scripts are called, AppleScripts among them: they go elsewhere.
+const SCRIPTS: [&str; 14] = [
+    ".sh",
+    ".bash",
+    ".zsh",
+    ".ksh",
+    ".csh",
+    ".command",
+    ".py",
+    ".pl",
+    ".rb",
+    ".php",
+    ".tcl",
+    ".scpt",
+    ".scptd",
+    ".applescript",
 ];
 
 /// Endings of folders that are packages.
@@ -97,13 +101,21 @@ impl Unit<'_> {
         if self.top.meta.len == 0 {
             return refused("it is empty");
         }
-        let lower = name.to_lowercase();
-        match ENDINGS.iter().find(|(ending, _)| lower.ends_with(ending)) {
-            Some((_, kind)) => Ok((*kind, name.to_owned())),
-            None => refused(
-                "its name does not say what it is: packages end in .pkg, .dmg or .pkg.zip, apps in \
-                 .ipa, eBooks in .epub, .ibooks or .pdf",
-            ),
+        if ends_in_one_of(name, SCRIPTS) {
+            return refused(
+                "it is a script. Scripts are kept in the management server's database and never on \
+                 a distribution point: `xylem script upload` puts them there",
+            );
+        }
+        match FileKind::of_name(name) {
+            Some(kind) => Ok((kind, name.to_owned())),
+            None => refused(&format!(
+                "its name does not say what it is: packages end in {}, apps in {}, eBooks in {}. \
+                 Scripts go into the management server's database, by `xylem script upload`",
+                FileKind::Package.endings(),
+                FileKind::App.endings(),
+                FileKind::Ebook.endings(),
+            )),
         }
     }
 }
@@ -145,5 +157,15 @@ mod tests {
         assert!(bundle.is_settled(Timestamp::from_unix_ms(30_007)));
         assert_eq!(units[2].kind_and_name().unwrap().0, FileKind::Ebook);
         assert!(units[3].kind_and_name().is_err());
+    }
+
+    #[test]
+    fn a_script_is_sent_to_the_database() {
+        for name in ["/Map drives.SH", "/a.command", "/Greet.scpt", "/postinstall"] {
+            let name = name.replace(' ', "%20");
+            let items = [item(&name, false, 1)];
+            let refused = units(&items)[0].kind_and_name().unwrap_err();
+            assert!(refused.message().contains("xylem script upload"), "{name}");
+        }
     }
 }

@@ -63,16 +63,16 @@ async fn play(
     for (name, host) in hosts {
         fleet.add(name, host, Some(ROOT)).await?;
     }
-    let roomy = others(fleet, scratch, "first.ipa").await?;
-    fleet.told(SMALL, "first.ipa", LIMIT, |row| row.state == PlacementState::Present).await?;
+    let roomy = others(fleet, scratch, "first.dmg").await?;
+    fleet.told(SMALL, "first.dmg", LIMIT, |row| row.state == PlacementState::Present).await?;
     scratch.resize(disk, TIGHT_MIB)?;
-    let tight = others(fleet, scratch, "second.ipa").await?;
+    let tight = others(fleet, scratch, "second.dmg").await?;
     let full =
-        fleet.told(SMALL, "second.ipa", LIMIT, |row| row.state == PlacementState::Failed).await?;
+        fleet.told(SMALL, "second.dmg", LIMIT, |row| row.state == PlacementState::Failed).await?;
     let reason = full.reason.unwrap_or_default();
     scratch.resize(disk, ROOMY_MIB)?;
     let begun = Instant::now();
-    fleet.told(SMALL, "second.ipa", RECOVERY, |row| row.state == PlacementState::Present).await?;
+    fleet.told(SMALL, "second.dmg", RECOVERY, |row| row.state == PlacementState::Present).await?;
     println!(
         "CONTENT-LINK full-disk others_s={roomy:.2} others_beside_full_disk_s={tight:.2} \
          ratio={:.2} recovered_s={:.1} reason=\"{reason}\"",

@@ -22,7 +22,7 @@ const FLIPPED_AT: u64 = BYTES / 2;
 /// How soon the relay is left alone.
 const SET_ASIDE: Duration = Duration::from_secs(1);
 
-const FILE: &str = "large.ipa";
+const FILE: &str = "large.dmg";
 
 /// A server below the child, which reads while the child still receives.
 const LEAF: &str = "leaf";

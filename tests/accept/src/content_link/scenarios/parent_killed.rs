@@ -20,7 +20,7 @@ const KILLED_AT: u64 = BYTES / 100 * 60;
 /// Most bytes that may be fetched twice.
 const TWICE: u64 = 64 << 20;
 
-const FILE: &str = "large.ipa";
+const FILE: &str = "large.dmg";
 
 /// The child ends with the right bytes, from another parent, and fetches hardly any twice.
 pub(crate) fn parent_killed() -> anyhow::Result<()> {

@@ -25,7 +25,7 @@ const SECONDS_MORE: f64 = 1.0;
 /// How much has arrived on the last hop when the tree counts as busy.
 const BUSY_BYTES: u64 = 16 << 20;
 
-const BULK: &str = "bulk.ipa";
+const BULK: &str = "bulk.dmg";
 
 /// What is urgent reaches the sixth hop nearly as fast as if nothing else were on its way.
 ///
@@ -76,7 +76,7 @@ async fn urgent(fleet: &Fleet, scratch: &Scratch, number: u64) -> anyhow::Result
     let file = scratch.path().join("urgent");
     write_random(&file, 1000 + number, URGENT_BYTES)?;
     let bytes = Bytes::from(std::fs::read(&file)?);
-    let sent = fleet.send(&format!("urgent-{number}.ipa"), bytes, Priority::Urgent).await?;
+    let sent = fleet.send(&format!("urgent-{number}.dmg"), bytes, Priority::Urgent).await?;
     let arrived = fleet.arrival(&name(HOPS), &sent.content, LIMIT).await?;
     Ok(arrived.saturating_duration_since(sent.begun).as_secs_f64())
 }

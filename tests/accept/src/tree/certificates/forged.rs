@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use bytes::Bytes;
 use http::Request;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -15,6 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use time::{Duration as Span, OffsetDateTime};
 use xylem_bench::fleet::{Fleet, free_port};
+use xylem_bench::publish::plain_disk;
 use xylem_bench::room::Host;
 use xylem_client::{ClientError, Transport, empty_body};
 use xylem_model::Priority;
@@ -39,7 +39,7 @@ pub(crate) fn forged() -> anyhow::Result<()> {
         let mut fleet = fleet(scratch).await?;
         let port = free_port()?;
         fleet.enroll(CLIENT, &Host::loopback(), Some("hut"), (&port, &port)).await?;
-        let sent = fleet.send("some.ipa", Bytes::from(vec![1; 100_000]), Priority::Normal).await?;
+        let sent = fleet.send("some.dmg", plain_disk("some", 100 << 10), Priority::Normal).await?;
         fleet.arrival("hut", &sent.content, LIMIT).await?;
         let mut questions = vec![Question {
             url: fleet.access().admin.server().to_string(),

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use bytes::Bytes;
 use tokio::task::JoinSet;
 use xylem::Failure;
 use xylem::access::Access;
 use xylem_api::authorities::AuthorityStep;
 use xylem_bench::fleet::Fleet;
+use xylem_bench::publish::plain_disk;
 use xylem_model::{ContentId, Priority};
 use xylem_pki::TrustAnchors;
 use xylem_runtime::RealFs;
@@ -29,7 +29,7 @@ const BYTES: usize = 1 << 20;
 pub(crate) fn rotation() -> anyhow::Result<()> {
     stage(async |scratch| {
         let fleet = Arc::new(fleet(scratch).await?);
-        let large = fleet.send("large.ipa", Bytes::from(vec![7; BYTES]), Priority::Normal).await?;
+        let large = fleet.send("large.dmg", plain_disk("large", BYTES), Priority::Normal).await?;
         for (name, _) in TREE {
             fleet.arrival(name, &large.content, LIMIT).await?;
         }
@@ -131,8 +131,8 @@ impl Load {
             if self.stop.load(Ordering::Relaxed) {
                 break;
             }
-            let name = format!("small-{number}.ipa");
-            let bytes = Bytes::from(name.repeat(1000));
+            let name = format!("small-{number}.dmg");
+            let bytes = plain_disk(&name, 16 << 10);
             let sent = fleet.send(&name, bytes, Priority::Normal).await.context("an upload")?;
             fleet.arrival("hut", &sent.content, LIMIT).await?;
             self.files.fetch_add(1, Ordering::Relaxed);
