@@ -85,6 +85,7 @@ const CRATES: &[Member] = &[
     member("xylem-blobs", Layer::Adapter, &["xylem-model", "xylem-runtime"]),
     member("xylem-artifact", Layer::Adapter, &["xylem-model"]),
     member("xylem-install", Layer::Adapter, &["xylem-artifact", "xylem-model"]),
+    member("xylem-migration", Layer::Adapter, &["xylem-artifact", "xylem-model"]),
     member(
         "xylem-http",
         Layer::Adapter,
@@ -165,6 +166,7 @@ const CRATES: &[Member] = &[
             "xylem-blobs",
             "xylem-client",
             "xylem-distribution",
+            "xylem-migration",
             "xylem-model",
             "xylem-pki",
             "xylem-runtime",
@@ -209,6 +211,12 @@ const WRAPPED: &[Wrapped] = &[
     Wrapped {
         name: "quick-xml",
         only: &["xylem-agent", "xylem-artifact", "xylem-install"],
+        tests_may: true,
+        why: "XML and property lists are read through bounded readers only",
+    },
+    Wrapped {
+        name: "plist",
+        only: &["xylem-artifact", "xylem-migration"],
         tests_may: true,
         why: "XML and property lists are read through bounded readers only",
     },
