@@ -19,6 +19,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
         name: "postgresql",
         reason: "the database tests start a PostgreSQL server of their own, next to SQLite",
     },
+    Package { name: "mariadb-server", reason: "and a MariaDB server" },
     Package { name: "pebble", reason: "a story gets certificates from an ACME authority" },
 ];
 

@@ -70,6 +70,14 @@ pub enum Scope {
     Install,
     /// Read `/metrics`.
     Metrics,
+    /// Add, change, delete and restore scripts, and read them.
+    Scripts,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: &[Self] =
+        &[Self::Admin, Self::Read, Self::Files, Self::Install, Self::Metrics, Self::Scripts];
 }
 
 /// `POST /v1/tokens`.

@@ -1,12 +1,14 @@
 //! Opening a database and bringing its tables up to date.
 
+mod mysql;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr};
 use sea_orm_migration::MigratorTrait;
 use tokio::sync::Mutex;
 use xylem_runtime::{Fs, RealFs};
@@ -51,6 +53,8 @@ impl Database {
     /// - `sqlite:///var/lib/xylem/xylem.db`: a file, made with mode 0600 where there is none; its
     ///   folder must exist. Everything after `sqlite://` is the path, taken literally.
     /// - `postgres://user:password@host/name`: as in libpq; the database must exist.
+    /// - `mysql://user:password@host/name` or `mariadb://…`: the database must exist, be empty or
+    ///   ours, and its user must be allowed to change it: it gets a binary collation.
     ///
     /// # Errors
     /// [`DbError::NewerSchema`] where a newer program has changed the tables: nothing is touched
@@ -60,10 +64,12 @@ impl Database {
             (open_sqlite(Path::new(path)).await?, Some(Mutex::new(())))
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             (open_postgres(url).await?, None)
+        } else if url.starts_with("mysql://") || url.starts_with("mariadb://") {
+            (mysql::open(url).await?, None)
         } else {
             return Err(DbError::Address);
         };
-        migrate(&connection).await?;
+        update_tables(&connection).await?;
         Ok(Self { inner: Arc::new(Inner { connection, writer }) })
     }
 
@@ -137,6 +143,18 @@ fn connect_error(backend: &'static str, error: DbErr) -> DbError {
         return DbError::Damaged(error.into());
     }
     DbError::Connect { backend, source: error.into() }
+}
+
+async fn update_tables(connection: &DatabaseConnection) -> Result<(), DbError> {
+    if connection.get_database_backend() != DbBackend::MySql {
+        return migrate(connection).await;
+    }
+    let failed = |error: DbErr| DbError::Migrate(error.into());
+    let lock = mysql::lock(connection).await.map_err(failed)?;
+    mysql::compare_by_bytes(connection).await.map_err(failed)?;
+    migrate(connection).await?;
+    mysql::widen(connection).await.map_err(failed)?;
+    mysql::unlock(lock).await.map_err(failed)
 }
 
 async fn migrate(connection: &DatabaseConnection) -> Result<(), DbError> {

@@ -138,6 +138,16 @@ pub(crate) fn storable(what: &'static str, text: &str) -> Result<(), DbError> {
     }
 }
 
+/// Text that a person wrote and wants back: refused rather than cut where it is too long.
+pub(crate) fn short(what: &'static str, text: &str, limit: usize) -> Result<(), DbError> {
+    let problem = match text.len() {
+        bytes if bytes > limit => format!("it has {bytes} bytes; at most {limit} are kept"),
+        _ if text.contains('\0') => "it holds a zero byte".into(),
+        _ => return Ok(()),
+    };
+    Err(DbError::Invalid { what, problem })
+}
+
 /// Refuses a document of more than [`MAX_DOCUMENT_BYTES`].
 pub(crate) fn bounded(what: &'static str, bytes: usize) -> Result<(), DbError> {
     if bytes <= MAX_DOCUMENT_BYTES {

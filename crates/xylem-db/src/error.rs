@@ -3,9 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
-use sea_orm::{DbErr, RuntimeErr, SqlxError};
-use xylem_model::{ByteSize, TreeError};
+use sea_orm::sqlx::error::DatabaseError;
+use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxMySqlError, SqlxSqliteError};
+use xylem_model::{ByteSize, Timestamp, TreeError};
 use xylem_sync::SettingsError;
+
+/// What MySQL and MariaDB say where a row was changed since it was read (ER_CHECKREAD), and where a
+/// lock was waited for too long (ER_LOCK_WAIT_TIMEOUT).
+const MYSQL_TRANSIENT: [u16; 2] = [1020, 1205];
 
 /// Why a call on the database failed or was refused.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +18,7 @@ pub enum DbError {
     /// The address given for the database has no form that is understood. The address itself is
     /// not repeated: it may hold a password.
     #[error(
-        "the database address is not understood: use sqlite:///folder/xylem.db or postgres://user@host/name"
+        "the database address is not understood: use sqlite:///folder/xylem.db, postgres://user@host/name or mysql://user@host/name"
     )]
     Address,
     /// The file of an SQLite database cannot be made or opened.
@@ -112,6 +117,44 @@ pub enum DbError {
         of: String,
         /// How many there may be.
         limit: u64,
+    },
+    /// A change that is based on something older than what is there.
+    #[error(
+        "`{name}` was changed meanwhile: {what} {now} by {by} of {at} is the newest, and your change \
+         is based on {what} {based_on}. Nothing was overwritten: look at what is there now, and \
+         change that"
+    )]
+    Stale {
+        /// Of what.
+        name: String,
+        /// What is counted.
+        what: &'static str,
+        /// What the change is based on.
+        based_on: u32,
+        /// The newest.
+        now: u32,
+        /// Who made that.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Contents that do not come from the editor, where they have to.
+    #[error(
+        "the contents of `{name}` are changed in the editor alone (scripts.change-contents is \
+         editor-only): use `xylem script edit`"
+    )]
+    EditorOnly {
+        /// The script.
+        name: String,
+    },
+    /// Contents from an edit that is not, or no longer, their author's.
+    #[error(
+        "the edit of `{name}` that this comes from is over, is somebody else's or was opened for \
+         another script: open it anew with `xylem script edit`"
+    )]
+    EditOver {
+        /// The script.
+        name: String,
     },
     /// It is no longer, or not yet, in a state that allows this.
     #[error("the {what} `{name}` is {state} and cannot be {wanted}")]
@@ -283,11 +326,13 @@ impl Fault {
         }
     }
 
-    /// Whether the same transaction may succeed when it is tried again: a serialization failure
-    /// or deadlock of PostgreSQL.
+    /// Whether the same transaction may succeed when it is tried again: a serialization failure or
+    /// deadlock of PostgreSQL, MySQL or MariaDB, or what else the latter two give up for.
     pub(crate) fn is_transient(&self) -> bool {
         let Self::Driver(error) = self else { return false };
+        let mysql = driver::<SqlxMySqlError>(error);
         matches!(driver_code(error).as_deref(), Some("40001" | "40P01"))
+            || mysql.is_some_and(|error| MYSQL_TRANSIENT.contains(&error.number()))
     }
 }
 
@@ -306,8 +351,7 @@ impl<E: Into<DbError>> From<E> for Fault {
 /// Whether SQLite found its file damaged (SQLITE_CORRUPT, 11, with its extended forms) or to be
 /// no database at all (SQLITE_NOTADB, 26).
 pub(crate) fn is_damage(error: &DbErr) -> bool {
-    let code = driver_code(error).and_then(|code| code.parse::<u32>().ok());
-    code.is_some_and(|code| matches!(code & 0xff, 11 | 26)) && !is_postgres(error)
+    sqlite_code(error).is_some_and(|code| matches!(code, 11 | 26))
 }
 
 /// Some names, where there are any.
@@ -320,8 +364,7 @@ fn some_of(files: &[String]) -> String {
 
 /// Whether another program has a lock on the SQLite file (SQLITE_BUSY).
 pub(crate) fn is_busy(error: &DbErr) -> bool {
-    let code = driver_code(error).and_then(|code| code.parse::<u32>().ok());
-    code.is_some_and(|code| code & 0xff == 5) && !is_postgres(error)
+    sqlite_code(error) == Some(5)
 }
 
 fn driver_error(error: &DbErr) -> Option<&SqlxError> {
@@ -337,7 +380,13 @@ fn driver_code(error: &DbErr) -> Option<String> {
     Some(driver_error(error)?.as_database_error()?.code()?.into_owned())
 }
 
-fn is_postgres(error: &DbErr) -> bool {
-    let driver = driver_error(error).and_then(SqlxError::as_database_error);
-    driver.is_some_and(|e| e.try_downcast_ref::<sea_orm::SqlxPostgresError>().is_some())
+/// SQLite's primary code, where it is SQLite that speaks.
+fn sqlite_code(error: &DbErr) -> Option<u32> {
+    driver::<SqlxSqliteError>(error)?;
+    Some(driver_code(error)?.parse::<u32>().ok()? & 0xff)
+}
+
+/// The error as one kind of driver puts it.
+fn driver<E: DatabaseError>(error: &DbErr) -> Option<&E> {
+    driver_error(error)?.as_database_error()?.try_downcast_ref()
 }

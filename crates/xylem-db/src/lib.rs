@@ -45,6 +45,7 @@ mod parents;
 mod placements;
 mod public_chains;
 mod refusals;
+mod scripts;
 mod server_tree;
 mod servers;
 mod settings;
@@ -73,6 +74,11 @@ pub use invitations::{Invitation, InvitationKind, NewInvitation};
 pub use orders::{NewOrder, Order, OrderState, PendingOrders};
 pub use placements::{Placement, PlacementReport, PlacementState};
 pub use public_chains::SealedChain;
+pub use scripts::{
+    EDIT_LASTS, MAX_COMMENT_BYTES, MAX_EDITS, MAX_NOTES_BYTES, NewContents, NewEdit, NewScript,
+    SavedContents, Script, ScriptChange, ScriptNow, ScriptSettings, ScriptSettingsChange,
+    ScriptVersion,
+};
 pub use server_tree::NewDistributionServer;
 pub use servers::{DistributionServer, ServerChange, ServerReport};
 pub use sites::{Category, Site};

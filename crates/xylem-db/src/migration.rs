@@ -18,6 +18,7 @@ mod m0009_hand_over;
 mod m0010_authorities;
 mod m0011_certificates;
 mod m0012_inventory;
+mod m0013_scripts;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -38,8 +39,21 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_authorities::AddAuthorities),
             Box::new(m0011_certificates::AddCertificates),
             Box::new(m0012_inventory::AddInventory),
+            Box::new(m0013_scripts::AddScripts),
         ]
     }
+}
+
+/// Room for a digest.
+const DIGEST: u32 = 32;
+
+/// A column for a digest. Its length matters to MySQL alone, which indexes no others.
+fn digest(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).var_binary(DIGEST).not_null().take()
+}
+
+fn digest_null(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).var_binary(DIGEST).null().take()
 }
 
 /// Adds columns to a table.

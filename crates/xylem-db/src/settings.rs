@@ -1,13 +1,13 @@
 //! Small settings that administrators change while the program runs.
 
-use sea_orm::{EntityTrait, IntoActiveModel, sea_query::OnConflict};
+use sea_orm::{DatabaseTransaction, EntityTrait, IntoActiveModel, sea_query::OnConflict};
 use serde_json::json;
 use xylem_model::Timestamp;
 
 use crate::audit::{self, Actor};
 use crate::convert;
 use crate::entity::setting::{Column, Entity, Model};
-use crate::transaction::{change, query};
+use crate::transaction::{Outcome, change, query};
 use crate::{Database, DbError};
 
 impl Database {
@@ -34,15 +34,7 @@ impl Database {
         }
         change!(self, "changing a setting", |tx| {
             match value {
-                Some(value) => {
-                    let row = Model { key: key.clone(), value: value.to_owned() };
-                    let mut replace = OnConflict::column(Column::Key);
-                    replace.update_column(Column::Value);
-                    Entity::insert(row.into_active_model())
-                        .on_conflict(replace)
-                        .exec_without_returning(tx)
-                        .await?;
-                }
+                Some(value) => put(tx, &key, value).await?,
                 None => {
                     Entity::delete_by_id(&*key).exec(tx).await?;
                 }
@@ -51,4 +43,14 @@ impl Database {
             audit::append(tx, actor, now, "setting.change", &key, &detail).await
         })
     }
+}
+
+/// Stores a value within a change.
+pub(crate) async fn put(tx: &DatabaseTransaction, key: &str, value: &str) -> Outcome<()> {
+    let row = Model { key: key.to_owned(), value: value.to_owned() };
+    let mut replace = OnConflict::column(Column::Key);
+    replace.update_column(Column::Value);
+    let insert = Entity::insert(row.into_active_model()).on_conflict(replace);
+    insert.exec_without_returning(tx).await?;
+    Ok(())
 }

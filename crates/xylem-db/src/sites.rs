@@ -9,7 +9,9 @@ use xylem_model::{CategoryId, SiteId, Stamp, Timestamp};
 
 use crate::audit::{self, Actor};
 use crate::convert;
-use crate::entity::{category, computer, distribution_server, file, invitation, site, upload};
+use crate::entity::{
+    category, computer, distribution_server, file, invitation, script, site, upload,
+};
 use crate::state::raise;
 use crate::transaction::{Outcome, change, query};
 use crate::{Database, DbError, servers};
@@ -172,7 +174,7 @@ named! {
 }
 
 named! {
-    /// A category that packages are sorted into.
+    /// A category that packages and scripts are sorted into.
     Category, CategoryId, category, "category",
     add: add_category, list: categories, by_name: category_by_name, rename: rename_category,
     remove: remove_category, users: users_of_category, forget: forget_category
@@ -238,6 +240,8 @@ async fn users_of_category(tx: &DatabaseTransaction, id: uuid::Uuid) -> Outcome<
     let mut users: Vec<String> = users!(tx,
         file where file::Column::CategoryId.eq(id)
             .and(file::Column::DeletedAt.is_null()) => "file",
+        script where script::Column::CategoryId.eq(id)
+            .and(script::Column::DeletedAt.is_null()) => "script",
         upload where upload::Column::CategoryId.eq(id)
             .and(upload::Column::EndedAt.is_null()) => "running upload"
     )?;
@@ -272,7 +276,7 @@ async fn forget_site(tx: &DatabaseTransaction, id: uuid::Uuid) -> Outcome<()> {
 }
 
 async fn forget_category(tx: &DatabaseTransaction, id: uuid::Uuid) -> Outcome<()> {
-    forget!(tx, id, file.CategoryId, upload.CategoryId)
+    forget!(tx, id, file.CategoryId, script.CategoryId, upload.CategoryId)
 }
 
 /// Refuses an id of a site that is not there.

@@ -3,11 +3,11 @@
 //! - [`query!`] runs a single statement.
 //! - [`read!`] runs several statements on one consistent snapshot.
 //! - [`change!`] is for changes of what is wanted and whatever an administrator does. On
-//!   PostgreSQL it first locks the one `state` row, so such changes form a single queue across
-//!   all management servers: checks made inside them ("is this name free?", "is this still a
+//!   PostgreSQL and MySQL it first locks the one `state` row, so such changes form a single queue
+//!   across all management servers: checks made inside them ("is this name free?", "is this still a
 //!   tree?") stay true until commit, and generations have no gaps.
 //! - [`report!`] is for what machines report. Reports touch rows of their own and take no common
-//!   lock on PostgreSQL.
+//!   lock on PostgreSQL and MySQL.
 //!
 //! On SQLite both kinds of writer pass through one lock. A transaction that is dropped half-way
 //! (its caller went away) leaves nothing behind.
@@ -18,8 +18,8 @@
 use std::time::Duration;
 
 use sea_orm::{
-    DatabaseTransaction, EntityTrait, IsolationLevel, QuerySelect, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    DatabaseTransaction, DbBackend, EntityTrait, IsolationLevel, QuerySelect,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::MutexGuard;
 
@@ -27,7 +27,7 @@ use crate::entity::state;
 use crate::error::Fault;
 use crate::{Database, DbError};
 
-/// How often a transaction is tried when PostgreSQL reports a serialization failure or deadlock.
+/// How often a transaction is tried when the database reports a serialization failure or deadlock.
 const TRIES: u32 = 8;
 /// The wait after the first failed try; it grows by as much with each further one.
 const RETRY_WAIT: Duration = Duration::from_millis(10);
@@ -118,6 +118,7 @@ impl<'a> Transaction<'a> {
             _ => None,
         };
         let is_sqlite = writer.is_some();
+        let is_postgres = db.inner.connection.get_database_backend() == DbBackend::Postgres;
         let handle = db
             .inner
             .connection
@@ -126,13 +127,16 @@ impl<'a> Transaction<'a> {
                 // to write later could find its snapshot overtaken, which no waiting mends.
                 sqlite_transaction_mode: (is_sqlite && !is_read)
                     .then_some(SqliteTransactionMode::Immediate),
-                // SQLite's readers keep one snapshot anyway; PostgreSQL must be asked for it.
-                isolation_level: (!is_sqlite && is_read).then_some(IsolationLevel::RepeatableRead),
+                // SQLite's readers keep one snapshot anyway, and so does everybody on MySQL, who is
+                // asked for that when it is opened; PostgreSQL must be asked for it.
+                isolation_level: (is_postgres && is_read).then_some(IsolationLevel::RepeatableRead),
                 access_mode: None,
             })
             .await?;
         if kind == Kind::Change {
-            // SQLite has no row locks and needs none: the clause is left out there.
+            // SQLite has no row locks and needs none: the clause is left out there. On MySQL the
+            // snapshot is taken by the first reading after this one, so that it has what was
+            // committed while this one waited.
             state::Entity::find_by_id(1).lock_exclusive().one(&handle).await?;
         }
         Ok(Self { handle, kind, _turn: turn })

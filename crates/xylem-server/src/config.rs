@@ -200,11 +200,11 @@ impl Reader {
 
     fn database(&mut self) -> DatabaseAddress {
         let url = self.text("database_url", None, |text| {
-            let known = ["sqlite://", "postgres://", "postgresql://"];
+            let known = ["sqlite://", "postgres://", "postgresql://", "mysql://", "mariadb://"];
             match known.iter().any(|scheme| text.starts_with(scheme)) {
                 true => Ok(Some(text.to_owned())),
                 // Not repeated: it may hold a password.
-                false => Err("use sqlite:///folder/xylem.db or postgres://user@host/name".into()),
+                false => Err("use sqlite:///folder/xylem.db, postgres://user@host/name or mysql://user@host/name".into()),
             }
         });
         let file = self.text("database_url_file", None, |text| Ok(Some(PathBuf::from(text))));
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn all_problems_are_told_at_once() {
         let text = "data = 7\nlisten = \"here\"\npublic_url = \"http://a\"\ndatabase = \"x\"\n\
-                    database_url = \"mysql://user:secret@host\"\ncheck_in_seconds = 1\n\
+                    database_url = \"oracle://user:secret@host\"\ncheck_in_seconds = 1\n\
                     organization = \"\"\nconnections = 0\nconnections_per_address = \"all\"";
         let error = ServerConfig::parse(text).unwrap_err();
         assert_eq!(error.problems.len(), 9, "{error}");

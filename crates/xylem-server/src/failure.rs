@@ -9,7 +9,7 @@ use xylem_ca::CaError;
 use xylem_client::ClientError;
 use xylem_db::{DbError, InvitationRefusal};
 use xylem_http::ApiError;
-use xylem_model::FileNameError;
+use xylem_model::{FileNameError, LabelError, OsRequirementError, ScriptError, ScriptNameError};
 use xylem_trust::EnvelopeError;
 
 use crate::ServerError;
@@ -46,6 +46,7 @@ impl From<DbError> for Failure {
         let code = match &error {
             DbError::NotFound { .. } => ErrorCode::NotFound,
             DbError::Conflict { .. }
+            | DbError::Stale { .. }
             | DbError::InUse { .. }
             | DbError::TooMany { .. }
             | DbError::WrongState { .. }
@@ -54,6 +55,7 @@ impl From<DbError> for Failure {
             | DbError::Unproven { .. }
             | DbError::Tree(_) => ErrorCode::Conflict,
             DbError::Invalid { .. } | DbError::Settings(_) => ErrorCode::BadRequest,
+            DbError::EditorOnly { .. } | DbError::EditOver { .. } => ErrorCode::Forbidden,
             DbError::Behind { .. } => ErrorCode::Unavailable,
             DbError::Invitation(refusal) => invitation_code(*refusal),
             _ => return Self(ApiError::internal("a query of the database", error)),
@@ -120,6 +122,34 @@ impl From<CaError> for Failure {
 impl From<FileNameError> for Failure {
     fn from(error: FileNameError) -> Self {
         Self::new(ErrorCode::NameRefused, error.to_string())
+    }
+}
+
+impl From<ScriptNameError> for Failure {
+    fn from(error: ScriptNameError) -> Self {
+        Self::new(ErrorCode::NameRefused, error.to_string())
+    }
+}
+
+impl From<ScriptError> for Failure {
+    fn from(error: ScriptError) -> Self {
+        let code = match error {
+            ScriptError::TooLarge(_) => ErrorCode::TooLarge,
+            _ => ErrorCode::Refused,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<LabelError> for Failure {
+    fn from(error: LabelError) -> Self {
+        Self::new(ErrorCode::BadRequest, error.to_string())
+    }
+}
+
+impl From<OsRequirementError> for Failure {
+    fn from(error: OsRequirementError) -> Self {
+        Self::new(ErrorCode::BadRequest, error.to_string())
     }
 }
 

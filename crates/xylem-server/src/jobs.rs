@@ -27,7 +27,7 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
 /// How often a change of authorities looks whether it can go on.
 const AUTHORITY_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A deleted file can be restored for this long.
+/// A deleted file or script can be restored for this long.
 const DELETED_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Check-ins written in one transaction at most.
@@ -189,15 +189,18 @@ impl Household {
         Ok(format!("made version {version}"))
     }
 
-    /// Forgets files that were deleted long ago; not while a restore is unconfirmed.
+    /// Forgets edits that are over, and files and scripts that were deleted long ago; these not
+    /// while a restore is unconfirmed.
     async fn purge_deleted(&self) -> Result<String, ServerError> {
+        let now = self.app.now();
+        self.app.database.expire_script_edits(now).await?;
         if self.app.database.restore_unconfirmed().await? {
             return Ok("waits until the restore is confirmed".to_owned());
         }
-        let now = self.app.now();
-        let purged =
-            self.app.database.purge_deleted(now.minus(DELETED_KEPT), &Actor::system(), now).await?;
-        Ok(format!("{} files forgotten", purged.len()))
+        let (before, actor) = (now.minus(DELETED_KEPT), Actor::system());
+        let files = self.app.database.purge_deleted(before, &actor, now).await?;
+        let scripts = self.app.database.purge_scripts(before, &actor, now).await?;
+        Ok(format!("{} files and {} scripts forgotten", files.len(), scripts.len()))
     }
 }
 

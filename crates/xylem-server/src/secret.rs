@@ -62,14 +62,13 @@ pub(crate) const fn scope_word(scope: Scope) -> &'static str {
         Scope::Files => "files",
         Scope::Install => "install",
         Scope::Metrics => "metrics",
+        Scope::Scripts => "scripts",
     }
 }
 
 /// The scope of a word; a word of a newer version means nothing here.
 pub(crate) fn scope_of(word: &str) -> Option<Scope> {
-    [Scope::Admin, Scope::Read, Scope::Files, Scope::Install, Scope::Metrics]
-        .into_iter()
-        .find(|scope| scope_word(*scope) == word)
+    Scope::ALL.iter().copied().find(|scope| scope_word(*scope) == word)
 }
 
 #[cfg(test)]

@@ -32,6 +32,18 @@ impl Output {
         }
     }
 
+    /// Prints a value as JSON, or a text of it to the byte, so that it can go into a file.
+    pub(crate) fn exactly<T: Serialize>(
+        &self,
+        value: &T,
+        text: impl FnOnce(&T) -> &String,
+    ) -> Result<(), Failure> {
+        match self.json {
+            true => self.value(value, |_| String::new()),
+            false => Ok(std::io::stdout().write_all(text(value).as_bytes())?),
+        }
+    }
+
     /// A sentence for people; nothing in JSON mode.
     pub(crate) fn say(&self, text: &str) -> Result<(), Failure> {
         if self.json { Ok(()) } else { self.line(text) }

@@ -62,6 +62,11 @@ impl Source {
         Ok(Self { file: Arc::new(file), name: name.to_owned(), size, digests })
     }
 
+    /// A file whose digests are known, to be sent under a name that may be another.
+    pub(crate) fn known(file: File, name: &str, size: u64, digests: Digests) -> Self {
+        Self { file: Arc::new(file), name: name.to_owned(), size, digests }
+    }
+
     /// A request body over a part of the file.
     fn part(&self, offset: u64, length: u64, bar: ProgressBar) -> RequestBody {
         let (sender, body) = channel_body();

@@ -2,9 +2,11 @@
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
-    big_integer, big_integer_null, binary, binary_null, boolean, integer, integer_null, string_len,
-    string_len_null, text, text_null, uuid, uuid_null,
+    big_integer, big_integer_null, boolean, integer, integer_null, string_len, string_len_null,
+    text, text_null, uuid, uuid_null,
 };
+
+use super::{digest, digest_null};
 
 /// Room for a name of 200 characters after case folding, which can lengthen it threefold.
 const NAME_KEY: u32 = 640;
@@ -105,6 +107,11 @@ fn table(name: &'static str) -> TableCreateStatement {
     table
 }
 
+/// A column for bytes of any length.
+fn bytes(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).blob().not_null().take()
+}
+
 /// The epoch and generation of a row's last change.
 fn stamped(table: &mut TableCreateStatement) -> TableCreateStatement {
     table.col(big_integer("epoch")).col(big_integer("generation")).to_owned()
@@ -118,7 +125,7 @@ fn state() -> TableCreateStatement {
         .col(uuid_null("organization_id"))
         .col(string_len_null("organization_name", NAME))
         .col(big_integer("audit_sequence"))
-        .col(binary("audit_hash"));
+        .col(digest("audit_hash"));
     stamped(&mut table)
 }
 
@@ -141,7 +148,7 @@ fn invitations() -> TableCreateStatement {
         .col(uuid("id").primary_key())
         .col(string_len("kind", WORD))
         .col(uuid_null("site_id"))
-        .col(binary("code_hash"))
+        .col(digest("code_hash"))
         .col(integer("uses"))
         .col(integer("uses_left"))
         .col(text("created_by"))
@@ -155,7 +162,7 @@ fn tokens() -> TableCreateStatement {
     table("tokens")
         .col(uuid("id").primary_key())
         .col(string_len("name", NAME))
-        .col(binary("token_hash"))
+        .col(digest("token_hash"))
         .col(text("scopes"))
         .col(text("created_by"))
         .col(big_integer("created_at"))
@@ -236,13 +243,13 @@ fn versions() -> TableCreateStatement {
     table
         .col(uuid("file_id"))
         .col(integer("number"))
-        .col(binary("content_id"))
-        .col(binary("sha256"))
+        .col(digest("content_id"))
+        .col(digest("sha256"))
         .col(big_integer("size"))
         .col(string_len("content_id_source", WORD))
         .col(string_len("sha256_source", WORD))
         .col(text("inspection"))
-        .col(binary("descriptor"))
+        .col(bytes("descriptor"))
         .col(big_integer("created_at"))
         .col(big_integer_null("published_at"))
         .primary_key(Index::create().col("file_id").col("number"))
@@ -256,8 +263,8 @@ fn uploads() -> TableCreateStatement {
         .col(string_len("kind", WORD))
         .col(text("name"))
         .col(big_integer("size"))
-        .col(binary_null("blake3"))
-        .col(binary_null("sha256"))
+        .col(digest_null("blake3"))
+        .col(digest_null("sha256"))
         .col(boolean("replace"))
         .col(uuid_null("site_id"))
         .col(uuid_null("category_id"))
@@ -279,7 +286,7 @@ fn placements() -> TableCreateStatement {
     let mut table = table("placements");
     table
         .col(uuid("server_id"))
-        .col(binary("content_id"))
+        .col(digest("content_id"))
         .col(string_len("state", WORD))
         .col(big_integer("bytes"))
         .col(big_integer_null("verified_at"))
@@ -297,8 +304,8 @@ fn orders() -> TableCreateStatement {
         .col(uuid("computer_id"))
         .col(uuid("file_id"))
         .col(integer("version"))
-        .col(binary("content_id"))
-        .col(binary("descriptor"))
+        .col(digest("content_id"))
+        .col(bytes("descriptor"))
         .col(string_len("state", WORD))
         .col(text("created_by"))
         .col(big_integer("created_at"))
@@ -317,6 +324,6 @@ fn audit() -> TableCreateStatement {
         .col(text("action"))
         .col(text("object"))
         .col(text("detail"))
-        .col(binary("hash"))
+        .col(digest("hash"))
         .to_owned()
 }

@@ -1,5 +1,5 @@
-//! One suite for both backends: every case runs on SQLite as a test of its own, and on PostgreSQL
-//! within the one test that starts a server (`postgres`).
+//! One suite for all backends: every case runs on SQLite as a test of its own, and on PostgreSQL and
+//! MariaDB within the one test that starts a server (`postgres`, `mariadb`).
 
 #![allow(
     clippy::indexing_slicing,
@@ -13,12 +13,14 @@ use std::future::Future;
 use std::pin::Pin;
 
 mod bench;
+mod mariadb;
 mod opening;
 mod postgres;
+mod throwaway;
 
 type Case = fn(bench::Bench) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Declares the cases: a test on SQLite for each, and the list that PostgreSQL goes through.
+/// Declares the cases: a test on SQLite for each, and the list that the others go through.
 macro_rules! cases {
     ($($module:ident { $($case:ident,)* })*) => {
         $(mod $module;)*
@@ -93,6 +95,15 @@ cases! {
         orders_raise_the_computers_own_generation,
         orders_end_once_and_only_by_their_own_computer,
         removed_computers_lose_orders_and_certificates,
+    }
+    scripts {
+        every_version_is_kept_and_any_of_them_comes_back,
+        of_many_who_save_at_once_one_does_and_nothing_is_overwritten,
+        what_is_said_of_a_script_changes_by_revision,
+        a_deleted_script_comes_back_with_its_history,
+        scripts_are_listed_in_pages_without_their_contents,
+        the_editor_alone_changes_contents_where_it_has_to,
+        scripts_raise_no_generation_and_no_record_holds_their_text,
     }
     servers {
         the_first_server_is_root_and_principal,

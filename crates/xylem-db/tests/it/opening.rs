@@ -79,7 +79,7 @@ async fn an_overwritten_database_is_called_damaged() {
 
 #[tokio::test]
 async fn other_addresses_are_refused_without_repeating_them() {
-    for url in ["", "mysql://root:secret@host/db", "sqlite:x.db", "sqlite://"] {
+    for url in ["", "oracle://root:secret@host/db", "sqlite:x.db", "sqlite://"] {
         let error = Database::connect(url).await.unwrap_err();
         assert!(matches!(error, DbError::Address), "{url}: {error:?}");
         assert!(!error.to_string().contains("secret"));

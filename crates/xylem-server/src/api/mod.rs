@@ -20,6 +20,9 @@ mod orders;
 mod pages;
 mod placement;
 mod restore;
+mod script_contents;
+mod script_history;
+mod scripts;
 mod selection;
 mod servers;
 mod status;
@@ -41,9 +44,13 @@ const FILES: Permission = Permission::Scopes(&[Scope::Files]);
 const READ_FILES: Permission = Permission::Scopes(&[Scope::Read, Scope::Files]);
 const INSTALL: Permission = Permission::Scopes(&[Scope::Install]);
 const READ_ORDERS: Permission = Permission::Scopes(&[Scope::Read, Scope::Install]);
+const SCRIPTS: Permission = Permission::Scopes(&[Scope::Scripts]);
+const READ_SCRIPTS: Permission = Permission::Scopes(&[Scope::Read, Scope::Scripts]);
+/// What files and scripts are sorted into.
+const READ_CATEGORIES: Permission =
+    Permission::Scopes(&[Scope::Read, Scope::Files, Scope::Scripts]);
 const METRICS: Permission = Permission::Scopes(&[Scope::Metrics]);
-const ANY_SCOPE: Permission =
-    Permission::Scopes(&[Scope::Read, Scope::Files, Scope::Install, Scope::Metrics]);
+const ANY_SCOPE: Permission = Permission::Scopes(Scope::ALL);
 
 /// All routes but those of the control link.
 pub(crate) fn routes() -> Routes<App> {
@@ -75,7 +82,7 @@ pub(crate) fn routes() -> Routes<App> {
         .add(Permission::ADMIN, routes!(authorities::finish))
         .add(READ, routes!(restore::restore_state))
         .add(Permission::ADMIN, routes!(restore::confirm_restore));
-    administration(files(machines(routes)))
+    administration(scripts(files(machines(routes))))
 }
 
 fn administration(routes: Routes<App>) -> Routes<App> {
@@ -83,7 +90,7 @@ fn administration(routes: Routes<App>) -> Routes<App> {
         .add(READ_FILES, routes!(names::sites))
         .add(Permission::ADMIN, routes!(names::add_site))
         .add(Permission::ADMIN, routes!(names::rename_site, names::remove_site))
-        .add(READ_FILES, routes!(names::categories))
+        .add(READ_CATEGORIES, routes!(names::categories))
         .add(Permission::ADMIN, routes!(names::add_category))
         .add(Permission::ADMIN, routes!(names::rename_category, names::remove_category))
         .add(Permission::ADMIN, routes!(invitations::invitations, invitations::invite))
@@ -104,6 +111,24 @@ fn files(routes: Routes<App>) -> Routes<App> {
         .add(FILES, routes!(files::restore_file))
         .add(READ_FILES, routes!(files::placement))
         .add(READ_FILES, routes!(files::sources))
+}
+
+fn scripts(routes: Routes<App>) -> Routes<App> {
+    routes
+        .add(READ_SCRIPTS, routes!(scripts::scripts))
+        .add(SCRIPTS, routes!(scripts::add_script))
+        .add(READ_SCRIPTS, routes!(scripts::script))
+        .add(SCRIPTS, routes!(scripts::change_script, scripts::delete_script))
+        .add(SCRIPTS, routes!(scripts::undelete_script))
+        .add(READ_SCRIPTS, routes!(script_history::contents))
+        .add(SCRIPTS, routes!(script_contents::set_contents))
+        .add(SCRIPTS, routes!(script_contents::edit))
+        .add(SCRIPTS, routes!(script_contents::restore_version))
+        .add(READ_SCRIPTS, routes!(script_history::versions))
+        .add(READ_SCRIPTS, routes!(script_history::version))
+        .add(READ_SCRIPTS, routes!(script_history::diff))
+        .add(READ_SCRIPTS, routes!(scripts::settings))
+        .add(Permission::ADMIN, routes!(scripts::change_settings))
 }
 
 fn machines(routes: Routes<App>) -> Routes<App> {

@@ -22,6 +22,7 @@ mod memory;
 mod permissions;
 mod records;
 mod renewal;
+mod scripts;
 mod selection;
 mod setup;
 mod uploads;

@@ -9,6 +9,8 @@ use xylem_model::{InvitationId, Priority, TokenId};
 use super::account::AccountCommand;
 use super::ca::CaCommand;
 use super::certificate::{CertificateCommand, DsCertificateCommand};
+use super::migrate::MigrateOptions;
+use super::script::ScriptCommand;
 
 /// How to reach the management server: by options, by environment, or by `xylem login`.
 #[derive(Debug, Clone, Args)]
@@ -39,6 +41,11 @@ pub enum Administer {
     /// Upload books and see where they are
     #[command(subcommand)]
     Ebook(FileCommand),
+    /// Move in from a file share, a Munki repository or a folder
+    Migrate(MigrateOptions),
+    /// Scripts, which are kept in the database
+    #[command(subcommand)]
+    Script(ScriptCommand),
     /// Order a computer to install a package
     Install(InstallOptions),
     /// Make a code with which a distribution server or a computer joins
@@ -406,7 +413,7 @@ pub enum TokenCommand {
     Create {
         /// What it is for
         name: String,
-        /// What it may do: admin, read, files, install, metrics
+        /// What it may do: admin, read, files, install, metrics, scripts
         #[arg(long, required = true, num_args = 1..)]
         scope: Vec<String>,
         /// How long it is good for, e.g. 90d; for ever where left out

@@ -10,7 +10,9 @@ mod account;
 mod administer;
 mod ca;
 mod certificate;
+mod migrate;
 mod role;
+mod script;
 mod service;
 
 pub use account::{AccountCommand, AddAccountOptions};
@@ -22,7 +24,9 @@ pub use administer::{
 };
 pub use ca::CaCommand;
 pub use certificate::{CertificateCommand, ChainOptions, DsCertificateCommand};
+pub use migrate::MigrateOptions;
 pub use role::{DistributionCommand, ServerCommand, UpOptions};
+pub use script::{DeclareOptions, ScriptCommand, UploadScriptOptions};
 pub use service::{InstallService, ServiceCommand, ServiceManager, ServiceRole, UninstallService};
 
 /// Package distribution for fleets of Macs.
@@ -171,6 +175,25 @@ mod tests {
             "package wait n --on s1 s2",
             "app list",
             "ebook list",
+            "script list",
+            "script list --deleted --json",
+            "script show n",
+            "script show n --version 3",
+            "script show n --about",
+            "script upload a b --replace --category c --priority before --os >=13",
+            "script upload a --name n --label 4=Server --label 5=Share --comment c",
+            "script edit n",
+            "script edit n --new --comment c",
+            "script history n",
+            "script diff n",
+            "script diff n 1",
+            "script diff n 1 2",
+            "script restore n 1",
+            "script restore n",
+            "script delete n",
+            "script set n name=m label.4=Server",
+            "script settings",
+            "script settings change-contents=editor-only",
             "install p --on c",
             "invite distribution --site S --uses 3 --expires 1h",
             "invite computer",

@@ -108,7 +108,8 @@ async fn upload_all(
     Ok(())
 }
 
-async fn all_files(kind: FileKind, access: &Access) -> Result<Vec<File>, Failure> {
+/// All live files of a kind.
+pub(super) async fn all_files(kind: FileKind, access: &Access) -> Result<Vec<File>, Failure> {
     let mut files = Vec::new();
     let mut after: Option<String> = None;
     loop {

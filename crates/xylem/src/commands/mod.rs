@@ -8,8 +8,10 @@ mod files;
 mod follow;
 mod hand_over;
 mod inventory;
+mod migrate;
 mod names;
 mod placement;
+mod scripts;
 mod scrub;
 mod selection;
 mod servers;
@@ -38,6 +40,7 @@ pub(crate) async fn run(
         Administer::Package(it) => files::run(it, FileKind::Package, &access, output).await,
         Administer::App(it) => files::run(it, FileKind::App, &access, output).await,
         Administer::Ebook(it) => files::run(it, FileKind::Ebook, &access, output).await,
+        Administer::Script(it) => scripts::run(it, &access, output).await,
         Administer::Install(it) => computers::install(it, &access, output).await,
         Administer::Invite(it) => status::invite(it, &access, output).await,
         Administer::Invitations => status::invitations(&access, output).await,
@@ -51,6 +54,7 @@ pub(crate) async fn run(
         Administer::Computer(it) => computers::run(it, &access, output).await,
         Administer::Token(it) => status::token(it, &access, output).await,
         Administer::Audit(it) => status::audit(&it, &access, output).await,
+        Administer::Migrate(it) => Box::pin(migrate::run(it, &access, output)).await,
         Administer::Status => status::status(&access, output).await,
         Administer::ConfirmRestore => Ok(access.admin.confirm_restore().await?),
     }

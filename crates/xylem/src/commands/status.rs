@@ -135,16 +135,14 @@ const fn scope_word(scope: Scope) -> &'static str {
         Scope::Files => "files",
         Scope::Install => "install",
         Scope::Metrics => "metrics",
+        Scope::Scripts => "scripts",
     }
 }
 
 fn parse_scope(word: &str) -> Result<Scope, Failure> {
-    [Scope::Admin, Scope::Read, Scope::Files, Scope::Install, Scope::Metrics]
-        .into_iter()
-        .find(|scope| scope_word(*scope) == word)
-        .ok_or_else(|| {
-            Failure::configuration(format!(
-                "`{word}` is no scope: use admin, read, files, install or metrics"
-            ))
-        })
+    let scope = Scope::ALL.iter().copied().find(|scope| scope_word(*scope) == word);
+    scope.ok_or_else(|| {
+        let all: Vec<&str> = Scope::ALL.iter().map(|scope| scope_word(*scope)).collect();
+        Failure::configuration(format!("`{word}` is no scope: use one of {}", all.join(", ")))
+    })
 }

@@ -10,6 +10,7 @@ mod inspection;
 mod loss;
 mod restore;
 mod rot;
+mod scripts;
 mod selection;
 mod upload;
 mod webdav;

@@ -1,0 +1,116 @@
+//! A throw-away MariaDB server, and the whole suite on it.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use sea_orm::{ConnectionTrait, DatabaseConnection};
+use xylem_db::{Database, DbError};
+
+use crate::throwaway::{Home, find_programs, run_all_cases};
+
+/// How long a server may take to listen.
+const START: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_case_holds_on_mariadb_too() {
+    let server = Server::start().await;
+    let admin = server.connect().await;
+    let create = |name: &str| {
+        let made = format!("CREATE DATABASE {name} CHARACTER SET latin1");
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(admin.execute_unprepared(&made)).unwrap();
+        });
+        server.url(name)
+    };
+    run_all_cases("MariaDB", create).await;
+    what_is_long_is_kept_whole(create("long_text")).await;
+    a_database_that_cannot_be_changed_is_refused(&admin, &server).await;
+}
+
+/// Columns of text that nobody widened would hold 64 KiB.
+async fn what_is_long_is_kept_whole(url: String) {
+    // Under its other name too.
+    let db = Database::connect(&url.replacen("mysql", "mariadb", 1)).await.unwrap();
+    let long = "é".repeat(400_000);
+    let (actor, now) = (xylem_db::Actor::system(), crate::bench::at(1));
+    db.set_setting("long", Some(&long), &actor, now).await.unwrap();
+    assert_eq!(db.setting("long").await.unwrap().as_deref(), Some(&*long));
+}
+
+/// Whoever may not change the database cannot have its text compared by bytes.
+async fn a_database_that_cannot_be_changed_is_refused(admin: &DatabaseConnection, server: &Server) {
+    for step in [
+        "CREATE DATABASE foreign_one CHARACTER SET latin1",
+        "CREATE USER reader@localhost IDENTIFIED BY 'secret'",
+        "GRANT SELECT, INSERT ON foreign_one.* TO reader@localhost",
+    ] {
+        admin.execute_unprepared(step).await.unwrap();
+    }
+    let url = server.url("foreign_one").replacen("root@", "reader:secret@", 1);
+    let error = Database::connect(&url).await.unwrap_err();
+    assert!(matches!(error, DbError::Migrate(_)), "{error:?}");
+    let wrong = url.replacen("secret", "wrong", 1);
+    let error = Database::connect(&wrong).await.unwrap_err();
+    assert!(matches!(error, DbError::Connect { .. }), "{error:?}");
+    assert!(!format!("{error} {error:?}").contains("wrong"), "no password in {error:?}");
+}
+
+/// A server with its files and its socket in a temporary folder; stopped when dropped.
+struct Server {
+    home: Home,
+    process: Child,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let home = Home::new("xylem-maria");
+        let folders = ["/usr/bin", "/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
+        let install = find_programs(&["mariadb-install-db"], folders.clone(), "mariadb-server");
+        let daemon = find_programs(&["mariadbd"], folders, "mariadb-server");
+        let data = format!("--datadir={}", home.path().join("data").display());
+        let setup = ["--no-defaults", &data, "--auth-root-authentication-method=normal"];
+        let setup = setup.iter().chain(&["--skip-test-db"]).map(OsStr::new);
+        home.run(&install.join("mariadb-install-db"), setup);
+        let socket = format!("--socket={}", home.path().join("socket").display());
+        let log = std::fs::File::create(home.path().join("log")).unwrap();
+        let mut command = home.command(&daemon.join("mariadbd"));
+        // No network port at all: nothing to collide with, and nobody else can come in.
+        command.args(["--no-defaults", &data, &socket, "--skip-networking", "--pid-file=pid"]);
+        command.args(["--innodb-flush-log-at-trx-commit=0", "--max-connections=400"]);
+        // Each connection that nobody said goodbye on is a line otherwise.
+        command.args(["--log-warnings=0", "--innodb-use-native-aio=0"]);
+        let process = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let mut server = Self { home, process };
+        server.wait().await;
+        server
+    }
+
+    /// Waits until it listens.
+    async fn wait(&mut self) {
+        let begin = Instant::now();
+        while std::os::unix::net::UnixStream::connect(self.home.path().join("socket")).is_err() {
+            let ended = self.process.try_wait().unwrap();
+            assert!(ended.is_none() && begin.elapsed() < START, "it does not start: {ended:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn url(&self, database: &str) -> String {
+        let socket = self.home.path().join("socket");
+        format!("mysql://root@localhost/{database}?socket={}", socket.display())
+    }
+
+    async fn connect(&self) -> DatabaseConnection {
+        sea_orm::Database::connect(self.url("mysql")).await.unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.home.show_log("log");
+        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+        let _ = self.process.wait();
+    }
+}
