@@ -1,4 +1,4 @@
-//! What reading one request may cost.
+//! What reading one input may cost.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,22 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// The stack of a thread: what a worker of tokio has.
 const STACK_BYTES: usize = 2 << 20;
 
-/// Most memory beyond what was in use before. The largest body is a thousandth of it.
-const MEMORY_BYTES: usize = 64 << 20;
+/// What one input may cost.
+pub(crate) struct Limits {
+    /// Most memory beyond what was in use before.
+    memory_bytes: usize,
+    /// Most time on a processor.
+    time: Duration,
+}
 
-/// Most time on a processor.
-const TIME: Duration = Duration::from_secs(1);
+/// For a request, of which the largest is a thousandth of that.
+pub(crate) const REQUEST: Limits = Limits { memory_bytes: 64 << 20, time: Duration::from_secs(1) };
+
+/// For a file, which may be compressed with a dictionary of 64 MiB.
+pub(crate) const FILE: Limits = Limits { memory_bytes: 256 << 20, time: Duration::from_secs(5) };
 
 /// Runs `work` on a thread of its own; panics where it does, or where it costs too much.
-pub(crate) fn within_limits(work: impl FnOnce() + Send) {
+pub(crate) fn within_limits(limits: &Limits, work: impl FnOnce() + Send) {
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
     std::thread::scope(|scope| {
@@ -27,15 +35,15 @@ pub(crate) fn within_limits(work: impl FnOnce() + Send) {
             work();
             let took = begun.elapsed();
             // What a busy machine adds is not ours.
-            if took > TIME {
+            if took > limits.time {
                 let took = processor_time().unwrap_or(took);
-                assert!(took <= TIME, "it took {took:?}");
+                assert!(took <= limits.time, "it took {took:?}");
             }
         });
         assert!(running.is_ok(), "no thread can be started: {:?}", running.err());
     });
     let used = MEMORY.peak_usage().saturating_sub(before);
-    assert!(used <= MEMORY_BYTES, "it took {used} bytes of memory");
+    assert!(used <= limits.memory_bytes, "it took {used} bytes of memory");
 }
 
 /// What this thread has had of a processor since it began.

@@ -45,7 +45,7 @@ usage: cargo xtask COMMAND
   cut [--cuts N]                power cuts on ext4 and xfs, while contents are published
   kill [--kills N]              kill -9 on a tree of real servers, with uploads and readers
   nth                           the Nth system call of a publish fails, for every N
-  fuzz [TARGET] [OPTION…]       what strangers may send, by libFuzzer: dav_xml, paths_and_ranges;
+  fuzz [TARGET] [OPTION…]       what strangers may send, by libFuzzer (targets: see fuzz/targets);
                                 10 s each, or --seconds N more, or --until N in all; --planted
                                 looks for a planted fault; --replay FILE runs one input;
                                 --seed N tries the same each time

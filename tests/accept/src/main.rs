@@ -5,9 +5,11 @@
 
 #![expect(clippy::print_stdout, reason = "its lines are its result")]
 
+mod artifacts;
 mod client;
 mod content_link;
 mod debian;
+mod fuzz;
 mod main_job;
 mod oracle;
 mod pair;
@@ -43,6 +45,13 @@ fn accept() -> anyhow::Result<()> {
         }
     }
     match name.as_str() {
+        "artifacts" => {
+            let fixtures = fixtures.context("--fixtures FOLDER is missing")?;
+            artifacts::accept(&fixtures, only.as_deref())
+        }
+        // What the acceptance of artifacts starts again and again, to have it measured.
+        artifacts::VARIANTS => artifacts::variants(&fixtures.context("no file is named")?),
+        artifacts::DIGESTS => artifacts::digests_of(&fixtures.context("no file is named")?),
         "content-link" => content_link::accept(only.as_deref()),
         "serving" => serving::accept(only.as_deref()),
         "tree" => tree::accept(only.as_deref()),
@@ -51,7 +60,7 @@ fn accept() -> anyhow::Result<()> {
             main_job::accept(&fixtures, only.as_deref())
         }
         _ => bail!(
-            "there is no acceptance called {name}; there are: content-link, main-job, serving, tree"
+            "there is no acceptance called {name}; there are: artifacts, content-link, main-job, serving, tree"
         ),
     }
 }

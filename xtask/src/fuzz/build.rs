@@ -20,18 +20,26 @@ pub(crate) const WRAPPING: &str = "XYLEM_FUZZ_WRAPPING";
 
 /// The crates that are instrumented. The same are optimised: see the root manifest's profile.
 const INSTRUMENTED: &[&str] = &[
+    "apfs",
     "dav_server",
     "headers",
+    "hfsplus",
     "http",
+    "lopdf",
+    "lzfse_rust",
     "percent_encoding",
+    "plist",
+    "quick_xml",
     "unicode_normalization",
     "url",
     "xml",
     "xmltree",
+    "xylem_artifact",
     "xylem_distribution",
     "xylem_http",
     "xylem_model",
     "xylem_webdav",
+    "zip",
 ];
 
 /// What instruments a crate. Cargo does not know of these: whoever changes them or the crates

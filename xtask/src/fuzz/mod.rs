@@ -15,8 +15,16 @@ use campaign::{ANY_SEED, Campaign};
 
 pub(crate) use build::{WRAPPING, wrap};
 
-/// The targets, and the longest input that each is given: somewhat more than is let in.
-const TARGETS: &[(&str, usize)] = &[("dav_xml", 70_000), ("paths_and_ranges", 10_000)];
+/// The targets, and the longest input that each is given: for requests somewhat more than is let in,
+/// for files what a small one has.
+const TARGETS: &[(&str, usize)] = &[
+    ("books", 20_000),
+    ("dav_xml", 70_000),
+    ("disk_images", 40_000),
+    ("packages", 20_000),
+    ("paths_and_ranges", 10_000),
+    ("zip_archives", 20_000),
+];
 
 /// How long a target runs where nobody says.
 const SECONDS: u64 = 10;

@@ -1,4 +1,4 @@
-//! An hour of fuzzing for each target.
+//! Fuzzing for a while.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -7,16 +7,17 @@ use anyhow::{Context as _, ensure};
 
 use crate::run::project;
 
-/// How long each target runs in all. Runs that were cut short count.
-const SECONDS: &str = "3600";
-
-/// Goes on until each target has had its hour; prints the totals of each.
-pub(crate) fn fuzz() -> anyhow::Result<()> {
-    run(&["--planted"])?;
-    run(&["--until", SECONDS])
+/// Has each target find a planted fault, then goes on until it has run so long in all; prints the
+/// totals of each. Runs that were cut short count.
+pub(crate) fn until(label: &str, targets: &[&str], seconds: u64) -> anyhow::Result<()> {
+    for target in targets {
+        run(label, &[target, "--planted"])?;
+        run(label, &[target, "--until", &seconds.to_string()])?;
+    }
+    Ok(())
 }
 
-fn run(words: &[&str]) -> anyhow::Result<()> {
+fn run(label: &str, words: &[&str]) -> anyhow::Result<()> {
     let mut fuzzing = Command::new("cargo")
         .args(["xtask", "fuzz"])
         .args(words)
@@ -28,7 +29,7 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
     for line in BufReader::new(output).lines() {
         let line = line?;
         match line.strip_prefix("FUZZ ") {
-            Some(figures) => println!("SERVING fuzz {figures}"),
+            Some(figures) => println!("{label} fuzz {figures}"),
             None => println!("{line}"),
         }
     }
