@@ -197,8 +197,8 @@ impl fmt::Display for Normalised {
             ),
             Self::MacRoman { characters, first_line } => write!(
                 f,
-                "it is not UTF-8 and was read as Mac OS Roman: look at its {characters} characters \
-                 beyond ASCII, the first of them in line {first_line}"
+                "it is not UTF-8 and was read as Mac OS Roman: look at what is beyond ASCII, \
+                 first in line {first_line} (characters in all: {characters})"
             ),
             Self::Utf16 { order } => write!(f, "UTF-16 ({order}) became UTF-8"),
         }
@@ -242,11 +242,7 @@ mod tests {
         );
         let (_, report) =
             ScriptContents::read(b"#!/bin/sh\ncaf\x8e\n", ScriptRules::default()).unwrap();
-        assert!(
-            report[0]
-                .to_string()
-                .ends_with("1 characters beyond ASCII, the first of them in line 2")
-        );
+        assert!(report[0].to_string().ends_with("first in line 2 (characters in all: 1)"));
     }
 
     #[test]
