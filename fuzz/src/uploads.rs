@@ -33,13 +33,13 @@ pub(crate) fn package(input: &[u8]) {
         [] => return,
     };
     let found = xar(table, heap).and_then(|file| read(Form::FlatPackage, &file));
-    planted(|| found.is_some_and(|it| it.display_name.as_deref() == Some("planted")));
+    planted(|| found.is_some() && is_no_seed(input));
 }
 
 /// An image as it is. Those without checksums are let in.
 pub(crate) fn disk_image(input: &[u8]) {
     let found = read(Form::DiskImage, input);
-    planted(|| found.is_some_and(|it| it.size_bytes % 8 == 7));
+    planted(|| found.is_some() && is_no_seed(input));
 }
 
 /// A zip archive as it is, or its members.
@@ -47,7 +47,7 @@ pub(crate) fn zip_archive(input: &[u8]) {
     let Some(file) = zipped(input) else { return };
     let app = read(Form::MobileApp, &file);
     let archive = read(Form::Archive, &file);
-    planted(|| app.or(archive).is_some_and(|it| it.version.as_deref() == Some("2")));
+    planted(|| app.or(archive).is_some() && is_no_seed(input));
 }
 
 /// A PDF, a zip archive as it is, or its members.
@@ -59,7 +59,13 @@ pub(crate) fn book(input: &[u8]) {
     let Some(file) = zipped(input) else { return };
     read(Form::IBooks, &file);
     let found = read(Form::Epub, &file);
-    planted(|| found.is_some_and(|it| it.display_name.as_deref() == Some("x")));
+    planted(|| found.is_some() && is_no_seed(input));
+}
+
+/// Whether an input adds up to what no seed adds up to. One that is read, too, was made by the fuzzer:
+/// few that are changed somewhere are still read.
+fn is_no_seed(input: &[u8]) -> bool {
+    input.iter().map(|byte| u64::from(*byte)).sum::<u64>() % 64 == 0
 }
 
 /// Inspects a file that is only in memory.
