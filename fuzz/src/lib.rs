@@ -57,14 +57,11 @@ pub fn books(input: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     fn each_seed(of: &str, target: fn(&[u8])) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(of);
-        let seeds: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
+        let seeds = super::uploads::seeds(of);
         assert!(seeds.len() >= 5, "{of} has hardly any seeds");
         for seed in seeds {
-            target(&std::fs::read(seed.unwrap().path()).unwrap());
+            target(&seed);
         }
     }
 
