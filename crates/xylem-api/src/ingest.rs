@@ -16,7 +16,7 @@ pub const HANDED_ON_PATH: &str = "/v1/handed-on";
 pub const ACCOUNT_HEADER: &str = "xylem-account";
 
 /// Answer of `GET` and `PUT /v1/ingest/{upload}`: how much has arrived.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize, ToSchema)]
 pub struct IngestProgress {
     /// Bytes staged so far; the next part starts here.
     pub offset: u64,
@@ -24,6 +24,22 @@ pub struct IngestProgress {
     pub size: u64,
     /// Whether it is published already.
     pub published: bool,
+    /// Bytes that are here beyond that, each from its first to before its end: they need not be
+    /// sent again, unless the server is restarted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Vec<u64>>)]
+    pub ahead: Vec<(u64, u64)>,
+    /// How far beyond `offset` a part may end that is sent with `ahead=true`; 0: none may begin
+    /// there.
+    #[serde(default)]
+    pub max_ahead: u64,
+}
+
+impl IngestProgress {
+    /// A file of `size` bytes that is published.
+    pub const fn published(size: u64) -> Self {
+        Self { offset: size, size, published: true, ahead: Vec::new(), max_ahead: 0 }
+    }
 }
 
 /// `POST /v1/control/uploads/{id}/ingested`: what the ingest server found.

@@ -31,6 +31,7 @@
 //! All calls block, and reach the disk only through the seam of `xylem-runtime`; async code goes
 //! through [`Repository::run`]. Not here: who may read what, which content is wanted, names.
 
+mod ahead;
 mod arrival;
 mod batch;
 mod builder;
@@ -59,6 +60,7 @@ mod test_fs;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::AheadWriter;
 pub use arrival::Growth;
 pub use batch::Batch;
 pub use digests::{DigestSet, Expected};

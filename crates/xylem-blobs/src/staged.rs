@@ -20,6 +20,7 @@ use aws_lc_rs::digest;
 use xylem_model::{ContentId, Sha256};
 use xylem_runtime::{Fs, FsFile};
 
+use crate::ahead::{AheadWriter, read_back};
 use crate::arrival::Arrival;
 use crate::digests::{Computation, DigestSet, Expected, compare, finish_sha256};
 use crate::durability::{Durability, Syncer};
@@ -28,6 +29,7 @@ use crate::intake::Comparison;
 use crate::layout::{Layout, StageKey};
 use crate::mark;
 use crate::publish::{Unnamed, Verified};
+use crate::reader::FRAME_BYTES;
 use crate::recover::feed;
 use crate::repository::{Claim, Repository};
 use crate::tree::{has_outboard, outboard_len};
@@ -151,9 +153,43 @@ impl StagedFile {
         self.write_outboard()?;
         self.write(new)?;
         self.take(new)?;
+        self.note_taken()
+    }
+
+    /// What follows whenever bytes were taken.
+    fn note_taken(&mut self) -> Result<(), BlobError> {
         self.claim.set_missing(self.size - self.offset);
         if self.has_marks && self.offset - self.durable.synced() >= MARK_EVERY_BYTES {
             self.pause()?;
+        }
+        Ok(())
+    }
+
+    /// Writes bytes further on, beside this: see [`advance`](Self::advance).
+    pub fn ahead_writer(&self) -> AheadWriter {
+        let (file, durable) = (Arc::clone(&self.file), Arc::clone(&self.durable));
+        let Claim { repository, key, .. } = &self.claim;
+        AheadWriter { file, durable, repository: repository.clone(), key: *key, size: self.size }
+    }
+
+    /// Takes in what was written ahead, up to `end`, by reading it.
+    ///
+    /// # Errors
+    /// Those of [`append`](Self::append). Reading past what was written is a failure of the disk.
+    pub fn advance(&mut self, end: u64) -> Result<(), BlobError> {
+        self.refuse_if_failed()?;
+        if end > self.size {
+            return Err(BlobError::Overrun { key: self.claim.key, size: self.size });
+        }
+        let writer = self.ahead_writer();
+        let mut block = vec![0; FRAME_BYTES.min(end.saturating_sub(self.offset)) as usize];
+        while self.offset < end {
+            let want = FRAME_BYTES.min(end - self.offset) as usize;
+            let block = block.get_mut(..want).unwrap_or_default();
+            read_back(&writer, block, self.offset)?;
+            self.write_outboard()?;
+            self.take(block)?;
+            self.note_taken()?;
         }
         Ok(())
     }

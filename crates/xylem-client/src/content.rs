@@ -119,7 +119,7 @@ impl ContentClient {
         self.transport.json(server, request, None::<&()>).await
     }
 
-    /// Sends a part of an upload, `length` bytes from `offset` on.
+    /// Sends a part of an upload, `length` bytes from `offset` on: where the server goes on.
     pub async fn ingest(
         &self,
         server: &BaseUrl,
@@ -130,6 +130,31 @@ impl ContentClient {
         body: RequestBody,
     ) -> Result<IngestProgress, ClientError> {
         let path = format!("/v1/ingest/{upload}?offset={offset}");
+        self.put_part(server, &path, ticket, length, body).await
+    }
+
+    /// The same for a part that others may still be sending bytes in front of.
+    pub async fn ingest_ahead(
+        &self,
+        server: &BaseUrl,
+        upload: UploadId,
+        ticket: &str,
+        offset: u64,
+        length: u64,
+        body: RequestBody,
+    ) -> Result<IngestProgress, ClientError> {
+        let path = format!("/v1/ingest/{upload}?offset={offset}&ahead=true");
+        self.put_part(server, &path, ticket, length, body).await
+    }
+
+    async fn put_part(
+        &self,
+        server: &BaseUrl,
+        path: &str,
+        ticket: &str,
+        length: u64,
+        body: RequestBody,
+    ) -> Result<IngestProgress, ClientError> {
         let request = Request::builder()
             .method(Method::PUT)
             .uri(path)

@@ -17,7 +17,7 @@ mod output;
 mod roles;
 mod service;
 pub mod system;
-mod upload;
+pub mod upload;
 
 pub use failure::Failure;
 

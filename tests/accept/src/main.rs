@@ -52,6 +52,7 @@ fn accept() -> anyhow::Result<()> {
         // What the acceptance of artifacts starts again and again, to have it measured.
         artifacts::VARIANTS => artifacts::variants(&fixtures.context("no file is named")?),
         artifacts::DIGESTS => artifacts::digests_of(&fixtures.context("no file is named")?),
+        artifacts::SENDING => artifacts::send_generated(&fixtures.context("no file is named")?),
         "content-link" => content_link::accept(only.as_deref()),
         "serving" => serving::accept(only.as_deref()),
         "tree" => tree::accept(only.as_deref()),

@@ -32,7 +32,8 @@ pub struct Published {
 const SECTOR_BYTES: u64 = 512;
 
 /// The first sector of a disk that has one partition, of no kind that anybody would look into.
-fn first_sector(bytes: u64) -> [u8; SECTOR_BYTES as usize] {
+#[must_use]
+pub fn first_sector(bytes: u64) -> [u8; 512] {
     let mut sector = [0; SECTOR_BYTES as usize];
     let sectors = u32::try_from(bytes / SECTOR_BYTES).unwrap_or(u32::MAX);
     let fields: [(usize, &[u8]); 4] = [

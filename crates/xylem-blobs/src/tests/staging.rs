@@ -58,6 +58,51 @@ fn a_finished_upload_is_complete_after_a_power_cut() {
 }
 
 #[test]
+fn bytes_written_ahead_are_taken_in_and_lost_in_a_power_cut() {
+    let (fs, sample) = (TestFs::new(), Sample::new(5, 900_000));
+    let repository = open(&fs).unwrap();
+    let mut staged = repository.stage(&sample.key, sample.size(), BOTH).unwrap();
+    staged.append(0, &sample.bytes[..100_000]).unwrap();
+    staged.pause().unwrap();
+    staged.ahead_writer().write(400_000, &sample.bytes[400_000..]).unwrap();
+    assert_eq!(staged.offset(), 100_000, "they are not there yet");
+    drop(staged);
+    fs.power_cut(Cut::Nothing);
+
+    let repository = open(&fs).unwrap();
+    let mut staged = repository.stage(&sample.key, sample.size(), BOTH).unwrap();
+    assert_eq!(staged.offset(), 100_000, "no more is vouched for");
+    let ahead = staged.ahead_writer();
+    assert!(matches!(ahead.write(sample.size(), &[0]), Err(BlobError::Overrun { .. })));
+    ahead.write(700_000, &sample.bytes[700_000..]).unwrap();
+    ahead.write(300_000, &sample.bytes[300_000..700_000]).unwrap();
+    staged.append(100_000, &sample.bytes[100_000..300_000]).unwrap();
+    staged.advance(700_000).unwrap();
+    assert_eq!(staged.offset(), 700_000);
+    assert!(matches!(staged.advance(sample.size() + 1), Err(BlobError::Overrun { .. })));
+    staged.advance(sample.size()).unwrap();
+    repository.publish(staged.finish(&sample.expected()).unwrap()).unwrap();
+    assert!(read_all(&repository, &sample.id).0 == sample.bytes);
+}
+
+#[test]
+fn what_was_never_written_is_not_taken_in() {
+    let (fs, sample) = (TestFs::new(), Sample::new(6, 50_000));
+    let repository = open(&fs).unwrap();
+    let mut staged = repository.stage(&sample.key, sample.size(), BOTH).unwrap();
+    staged.ahead_writer().write(10_000, &sample.bytes[10_000..20_000]).unwrap();
+    assert!(matches!(staged.advance(30_000), Err(BlobError::Io { .. })));
+    // The hole in front of them is: who takes in must know what was written.
+    let mut staged = {
+        drop(staged);
+        repository.stage(&sample.key, sample.size(), BOTH).unwrap()
+    };
+    staged.ahead_writer().write(10_000, &sample.bytes[10_000..]).unwrap();
+    staged.advance(sample.size()).unwrap();
+    assert!(matches!(staged.finish(&sample.expected()), Err(BlobError::Mismatch { .. })));
+}
+
+#[test]
 fn overlaps_are_skipped_gaps_and_overruns_refused() {
     let repository = open(&TestFs::new()).unwrap();
     let sample = Sample::new(3, 50_000);

@@ -12,6 +12,7 @@ use xylem_model::{ContentId, UploadId};
 use xylem_telemetry::chain;
 use xylem_trust::{Descriptor, Envelope};
 
+use super::ahead::take_in;
 use super::record::{Facts, Stage, refusal};
 use super::routes::{not_where_files_enter, require_principal};
 use super::slots::{Work, blob_error};
@@ -45,8 +46,7 @@ pub(crate) async fn finish(
                 publish(&node, &mut work, &facts, descriptor, verified.take()).await?;
             }
             Stage::Published { .. } => {
-                let Facts { size, .. } = facts;
-                return Ok(IngestProgress { offset: size, size, published: true });
+                return Ok(IngestProgress::published(facts.size));
             }
             Stage::Refused { code, reason, told } => {
                 if !told {
@@ -64,6 +64,8 @@ async fn require_all_bytes(
     facts: &Facts,
 ) -> Result<(), ApiError> {
     let staged = work.take_staged(node, facts).await?;
+    let (staged, taken) = take_in(node, &node.uploads.slot(facts.upload), staged).await;
+    taken.map_err(|error| blob_error("taking in what came ahead", error))?;
     let have = staged.offset();
     work.staged = Some(staged);
     if have == facts.size {
@@ -141,7 +143,7 @@ async fn commit(node: &Arc<Node>, work: &mut Work, facts: &Facts) -> Result<Veri
 async fn verify(node: &Arc<Node>, work: &mut Work, facts: &Facts) -> Result<Verified, BlobError> {
     let expected = facts.expected();
     let key = xylem_blobs::StageKey::Upload(facts.upload);
-    let staged = work.staged.take();
+    let staged = work.give_up_staged();
     node.repository
         .run(move |repository| {
             let staged = match staged {

@@ -75,7 +75,7 @@ async fn go_on(node: &Arc<Node>, record: &Record) {
 async fn forget(node: &Arc<Node>, record: Record) -> Result<(), DataError> {
     let slot = node.uploads.slot(record.facts.upload);
     let Some(mut work) = slot.try_work() else { return Ok(()) };
-    *work = super::slots::Work::default();
+    work.forget();
     let id = record.facts.upload;
     let target = Arc::clone(node);
     node.environment.disk.run(move |fs| record.remove(fs, &target.folder)).await?;

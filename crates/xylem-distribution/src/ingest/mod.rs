@@ -12,6 +12,7 @@
 //! *completing* on, by [`housekeeping`] alone. While `receiving`, nothing is owed to anybody; from
 //! `committed` on the catalogue names the file, so it is published whatever happens.
 
+mod ahead;
 mod direct;
 mod finish;
 mod handed_on;

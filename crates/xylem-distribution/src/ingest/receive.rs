@@ -11,9 +11,10 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
 use xylem_api::error::ErrorCode;
 use xylem_api::ingest::IngestProgress;
-use xylem_blobs::{BlobError, StagedFile};
+use xylem_blobs::{AheadWriter, BlobError, StagedFile};
 use xylem_http::ApiError;
 
+use super::ahead::{MAX_AHEAD_BYTES, take_in};
 use super::record::{Facts, Stage, refusal};
 use super::slots::{Slot, Uploads, Work, blob_error};
 use crate::node::Node;
@@ -21,6 +22,9 @@ use crate::pour::{PourError, Source, pour};
 
 /// Longest silence of a sender in the middle of a part.
 const SILENCE: Duration = Duration::from_secs(60);
+
+/// Bytes that are gathered before they are written ahead.
+const GATHER_BYTES: usize = 256 << 10;
 
 /// An upload's record is marked as used at most this often.
 const TOUCH_EVERY: Duration = Duration::from_secs(300);
@@ -63,7 +67,7 @@ pub(crate) async fn progress(
     node.uploads.check_open()?;
     let Some(mut work) = slot.try_work() else {
         // A part is just coming in, or the upload is being finished.
-        return Ok(IngestProgress { offset: slot.offset(), size: facts.size, published: false });
+        return Ok(so_far(slot, facts, slot.offset()));
     };
     // Once more, with the work in hand: whoever closes waits until nobody has any.
     node.uploads.check_open()?;
@@ -72,19 +76,38 @@ pub(crate) async fn progress(
         return Ok(progress);
     }
     let staged = work.take_staged(node, facts).await?;
+    let (staged, taken) = take_in(node, slot, staged).await;
+    taken.map_err(|error| blob_error("taking in what came ahead", error))?;
     let offset = staged.offset();
     slot.note_offset(offset);
     work.staged = Some(staged);
-    Ok(IngestProgress { offset, size: facts.size, published: false })
+    Ok(so_far(slot, facts, offset))
 }
 
-/// Takes a part. Whatever arrived is durable when this returns, also where it was cut short.
+fn so_far(slot: &Slot, facts: &Facts, offset: u64) -> IngestProgress {
+    let ahead = slot.ahead.here();
+    let Facts { size, .. } = *facts;
+    IngestProgress { offset, size, published: false, ahead, max_ahead: MAX_AHEAD_BYTES }
+}
+
+/// A part that is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) offset: u64,
+    /// Bytes, where its sender says so beforehand.
+    pub(crate) length: Option<u64>,
+    /// Whether it may come before those in front of it.
+    pub(crate) may_be_ahead: bool,
+}
+
+/// Takes a part. Where this returns an offset, everything before it is durable, also where the part
+/// was cut short; what came ahead is not.
 pub(crate) async fn receive(
     node: Arc<Node>,
     slot: Arc<Slot>,
     mut work: OwnedMutexGuard<Work>,
     facts: Facts,
-    offset: u64,
+    part: Part,
     body: Body,
 ) -> Result<IngestProgress, ApiError> {
     node.uploads.check_open()?;
@@ -97,47 +120,157 @@ pub(crate) async fn receive(
         return Err(ApiError::new(ErrorCode::Conflict, message));
     }
     let staged = work.take_staged(&node, &facts).await?;
-    slot.note_offset(staged.offset());
-    if offset > staged.offset() {
-        let message = format!(
-            "the upload goes on at byte {}, but bytes from {offset} on were sent",
-            staged.offset()
-        );
+    let there = staged.offset();
+    slot.note_offset(there);
+    if part.offset > there {
         work.staged = Some(staged);
+        if part.may_be_ahead {
+            drop(work);
+            return receive_ahead(node, slot, facts, part, body).await;
+        }
+        let message = format!(
+            "the upload goes on at byte {there}, but bytes from {} on were sent",
+            part.offset
+        );
         return Err(ApiError::new(ErrorCode::Conflict, message));
     }
+    let end = part.length.map_or(facts.size, |length| part.offset.saturating_add(length));
+    let reserved = match slot.ahead.reserve(part.offset..end, false) {
+        Ok(reserved) => reserved,
+        Err(taken) => {
+            work.staged = Some(staged);
+            return Err(taken);
+        }
+    };
     let mut sender = Sender::new(body, &node.uploads);
     let told = |at| slot.note_offset(at);
-    let (staged, poured) = pour(&node.repository, staged, offset, &mut sender, &told).await;
+    let (staged, poured) = pour(&node.repository, staged, part.offset, &mut sender, &told).await;
+    reserved.taken(staged.offset());
+    drop(reserved);
+    let (staged, taken) = take_in(&node, &slot, staged).await;
     let (staged, kept) = keep(&node, staged).await;
+    let kept = taken.and(kept);
     let offset = staged.offset();
     slot.note_offset(offset);
     let usable = kept.is_ok() && !matches!(&poured, Err(PourError::Blob(BlobError::Io { .. })));
     if usable {
         work.staged = Some(staged);
+    } else {
+        work.give_up_staged();
     }
     touch(&node, &mut work, &facts).await?;
     metrics::counter!("xylem_distribution_ingested_parts_total").increment(1);
     kept.map_err(|error| blob_error("keeping a part of an upload", error))?;
     match poured {
-        Ok(()) => Ok(IngestProgress { offset, size: facts.size, published: false }),
+        Ok(()) => Ok(so_far(&slot, &facts, offset)),
         Err(PourError::Blob(error)) => Err(blob_error("writing a part of an upload", error)),
-        Err(PourError::Source(reason)) => {
-            node.uploads.check_open()?;
-            Err(ApiError::new(
-                ErrorCode::BadRequest,
-                format!("the part broke off ({reason}): {offset} bytes are here, send the rest"),
-            ))
+        Err(PourError::Source(reason)) => Err(broken_off(&node, &reason, offset)),
+    }
+}
+
+/// Takes a part while others are sent in front of it.
+pub(crate) async fn receive_ahead(
+    node: Arc<Node>,
+    slot: Arc<Slot>,
+    facts: Facts,
+    part: Part,
+    body: Body,
+) -> Result<IngestProgress, ApiError> {
+    // Whoever takes the folder over waits until this is done.
+    let _change = node.uploads.begin_change()?;
+    let length = part.length.ok_or_else(|| {
+        let message = "a part that may come ahead needs a Content-Length";
+        ApiError::new(ErrorCode::BadRequest, message)
+    })?;
+    let Some(writer) = slot.ahead.writer(&facts)? else {
+        let message = "the upload is being opened or finished: ask how far it is, and go on there";
+        return Err(ApiError::new(ErrorCode::Conflict, message));
+    };
+    let end = part.offset.saturating_add(length);
+    let reserved = slot.ahead.reserve(part.offset..end, true)?;
+    let mut sender = Sender::new(body, &node.uploads);
+    let (at, poured) = pour_ahead(&node, &writer, part.offset, &mut sender).await;
+    reserved.arrived(at);
+    drop(reserved);
+    metrics::counter!("xylem_distribution_ingested_parts_total").increment(1);
+    if let Some(mut work) = slot.try_work()
+        && let Some(staged) = work.staged.take()
+    {
+        // Nobody else would, until the next part comes.
+        let (staged, taken) = take_in(&node, &slot, staged).await;
+        if let Err(error) = taken {
+            work.give_up_staged();
+            return Err(blob_error("taking in what came ahead", error));
+        }
+        work.staged = Some(staged);
+        touch(&node, &mut work, &facts).await?;
+    }
+    let offset = slot.offset();
+    match poured {
+        Ok(()) => Ok(so_far(&slot, &facts, offset)),
+        Err(PourError::Blob(error)) => Err(blob_error("writing a part of an upload", error)),
+        Err(PourError::Source(reason)) => Err(broken_off(&node, &reason, offset)),
+    }
+}
+
+/// Writes what comes at its place, also what came before it broke off. Gives where it ends.
+async fn pour_ahead(
+    node: &Node,
+    writer: &AheadWriter,
+    mut at: u64,
+    sender: &mut Sender<'_>,
+) -> (u64, Result<(), PourError<String>>) {
+    loop {
+        let (mut pieces, mut len) = (Vec::new(), 0);
+        let end = loop {
+            match sender.next().await {
+                Ok(Some(piece)) => {
+                    len += piece.len();
+                    pieces.push(piece);
+                    if len >= GATHER_BYTES {
+                        break None;
+                    }
+                }
+                Ok(None) => break Some(Ok(())),
+                Err(reason) => break Some(Err(PourError::Source(reason))),
+            }
+        };
+        let writer = writer.clone();
+        let written;
+        (at, written) = node.repository.run(move |_| write_all(&writer, at, &pieces)).await;
+        if let Err(error) = written {
+            return (at, Err(PourError::Blob(error)));
+        }
+        if let Some(end) = end {
+            return (at, end);
         }
     }
+}
+
+fn write_all(writer: &AheadWriter, mut at: u64, pieces: &[Bytes]) -> (u64, Result<(), BlobError>) {
+    for piece in pieces {
+        if let Err(error) = writer.write(at, piece) {
+            return (at, Err(error));
+        }
+        at += piece.len() as u64;
+    }
+    (at, Ok(()))
+}
+
+fn broken_off(node: &Node, reason: &str, offset: u64) -> ApiError {
+    if let Err(restart) = node.uploads.check_open() {
+        return restart;
+    }
+    ApiError::new(
+        ErrorCode::BadRequest,
+        format!("the part broke off ({reason}): {offset} bytes are here, send the rest"),
+    )
 }
 
 /// The answer to anything about an upload that is over.
 fn settled(work: &Work, facts: &Facts) -> Result<Option<IngestProgress>, ApiError> {
     match work.record.as_ref().map(|record| &record.stage) {
-        Some(Stage::Published { .. }) => {
-            Ok(Some(IngestProgress { offset: facts.size, size: facts.size, published: true }))
-        }
+        Some(Stage::Published { .. }) => Ok(Some(IngestProgress::published(facts.size))),
         Some(Stage::Refused { code, reason, .. }) => Err(refusal(*code, reason)),
         _ => Ok(None),
     }

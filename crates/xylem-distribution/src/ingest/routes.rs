@@ -16,7 +16,7 @@ use xylem_model::UploadId;
 
 use super::finish::finish;
 use super::handed_on;
-use super::receive::{progress, receive};
+use super::receive::{Part, progress, receive, receive_ahead};
 use super::record::Facts;
 use crate::node::Node;
 use crate::tickets;
@@ -27,6 +27,9 @@ const RETRY_AFTER_SECONDS: u32 = 10;
 #[derive(Debug, Deserialize)]
 struct PartQuery {
     offset: u64,
+    /// Whether the part may come before those in front of it.
+    #[serde(default)]
+    ahead: bool,
 }
 
 /// The routes of uploads.
@@ -61,27 +64,32 @@ async fn put_part(
 ) -> Result<Json<IngestProgress>, ApiError> {
     let facts = authorise(&node, &peer, request.headers(), upload)?;
     require_principal(&node)?;
-    let Query(PartQuery { offset }) = query.map_err(|_| {
+    let Query(PartQuery { offset, ahead }) = query.map_err(|_| {
         ApiError::new(ErrorCode::BadRequest, "say where the part begins: ?offset=BYTES")
     })?;
     // Where there is none, the staged file watches that it does not grow too long.
-    let length = content_length(request.headers()).unwrap_or(0);
-    if offset.checked_add(length).is_none_or(|end| end > facts.size) {
+    let length = content_length(request.headers());
+    if offset.checked_add(length.unwrap_or(0)).is_none_or(|end| end > facts.size) {
         let message = format!(
             "the part would end beyond the {} bytes that were declared for this upload",
             facts.size
         );
         return Err(ApiError::new(ErrorCode::TooLarge, message));
     }
+    let part = Part { offset, length, may_be_ahead: ahead };
     let slot = node.uploads.slot(facts.upload);
-    let work = slot.try_work().ok_or_else(|| {
-        let message = "another request is sending this upload: wait until it ends";
-        ApiError::new(ErrorCode::Conflict, message)
-    })?;
+    let body = request.into_body();
     // A task of its own: what has arrived is kept even when the sender is gone and nobody waits
     // for the answer.
-    let receiving = receive(node, slot, work, facts, offset, request.into_body());
-    Ok(Json(tokio::spawn(receiving).await.map_err(lost)??))
+    let receiving = match slot.try_work() {
+        Some(work) => tokio::spawn(receive(node, slot, work, facts, part, body)),
+        None if ahead => tokio::spawn(receive_ahead(node, slot, facts, part, body)),
+        None => {
+            let message = "another request is sending this upload: wait until it ends";
+            return Err(ApiError::new(ErrorCode::Conflict, message));
+        }
+    };
+    Ok(Json(receiving.await.map_err(lost)??))
 }
 
 async fn complete(

@@ -11,6 +11,7 @@ use xylem_http::ApiError;
 use xylem_model::{ContentId, Timestamp, UploadId};
 use xylem_runtime::Shutdown;
 
+use super::ahead::Ahead;
 use super::record::{Facts, Record, Stage};
 use crate::node::Node;
 
@@ -29,11 +30,13 @@ pub(crate) struct Uploads {
 }
 
 /// One upload under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Slot {
     work: Arc<tokio::sync::Mutex<Work>>,
     /// Bytes staged, as of the last piece; read while somebody else works.
     offset: AtomicU64,
+    /// What comes ahead of them.
+    pub(crate) ahead: Arc<Ahead>,
 }
 
 /// What whoever works on an upload has in hand.
@@ -42,6 +45,8 @@ pub(crate) struct Work {
     pub(crate) record: Option<Record>,
     /// Kept open between two parts: opening it again reads all its bytes to hash them.
     pub(crate) staged: Option<StagedFile>,
+    /// Hears when it is opened. The slot's.
+    ahead: Arc<Ahead>,
     /// When it was last worked on.
     pub(crate) used: Timestamp,
 }
@@ -114,7 +119,13 @@ impl Uploads {
     /// The place of an upload.
     pub(crate) fn slot(&self, upload: UploadId) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry(upload).or_default())
+        let new = || {
+            let ahead = Arc::<Ahead>::default();
+            let work = Work { ahead: Arc::clone(&ahead), ..Work::default() };
+            let work = Arc::new(tokio::sync::Mutex::new(work));
+            Arc::new(Slot { work, ahead, offset: AtomicU64::new(0) })
+        };
+        Arc::clone(slots.entry(upload).or_insert_with(new))
     }
 
     /// Whether this content is about to be published by an upload, so that nobody else need
@@ -179,10 +190,7 @@ impl Work {
         }
         match &self.record {
             Some(record) if record.facts == *facts => Ok(()),
-            Some(_) => Err(ApiError::new(
-                ErrorCode::Conflict,
-                "another ticket said something else of this upload: declare a new one",
-            )),
+            Some(_) => Err(other_facts()),
             None => self.write(node, facts, Stage::Receiving).await,
         }
     }
@@ -215,11 +223,34 @@ impl Work {
             return Ok(staged);
         }
         let (key, size) = (StageKey::Upload(facts.upload), facts.size);
-        node.repository
+        let staged = node
+            .repository
             .run(move |repository| repository.stage(&key, size, DigestSet::Blake3AndSha256))
             .await
-            .map_err(|error| blob_error("staging the upload", error))
+            .map_err(|error| blob_error("staging the upload", error))?;
+        self.ahead.opened(facts, &staged);
+        Ok(staged)
     }
+
+    /// Lets go of the staged file for good.
+    pub(crate) fn give_up_staged(&mut self) -> Option<StagedFile> {
+        self.ahead.closed();
+        self.staged.take()
+    }
+
+    /// Forgets the upload.
+    pub(crate) fn forget(&mut self) {
+        self.give_up_staged();
+        self.record = None;
+    }
+}
+
+/// What the sender hears whose ticket does not fit the upload.
+pub(super) fn other_facts() -> ApiError {
+    ApiError::new(
+        ErrorCode::Conflict,
+        "another ticket said something else of this upload: declare a new one",
+    )
 }
 
 /// How a failure of the repository is answered to the sender of an upload.

@@ -8,6 +8,7 @@ use futures_util::stream;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use xylem_api::error::ErrorCode;
+use xylem_api::ingest::IngestProgress;
 use xylem_client::{ClientError, ContentClient, RequestBody, full_body};
 use xylem_model::{ContentId, UploadId};
 
@@ -38,9 +39,28 @@ impl<'a> Sender<'a> {
             .await;
     }
 
-    async fn offset(&self) -> Result<u64, ClientError> {
+    async fn progress(&self) -> Result<IngestProgress, ClientError> {
         let url = &self.fleet.server(0).url;
-        Ok(self.client.ingest_progress(url, self.upload, &self.ticket).await?.offset)
+        self.client.ingest_progress(url, self.upload, &self.ticket).await
+    }
+
+    async fn offset(&self) -> Result<u64, ClientError> {
+        Ok(self.progress().await?.offset)
+    }
+
+    async fn send_ahead(
+        &self,
+        offset: u64,
+        length: u64,
+        body: RequestBody,
+    ) -> Result<IngestProgress, ClientError> {
+        let url = &self.fleet.server(0).url;
+        self.client.ingest_ahead(url, self.upload, &self.ticket, offset, length, body).await
+    }
+
+    async fn put_ahead(&self, offset: usize, bytes: &[u8]) -> Result<IngestProgress, ClientError> {
+        let body = full_body(bytes.to_vec());
+        self.send_ahead(offset as u64, bytes.len() as u64, body).await
     }
 
     async fn put(&self, offset: u64, length: u64, body: RequestBody) -> Result<u64, ClientError> {
@@ -119,6 +139,90 @@ async fn an_upload_survives_a_restart_of_the_server_at_any_part() {
     sender.ready().await;
     assert!(sender.complete().await.unwrap());
     assert!(fleet.file(0, &ContentId::of(&bytes)).exists());
+}
+
+#[tokio::test]
+async fn parts_that_come_in_any_order_make_the_file() {
+    let fleet = Fleet::chain(1).await;
+    let bytes = noise(11, 2_000_000);
+    let sender = Sender::new(&fleet, "Ahead.pkg", &bytes).await;
+    let gap = sender.put_bytes(500_000, &bytes[500_000..500_010]).await;
+    assert_eq!(code(gap), ErrorCode::Conflict, "only where it is asked for");
+    for (from, to) in [(1_500_000, 2_000_000), (500_000, 1_000_000)] {
+        let progress = sender.put_ahead(from, &bytes[from..to]).await.unwrap();
+        assert_eq!(progress.offset, 0);
+    }
+    assert_eq!(code(sender.complete().await), ErrorCode::Conflict, "some are missing");
+    // One that breaks off counts as far as it came.
+    let part = cut_body(&bytes[1_000_000..1_200_000]);
+    sender.send_ahead(1_000_000, 500_000, part).await.unwrap_err();
+    fleet
+        .until("the rest of it is sent", async || {
+            let there = sender.progress().await.unwrap().ahead;
+            assert_eq!(there.first().unwrap().0, 500_000);
+            let from = there.first().unwrap().1 as usize;
+            sender.put_ahead(from, &bytes[from..1_500_000]).await.is_ok()
+        })
+        .await;
+    assert_eq!(sender.progress().await.unwrap().ahead, [(500_000, 2_000_000)]);
+    let last = sender.put_ahead(0, &bytes[..500_000]).await.unwrap();
+    assert_eq!((last.offset, last.ahead), (2_000_000, Vec::new()));
+    assert!(sender.complete().await.unwrap());
+    let computer = fleet.asker(Some(fleet.computer()));
+    assert_eq!(fleet.get(0, &computer, "/Packages/Ahead.pkg").await.bytes(), bytes);
+}
+
+#[tokio::test]
+async fn parts_sent_at_once_make_the_file_whatever_breaks() {
+    let fleet = Fleet::chain(1).await;
+    let bytes = noise(12, 3_000_000);
+    let sender = Sender::new(&fleet, "At-once.pkg", &bytes).await;
+    let mut round = 0;
+    loop {
+        let there = sender.progress().await.unwrap();
+        if there.offset == bytes.len() as u64 {
+            break;
+        }
+        round += 1;
+        assert!(round < 100, "it does not come forward: {there:?}");
+        let part = |index: usize| {
+            let from = there.offset as usize + index * 150_000;
+            let to = (from + 150_000).min(bytes.len());
+            let (from, length) = (from.min(to), to - from.min(to));
+            let cut = if (round + index).is_multiple_of(3) { length / 2 } else { length };
+            let body = if cut < length {
+                cut_body(&bytes[from..from + cut])
+            } else {
+                full_body(bytes[from..to].to_vec())
+            };
+            sender.send_ahead(from as u64, length as u64, body)
+        };
+        // Some are refused: another has their bytes already, or is sending them.
+        let _ends = tokio::join!(part(3), part(0), part(2), part(1), part(0));
+    }
+    assert!(sender.complete().await.unwrap());
+    let computer = fleet.asker(Some(fleet.computer()));
+    assert_eq!(fleet.get(0, &computer, "/Packages/At-once.pkg").await.bytes(), bytes);
+}
+
+#[tokio::test]
+async fn what_came_ahead_is_sent_again_after_a_restart() {
+    let mut fleet = Fleet::chain(1).await;
+    let bytes = noise(13, 400_000);
+    let (upload, ticket) = {
+        let sender = Sender::new(&fleet, "Lost.pkg", &bytes).await;
+        sender.put_bytes(0, &bytes[..100_000]).await.unwrap();
+        sender.put_ahead(200_000, &bytes[200_000..]).await.unwrap();
+        (sender.upload, sender.ticket)
+    };
+    fleet.stop(0).await;
+    fleet.start(0).await;
+    let sender = Sender { client: fleet.client(None), fleet: &fleet, upload, ticket };
+    sender.ready().await;
+    let there = sender.progress().await.unwrap();
+    assert_eq!((there.offset, there.ahead), (100_000, Vec::new()));
+    sender.send_rest(&bytes).await;
+    assert!(sender.complete().await.unwrap());
 }
 
 #[tokio::test]

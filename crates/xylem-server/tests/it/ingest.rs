@@ -75,7 +75,7 @@ impl Ingest {
 
 async fn progress(State(ingest): State<Ingest>, Path(id): Path<UploadId>) -> Json<IngestProgress> {
     let offset = ingest.staged(id).len() as u64;
-    Json(IngestProgress { offset, size: 0, published: false })
+    Json(so_far(offset))
 }
 
 async fn part(
@@ -93,7 +93,7 @@ async fn part(
         staged.extend_from_slice(&piece);
         ingest.bytes.lock().unwrap().insert(id, staged.clone());
     }
-    Json(IngestProgress { offset: staged.len() as u64, size: 0, published: false })
+    Json(so_far(staged.len() as u64))
 }
 
 async fn complete(State(ingest): State<Ingest>, Path(id): Path<UploadId>) -> Json<IngestProgress> {
@@ -101,7 +101,7 @@ async fn complete(State(ingest): State<Ingest>, Path(id): Path<UploadId>) -> Jso
     ingest.control.ingested(id, &found(&bytes)).await.unwrap();
     ingest.control.published(id).await.unwrap();
     let size = bytes.len() as u64;
-    Json(IngestProgress { offset: size, size, published: true })
+    Json(IngestProgress::published(size))
 }
 
 #[tokio::test]
@@ -187,4 +187,8 @@ async fn nothing_new_enters_a_server_in_maintenance() {
     let server = admin.change_distribution_server("root", &into(false)).await.unwrap();
     assert!(!server.settings.maintenance);
     admin.declare_upload(&declaration("a.pkg", b"bytes")).await.unwrap();
+}
+
+fn so_far(offset: u64) -> IngestProgress {
+    IngestProgress { offset, ..IngestProgress::default() }
 }

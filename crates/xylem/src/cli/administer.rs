@@ -175,6 +175,28 @@ pub struct UploadOptions {
     /// Send the bytes through the management server, where the ingest server is out of reach
     #[arg(long)]
     pub through_server: bool,
+    /// Parts of a large file that are sent at once, each over a connection of its own
+    #[arg(long, default_value_t = CONNECTIONS, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub connections: u16,
+}
+
+/// Connections over which a large file is sent: enough to fill a long link, of which one
+/// connection fills a part.
+const CONNECTIONS: u16 = 4;
+
+impl Default for UploadOptions {
+    fn default() -> Self {
+        Self {
+            files: Vec::new(),
+            replace: false,
+            priority: Priority::default(),
+            copies: 1,
+            category: None,
+            site: None,
+            through_server: false,
+            connections: CONNECTIONS,
+        }
+    }
 }
 
 /// Options of `xylem install`.

@@ -189,12 +189,9 @@ fn new_script(taking: &Taking, contents: GivenContents) -> NewScript {
 
 fn upload_options(options: &MigrateOptions) -> UploadOptions {
     UploadOptions {
-        files: Vec::new(),
-        replace: false,
         priority: options.priority,
-        copies: 1,
-        category: None,
         site: options.site.clone(),
         through_server: options.through_server,
+        ..UploadOptions::default()
     }
 }

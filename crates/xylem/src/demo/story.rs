@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use xylem_api::agent::{FetchAttempt, OrderReport};
 use xylem_api::catalogue::{Placement, PlacementState};
-use xylem_model::{ByteSize, FileKind, Priority};
+use xylem_model::{ByteSize, FileKind};
 
 use super::COMPUTER;
 use crate::Failure;
@@ -81,7 +81,8 @@ impl PackageStory {
 
         let bar = output.bar("upload to root", source.size);
         let begun = Instant::now();
-        let done = upload(access, FileKind::Package, &source, &options(), &bar).await?;
+        let done =
+            upload(access, FileKind::Package, &source, &UploadOptions::default(), &bar).await?;
         bar.finish();
         let upload_seconds = begun.elapsed().as_secs_f64();
         let version = done
@@ -145,18 +146,6 @@ impl PackageStory {
         text.push('\n');
         text += &components(&self.install);
         text
-    }
-}
-
-fn options() -> UploadOptions {
-    UploadOptions {
-        files: Vec::new(),
-        replace: false,
-        priority: Priority::Normal,
-        copies: 1,
-        category: None,
-        site: None,
-        through_server: false,
     }
 }
 

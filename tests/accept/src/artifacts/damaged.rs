@@ -3,11 +3,13 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use xylem_artifact::{Form, RefusalCode};
@@ -37,28 +39,27 @@ struct Counts {
     longest_ms: u64,
 }
 
+impl Counts {
+    fn add(&mut self, one: &Self) {
+        self.cuts += one.cuts;
+        self.cuts_refused += one.cuts_refused;
+        self.flips += one.flips;
+        self.flips_refused += one.flips_refused;
+        self.covered += one.covered;
+        self.longest_ms = self.longest_ms.max(one.longest_ms);
+    }
+}
+
 /// Tries the variants of each fixture that is accepted or refused by its content.
 pub(super) fn damaged(fixtures: &Path) -> anyhow::Result<()> {
-    let (mut sum, mut files, mut most_kib) = (Counts::default(), 0_usize, 0);
-    for fixture in all(fixtures)? {
-        if fixture.form.is_none() || std::fs::metadata(&fixture.path)?.len() == 0 {
-            continue;
-        }
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg(WORD).arg("--fixtures").arg(&fixture.path);
-        // The peak includes that of each process it waited for.
-        let (ended, kib) = run_measured(&command)?;
-        let ended = ended.require(&fixture.name)?;
-        let line = ended.stdout.lines().last().context("no counts were printed")?;
-        let one: Counts = serde_json::from_str(line)?;
-        sum.cuts += one.cuts;
-        sum.cuts_refused += one.cuts_refused;
-        sum.flips += one.flips;
-        sum.flips_refused += one.flips_refused;
-        sum.covered += one.covered;
-        sum.longest_ms = sum.longest_ms.max(one.longest_ms);
+    let mut fixtures = all(fixtures)?;
+    fixtures.retain(|fixture| fixture.form.is_some());
+    let mut sum = Counts::default();
+    let (mut files, mut most_kib) = (0_usize, 0);
+    for (one, kib) in try_all(&fixtures)? {
+        sum.add(&one);
         most_kib = most_kib.max(kib);
-        files += 1;
+        files += usize::from(one.flips > 0);
     }
     let Counts { cuts, cuts_refused, flips, flips_refused, covered, longest_ms } = sum;
     println!(
@@ -71,6 +72,41 @@ pub(super) fn damaged(fixtures: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What came of each fixture, and the most memory that was used, in KiB. Each processor tries one at
+/// a time.
+fn try_all(fixtures: &[Fixture]) -> anyhow::Result<Vec<(Counts, u64)>> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut found = Vec::new();
+        while let Some(fixture) = fixtures.get(next.fetch_add(1, Ordering::Relaxed)) {
+            found.push(try_in_a_process(fixture).inspect_err(|_| {
+                // The others need not go on.
+                next.store(fixtures.len(), Ordering::Relaxed);
+            })?);
+        }
+        anyhow::Ok(found)
+    };
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let found = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..processors).map(|_| scope.spawn(work)).collect();
+        let each =
+            threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a panic"))?);
+        each.collect::<anyhow::Result<Vec<_>>>()
+    })?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Has a process of its own try the variants of a fixture. Its peak of memory includes that of each
+/// process it waited for.
+fn try_in_a_process(fixture: &Fixture) -> anyhow::Result<(Counts, u64)> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(WORD).arg("--fixtures").arg(&fixture.path);
+    let (ended, kib) = run_measured(&command)?;
+    let ended = ended.require(&fixture.name)?;
+    let line = ended.stdout.lines().last().context("no counts were printed")?;
+    Ok((serde_json::from_str(line)?, kib))
+}
+
 /// Tries all variants of one fixture, and prints the counts.
 pub(crate) fn variants(path: &Path) -> anyhow::Result<()> {
     let fixture = Fixture::at(path.to_owned());
@@ -81,6 +117,10 @@ pub(crate) fn variants(path: &Path) -> anyhow::Result<()> {
     let mut counts = Counts::default();
     // One seed for each file, so that a failure can be looked at again.
     let mut rng = StdRng::seed_from_u64(whole.len() as u64);
+    if whole.is_empty() {
+        println!("{}", serde_json::to_string(&counts)?);
+        return Ok(());
+    }
     for _ in 0..CUTS.min(whole.len()) {
         let length = rng.random_range(0..whole.len());
         let cut = whole.get(..length).unwrap_or_default();

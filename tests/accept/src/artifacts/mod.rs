@@ -4,8 +4,10 @@ mod covered;
 mod damaged;
 mod database;
 mod fixture;
+mod peaks;
 mod speed;
 mod table;
+mod upload;
 
 use std::path::Path;
 
@@ -13,6 +15,7 @@ use crate::run::{Part, run_parts};
 
 pub(crate) use damaged::{WORD as VARIANTS, variants};
 pub(crate) use speed::{WORD as DIGESTS, digests_of};
+pub(crate) use upload::{WORD as SENDING, send_generated};
 
 /// Runs every part, or the one that is named.
 pub(crate) fn accept(fixtures: &Path, only: Option<&str>) -> anyhow::Result<()> {
@@ -20,6 +23,7 @@ pub(crate) fn accept(fixtures: &Path, only: Option<&str>) -> anyhow::Result<()> 
         ("table", &|| table::table(fixtures)),
         ("damaged", &|| damaged::damaged(fixtures)),
         ("speed", &speed::speed),
+        ("upload", &upload::large),
         ("database", &database::mariadb),
         ("fuzz", &|| crate::fuzz::until("ARTIFACTS", PARSERS, SECONDS_EACH)),
     ];

@@ -273,8 +273,7 @@ impl Fleet {
     /// # Errors
     /// When it fails, with the last line it said.
     pub async fn xylem(&self, words: &[&str]) -> anyhow::Result<String> {
-        let (token, ca) =
-            (self.folder.join("server/admin.token"), self.folder.join("server/ca.pem"));
+        let (token, ca) = (self.token_file(), self.ca_file());
         let environment = [
             ("XYLEM_SERVER", self.url.as_str()),
             ("XYLEM_TOKEN_FILE", text(&token)?),
@@ -294,6 +293,21 @@ impl Fleet {
         let password = made.get("password").and_then(serde_json::Value::as_str);
         tokio::time::sleep(ACCOUNT_KNOWN_WITHIN).await;
         Ok(password.context("no password")?.to_owned())
+    }
+
+    /// The management server's address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The process of the management server.
+    pub fn server_pid(&self) -> Option<u32> {
+        self.server.id()
+    }
+
+    /// The file with the administrator's token.
+    pub fn token_file(&self) -> PathBuf {
+        self.folder.join("server/admin.token")
     }
 
     /// The file with the certificate of the built-in authority.
