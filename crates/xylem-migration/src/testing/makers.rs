@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
+use super::contents::Folder;
 use super::{Expected, Making, contents, not, os, renamed, taken};
 use crate::path::SourcePath;
 use crate::plan::ItemKind::{App, Ebook, Package, Script};
@@ -34,7 +35,7 @@ const BAD: [(&str, &str); 14] = [
 
 type Maker = fn(&mut Making) -> io::Result<()>;
 
-const MAKERS: [Maker; 20] = [
+const MAKERS: [Maker; 21] = [
     Making::good,
     Making::bad_character,
     Making::edges,
@@ -55,6 +56,7 @@ const MAKERS: [Maker; 20] = [
     Making::wrong,
     Making::others,
     Making::known_folders,
+    Making::damaged,
 ];
 
 impl Making {
@@ -73,6 +75,7 @@ impl Making {
 
     /// Makes what is due, if so many paths may still be made.
     pub(super) fn next(&mut self, turn: usize, left: usize) -> io::Result<()> {
+        self.round = turn / MAKERS.len();
         let maker = MAKERS.get(turn % MAKERS.len()).filter(|_| left >= MOST);
         maker.map_or(Self::good as Maker, |maker| *maker)(self)
     }
@@ -88,7 +91,20 @@ impl Making {
 
     fn file(&mut self, path: SourcePath, bytes: &[u8], expected: Expected) -> io::Result<()> {
         self.write(&path, bytes)?;
-        self.expect(path, expected);
+        self.expect(path, expected.holding(bytes));
+        Ok(())
+    }
+
+    /// A folder that is zipped; in its archive it has this name.
+    fn folder(
+        &mut self,
+        path: SourcePath,
+        name: &str,
+        folder: &Folder,
+        expected: Expected,
+    ) -> io::Result<()> {
+        folder.write_to(&self.below(&path))?;
+        self.expect(path, expected.holding(&folder.archive(name)?));
         Ok(())
     }
 
@@ -107,9 +123,8 @@ impl Making {
     }
 
     fn bad_character(&mut self) -> io::Result<()> {
-        for _ in 0..2 {
-            let choice = self.seed.below(BAD.len());
-            let Some((bad, good)) = BAD.get(choice) else { continue };
+        // In turn, so that a large share has them all.
+        for (bad, good) in BAD.iter().cycle().skip(2 * self.round).take(2) {
             self.number += 1;
             let name = format!("Suite{bad}{}.pkg", self.n());
             let mended = format!("Suite{good}{}.pkg", self.n());
@@ -145,10 +160,10 @@ impl Making {
         let n = self.n();
         let name = format!("{n} {}.pkg", "\u{e9}".repeat(123));
         self.package(self.at("Packages", &name), taken(Package, name))?;
-        let path = self.at("Packages", format!("{n} {}.pkg", "l".repeat(246)));
-        contents::bundle(&self.below(&path), self.seed.number(), true)?;
-        self.expect(path, renamed(Package, format!("{n} {}.pkg.zip", "l".repeat(242))));
-        Ok(())
+        let name = format!("{n} {}.pkg", "l".repeat(246));
+        let cut = renamed(Package, format!("{n} {}.pkg.zip", "l".repeat(242)));
+        let folder = Folder::bundle(self.seed.number(), true);
+        self.folder(self.at("Packages", &name), &name, &folder, cut)
     }
 
     fn unicode_twins(&mut self) -> io::Result<()> {
@@ -200,12 +215,12 @@ impl Making {
         for (name, is_package) in
             [(format!("Bundle {n}.pkg"), true), (format!("App {n}.app"), false)]
         {
-            let path = self.at("Packages", &name);
-            contents::bundle(&self.below(&path), self.seed.number(), is_package)?;
-            self.expect(path, taken(Package, format!("{name}.zip")));
+            let folder = Folder::bundle(self.seed.number(), is_package);
+            let zipped = taken(Package, format!("{name}.zip"));
+            self.folder(self.at("Packages", &name), &name, &folder, zipped)?;
         }
         let path = self.at("Packages", format!("Leads out {n}.pkg"));
-        contents::bundle(&self.below(&path), 1, true)?;
+        Folder::bundle(1, true).write_to(&self.below(&path))?;
         symlink("../../..", self.below(&path).join("Contents/out"))?;
         self.expect(path, not(Refused, ReasonCode::BundleRefused));
         Ok(())
@@ -213,17 +228,14 @@ impl Making {
 
     fn nested(&mut self) -> io::Result<()> {
         let n = self.n();
-        let path = self.at("Packages", format!("Suite: {n}.mpkg"));
-        let whole = self.below(&path);
-        contents::bundle(&whole, self.seed.number(), true)?;
+        let mut suite = Folder::bundle(self.seed.number(), true);
         for part in ["One.pkg", "Two.pkg"] {
-            contents::bundle(
-                &whole.join("Contents/Packages").join(part),
-                self.seed.number(),
-                true,
-            )?;
+            let part = format!("Contents/Packages/{part}");
+            suite.put(&part, Folder::bundle(self.seed.number(), true));
         }
-        self.expect(path, renamed(Package, format!("Suite- {n}.mpkg.zip")));
+        let (path, name) =
+            (self.at("Packages", format!("Suite: {n}.mpkg")), format!("Suite- {n}.mpkg"));
+        self.folder(path, &name, &suite, renamed(Package, format!("{name}.zip")))?;
         let path = self.at("Packages", format!("Nothing {n}.pkg"));
         fs::create_dir_all(self.below(&path).join("Contents"))?;
         self.expect(path, not(Refused, ReasonCode::BundleRefused));
@@ -254,14 +266,25 @@ impl Making {
 
     fn encodings(&mut self) -> io::Result<()> {
         let n = self.n();
-        let dos = format!("#!/bin/sh\r\necho {n}\r\n").into_bytes();
-        let text = format!("#!/bin/bash\necho \u{fc} {n}\n");
-        let wide = text.encode_utf16().flat_map(u16::to_le_bytes);
+        let lines = |text: &str| format!("#!/bin/sh\necho {text} {n}\n");
+        let (plain, umlaut) = (lines("x"), lines("\u{fc}"));
+        let dos = plain.replace('\n', "\r\n").into_bytes();
+        let wide = umlaut.encode_utf16().flat_map(u16::to_le_bytes);
         let wide = [0xff, 0xfe].into_iter().chain(wide).collect();
-        let roman = [b"#!/bin/sh\recho \x9f ", n.as_bytes(), b"\r"].concat();
-        for (name, bytes) in [("crlf", dos), ("utf16", wide), ("roman", roman)] {
+        // The letter in the encoding of old Macs, with their line breaks.
+        let roman = umlaut.chars().map(|c| match c {
+            '\n' => b'\r',
+            '\u{fc}' => 0x9f,
+            c => u8::try_from(c).unwrap_or(b'?'),
+        });
+        let roman = roman.collect();
+        for (name, bytes, kept) in
+            [("crlf", dos, &plain), ("utf16", wide, &umlaut), ("roman", roman, &umlaut)]
+        {
             let name = format!("{name} {n}.sh");
-            self.file(self.at("Scripts", &name), &bytes, taken(Script, name))?;
+            let path = self.at("Scripts", &name);
+            self.write(&path, &bytes)?;
+            self.expect(path, taken(Script, name).holding(kept.as_bytes()));
         }
         Ok(())
     }
@@ -319,6 +342,20 @@ impl Making {
             let path = self.at(folder, format!("Image {n}.dmg"));
             let number = self.seed.number();
             self.file(path, &contents::image(number), not(LeftOut, ReasonCode::KnownFolder))?;
+        }
+        Ok(())
+    }
+
+    /// What a glance takes for what its name says, and the server does not.
+    fn damaged(&mut self) -> io::Result<()> {
+        let (n, number) = (self.n(), self.seed.number());
+        for (name, bytes) in [
+            (format!("Half {n}.pkg"), contents::half_a_package(number)?),
+            (format!("Notes {n}.zip"), contents::archive_of_notes(number)?),
+        ] {
+            let path = self.at("Packages", &name);
+            self.write(&path, &bytes)?;
+            self.expect_refusal(path, taken(Package, name).holding(&bytes));
         }
         Ok(())
     }

@@ -14,13 +14,23 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::digest::Content;
 use crate::path::SourcePath;
 use crate::plan::ItemKind;
 use crate::reason::ReasonCode;
 use crate::report::{Line, Outcome};
 use crate::script::ReadScript;
 
-/// What has to come of a path, if the server has no files of its own.
+/// What has to come of a share, if the server has no files of its own; in the order of the report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expectation {
+    /// What a dry run says.
+    pub planned: Vec<Expected>,
+    /// What a run comes to, once the server has looked into everything.
+    pub done: Vec<Expected>,
+}
+
+/// What has to come of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     /// Where it lies, as reports write it.
@@ -35,6 +45,8 @@ pub struct Expected {
     pub code: Option<ReasonCode>,
     /// Where the same file lies.
     pub same_as: Option<String>,
+    /// What is published.
+    pub content: Option<Content>,
 }
 
 impl Expected {
@@ -47,7 +59,14 @@ impl Expected {
             name: line.name.as_ref().map(ToString::to_string),
             code: line.reason.as_ref().map(|reason| reason.code),
             same_as: line.same_as.clone(),
+            content: line.content,
         }
+    }
+
+    /// The same, published with these bytes; what is not published holds nothing that counts.
+    fn holding(self, bytes: &[u8]) -> Self {
+        let content = self.kind.map(|_| contents::content_of(bytes));
+        Self { content, ..self }
     }
 }
 
@@ -56,11 +75,12 @@ impl Expected {
 ///
 /// # Errors
 /// When it cannot be written; some file systems cannot hold all of the names.
-pub fn legacy_share(folder: &Path, paths: usize, seed: u64) -> io::Result<Vec<Expected>> {
+pub fn legacy_share(folder: &Path, paths: usize, seed: u64) -> io::Result<Expectation> {
     let mut making = Making {
         folder: folder.to_owned(),
         seed: Seed::new(seed),
         number: 0,
+        round: 0,
         expected: Vec::new(),
     };
     making.once()?;
@@ -72,7 +92,8 @@ pub fn legacy_share(folder: &Path, paths: usize, seed: u64) -> io::Result<Vec<Ex
     }
     let mut expected = making.expected;
     expected.sort_by_cached_key(|(path, _)| path.order());
-    Ok(expected.into_iter().map(|(_, expected)| expected).collect())
+    let (planned, done) = expected.into_iter().map(|(_, both)| both).unzip();
+    Ok(Expectation { planned, done })
 }
 
 /// A share in the making.
@@ -81,7 +102,10 @@ struct Making {
     seed: Seed,
     /// In every name, so that nothing collides by chance.
     number: usize,
-    expected: Vec<(SourcePath, Expected)>,
+    /// How often every maker had its turn.
+    round: usize,
+    /// What a dry run says, and what a run comes to.
+    expected: Vec<(SourcePath, (Expected, Expected))>,
 }
 
 impl Making {
@@ -96,7 +120,18 @@ impl Making {
 
     fn expect(&mut self, path: SourcePath, expected: Expected) {
         let expected = Expected { path: path.to_string(), ..expected };
-        self.expected.push((path, expected));
+        self.expected.push((path, (expected.clone(), expected)));
+    }
+
+    /// The same of what the server refuses, once it has looked into it.
+    fn expect_refusal(&mut self, path: SourcePath, planned: Expected) {
+        let planned = Expected { path: path.to_string(), ..planned };
+        let done = Expected {
+            outcome: Outcome::Refused,
+            code: Some(ReasonCode::ServerRefused),
+            ..planned.clone()
+        };
+        self.expected.push((path, (planned, done)));
     }
 }
 
@@ -109,6 +144,7 @@ fn taken(kind: ItemKind, name: impl Into<String>) -> Expected {
         name: Some(name.into()),
         code: None,
         same_as: None,
+        content: None,
     }
 }
 
@@ -126,11 +162,12 @@ fn not(outcome: Outcome, code: ReasonCode) -> Expected {
         name: None,
         code: Some(code),
         same_as: None,
+        content: None,
     }
 }
 
 /// A reader of scripts as plain as can be: whatever begins with `#!` is one, in UTF-8, UTF-16 or
-/// the old encoding of Macs, of which all letters but ASCII become `?`; line breaks become Unix's.
+/// the old encoding of Macs, of which it knows ASCII and `\u{fc}`; line breaks become Unix's.
 ///
 /// # Errors
 /// What does not begin so.
@@ -140,9 +177,7 @@ pub fn read_any_script(bytes: &[u8]) -> Result<ReadScript, String> {
         [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
         _ => match std::str::from_utf8(bytes) {
             Ok(text) => text.trim_start_matches('\u{feff}').to_owned(),
-            Err(_) => {
-                bytes.iter().map(|it| if it.is_ascii() { char::from(*it) } else { '?' }).collect()
-            }
+            Err(_) => bytes.iter().copied().map(roman).collect(),
         },
     };
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
@@ -152,6 +187,14 @@ pub fn read_any_script(bytes: &[u8]) -> Result<ReadScript, String> {
     let was_converted = text.as_bytes() != bytes;
     let notes = if was_converted { vec!["its encoding was converted".to_owned()] } else { vec![] };
     Ok(ReadScript { contents: text.into_bytes(), notes })
+}
+
+fn roman(byte: u8) -> char {
+    match byte {
+        0x9f => '\u{fc}',
+        byte if byte.is_ascii() => char::from(byte),
+        _ => '?',
+    }
 }
 
 fn wide(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> String {

@@ -1,15 +1,18 @@
 use std::fs;
 
-use xylem_migration::testing::{Expected, Seed, legacy_share, snapshot};
+use xylem_artifact::Form;
+use xylem_artifact::inspect::inspect;
+use xylem_migration::testing::{Expected, Seed, legacy_share, read_any_script, snapshot};
+use xylem_migration::{Opened, Outcome, plan};
 
-use crate::server::{Server, dry_run, run};
+use crate::server::{Server, dry_run, existing, open, run, survey};
 
 const PATHS: usize = 200;
 
 #[test]
 fn a_made_up_share_comes_to_what_is_expected_however_often_it_is_interrupted() {
     let source = tempfile::tempdir().unwrap();
-    let expected = legacy_share(source.path(), PATHS, 7).unwrap();
+    let expected = legacy_share(source.path(), PATHS, 7).unwrap().planned;
     assert!(expected.len() >= PATHS, "{}", expected.len());
     let before = snapshot(source.path()).unwrap();
     let state = tempfile::tempdir().unwrap();
@@ -66,11 +69,34 @@ fn the_same_seed_makes_the_same_share() {
 fn other_shares_come_to_what_is_expected_too() {
     for seed in [1, 42] {
         let source = tempfile::tempdir().unwrap();
-        let expected = legacy_share(source.path(), 90, seed).unwrap();
+        let expected = legacy_share(source.path(), 90, seed).unwrap().planned;
         let state = tempfile::tempdir().unwrap();
         let (_, report) = dry_run(source.path(), state.path(), &Server::new());
         let found: Vec<Expected> = report.lines().iter().map(Expected::of).collect();
         let differs = found.iter().zip(&expected).find(|(found, expected)| found != expected);
         assert!(found == expected, "seed {seed}: {differs:?}");
     }
+}
+
+/// The share is as good as it says: what the server looks into is genuine, but for what was damaged.
+#[test]
+fn what_is_taken_passes_inspection_and_what_was_damaged_does_not() {
+    let (source, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let expected = legacy_share(source.path(), 90, 9).unwrap();
+    let mut migration = open(source.path(), state.path());
+    let plan = plan(&survey(&mut migration), &existing(&Server::new()));
+    let mut refused = 0;
+    for (item, taking) in plan.taken() {
+        let Some(kind) = taking.kind.file_kind() else { continue };
+        let opened = migration.open_item(&item.path, taking, &read_any_script).unwrap();
+        let Opened::File(file) = opened else { panic!("{} is no file", item.path) };
+        let form = Form::of_name(kind, taking.name.as_str()).unwrap();
+        let found = inspect(form, file);
+        let path = item.path.to_string();
+        let wanted = expected.done.iter().find(|it| it.path == path).unwrap();
+        let is_refused = wanted.outcome == Outcome::Refused;
+        assert_eq!(found.is_err(), is_refused, "{path}: {:?}", found.err());
+        refused += usize::from(is_refused);
+    }
+    assert!(refused > 0);
 }

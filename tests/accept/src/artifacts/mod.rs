@@ -1,9 +1,10 @@
-//! What uploads are found to be: `cargo xtask accept artifacts`.
+//! What uploads are found to be, and what an old share comes to: `cargo xtask accept artifacts`.
 
 mod covered;
 mod damaged;
 mod database;
 mod fixture;
+mod migration;
 mod peaks;
 mod speed;
 mod table;
@@ -25,6 +26,7 @@ pub(crate) fn accept(fixtures: &Path, only: Option<&str>) -> anyhow::Result<()> 
         ("speed", &speed::speed),
         ("upload", &upload::large),
         ("database", &database::mariadb),
+        ("migration", &migration::migration),
         ("fuzz", &|| crate::fuzz::until("ARTIFACTS", PARSERS, SECONDS_EACH)),
     ];
     run_parts("ARTIFACTS", parts, only)

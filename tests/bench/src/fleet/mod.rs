@@ -7,9 +7,11 @@ mod watch;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use tokio::process::Command;
 use tokio::time::Instant;
 use xylem::Failure;
 use xylem::access::Access;
@@ -273,13 +275,26 @@ impl Fleet {
     /// # Errors
     /// When it fails, with the last line it said.
     pub async fn xylem(&self, words: &[&str]) -> anyhow::Result<String> {
-        let (token, ca) = (self.token_file(), self.ca_file());
-        let environment = [
-            ("XYLEM_SERVER", self.url.as_str()),
-            ("XYLEM_TOKEN_FILE", text(&token)?),
-            ("XYLEM_CA", text(&ca)?),
-        ];
+        let environment = self.environment();
+        let environment: Vec<(&str, &str)> =
+            environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
         run_to_end(&self.programs.xylem, words, &environment).await.map_err(Failure::into_error)
+    }
+
+    /// `xylem` with the administrator's token, to be started; it ends with whoever waits for it.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.programs.xylem);
+        command.args(words).envs(self.environment()).stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    /// What tells a command which server to ask, and as whom.
+    fn environment(&self) -> [(&'static str, String); 3] {
+        [
+            ("XYLEM_SERVER", self.url.clone()),
+            ("XYLEM_TOKEN_FILE", self.token_file().display().to_string()),
+            ("XYLEM_CA", self.ca_file().display().to_string()),
+        ]
     }
 
     /// Gives a distribution server a WebDAV account that may write, and waits until it knows it;
