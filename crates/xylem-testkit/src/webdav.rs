@@ -71,12 +71,18 @@ impl WebDav {
 
     /// Speaks for nobody.
     pub async fn nobody(stage: &Stage, server: &str) -> Self {
-        let environment = Environment::real();
-        let anchors = TrustAnchors::read(&RealFs, &stage.system.ca_file()).unwrap();
-        let tls = client_config(&anchors, None, Arc::clone(&environment.clock)).unwrap();
         let server = stage.system.access().admin.distribution_server(server).await.unwrap();
+        Self::to(&server.public_url, &stage.system.ca_file())
+    }
+
+    /// Speaks for nobody to the server at an address, of the authority whose certificate is in a
+    /// file.
+    pub fn to(url: &str, ca: &Path) -> Self {
+        let environment = Environment::real();
+        let anchors = TrustAnchors::read(&RealFs, ca).unwrap();
+        let tls = client_config(&anchors, None, Arc::clone(&environment.clock)).unwrap();
         let transport = Transport::new(environment, Arc::clone(&tls));
-        Self { transport, tls, server: server.public_url.parse().unwrap(), authorization: None }
+        Self { transport, tls, server: url.parse().unwrap(), authorization: None }
     }
 
     /// The same with a name and a password.

@@ -1,4 +1,5 @@
-//! What uploads are found to be, and what an old share comes to: `cargo xtask accept artifacts`.
+//! What uploads are found to be, what an old share comes to, and where scripts are: `cargo xtask
+//! accept artifacts`.
 
 mod covered;
 mod damaged;
@@ -6,6 +7,7 @@ mod database;
 mod fixture;
 mod migration;
 mod peaks;
+mod scripts;
 mod speed;
 mod table;
 mod upload;
@@ -27,6 +29,7 @@ pub(crate) fn accept(fixtures: &Path, only: Option<&str>) -> anyhow::Result<()> 
         ("upload", &upload::large),
         ("database", &database::mariadb),
         ("migration", &migration::migration),
+        ("scripts", &scripts::scripts),
         ("fuzz", &|| crate::fuzz::until("ARTIFACTS", PARSERS, SECONDS_EACH)),
     ];
     run_parts("ARTIFACTS", parts, only)
