@@ -1,5 +1,8 @@
 //! One maker for each thing that can be wrong, with what has to come of it.
 
+mod folders;
+mod scripts;
+
 use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -8,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::contents::Folder;
 use super::{Expected, Making, contents, not, os, renamed, taken};
 use crate::path::SourcePath;
-use crate::plan::ItemKind::{App, Ebook, Package, Script};
+use crate::plan::ItemKind::{App, Ebook, Package};
 use crate::reason::ReasonCode;
 use crate::report::Outcome::{LeftOut, Refused, Same};
 
@@ -92,19 +95,6 @@ impl Making {
     fn file(&mut self, path: SourcePath, bytes: &[u8], expected: Expected) -> io::Result<()> {
         self.write(&path, bytes)?;
         self.expect(path, expected.holding(bytes));
-        Ok(())
-    }
-
-    /// A folder that is zipped; in its archive it has this name.
-    fn folder(
-        &mut self,
-        path: SourcePath,
-        name: &str,
-        folder: &Folder,
-        expected: Expected,
-    ) -> io::Result<()> {
-        folder.write_to(&self.below(&path))?;
-        self.expect(path, expected.holding(&folder.archive(name)?));
         Ok(())
     }
 
@@ -210,93 +200,12 @@ impl Making {
         Ok(())
     }
 
-    fn bundle(&mut self) -> io::Result<()> {
-        let n = self.n();
-        for (name, is_package) in
-            [(format!("Bundle {n}.pkg"), true), (format!("App {n}.app"), false)]
-        {
-            let folder = Folder::bundle(self.seed.number(), is_package);
-            let zipped = taken(Package, format!("{name}.zip"));
-            self.folder(self.at("Packages", &name), &name, &folder, zipped)?;
-        }
-        let path = self.at("Packages", format!("Leads out {n}.pkg"));
-        Folder::bundle(1, true).write_to(&self.below(&path))?;
-        symlink("../../..", self.below(&path).join("Contents/out"))?;
-        self.expect(path, not(Refused, ReasonCode::BundleRefused));
-        Ok(())
-    }
-
-    fn nested(&mut self) -> io::Result<()> {
-        let n = self.n();
-        let mut suite = Folder::bundle(self.seed.number(), true);
-        for part in ["One.pkg", "Two.pkg"] {
-            let part = format!("Contents/Packages/{part}");
-            suite.put(&part, Folder::bundle(self.seed.number(), true));
-        }
-        let (path, name) =
-            (self.at("Packages", format!("Suite: {n}.mpkg")), format!("Suite- {n}.mpkg"));
-        self.folder(path, &name, &suite, renamed(Package, format!("{name}.zip")))?;
-        let path = self.at("Packages", format!("Nothing {n}.pkg"));
-        fs::create_dir_all(self.below(&path).join("Contents"))?;
-        self.expect(path, not(Refused, ReasonCode::BundleRefused));
-        Ok(())
-    }
-
     fn side_files(&mut self) -> io::Result<()> {
         let name = format!("Beside {}.pkg", self.n());
         self.package(self.at("Packages", &name), taken(Package, &name))?;
         for side in [format!("._{name}"), format!("{name}.bom")] {
             let path = self.at("Packages", side);
             self.file(path, b"side", not(LeftOut, ReasonCode::SideFile))?;
-        }
-        Ok(())
-    }
-
-    fn scripts(&mut self) -> io::Result<()> {
-        let n = self.n();
-        let name = format!("setup {n}.sh");
-        let text = format!("#!/bin/sh\necho {n}\n");
-        self.file(self.at("Scripts", &name), text.as_bytes(), taken(Script, name))?;
-        let name = format!("What? {n}");
-        let mended = renamed(Script, format!("What_ {n}"));
-        self.file(self.at("Scripts", name), text.as_bytes(), mended)?;
-        let path = self.at("Scripts", format!("notes {n}.txt"));
-        self.file(path, b"remember the milk\n", not(Refused, ReasonCode::ScriptRefused))
-    }
-
-    fn encodings(&mut self) -> io::Result<()> {
-        let n = self.n();
-        let lines = |text: &str| format!("#!/bin/sh\necho {text} {n}\n");
-        let (plain, umlaut) = (lines("x"), lines("\u{fc}"));
-        let dos = plain.replace('\n', "\r\n").into_bytes();
-        let wide = umlaut.encode_utf16().flat_map(u16::to_le_bytes);
-        let wide = [0xff, 0xfe].into_iter().chain(wide).collect();
-        // The letter in the encoding of old Macs, with their line breaks.
-        let roman = umlaut.chars().map(|c| match c {
-            '\n' => b'\r',
-            '\u{fc}' => 0x9f,
-            c => u8::try_from(c).unwrap_or(b'?'),
-        });
-        let roman = roman.collect();
-        for (name, bytes, kept) in
-            [("crlf", dos, &plain), ("utf16", wide, &umlaut), ("roman", roman, &umlaut)]
-        {
-            let name = format!("{name} {n}.sh");
-            let path = self.at("Scripts", &name);
-            self.write(&path, &bytes)?;
-            self.expect(path, taken(Script, name).holding(kept.as_bytes()));
-        }
-        Ok(())
-    }
-
-    fn apple_scripts(&mut self) -> io::Result<()> {
-        let n = self.n();
-        for (name, bytes) in [
-            (format!("compiled {n}.scpt"), &b"FasdUAS 1.101.10\x0e"[..]),
-            (format!("text {n}.applescript"), b"tell application \"Finder\" to beep\n"),
-            (format!("osascript {n}"), b"#!/usr/bin/osascript\nbeep\n"),
-        ] {
-            self.file(self.at("Scripts", name), bytes, not(Refused, ReasonCode::AppleScript))?;
         }
         Ok(())
     }
