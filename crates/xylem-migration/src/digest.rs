@@ -74,8 +74,11 @@ impl fmt::Debug for Digesting {
     }
 }
 
-/// Reads to the end; `told` hears of each piece.
-pub(crate) fn digest(mut from: impl Read, mut told: impl FnMut(u64)) -> io::Result<Content> {
+/// Reads to the end; `told` hears how many bytes each piece had.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn digest(mut from: impl Read, mut told: impl FnMut(u64)) -> io::Result<Content> {
     let mut digesting = Digesting::new();
     let mut piece = vec![0; PIECE_BYTES];
     loop {

@@ -36,7 +36,7 @@ mod survey;
 pub mod testing;
 mod tree;
 
-pub use digest::Content;
+pub use digest::{Content, digest};
 pub use error::MigrationError;
 pub use munki::Hints;
 pub use path::SourcePath;

@@ -2,7 +2,7 @@
 //!
 //! A sender may use several connections. Whoever sends the part at which the upload goes on has the
 //! work in hand; the others write theirs at their places, beside it. Such a part counts once all
-//! bytes in front of it are there: it is then read back and hashed ([`take_in`]).
+//! bytes in front of it are there: it is then read back and hashed ([`take_in`](super::out_of_order::take_in)).
 //!
 //! What has been hashed must never change. So every byte is written by one request at a time: each
 //! *reserves* its range, and so does whoever hashes one. A reservation outlives the staged file for
@@ -13,21 +13,16 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use xylem_api::error::ErrorCode;
-use xylem_blobs::{AheadWriter, BlobError, StagedFile};
+use xylem_blobs::{AheadWriter, StagedFile};
 use xylem_http::ApiError;
 
 use super::record::Facts;
-use super::slots::Slot;
-use crate::node::Node;
 
 /// How far beyond the bytes that are there a part may reach: what a crash can cost.
 pub(crate) const MAX_AHEAD_BYTES: u64 = 1 << 30;
 
 /// Most ranges that are remembered. What comes when there are as many has to be sent again.
 const MAX_RANGES: usize = 256;
-
-/// Bytes that are hashed with one visit to the disk.
-const STEP_BYTES: u64 = 16 << 20;
 
 /// What came ahead, or is coming, in one upload.
 #[derive(Debug, Default)]
@@ -119,7 +114,7 @@ impl Ahead {
     }
 
     /// Reserves what came ahead and is next.
-    fn next(self: &Arc<Self>, staged: &StagedFile) -> Option<Reservation> {
+    pub(super) fn next(self: &Arc<Self>, staged: &StagedFile) -> Option<Reservation> {
         let mut state = self.state();
         let offset = staged.offset();
         let at = state.here.iter().position(|range| range.contains(&offset))?;
@@ -156,6 +151,11 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
+    /// The byte after its last.
+    pub(super) fn end(&self) -> u64 {
+        self.range.end
+    }
+
     /// All up to `offset` has been hashed.
     pub(crate) fn taken(&self, offset: u64) {
         let mut state = self.ahead.state();
@@ -185,33 +185,6 @@ impl Drop for Reservation {
             state.reserved.swap_remove(at);
         }
     }
-}
-
-/// Takes in what came ahead and is next now, as far as it reaches.
-pub(crate) async fn take_in(
-    node: &Node,
-    slot: &Slot,
-    mut staged: StagedFile,
-) -> (StagedFile, Result<(), BlobError>) {
-    while let Some(next) = slot.ahead.next(&staged) {
-        while staged.offset() < next.range.end {
-            let end = next.range.end.min(staged.offset() + STEP_BYTES);
-            let advanced;
-            (staged, advanced) = node
-                .repository
-                .run(move |_| {
-                    let advanced = staged.advance(end);
-                    (staged, advanced)
-                })
-                .await;
-            next.taken(staged.offset());
-            slot.note_offset(staged.offset());
-            if advanced.is_err() {
-                return (staged, advanced);
-            }
-        }
-    }
-    (staged, Ok(()))
 }
 
 /// Ranges in order, with one more; those that touch become one.

@@ -12,7 +12,7 @@ use xylem_model::{ContentId, UploadId};
 use xylem_telemetry::chain;
 use xylem_trust::{Descriptor, Envelope};
 
-use super::ahead::take_in;
+use super::out_of_order::take_in;
 use super::record::{Facts, Stage, refusal};
 use super::routes::{not_where_files_enter, require_principal};
 use super::slots::{Work, blob_error};

@@ -17,6 +17,7 @@ mod direct;
 mod finish;
 mod handed_on;
 mod housekeeping;
+mod out_of_order;
 mod receive;
 mod record;
 mod routes;

@@ -11,10 +11,11 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
 use xylem_api::error::ErrorCode;
 use xylem_api::ingest::IngestProgress;
-use xylem_blobs::{AheadWriter, BlobError, StagedFile};
+use xylem_blobs::{BlobError, StagedFile};
 use xylem_http::ApiError;
 
-use super::ahead::{MAX_AHEAD_BYTES, take_in};
+use super::ahead::MAX_AHEAD_BYTES;
+use super::out_of_order::{receive_ahead, take_in};
 use super::record::{Facts, Stage, refusal};
 use super::slots::{Slot, Uploads, Work, blob_error};
 use crate::node::Node;
@@ -22,9 +23,6 @@ use crate::pour::{PourError, Source, pour};
 
 /// Longest silence of a sender in the middle of a part.
 const SILENCE: Duration = Duration::from_secs(60);
-
-/// Bytes that are gathered before they are written ahead.
-const GATHER_BYTES: usize = 256 << 10;
 
 /// An upload's record is marked as used at most this often.
 const TOUCH_EVERY: Duration = Duration::from_secs(300);
@@ -84,7 +82,7 @@ pub(crate) async fn progress(
     Ok(so_far(slot, facts, offset))
 }
 
-fn so_far(slot: &Slot, facts: &Facts, offset: u64) -> IngestProgress {
+pub(super) fn so_far(slot: &Slot, facts: &Facts, offset: u64) -> IngestProgress {
     let ahead = slot.ahead.here();
     let Facts { size, .. } = *facts;
     IngestProgress { offset, size, published: false, ahead, max_ahead: MAX_AHEAD_BYTES }
@@ -126,7 +124,7 @@ pub(crate) async fn receive(
         work.staged = Some(staged);
         if part.may_be_ahead {
             drop(work);
-            return receive_ahead(node, slot, facts, part, body).await;
+            return Box::pin(receive_ahead(node, slot, facts, part, body)).await;
         }
         let message = format!(
             "the upload goes on at byte {there}, but bytes from {} on were sent",
@@ -168,96 +166,7 @@ pub(crate) async fn receive(
     }
 }
 
-/// Takes a part while others are sent in front of it.
-pub(crate) async fn receive_ahead(
-    node: Arc<Node>,
-    slot: Arc<Slot>,
-    facts: Facts,
-    part: Part,
-    body: Body,
-) -> Result<IngestProgress, ApiError> {
-    // Whoever takes the folder over waits until this is done.
-    let _change = node.uploads.begin_change()?;
-    let length = part.length.ok_or_else(|| {
-        let message = "a part that may come ahead needs a Content-Length";
-        ApiError::new(ErrorCode::BadRequest, message)
-    })?;
-    let Some(writer) = slot.ahead.writer(&facts)? else {
-        let message = "the upload is being opened or finished: ask how far it is, and go on there";
-        return Err(ApiError::new(ErrorCode::Conflict, message));
-    };
-    let end = part.offset.saturating_add(length);
-    let reserved = slot.ahead.reserve(part.offset..end, true)?;
-    let mut sender = Sender::new(body, &node.uploads);
-    let (at, poured) = pour_ahead(&node, &writer, part.offset, &mut sender).await;
-    reserved.arrived(at);
-    drop(reserved);
-    metrics::counter!("xylem_distribution_ingested_parts_total").increment(1);
-    if let Some(mut work) = slot.try_work()
-        && let Some(staged) = work.staged.take()
-    {
-        // Nobody else would, until the next part comes.
-        let (staged, taken) = take_in(&node, &slot, staged).await;
-        if let Err(error) = taken {
-            work.give_up_staged();
-            return Err(blob_error("taking in what came ahead", error));
-        }
-        work.staged = Some(staged);
-        touch(&node, &mut work, &facts).await?;
-    }
-    let offset = slot.offset();
-    match poured {
-        Ok(()) => Ok(so_far(&slot, &facts, offset)),
-        Err(PourError::Blob(error)) => Err(blob_error("writing a part of an upload", error)),
-        Err(PourError::Source(reason)) => Err(broken_off(&node, &reason, offset)),
-    }
-}
-
-/// Writes what comes at its place, also what came before it broke off. Gives where it ends.
-async fn pour_ahead(
-    node: &Node,
-    writer: &AheadWriter,
-    mut at: u64,
-    sender: &mut Sender<'_>,
-) -> (u64, Result<(), PourError<String>>) {
-    loop {
-        let (mut pieces, mut len) = (Vec::new(), 0);
-        let end = loop {
-            match sender.next().await {
-                Ok(Some(piece)) => {
-                    len += piece.len();
-                    pieces.push(piece);
-                    if len >= GATHER_BYTES {
-                        break None;
-                    }
-                }
-                Ok(None) => break Some(Ok(())),
-                Err(reason) => break Some(Err(PourError::Source(reason))),
-            }
-        };
-        let writer = writer.clone();
-        let written;
-        (at, written) = node.repository.run(move |_| write_all(&writer, at, &pieces)).await;
-        if let Err(error) = written {
-            return (at, Err(PourError::Blob(error)));
-        }
-        if let Some(end) = end {
-            return (at, end);
-        }
-    }
-}
-
-fn write_all(writer: &AheadWriter, mut at: u64, pieces: &[Bytes]) -> (u64, Result<(), BlobError>) {
-    for piece in pieces {
-        if let Err(error) = writer.write(at, piece) {
-            return (at, Err(error));
-        }
-        at += piece.len() as u64;
-    }
-    (at, Ok(()))
-}
-
-fn broken_off(node: &Node, reason: &str, offset: u64) -> ApiError {
+pub(super) fn broken_off(node: &Node, reason: &str, offset: u64) -> ApiError {
     if let Err(restart) = node.uploads.check_open() {
         return restart;
     }
@@ -285,7 +194,11 @@ async fn keep(node: &Node, mut staged: StagedFile) -> (StagedFile, Result<(), Bl
         .await
 }
 
-async fn touch(node: &Arc<Node>, work: &mut Work, facts: &Facts) -> Result<(), ApiError> {
+pub(super) async fn touch(
+    node: &Arc<Node>,
+    work: &mut Work,
+    facts: &Facts,
+) -> Result<(), ApiError> {
     let now = node.now();
     work.used = now;
     let stale = |touched| now.since(touched) >= TOUCH_EVERY;

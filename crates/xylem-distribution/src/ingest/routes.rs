@@ -16,7 +16,8 @@ use xylem_model::UploadId;
 
 use super::finish::finish;
 use super::handed_on;
-use super::receive::{Part, progress, receive, receive_ahead};
+use super::out_of_order::receive_ahead;
+use super::receive::{Part, progress, receive};
 use super::record::Facts;
 use crate::node::Node;
 use crate::tickets;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use bytes::Bytes;
 use indicatif::ProgressBar;
-use xylem_client::{RequestBody, RunningDigests, channel_body};
+use xylem_client::{RequestBody, channel_body};
 use xylem_model::Digests;
 
 use crate::Failure;
@@ -71,16 +71,8 @@ impl Source {
         bar: &ProgressBar,
     ) -> io::Result<Self> {
         bar.set_length(size);
-        let mut digesting = RunningDigests::new();
-        let mut block = vec![0; BLOCK_BYTES];
-        while digesting.size() < size {
-            let at = digesting.size();
-            let block = block.get_mut(..block_at(at, size)).unwrap_or_default();
-            content.read_exact_at(block, at)?;
-            digesting.update(block);
-            bar.set_position(digesting.size());
-        }
-        let digests = digesting.digests();
+        let from = Reading { content: &*content, at: 0, end: size };
+        let digests = xylem_migration::digest(from, |bytes| bar.inc(bytes))?.digests;
         Ok(Self { content, name: name.to_owned(), size, digests })
     }
 
@@ -111,6 +103,23 @@ impl Source {
             }
         });
         body
+    }
+}
+
+/// Reads content from front to back.
+struct Reading<'a> {
+    content: &'a dyn ReadAt,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Reading<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = block_at(self.at, self.end).min(buffer.len());
+        let block = buffer.get_mut(..wanted).unwrap_or_default();
+        self.content.read_exact_at(block, self.at)?;
+        self.at += wanted as u64;
+        Ok(wanted)
     }
 }
 
