@@ -14,6 +14,7 @@ mod kind;
 mod os_requirement;
 mod party;
 mod priority;
+mod record;
 mod script;
 mod scrub;
 mod set_count;
@@ -34,6 +35,11 @@ pub use kind::FileKind;
 pub use os_requirement::{MAX_OS_REQUIREMENT_BYTES, OsRequirement, OsRequirementError};
 pub use party::{Party, PartyError};
 pub use priority::{ParentPolicy, Priority};
+pub use record::{
+    InstallPriority, Line, MAX_LINE_BYTES, MAX_MANIFEST_BYTES, MAX_PROSE_BYTES,
+    MAX_TRIGGERING_FILES, PackageRecord, Prose, RecordError, RecordSubject, ReinstallOption,
+    RequiredProcessor, TextError, TriggeringFiles, is_of_every_kind,
+};
 pub use script::{
     ContentsThrough, LabelError, MAX_LABEL_CHARS, MAX_SCRIPT_BYTES, Normalised, ParameterLabels,
     ScriptContents, ScriptError, ScriptName, ScriptNameError, ScriptPriority, ScriptRules,
