@@ -17,6 +17,7 @@ use crate::audit::{self, Actor};
 use crate::convert::{self, int};
 use crate::entity::{file, upload, version};
 use crate::files::{DigestSource, Version, live_by_key, version_row};
+use crate::records::note_category;
 use crate::servers::require_live;
 use crate::state::{self, raise};
 use crate::transaction::{Outcome, change};
@@ -313,12 +314,14 @@ async fn store(
             file::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
         }
         Some(row) => {
-            let mut change = next_version(row, facts)?;
+            let mut change = next_version(row.clone(), facts)?;
             // A replacement that names no site or category leaves them as they are.
             if let Some(site) = site {
                 change.site_id = Set(Some(site.uuid()));
             }
             if let Some(category) = category {
+                let actor = Actor::new(&upload.actor);
+                note_category(tx, &row, Some(category), &actor, facts.created).await?;
                 change.category_id = Set(Some(category.uuid()));
             }
             change.update(tx).await?;

@@ -27,10 +27,12 @@ macro_rules! table {
 mod catalogue;
 mod hex_bytes;
 mod parties;
+mod records;
 mod scripts;
 mod trust;
 
 pub(crate) use catalogue::{category, file, order, placement, site, upload, version};
 pub(crate) use parties::{account, computer, distribution_server, further_parent};
+pub(crate) use records::record_revision;
 pub(crate) use scripts::{script, script_edit, script_version};
 pub(crate) use trust::{audit, certificate, invitation, setting, state, token};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxMySqlError, SqlxSqliteError};
-use xylem_model::{ByteSize, Timestamp, TreeError};
+use xylem_model::{ByteSize, RecordError, Timestamp, TreeError};
 use xylem_sync::SettingsError;
 
 /// What MySQL and MariaDB say where a row was changed since it was read (ER_CHECKREAD), and where a
@@ -224,6 +224,9 @@ pub enum DbError {
     /// Settings of a distribution server that cannot be.
     #[error(transparent)]
     Settings(SettingsError),
+    /// A record that a file cannot have.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// The descriptor of a new version could not be signed; nothing was stored.
     #[error("the descriptor of the new version could not be signed; nothing was stored")]
     Sign(#[source] Box<dyn std::error::Error + Send + Sync>),

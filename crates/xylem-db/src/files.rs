@@ -18,7 +18,8 @@ use xylem_sync::FileFacts;
 
 use crate::audit::{self, Actor};
 use crate::convert::{self, bytes32, moment, parsed, parsed_json, uint};
-use crate::entity::{file, version};
+use crate::entity::{file, record_revision, version};
+use crate::records::note_category;
 use crate::sites::{require_category, require_site};
 use crate::state::raise;
 use crate::transaction::{Outcome, change, query};
@@ -240,9 +241,10 @@ impl Database {
                 return Err(not_found(name.as_str()).into());
             };
             let kept = row.name.clone();
-            let mut change = row.into_active_model();
+            let mut change = row.clone().into_active_model();
             if let Some(category) = sorting.category {
                 require_category(tx, category).await?;
+                note_category(tx, &row, category, actor, now).await?;
                 change.category_id = Set(category.map(CategoryId::uuid));
             }
             if let Some(site) = sorting.site {
@@ -310,7 +312,7 @@ impl Database {
         })
     }
 
-    /// Forgets files deleted before `before`, with all their versions; says which.
+    /// Forgets files deleted before `before`, with all their versions and records; says which.
     pub async fn purge_deleted(
         &self,
         before: Timestamp,
@@ -323,6 +325,8 @@ impl Database {
             for row in old.order_by_asc(file::Column::Id).all(tx).await? {
                 let of_file = version::Column::FileId.eq(row.id);
                 version::Entity::delete_many().filter(of_file).exec(tx).await?;
+                let records = record_revision::Column::FileId.eq(row.id);
+                record_revision::Entity::delete_many().filter(records).exec(tx).await?;
                 file::Entity::delete_by_id(row.id).exec(tx).await?;
                 let detail = json!({ "id": row.id });
                 audit::append(tx, actor, now, "file.purge", &row.name, &detail).await?;
@@ -401,7 +405,10 @@ pub(crate) async fn version_row(
 }
 
 /// Raises the generation and stores the file's row with it.
-async fn store_stamped(tx: &DatabaseTransaction, mut row: file::ActiveModel) -> Outcome<Stamp> {
+pub(crate) async fn store_stamped(
+    tx: &DatabaseTransaction,
+    mut row: file::ActiveModel,
+) -> Outcome<Stamp> {
     let stamp = raise(tx).await?;
     let (epoch, generation) = convert::columns(stamp)?;
     row.epoch = Set(epoch);

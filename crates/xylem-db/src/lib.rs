@@ -44,6 +44,7 @@ mod orders;
 mod parents;
 mod placements;
 mod public_chains;
+mod records;
 mod refusals;
 mod scripts;
 mod server_tree;
@@ -74,6 +75,7 @@ pub use invitations::{Invitation, InvitationKind, NewInvitation};
 pub use orders::{NewOrder, Order, OrderState, PendingOrders};
 pub use placements::{Placement, PlacementReport, PlacementState};
 pub use public_chains::SealedChain;
+pub use records::{RecordNow, RecordRevision, SavedRecord};
 pub use scripts::{
     EDIT_LASTS, MAX_COMMENT_BYTES, MAX_EDITS, MAX_NOTES_BYTES, NewContents, NewEdit, NewScript,
     SavedContents, Script, ScriptChange, ScriptNow, ScriptSettings, ScriptSettingsChange,

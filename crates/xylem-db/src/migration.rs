@@ -19,6 +19,7 @@ mod m0010_authorities;
 mod m0011_certificates;
 mod m0012_inventory;
 mod m0013_scripts;
+mod m0014_records;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_certificates::AddCertificates),
             Box::new(m0012_inventory::AddInventory),
             Box::new(m0013_scripts::AddScripts),
+            Box::new(m0014_records::AddRecords),
         ]
     }
 }

@@ -12,6 +12,7 @@ use xylem_model::{
 
 use crate::accounts::account;
 use crate::bench::{Bench, admin, at, declaration, declare, enroll, enroll_computer, id, publish};
+use crate::records::describe;
 use crate::scripts::script;
 
 /// At least one row in every table.
@@ -58,6 +59,7 @@ async fn fill(db: &Database) {
         ..declaration(root, "Tool.pkg", b"tool")
     };
     let version = publish(db, &tool, b"tool").await;
+    describe(db, version.file, 0, json!({ "notes": "n", "priority": 2 })).await.unwrap();
     let open = NewUpload { blake3: None, ..declaration(root, "Open.pkg", b"open") };
     declare(db, &open).await;
     let order = NewOrder {
@@ -115,7 +117,7 @@ async fn moves(from: &Database, to: &Database) {
     for table in [
         "state", "settings", "sites", "categories", "invitations", "tokens", "certificates",
         "distribution_servers", "further_parents", "accounts", "computers", "files", "versions", "uploads", "placements",
-        "orders", "scripts", "script_versions", "script_edits", "audit",
+        "record_revisions", "orders", "scripts", "script_versions", "script_edits", "audit",
     ] {
         assert!(text.contains(&format!("{{\"table\":\"{table}\"")), "no row of {table}");
     }
@@ -125,6 +127,10 @@ async fn moves(from: &Database, to: &Database) {
     assert!(dump(to).await == bytes, "the backup of the restored database is the same");
     let check = to.verify_audit().await.unwrap();
     assert!(matches!(check, AuditCheck::Intact { .. }), "{check:?}");
+    let file = from.live_versions(None, 9).await.unwrap()[0].file.id;
+    let record = to.record(file).await.unwrap();
+    assert_eq!((record.revision.number, record.record.notes.as_str()), (1, "n"));
+    assert_eq!(record, from.record(file).await.unwrap());
     assert_eq!(
         to.live_versions(None, 9).await.unwrap(),
         from.live_versions(None, 9).await.unwrap()
@@ -219,7 +225,8 @@ fn as_an_older_program_wrote_it(text: &str) -> String {
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
         let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
-        if value["table"].as_str().is_some_and(|table| table.starts_with("script")) {
+        let added = |table: &str| table.starts_with("script") || table == "record_revisions";
+        if value["table"].as_str().is_some_and(added) {
             left_out += 1;
             continue;
         }

@@ -96,6 +96,14 @@ cases! {
         orders_end_once_and_only_by_their_own_computer,
         removed_computers_lose_orders_and_certificates,
     }
+    records {
+        every_revision_is_kept_and_any_of_them_comes_back,
+        of_many_who_edit_at_once_one_does_and_nothing_is_overwritten,
+        a_record_that_a_file_cannot_have_is_refused_and_nothing_is_stored,
+        a_category_is_part_of_the_record_whichever_way_it_comes,
+        a_record_stays_with_its_file,
+        the_audit_trail_names_what_was_changed_and_holds_no_text,
+    }
     scripts {
         every_version_is_kept_and_any_of_them_comes_back,
         of_many_who_save_at_once_one_does_and_nothing_is_overwritten,
