@@ -16,6 +16,7 @@ pub mod enrollment;
 pub mod error;
 pub mod ingest;
 pub mod inventory;
+pub mod records;
 pub mod scripts;
 pub mod selection;
 pub mod server;

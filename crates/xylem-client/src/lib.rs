@@ -27,6 +27,7 @@ mod exchange;
 mod many;
 mod outgoing;
 mod pool;
+mod records;
 mod scripts;
 mod selection;
 mod transport;

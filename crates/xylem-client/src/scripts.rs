@@ -9,6 +9,7 @@ use xylem_api::scripts::{
 
 use crate::admin::{AdminClient, segment};
 use crate::error::ClientError;
+use crate::records::between;
 
 const SETTINGS: &str = "/v1/script-settings";
 
@@ -91,12 +92,7 @@ impl AdminClient {
         from: Option<u64>,
         to: Option<u64>,
     ) -> Result<ScriptDiff, ClientError> {
-        let asked = [("from", from), ("to", to)];
-        let asked: Vec<String> = asked
-            .into_iter()
-            .filter_map(|(key, number)| Some(format!("{key}={}", number?)))
-            .collect();
-        let path = format!("{}/diff?{}", script_path(name), asked.join("&"));
+        let path = format!("{}/diff?{}", script_path(name), between(from, to));
         self.call(Method::GET, &path, None::<&()>).await
     }
 

@@ -54,7 +54,9 @@ impl From<DbError> for Failure {
             | DbError::Incomplete { .. }
             | DbError::Unproven { .. }
             | DbError::Tree(_) => ErrorCode::Conflict,
-            DbError::Invalid { .. } | DbError::Settings(_) => ErrorCode::BadRequest,
+            DbError::Invalid { .. } | DbError::Settings(_) | DbError::Record(_) => {
+                ErrorCode::BadRequest
+            }
             DbError::EditorOnly { .. } | DbError::EditOver { .. } => ErrorCode::Forbidden,
             DbError::Behind { .. } => ErrorCode::Unavailable,
             DbError::Invitation(refusal) => invitation_code(*refusal),

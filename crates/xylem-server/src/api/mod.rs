@@ -19,6 +19,7 @@ mod names;
 mod orders;
 mod pages;
 mod placement;
+mod records;
 mod restore;
 mod script_contents;
 mod script_history;
@@ -111,6 +112,12 @@ fn files(routes: Routes<App>) -> Routes<App> {
         .add(FILES, routes!(files::restore_file))
         .add(READ_FILES, routes!(files::placement))
         .add(READ_FILES, routes!(files::sources))
+        .add(READ_FILES, routes!(records::record))
+        .add(FILES, routes!(records::change_record))
+        .add(FILES, routes!(records::restore_record))
+        .add(READ_FILES, routes!(records::revisions))
+        .add(READ_FILES, routes!(records::revision))
+        .add(READ_FILES, routes!(records::diff))
 }
 
 fn scripts(routes: Routes<App>) -> Routes<App> {

@@ -8,7 +8,7 @@ use xylem_api::selection::{HoldingReason, SelectFiles, SelectionRule, SortFile, 
 use xylem_api::tree::DistributionServer;
 use xylem_db::{FileSorting, ServerChange};
 use xylem_http::ApiJson;
-use xylem_model::{FileKind, FileName};
+use xylem_model::{FileId, FileKind, FileName};
 use xylem_sync::{Holding, Holdings, NamePattern, Rule, Selection, Why};
 
 use super::servers::View;
@@ -173,15 +173,20 @@ impl App {
         Ok(rule)
     }
 
+    /// The name of a file that something refers to, or that it is gone.
+    pub(super) async fn file_name(&self, id: FileId) -> Result<String, Failure> {
+        match self.database.file(id).await {
+            Ok(file) => Ok(file.name.to_string()),
+            Err(xylem_db::DbError::NotFound { .. }) => Ok(format!("({id}, deleted)")),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// A rule with the names of now.
     async fn rule_wire(&self, rule: &Rule, names: &Names) -> Result<SelectionRule, Failure> {
         let mut files = Vec::new();
         for id in &rule.files {
-            match self.database.file(*id).await {
-                Ok(file) => files.push(file.name.to_string()),
-                Err(xylem_db::DbError::NotFound { .. }) => files.push(format!("({id}, deleted)")),
-                Err(error) => return Err(error.into()),
-            }
+            files.push(self.file_name(*id).await?);
         }
         Ok(SelectionRule {
             files,

@@ -15,6 +15,7 @@ mod control;
 mod document;
 mod enrollment;
 mod events;
+mod file_records;
 mod hand_over;
 mod harness;
 mod ingest;
