@@ -96,7 +96,7 @@ pub enum FileCommand {
     Upload(UploadOptions),
     /// All files
     List,
-    /// One file with its versions
+    /// One file with its versions and its record
     Show {
         /// Its name
         name: String,
@@ -119,16 +119,57 @@ pub enum FileCommand {
         /// Its name
         name: String,
     },
-    /// Sort it: category=NAME, site=NAME (its owner), for-sites=A,B (other sites that get it)
+    /// Sort it, or say something of it
     ///
-    /// What distribution servers choose by category or by site follows at once. An empty value
-    /// takes it out.
+    /// category=NAME, site=NAME (its owner), for-sites=A,B (other sites that get it): what
+    /// distribution servers choose by category or by site follows at once.
+    ///
+    /// Its record: display-name=TEXT, category=NAME, info=TEXT, notes=TEXT. Of packages besides:
+    /// priority=1 to 20 (the lower first); reboot, boot-volume, uninstall, if-reported=yes or no;
+    /// fill-user-template, fill-existing-homes=yes or no (disk images); os='10.6.8, 10.6.x, >=10.13';
+    /// processor=none, arm64, x86_64, universal, x86 or ppc; switch-with=PACKAGE (where the processor
+    /// is another); reinstall=never, when-missing or when-changed; trigger-files=/A,/B; notify=yes
+    /// or no; os-install=yes or no; os-version=TEXT; manifest=FILE; manifest-name=TEXT.
+    ///
+    /// Of Adobe's: adobe.serial, adobe.language, adobe.base-path=TEXT; adobe.parent=PACKAGE;
+    /// adobe.no-updates, adobe.ignore-conflicts, adobe.no-dock, adobe.no-eula,
+    /// adobe.no-registration=yes or no.
+    ///
+    /// An empty value brings back the first one. Each change of the record is a revision; sites are
+    /// set in a call of their own.
     Set {
         /// Its name
         name: String,
-        /// What it is sorted into
+        /// What is set
         #[arg(required = true, value_name = "KEY=VALUE")]
         settings: Vec<String>,
+        /// The revision of the record that this is based on: where another is the newest, nothing
+        /// is changed
+        #[arg(long, value_name = "NUMBER")]
+        revision: Option<u64>,
+    },
+    /// The revisions of its record, newest first
+    History {
+        /// Its name
+        name: String,
+    },
+    /// What differs between two revisions of its record
+    Diff {
+        /// Its name
+        name: String,
+        /// From this revision; the one before where left out
+        from: Option<u64>,
+        /// To this revision; the newest where left out
+        to: Option<u64>,
+    },
+    /// Have its record be as it was in an earlier revision
+    ///
+    /// What was said since stays in the history.
+    RestoreRecord {
+        /// Its name
+        name: String,
+        /// The revision
+        revision: u64,
     },
     /// Where copies are, and how far the others have come
     Placement {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use xylem_api::catalogue::{File, FileDetail, Placement, PlacementState, Upload, UploadState};
 use xylem_model::{ByteSize, FileKind};
 
+use super::records::{self, Shown};
 use super::{placement, selection, wait_for_copies};
 use crate::Failure;
 use crate::access::Access;
@@ -26,7 +27,11 @@ pub(crate) async fn run(
     match command {
         FileCommand::Upload(options) => upload_all(&options, kind, access, output).await,
         FileCommand::List => output.value(&all_files(kind, access).await?, |files| list(files)),
-        FileCommand::Show { name } => output.value(&admin.file(kind, &name).await?, detail),
+        FileCommand::Show { name } => {
+            let detail = admin.file(kind, &name).await?;
+            let record = admin.record(kind, &name, None).await?;
+            output.value(&Shown { detail, record }, shown)
+        }
         FileCommand::Download { name, output: to } => {
             let to = to.unwrap_or_else(|| Path::new(&name).to_owned());
             crate::download::download(kind, &name, &to, access, output).await
@@ -41,9 +46,24 @@ pub(crate) async fn run(
             let file = admin.restore_file(kind, &name).await?;
             output.value(&file, |file| list(std::slice::from_ref(file)))
         }
-        FileCommand::Set { name, settings } => {
+        FileCommand::Set { name, settings, revision }
+            if revision.is_some() || records::are_meant(&settings) =>
+        {
+            let saved = records::set(kind, &name, &settings, revision, access).await?;
+            output.value(&saved, records::saved)
+        }
+        FileCommand::Set { name, settings, .. } => {
             let file = admin.sort_file(kind, &name, &selection::sorting(&settings)?).await?;
             output.value(&file, |file| list(std::slice::from_ref(file)))
+        }
+        FileCommand::History { name } => output
+            .value(&records::history(kind, &name, access).await?, |all| records::revisions(all)),
+        FileCommand::Diff { name, from, to } => {
+            let diff = admin.diff_record(kind, &name, from, to).await?;
+            output.value(&diff, records::difference)
+        }
+        FileCommand::RestoreRecord { name, revision } => {
+            records::restore(kind, &name, revision, access, output).await
         }
         FileCommand::Placement { name, watch } => {
             placement::show(kind, &name, watch, access, output).await
@@ -161,6 +181,11 @@ fn list(files: &[File]) -> String {
         &["NAME", "VERSION", "SIZE", "PRIORITY", "COPIES", "CATEGORY", "SITE", "PUBLISHED"],
         &rows,
     )
+}
+
+fn shown(it: &Shown) -> String {
+    let record = records::about(&it.record);
+    format!("{}\nWhat is said of it:\n{record}", detail(&it.detail))
 }
 
 fn detail(it: &FileDetail) -> String {

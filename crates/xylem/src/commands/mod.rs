@@ -11,6 +11,7 @@ mod inventory;
 mod migrate;
 mod names;
 mod placement;
+mod records;
 mod scripts;
 mod scrub;
 mod selection;

@@ -133,7 +133,8 @@ pub(super) fn sorting(settings: &[String]) -> Result<SortFile, Failure> {
             }
             _ => {
                 return Err(Failure::configuration(format!(
-                    "`{key}` cannot be set for a file: use category, site or for-sites"
+                    "`{key}` cannot be set for a file: use category, site or for-sites, or what is \
+                     said of it (`--help` lists that), in a call of its own"
                 )));
             }
         }

@@ -8,6 +8,7 @@ mod commands;
 mod hand_over;
 mod inspection;
 mod loss;
+mod records;
 mod restore;
 mod rot;
 mod scripts;
