@@ -8,9 +8,9 @@ use anyhow::{Context as _, ensure};
 use xylem::Failure;
 use xylem::system::Programs;
 use xylem_bench::fleet::Fleet;
-use xylem_bench::publish::plain_disk;
 use xylem_bench::room::Host;
 use xylem_model::Priority;
+use xylem_testkit::small_package;
 
 use crate::pair::stage;
 use crate::run::{programs, project, run};
@@ -47,9 +47,10 @@ pub(crate) fn mixed() -> anyhow::Result<()> {
                 fleet.up(name).await?;
                 fleet.use_for_servers(&old);
             }
-            let name = format!("{}.dmg", upgraded.unwrap_or("before"));
-            let bytes = plain_disk(&name, 128 << 10);
-            published.push(fleet.send(&name, bytes, Priority::Normal).await?.content);
+            // A package: the version before takes nothing else.
+            let name = format!("{}.pkg", upgraded.unwrap_or("before"));
+            let file = small_package(scratch.path(), &name);
+            published.push(fleet.upload(&file, Priority::Normal).await?.content);
             for (server, _) in TREE {
                 for content in &published {
                     let arrived = fleet.arrival(server, content, LIMIT).await;
