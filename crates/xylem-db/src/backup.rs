@@ -67,7 +67,8 @@ macro_rules! each_table {
     (|$table:ident| $body:expr) => {
         each_table!(@ $table, $body, state, setting, site, category, invitation, token,
             certificate, distribution_server, further_parent, account, computer, file, version,
-            record_revision, upload, placement, order, script, script_version,
+            record_revision, content_digest, chunk_digest, upload, placement, order, script,
+            script_version,
             script_edit, audit)
     };
     (@ $table:ident, $body:expr, $($entity:ident),*) => {

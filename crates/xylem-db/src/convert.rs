@@ -73,9 +73,17 @@ pub(crate) fn moment(ms: Option<i64>) -> Option<Timestamp> {
 
 /// A stored digest or other 32 bytes.
 pub(crate) fn bytes32(what: &'static str, bytes: &[u8]) -> Result<[u8; 32], DbError> {
+    fixed(what, bytes)
+}
+
+/// Stored bytes of a fixed length.
+pub(crate) fn fixed<const BYTES: usize>(
+    what: &'static str,
+    bytes: &[u8],
+) -> Result<[u8; BYTES], DbError> {
     bytes.try_into().map_err(|_| DbError::Corrupt {
         what,
-        problem: format!("{} bytes instead of 32", bytes.len()),
+        problem: format!("{} bytes instead of {BYTES}", bytes.len()),
     })
 }
 

@@ -24,7 +24,7 @@ use crate::sites::{require_category, require_site};
 use crate::state::raise;
 use crate::transaction::{Outcome, change, query};
 use crate::words::words;
-use crate::{Database, DbError};
+use crate::{Database, DbError, digests};
 
 words! {
     /// On whose word a digest is known.
@@ -323,11 +323,13 @@ impl Database {
             let old = file::Entity::find().filter(file::Column::DeletedAt.lt(before.unix_ms()));
             let mut purged = Vec::new();
             for row in old.order_by_asc(file::Column::Id).all(tx).await? {
+                let contents = contents_of(tx, row.id).await?;
                 let of_file = version::Column::FileId.eq(row.id);
                 version::Entity::delete_many().filter(of_file).exec(tx).await?;
                 let records = record_revision::Column::FileId.eq(row.id);
                 record_revision::Entity::delete_many().filter(records).exec(tx).await?;
                 file::Entity::delete_by_id(row.id).exec(tx).await?;
+                digests::forget_unnamed(tx, contents).await?;
                 let detail = json!({ "id": row.id });
                 audit::append(tx, actor, now, "file.purge", &row.name, &detail).await?;
                 purged.push(FileId::from_uuid(row.id));
@@ -335,6 +337,12 @@ impl Database {
             Ok(purged)
         })
     }
+}
+
+/// The contents of all versions of a file.
+async fn contents_of(tx: &DatabaseTransaction, file: uuid::Uuid) -> Outcome<Vec<Vec<u8>>> {
+    let versions = version::Entity::find().select_only().column(version::Column::ContentId);
+    Ok(versions.filter(version::Column::FileId.eq(file)).into_tuple().all(tx).await?)
 }
 
 /// Deletes a live file, so that it can be restored.

@@ -20,6 +20,7 @@ mod m0011_certificates;
 mod m0012_inventory;
 mod m0013_scripts;
 mod m0014_records;
+mod m0015_digests;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_inventory::AddInventory),
             Box::new(m0013_scripts::AddScripts),
             Box::new(m0014_records::AddRecords),
+            Box::new(m0015_digests::AddDigests),
         ]
     }
 }

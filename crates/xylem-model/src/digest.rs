@@ -1,34 +1,38 @@
-//! What names content: the BLAKE3 root, and the SHA-256 kept beside it.
+//! What names content: the BLAKE3 root, and the other digests kept beside it.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A digest that was not written as 64 hexadecimal characters.
+/// A digest that was not written as so many hexadecimal characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is not a {what}: 64 hexadecimal characters are expected")]
+#[error("`{given}` is not a {what}: {characters} hexadecimal characters are expected")]
 pub struct DigestError {
     what: &'static str,
     given: String,
+    characters: usize,
 }
 
 macro_rules! digest {
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $bytes:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name([u8; 32]);
+        pub struct $name([u8; $bytes]);
 
         impl $name {
-            /// Wraps 32 digest bytes.
-            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+            /// How many bytes it has.
+            pub const BYTES: usize = $bytes;
+
+            /// Wraps the bytes of a digest.
+            pub const fn from_bytes(bytes: [u8; $bytes]) -> Self {
                 Self(bytes)
             }
 
-            /// The 32 digest bytes.
-            pub const fn as_bytes(&self) -> &[u8; 32] {
+            /// The bytes of the digest.
+            pub const fn as_bytes(&self) -> &[u8; $bytes] {
                 &self.0
             }
 
-            /// 64 lower-case hexadecimal characters.
+            /// Two lower-case hexadecimal characters for each byte.
             pub fn to_hex(&self) -> String {
                 self.to_string()
             }
@@ -37,7 +41,7 @@ macro_rules! digest {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 // Written for each answer: `hex::encode` would go letter by letter.
-                let mut letters = [0; 64];
+                let mut letters = [0; 2 * $bytes];
                 hex::encode_to_slice(self.0, &mut letters).map_err(|_| fmt::Error)?;
                 f.write_str(std::str::from_utf8(&letters).map_err(|_| fmt::Error)?)
             }
@@ -53,10 +57,11 @@ macro_rules! digest {
             type Err = DigestError;
 
             fn from_str(text: &str) -> Result<Self, DigestError> {
-                let mut bytes = [0; 32];
+                let mut bytes = [0; $bytes];
                 hex::decode_to_slice(text, &mut bytes).map_err(|_| DigestError {
                     what: $what,
                     given: text.chars().take(80).collect(),
+                    characters: 2 * $bytes,
                 })?;
                 Ok(Self(bytes))
             }
@@ -82,12 +87,27 @@ digest! {
     ///
     /// Equal ids mean equal bytes, on every distribution point, for ever. It is also the strong
     /// ETag that every distribution server answers with.
-    ContentId, "content id"
+    ContentId, "content id", 32
 }
 
 digest! {
     /// A SHA-256 digest (FIPS 180-4), the second digest every upload is checked against.
-    Sha256, "SHA-256 digest"
+    Sha256, "SHA-256 digest", 32
+}
+
+digest! {
+    /// An MD5 digest (RFC 1321). It proves nothing; old clients ask for it.
+    Md5, "MD5 digest", 16
+}
+
+digest! {
+    /// A SHA-512 digest (FIPS 180-4).
+    Sha512, "SHA-512 digest", 64
+}
+
+digest! {
+    /// A SHA3-512 digest (FIPS 202).
+    Sha3_512, "SHA3-512 digest", 64
 }
 
 impl ContentId {
@@ -114,6 +134,9 @@ mod tests {
     fn digest_survives_text() {
         let id = ContentId::of(b"xylem");
         assert_eq!(id.to_string().parse(), Ok(id));
+        let (short, long) = (Md5::from_bytes([0xa5; 16]), Sha512::from_bytes([0x5a; 64]));
+        assert_eq!((short.to_hex().len(), short.to_string().parse()), (32, Ok(short)));
+        assert_eq!((long.to_hex().len(), long.to_string().parse()), (128, Ok(long)));
     }
 
     #[test]
@@ -121,5 +144,7 @@ mod tests {
         for text in ["", "00", &"g".repeat(64), &"0".repeat(63), &"0".repeat(65)] {
             assert!(text.parse::<ContentId>().is_err(), "{text}");
         }
+        let error = ContentId::of(b"").to_string().parse::<Md5>().unwrap_err().to_string();
+        assert!(error.ends_with("is not a MD5 digest: 32 hexadecimal characters are expected"));
     }
 }

@@ -8,6 +8,7 @@
 mod account;
 mod digest;
 mod file_name;
+mod further_digests;
 mod generation;
 mod ids;
 mod kind;
@@ -24,8 +25,9 @@ mod tree;
 mod word;
 
 pub use account::{AccountAccess, AccountName, AccountNameError, MAX_ACCOUNT_NAME_BYTES};
-pub use digest::{ContentId, DigestError, Digests, Sha256};
+pub use digest::{ContentId, DigestError, Digests, Md5, Sha3_512, Sha256, Sha512};
 pub use file_name::{FileName, FileNameError, MAX_FILE_NAME_BYTES, fold_name};
+pub use further_digests::{CHUNK_BYTES, ChunkDigests, FurtherDigests, WrongChunks, chunks_of};
 pub use generation::{Epoch, Generation, Stamp};
 pub use ids::{
     CategoryId, ComputerId, DistributionServerId, FileId, InvitationId, OrderId, ScriptEditId,

@@ -12,6 +12,7 @@ use xylem_model::{
 
 use crate::accounts::account;
 use crate::bench::{Bench, admin, at, declaration, declare, enroll, enroll_computer, id, publish};
+use crate::digests::{digests, hold};
 use crate::records::describe;
 use crate::scripts::script;
 
@@ -82,6 +83,8 @@ async fn fill(db: &Database) {
     // More than one page and one batch.
     let reports: Vec<_> = (0..1_200_u32).map(|n| present(n, version.stamp)).collect();
     db.report_placements(root, &reports, false, at(50)).await.unwrap();
+    hold(db, root, version.content).await;
+    db.store_digests(version.content, root, &digests(b"tool", 4), at(51)).await.unwrap();
 }
 
 fn present(n: u32, stamp: xylem_model::Stamp) -> PlacementReport {
@@ -116,8 +119,9 @@ async fn moves(from: &Database, to: &Database) {
     let text = String::from_utf8(bytes.clone()).unwrap();
     for table in [
         "state", "settings", "sites", "categories", "invitations", "tokens", "certificates",
-        "distribution_servers", "further_parents", "accounts", "computers", "files", "versions", "uploads", "placements",
-        "record_revisions", "orders", "scripts", "script_versions", "script_edits", "audit",
+        "distribution_servers", "further_parents", "accounts", "computers", "files", "versions", "record_revisions",
+        "content_digests", "chunk_digests", "uploads", "placements",
+        "orders", "scripts", "script_versions", "script_edits", "audit",
     ] {
         assert!(text.contains(&format!("{{\"table\":\"{table}\"")), "no row of {table}");
     }

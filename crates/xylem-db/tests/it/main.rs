@@ -76,6 +76,12 @@ cases! {
         changes_that_cannot_be_change_nothing,
         what_was_received_is_declared_once,
     }
+    digests {
+        digests_come_back_as_they_were_told,
+        digests_that_cannot_be_are_refused,
+        what_lacks_digests_is_what_is_served,
+        digests_are_forgotten_with_the_last_version,
+    }
     hand_over {
         the_root_goes_only_to_a_server_that_holds_everything,
         a_hand_over_that_the_tree_forbids_changes_nothing,
