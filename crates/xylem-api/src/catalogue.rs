@@ -8,6 +8,8 @@ use xylem_model::{
 };
 use xylem_trust::Envelope;
 
+use crate::digests::WholeDigests;
+
 /// A site or a category: a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -172,6 +174,9 @@ pub struct FilePage {
 pub struct FileDetail {
     /// The file.
     pub file: File,
+    /// Further digests of the version that is served; none while they are not computed.
+    #[serde(default)]
+    pub digests: Option<WholeDigests>,
     /// All its versions, newest first.
     pub versions: Vec<FileVersion>,
 }

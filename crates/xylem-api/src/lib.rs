@@ -12,6 +12,7 @@ pub mod catalogue;
 pub mod certificates;
 pub mod content;
 pub mod control;
+pub mod digests;
 pub mod enrollment;
 pub mod error;
 pub mod ingest;

@@ -8,6 +8,7 @@ use xylem_api::agent::{Computer, NewOrder, OrderInfo};
 use xylem_api::catalogue::{
     DeclareUpload, File, FileDetail, FilePage, Named, Placement, Sources, Upload,
 };
+use xylem_api::digests::FileDigests;
 use xylem_api::enrollment::{CaInfo, CreatedInvitation, Invitation, NewInvitation};
 use xylem_api::server::{AuditPage, CreatedToken, NewToken, Status, Token};
 use xylem_api::tree::{
@@ -326,6 +327,11 @@ impl AdminClient {
     /// Brings a deleted file back.
     pub async fn restore_file(&self, kind: FileKind, name: &str) -> Result<File, ClientError> {
         self.post(&format!("{}/restore", file_path(kind, name)), &()).await
+    }
+
+    /// All digests of the version of a file that is served.
+    pub async fn digests(&self, kind: FileKind, name: &str) -> Result<FileDigests, ClientError> {
+        self.get(&format!("{}/digests", file_path(kind, name))).await
     }
 
     /// Where copies of a file are.

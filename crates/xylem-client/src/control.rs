@@ -5,8 +5,9 @@ use xylem_api::certificates::PublicChainSecret;
 use xylem_api::control::{
     ChangeFile, ControlState, DeclareReceived, DescriptorPage, FileChanged, ServerReport,
 };
+use xylem_api::digests::{DigestsWanted, ReportedDigests};
 use xylem_api::ingest::{Committed, Ingested, RefusedUpload};
-use xylem_model::{Epoch, Generation, UploadId};
+use xylem_model::{ContentId, Epoch, Generation, UploadId};
 
 use crate::{BaseUrl, ClientError, EventStream, Transport, empty_body};
 
@@ -84,6 +85,21 @@ impl ControlClient {
     /// Reports that an upload is published.
     pub async fn published(&self, upload: UploadId) -> Result<(), ClientError> {
         self.post(&format!("/v1/control/uploads/{upload}/published"), &()).await
+    }
+
+    /// Asks whose further digests this server is to compute.
+    pub async fn digests_wanted(&self) -> Result<DigestsWanted, ClientError> {
+        self.get("/v1/control/digests").await
+    }
+
+    /// Tells further digests of a content that this server holds. Telling them again changes
+    /// nothing.
+    pub async fn tell_digests(
+        &self,
+        content: &ContentId,
+        digests: &ReportedDigests,
+    ) -> Result<(), ClientError> {
+        self.post(&format!("/v1/control/digests/{content}"), digests).await
     }
 
     /// Announces what an account has sent this server, which must be the ingest server. Announcing

@@ -9,9 +9,10 @@
 //! While it runs, a handful of tasks share one [`node`]: `control` learns what is wanted and
 //! checks every signed document before any of it counts; `sync` asks the planner of `xylem-sync`
 //! what to do and does it; `ingest` takes uploads in where new files enter; `serve` answers,
-//! and `dav` where WebDAV is asked, of whom `accounts` knows who they are; `report` tells what is here; `renewal` keeps the certificate young. None of them remembers
-//! anything that the data folder does not, so a crash at any point costs at most some bytes fetched
-//! twice.
+//! and `dav` where WebDAV is asked, of whom `accounts` knows who they are; `report` tells what is here;
+//! `digests` computes what is known of a file after its upload; `renewal` keeps the certificate
+//! young. None of them remembers anything that the data folder does not, so a crash at any point
+//! costs at most some bytes fetched twice.
 //!
 //! Not to be found here: rights and placement, which are the management server's and arrive
 //! signed; and any path around the seams of `xylem-runtime`: the same code runs in simulation.
@@ -24,6 +25,7 @@ mod arrivals;
 mod control;
 mod data;
 mod dav;
+mod digests;
 mod documents;
 mod enroll;
 #[doc(hidden)]

@@ -61,6 +61,8 @@ pub(crate) struct Node {
     pub(crate) resync: Notify,
     /// Something may have to be fetched or removed.
     pub(crate) work: Notify,
+    /// Something was published whose further digests are lacking.
+    pub(crate) published: Notify,
     /// The certificate may be of an authority that does not sign any more.
     pub(crate) certify: Notify,
     /// Held while certificate and believed roots change.
@@ -185,6 +187,7 @@ impl Node {
             life,
             resync: Notify::new(),
             work: Notify::new(),
+            published: Notify::new(),
             certify: Notify::new(),
             certifying: tokio::sync::Mutex::default(),
             wishes: watch::Sender::new(0),

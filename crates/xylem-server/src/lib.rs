@@ -55,7 +55,7 @@ pub use permission::Permission;
 pub use sealed::Unsealable;
 pub use server::Server;
 pub use wish::{
-    Changes, CommitOutcome, DatabaseWishStore, DeletedFile, HandOverError, MemoryUpload,
-    MemoryWishStore, Overview, ServerNews, ServerWish, Sign, Standing, WantedVersion, WishError,
-    WishStore,
+    Changes, CommitOutcome, DatabaseWishStore, DeletedFile, HandOverError, LackingDigests,
+    MemoryUpload, MemoryWishStore, Overview, ServerNews, ServerWish, Sign, Standing, WantedVersion,
+    WishError, WishStore,
 };

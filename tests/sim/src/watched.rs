@@ -1,18 +1,19 @@
 //! The management server's store, watched: there is one root and one principal in each root epoch,
 //! and only the principal commits (P7). Faults are planted here too, to be noticed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_model::{
-    DistributionServerId, Epoch, FileId, Generation, Party, Stamp, Timestamp, UploadId,
+    ContentId, DistributionServerId, Epoch, FileId, FurtherDigests, Generation, Party, Stamp,
+    Timestamp, UploadId,
 };
 use xylem_server::{
-    Changes, CommitOutcome, MemoryUpload, MemoryWishStore, Overview, ServerNews, ServerWish, Sign,
-    Standing, WishError, WishStore,
+    Changes, CommitOutcome, LackingDigests, MemoryUpload, MemoryWishStore, Overview, ServerNews,
+    ServerWish, Sign, Standing, WishError, WishStore,
 };
 use xylem_trust::Descriptor;
 
@@ -193,6 +194,28 @@ impl WishStore for WatchedStore {
 
     async fn mark_published(&self, upload: UploadId, now: Timestamp) -> Result<(), WishError> {
         self.store.mark_published(upload, now).await
+    }
+
+    async fn lacking_digests(
+        &self,
+        before: Option<Generation>,
+        limit: u64,
+    ) -> Result<Vec<LackingDigests>, WishError> {
+        self.store.lacking_digests(before, limit).await
+    }
+
+    async fn last_reports(&self) -> Result<HashMap<DistributionServerId, Timestamp>, WishError> {
+        self.store.last_reports().await
+    }
+
+    async fn note_digests(
+        &self,
+        content: ContentId,
+        server: DistributionServerId,
+        found: &FurtherDigests,
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        self.store.note_digests(content, server, found, now).await
     }
 
     async fn begin_epoch(&self, at_least: Epoch, now: Timestamp) -> Result<Stamp, WishError> {

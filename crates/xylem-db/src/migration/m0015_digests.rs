@@ -12,7 +12,7 @@ pub(super) struct AddDigests;
 
 impl MigrationName for AddDigests {
     fn name(&self) -> &str {
-        "m0014_digests"
+        "m0015_digests"
     }
 }
 

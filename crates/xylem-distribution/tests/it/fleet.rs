@@ -190,6 +190,14 @@ impl Fleet {
         }
     }
 
+    /// Stops a server as a power cut does: nothing of what it was at is finished.
+    pub(crate) async fn kill(&mut self, index: usize) {
+        if let Some((_, running)) = self.servers[index].running.take() {
+            running.abort();
+            assert!(running.await.unwrap_err().is_cancelled());
+        }
+    }
+
     /// Publishes a file by an upload to the root, as a client does.
     pub(crate) async fn upload(&self, name: &str, bytes: &[u8]) -> ContentId {
         let (upload, ticket) = self.management.declare(name, bytes, true);

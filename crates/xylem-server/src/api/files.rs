@@ -12,8 +12,9 @@ use xylem_api::MAX_PAGE;
 use xylem_api::catalogue::{
     File, FileDetail, FilePage, FileVersion, Placement, PlacementState, ServerPlacement, Sources,
 };
-use xylem_db::{LiveFile, Version};
-use xylem_model::{ContentId, DistributionServerId, FileKind, FileName};
+use xylem_api::digests::{FileDigests, WholeDigests};
+use xylem_db::{ContentDigests, LiveFile, Version};
+use xylem_model::{CHUNK_BYTES, ContentId, DistributionServerId, FileKind, FileName};
 use xylem_sync::Holdings;
 use xylem_trust::DigestSource;
 
@@ -73,7 +74,42 @@ pub(super) async fn file(
     let versions = app.database.versions(live.file.id).await?;
     let name = live.file.name.clone();
     let versions = versions.into_iter().map(|version| version_wire(&name, version)).collect();
-    Ok(Json(FileDetail { file: app.file_now(live).await?, versions }))
+    let digests = app.database.content_digests(live.version.content).await?.map(whole_digests);
+    Ok(Json(FileDetail { file: app.file_now(live).await?, digests, versions }))
+}
+
+/// All digests of the version that is served. There are none until they are computed, which is soon
+/// after its upload.
+#[utoipa::path(
+    get, path = "/v1/files/{kind}/{name}/digests", tag = "files",
+    params(("kind" = String, Path, description = "Its kind."),
+        ("name" = String, Path, description = "Its name.")),
+    responses((status = 200, description = "Its digests.", body = FileDigests))
+)]
+pub(super) async fn digests(
+    State(app): State<App>,
+    ApiPath(file): ApiPath<(FileKind, String)>,
+) -> Result<Json<FileDigests>, Failure> {
+    let LiveFile { file, version } = app.live_file(&file).await?;
+    let Some(whole) = app.database.content_digests(version.content).await? else {
+        return Err(xylem_http::ApiError::not_found(format!(
+            "the digests of `{}` are not computed yet: a distribution server that holds it does so \
+             in the background, as soon as its disk has the time",
+            file.name
+        ))
+        .into());
+    };
+    let chunks = app.database.chunk_digests(version.content).await?;
+    Ok(Json(FileDigests {
+        version: u64::from(version.number),
+        size: version.size,
+        content: version.content,
+        sha256: version.sha256,
+        whole: whole_digests(whole),
+        chunk_bytes: CHUNK_BYTES,
+        chunk_sha256: chunks.sha256,
+        chunk_md5: chunks.md5,
+    }))
 }
 
 /// Deletes a file: it is unpublished everywhere at once, and can be restored for 30 days.
@@ -214,6 +250,11 @@ impl View {
             wanted_copies: wanted.len() as u64,
         }
     }
+}
+
+fn whole_digests(known: ContentDigests) -> WholeDigests {
+    let ContentDigests { md5, sha512, sha3_512, computed, .. } = known;
+    WholeDigests { md5, sha512, sha3_512, computed_at: computed }
 }
 
 /// A version as callers see it.

@@ -110,6 +110,7 @@ fn files(routes: Routes<App>) -> Routes<App> {
         .add(READ_FILES, routes!(files::file))
         .add(FILES, routes!(files::delete_file, selection::sort_file))
         .add(FILES, routes!(files::restore_file))
+        .add(READ_FILES, routes!(files::digests))
         .add(READ_FILES, routes!(files::placement))
         .add(READ_FILES, routes!(files::sources))
         .add(READ_FILES, routes!(records::record))

@@ -13,6 +13,7 @@
 mod changes;
 mod copies;
 mod descriptors;
+mod digests;
 mod documents;
 mod events;
 mod links;
@@ -204,6 +205,8 @@ pub(crate) fn control_routes() -> Routes<ControlService> {
         .add(Permission::DistributionServer, routes!(report::report))
         .add(Permission::DistributionServer, routes!(changes::change_file))
         .add(Permission::DistributionServer, routes!(changes::declare_received))
+        .add(Permission::DistributionServer, routes!(digests::wanted))
+        .add(Permission::DistributionServer, routes!(digests::told))
         .add(Permission::DistributionServer, routes!(uploads::ingested))
         .add(Permission::DistributionServer, routes!(uploads::refused))
         .add(Permission::DistributionServer, routes!(uploads::published))

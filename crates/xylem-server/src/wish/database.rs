@@ -10,15 +10,16 @@ use xylem_db::{
     PlacementReport, PlacementState, ServerReport, VersionFacts,
 };
 use xylem_model::{
-    ByteSize, DistributionServerId, Epoch, FileId, Generation, Party, Stamp, Timestamp, UploadId,
+    ByteSize, ContentId, DistributionServerId, Epoch, FileId, FurtherDigests, Generation, Party,
+    Stamp, Timestamp, UploadId,
 };
 use xylem_runtime::Environment;
 use xylem_trust::{Account, Descriptor, DigestSource};
 
 use super::convert::{believing, descriptor, file_change, new_upload, placement, wanted};
 use super::{
-    Changes, CommitOutcome, DeletedFile, Overview, ServerNews, ServerWish, Sign, Standing,
-    WishError, WishStore,
+    Changes, CommitOutcome, DeletedFile, LackingDigests, Overview, ServerNews, ServerWish, Sign,
+    Standing, WishError, WishStore,
 };
 use crate::uploading::{name_exists, name_taken};
 
@@ -323,6 +324,40 @@ impl WishStore for DatabaseWishStore {
         let server = upload.declared.server;
         self.database.report_placements(server, &[copy], false, now).await?;
         Ok(())
+    }
+
+    async fn lacking_digests(
+        &self,
+        before: Option<Generation>,
+        limit: u64,
+    ) -> Result<Vec<LackingDigests>, WishError> {
+        let lacking = self.database.lacking_digests(before, limit).await?;
+        let contents: Vec<ContentId> = lacking.iter().map(|(content, _)| *content).collect();
+        let holders = self.database.holders(&contents).await?;
+        let with_holders = |(content, generation)| LackingDigests {
+            content,
+            generation,
+            holders: holders.get(&content).cloned().unwrap_or_default(),
+        };
+        Ok(lacking.into_iter().map(with_holders).collect())
+    }
+
+    async fn last_reports(&self) -> Result<HashMap<DistributionServerId, Timestamp>, WishError> {
+        let servers = self.database.distribution_servers().await?;
+        Ok(servers.into_iter().filter_map(|server| Some((server.id, server.last_seen?))).collect())
+    }
+
+    async fn note_digests(
+        &self,
+        content: ContentId,
+        server: DistributionServerId,
+        found: &FurtherDigests,
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        match self.database.store_digests(content, server, found, now).await {
+            Err(error @ DbError::Invalid { .. }) => Err(WishError::Conflict(error.to_string())),
+            stored => Ok(stored?),
+        }
     }
 
     async fn begin_epoch(&self, at_least: Epoch, now: Timestamp) -> Result<Stamp, WishError> {

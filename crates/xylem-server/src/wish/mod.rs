@@ -11,6 +11,8 @@ mod convert;
 mod database;
 mod memory;
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use xylem_api::authorities::Believing;
 use xylem_api::certificates::ShownCertificate;
@@ -18,8 +20,8 @@ use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_api::inventory::Inventory;
 use xylem_model::{
-    ContentId, DistributionServerId, Epoch, FileId, Generation, Party, ScrubReport, SetCount,
-    SiteId, Stamp, Timestamp, Tree, UploadId,
+    ContentId, DistributionServerId, Epoch, FileId, FurtherDigests, Generation, Party, ScrubReport,
+    SetCount, SiteId, Stamp, Timestamp, Tree, UploadId,
 };
 use xylem_sync::{Choice, FileFacts, Holdings, ServerSettings};
 use xylem_trust::{Account, Descriptor, EnvelopeError};
@@ -177,6 +179,17 @@ pub struct ServerNews {
     pub inventory: Option<Inventory>,
 }
 
+/// A content of which digests are lacking that come after its upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LackingDigests {
+    /// Which.
+    pub content: ContentId,
+    /// The last change of the file whose newest version it is.
+    pub generation: Generation,
+    /// Who holds it, verified.
+    pub holders: Vec<DistributionServerId>,
+}
+
 /// How a commit ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommitOutcome {
@@ -291,6 +304,30 @@ pub trait WishStore: Send + Sync {
 
     /// Notes that a committed upload is offered. Idempotent.
     async fn mark_published(&self, upload: UploadId, now: Timestamp) -> Result<(), WishError>;
+
+    /// Contents of newest versions that lack further digests: the latest change first, from before
+    /// a generation on; at most `limit`.
+    async fn lacking_digests(
+        &self,
+        before: Option<Generation>,
+        limit: u64,
+    ) -> Result<Vec<LackingDigests>, WishError>;
+
+    /// When each server last reported.
+    async fn last_reports(&self) -> Result<HashMap<DistributionServerId, Timestamp>, WishError>;
+
+    /// Notes the digests that a server computed from its copy. Idempotent.
+    ///
+    /// # Errors
+    /// [`WishError::NotFound`] where no version has the content, [`WishError::Conflict`] where the
+    /// server does not hold it, something else was signed, or other digests are known.
+    async fn note_digests(
+        &self,
+        content: ContentId,
+        server: DistributionServerId,
+        found: &FurtherDigests,
+        now: Timestamp,
+    ) -> Result<(), WishError>;
 
     /// Begins an epoch above `at_least`, because peers have seen states that this store never
     /// issued: it was restored from an old backup. Removal stops until an administrator confirms.

@@ -12,6 +12,7 @@ mod adoption;
 mod agents;
 mod changes;
 mod control;
+mod digests;
 mod document;
 mod enrollment;
 mod events;

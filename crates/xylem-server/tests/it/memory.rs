@@ -12,6 +12,7 @@ use tower::ServiceExt;
 use xylem_api::control::{
     Author, ChangeFile, ControlState, DeclareReceived, DescriptorPage, FileChange, FileChanged,
 };
+use xylem_api::digests::{DigestsWanted, ReportedDigests};
 use xylem_api::ingest::Committed;
 use xylem_http::Peer;
 use xylem_model::{
@@ -25,6 +26,7 @@ use xylem_trust::{
     Account, DescriptorId, Envelope, Grants, SigningKey, TrustDocument, TrustStore, set_root,
 };
 
+use crate::digests::computed;
 use crate::harness::{START, descriptor, found, present, report, sha256};
 
 struct Simulated {
@@ -240,4 +242,34 @@ async fn the_memory_store_carries_what_accounts_do() {
     assert_eq!((head.stamp, head.count), (done.stamp, 1));
     simulated.store.remove_account(id(2), &writer.name);
     assert_eq!(change(&a, FileChange::Delete).await.unwrap_err(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn the_memory_store_asks_for_digests_and_takes_them_once() {
+    let simulated = Simulated::start();
+    simulated.upload(1, "a.pkg", b"one").await.unwrap();
+    let content = ContentId::of(b"one");
+    let wanted = async |server: u8| -> Vec<ContentId> {
+        simulated.get::<DigestsWanted>(server, "/v1/control/digests").await.unwrap().contents
+    };
+    assert!(wanted(1).await.is_empty(), "nobody said yet that it holds it");
+    for server in [1, 2] {
+        let told = report(xylem_model::Stamp::new(1, 1), vec![present(b"one")]);
+        let post = Request::post("/v1/control/report");
+        simulated.call::<()>(server, post, Some(&told)).await.unwrap();
+    }
+    assert_eq!((wanted(1).await, wanted(2).await), (vec![content], vec![]));
+    let tell = async |server: u8, told: &ReportedDigests| {
+        let post = Request::post(format!("/v1/control/digests/{content}"));
+        simulated.call::<()>(server, post, Some(told)).await
+    };
+    let good = ReportedDigests::from(&computed(b"one"));
+    let of_other_bytes = ReportedDigests::from(&computed(b"two"));
+    assert_eq!(tell(1, &of_other_bytes).await.unwrap_err(), StatusCode::CONFLICT);
+    tell(1, &good).await.unwrap();
+    tell(2, &good).await.unwrap();
+    let other = ReportedDigests { md5: xylem_model::Md5::from_bytes([9; 16]), ..good };
+    assert_eq!(tell(1, &other).await.unwrap_err(), StatusCode::CONFLICT);
+    assert_eq!(simulated.store.digests(content), Some(computed(b"one")));
+    assert!(wanted(1).await.is_empty());
 }

@@ -161,6 +161,11 @@ fn uploaded(upload: &Upload) -> String {
     }
 }
 
+/// A digest that comes some time after the upload.
+fn or_not_yet(digest: Option<impl ToString>) -> String {
+    digest.map_or_else(|| "not computed yet".to_owned(), |digest| digest.to_string())
+}
+
 fn list(files: &[File]) -> String {
     let rows: Vec<Vec<String>> = files
         .iter()
@@ -200,6 +205,9 @@ fn detail(it: &FileDetail) -> String {
         ("Priority", file.current.priority.to_string()),
         ("BLAKE3", file.current.content.to_string()),
         ("SHA-256", file.current.sha256.to_string()),
+        ("MD5", or_not_yet(it.digests.map(|digests| digests.md5))),
+        ("SHA-512", or_not_yet(it.digests.map(|digests| digests.sha512))),
+        ("SHA3-512", or_not_yet(it.digests.map(|digests| digests.sha3_512))),
         ("Copies", format!("{} of {}", file.copies, file.wanted_copies)),
         ("Deleted", or_dash(file.deleted_at)),
     ]);

@@ -21,14 +21,15 @@ use xylem_api::control::{
     ControlState, CopyReport, DescriptorPage, PeerAddress, RemovedVersion, ServerReport,
     StateChanged,
 };
+use xylem_api::digests::{DigestsWanted, ReportedDigests};
 use xylem_api::enrollment::{EnrollDistributionServer, Enrolled, Renew, RenewRequest, Renewed};
 use xylem_api::error::ErrorCode;
 use xylem_api::ingest::{Committed, Ingested, RefusedUpload};
 use xylem_ca::{Authority, LeafRequest};
 use xylem_http::{Api, ApiError, HttpServer, Limits, Peer};
 use xylem_model::{
-    ContentId, DistributionServerId, FileId, FileKind, FileName, Party, Priority, ScrubReport,
-    Stamp, Timestamp, UploadId,
+    ContentId, DistributionServerId, FileId, FileKind, FileName, FurtherDigests, Party, Priority,
+    ScrubReport, Stamp, Timestamp, UploadId,
 };
 use xylem_pki::{ClientAuth, Credentials, Identity, LeafNames, TrustAnchors, server_config};
 use xylem_runtime::{Environment, Shutdown, SystemRng};
@@ -114,6 +115,16 @@ pub(crate) struct World {
     /// Every call is answered 503.
     pub(crate) away: bool,
     pub(crate) renewals: u32,
+    /// Who told which digests of a content.
+    pub(crate) digests: HashMap<ContentId, (DistributionServerId, FurtherDigests)>,
+    /// Who is to compute digests, where it is not the principal.
+    pub(crate) computing: Option<DistributionServerId>,
+    /// Whose digests are asked for besides.
+    pub(crate) also_wanted: Vec<ContentId>,
+    /// Whether digests that are told get the answer 503.
+    pub(crate) holds_digests: bool,
+    /// How often digests were told.
+    pub(crate) digest_calls: u32,
     pub(crate) state_calls: u32,
     pub(crate) descriptor_calls: Vec<u64>,
 }

@@ -12,6 +12,8 @@ pub(super) fn router(management: &Management) -> Router {
         .route("/v1/control/events", get(events))
         .route("/v1/control/changes", get(changes))
         .route("/v1/control/report", post(report))
+        .route("/v1/control/digests", get(digests_wanted))
+        .route("/v1/control/digests/{content}", post(digests_told))
         .route("/v1/control/uploads/{id}/ingested", post(ingested))
         .route("/v1/control/uploads/{id}/refused", post(refused))
         .route("/v1/control/uploads/{id}/published", post(published))
@@ -213,5 +215,37 @@ async fn published(
     management.caller(&peer)?;
     management.world().uploads.get_mut(&id).unwrap().published = true;
     management.announce();
+    Ok(Json(()))
+}
+
+async fn digests_wanted(
+    State(management): State<Management>,
+    peer: Peer,
+) -> Result<Json<DigestsWanted>, ApiError> {
+    let server = management.caller(&peer)?;
+    let world = management.world();
+    if world.computing.or(world.principal) != Some(server) {
+        return Ok(Json(DigestsWanted::default()));
+    }
+    let live = world.live.values().map(|live| live.descriptor.content);
+    let all = world.also_wanted.iter().copied().chain(live);
+    let contents = all.filter(|content| !world.digests.contains_key(content)).collect();
+    Ok(Json(DigestsWanted { contents }))
+}
+
+async fn digests_told(
+    State(management): State<Management>,
+    peer: Peer,
+    Path(content): Path<ContentId>,
+    Json(told): Json<ReportedDigests>,
+) -> Result<Json<()>, ApiError> {
+    let server = management.caller(&peer)?;
+    let mut world = management.world();
+    world.digest_calls += 1;
+    if world.holds_digests {
+        return Err(ApiError::unavailable("held", 1));
+    }
+    let found = FurtherDigests::try_from(&told).unwrap();
+    world.digests.insert(content, (server, found));
     Ok(Json(()))
 }

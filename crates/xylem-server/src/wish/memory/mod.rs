@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use xylem_api::control::CopyReport;
 use xylem_api::ingest::Ingested;
 use xylem_model::{
-    AccountName, ContentId, DistributionServerId, FileId, FileKind, FileName, Generation, Party,
-    Priority, Sha256, Stamp, Timestamp, Tree, TreeError, UploadId,
+    AccountName, ContentId, DistributionServerId, FileId, FileKind, FileName, FurtherDigests,
+    Generation, Party, Priority, Sha256, Stamp, Timestamp, Tree, TreeError, UploadId,
 };
 use xylem_sync::{Choice, FileFacts, ServerSettings};
 use xylem_trust::{Account, Descriptor, DigestSource};
@@ -21,6 +21,7 @@ use super::{CommitOutcome, ServerNews, ServerWish};
 use crate::uploading::name_taken;
 
 mod changes;
+mod digests;
 mod hand_over;
 mod store;
 
@@ -63,6 +64,8 @@ struct Memory {
     uploads: BTreeMap<UploadId, StoredUpload>,
     news: BTreeMap<DistributionServerId, ServerNews>,
     copies: BTreeMap<(DistributionServerId, ContentId), CopyReport>,
+    reported: BTreeMap<DistributionServerId, Timestamp>,
+    digests: BTreeMap<ContentId, FurtherDigests>,
 }
 
 #[derive(Debug, Clone)]
@@ -253,6 +256,11 @@ impl MemoryWishStore {
     /// What a server said last of itself.
     pub fn news(&self, server: DistributionServerId) -> Option<ServerNews> {
         self.lock().news.get(&server).cloned()
+    }
+
+    /// The digests that came after the upload of a content.
+    pub fn digests(&self, content: ContentId) -> Option<FurtherDigests> {
+        self.lock().digests.get(&content).cloned()
     }
 
     /// An administrator has looked at what a restore brought back.

@@ -1,17 +1,20 @@
 //! The memory store as the control link sees it.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_model::{
-    DistributionServerId, Epoch, FileId, Generation, Party, Stamp, Timestamp, UploadId,
+    ContentId, DistributionServerId, Epoch, FileId, FurtherDigests, Generation, Party, Stamp,
+    Timestamp, UploadId,
 };
 use xylem_trust::Descriptor;
 
 use super::{MemoryWishStore, StoredFile};
 use crate::wish::{
-    Changes, CommitOutcome, DeletedFile, Overview, ServerNews, Sign, Standing, WantedVersion,
-    WishError, WishStore,
+    Changes, CommitOutcome, DeletedFile, LackingDigests, Overview, ServerNews, Sign, Standing,
+    WantedVersion, WishError, WishStore,
 };
 
 #[async_trait]
@@ -77,9 +80,10 @@ impl WishStore for MemoryWishStore {
         news: &ServerNews,
         copies: &[CopyReport],
         full: bool,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<(), WishError> {
         let mut memory = self.lock();
+        memory.reported.insert(server, now);
         memory.news.insert(server, news.clone());
         if full {
             memory.copies.retain(|(holder, _), _| *holder != server);
@@ -197,6 +201,28 @@ impl WishStore for MemoryWishStore {
             }
             _ => Err(WishError::Conflict(format!("the upload {upload} was never committed"))),
         }
+    }
+
+    async fn lacking_digests(
+        &self,
+        before: Option<Generation>,
+        limit: u64,
+    ) -> Result<Vec<LackingDigests>, WishError> {
+        Ok(self.lock().lacking_digests(before, limit))
+    }
+
+    async fn last_reports(&self) -> Result<HashMap<DistributionServerId, Timestamp>, WishError> {
+        Ok(self.lock().reported.iter().map(|(server, at)| (*server, *at)).collect())
+    }
+
+    async fn note_digests(
+        &self,
+        content: ContentId,
+        server: DistributionServerId,
+        found: &FurtherDigests,
+        _now: Timestamp,
+    ) -> Result<(), WishError> {
+        self.lock().note_digests(content, server, found)
     }
 
     async fn begin_epoch(&self, at_least: Epoch, _now: Timestamp) -> Result<Stamp, WishError> {
