@@ -17,6 +17,7 @@ pub mod enrollment;
 pub mod error;
 pub mod ingest;
 pub mod inventory;
+pub mod manifests;
 pub mod records;
 pub mod scripts;
 pub mod selection;

@@ -10,6 +10,7 @@ use xylem_api::catalogue::{
 };
 use xylem_api::digests::FileDigests;
 use xylem_api::enrollment::{CaInfo, CreatedInvitation, Invitation, NewInvitation};
+use xylem_api::manifests::{Manifest, NewManifest};
 use xylem_api::server::{AuditPage, CreatedToken, NewToken, Status, Token};
 use xylem_api::tree::{
     Account, AddAccount, ChangeDistributionServer, ChildrenMoved, DistributionServer, MoveChildren,
@@ -332,6 +333,16 @@ impl AdminClient {
     /// All digests of the version of a file that is served.
     pub async fn digests(&self, kind: FileKind, name: &str) -> Result<FileDigests, ClientError> {
         self.get(&format!("{}/digests", file_path(kind, name))).await
+    }
+
+    /// Makes what a device needs to fetch and install a file.
+    pub async fn make_manifest(
+        &self,
+        kind: FileKind,
+        name: &str,
+        asked: &NewManifest,
+    ) -> Result<Manifest, ClientError> {
+        self.post(&format!("{}/manifest", file_path(kind, name)), asked).await
     }
 
     /// Where copies of a file are.

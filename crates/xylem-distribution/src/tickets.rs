@@ -1,11 +1,13 @@
 //! Tickets: what the management server signs for somebody who has no certificate, or no right by
 //! certificate.
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, Uri, header};
 use xylem_api::error::ErrorCode;
 use xylem_api::ingest::TICKET_SCHEME;
+use xylem_api::manifests::TICKET_PARAMETER;
 use xylem_http::{ApiError, Peer};
-use xylem_trust::{Document, Envelope, Ticket, check_window};
+use xylem_model::ContentId;
+use xylem_trust::{Document, Envelope, Operation, Ticket, check_window};
 
 use crate::node::Node;
 
@@ -26,12 +28,7 @@ pub(crate) fn presented(
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(TICKET_SCHEME))
         .map(|(_, ticket)| ticket)
         .ok_or_else(|| refused("the Authorization header holds no ticket"))?;
-    let envelope = Envelope::from_header(ticket).map_err(|e| refused(&e.to_string()))?;
-    let now = node.now();
-    let ticket: Ticket =
-        node.trust().open(&envelope, now).map_err(|error| refused(&error.to_string()))?;
-    check_window(Ticket::TYPE, ticket.issued, ticket.expires, now)
-        .map_err(|error| refused(&error.to_string()))?;
+    let ticket = open(node, ticket).map_err(|reason| refused(&reason))?;
     if ticket.holder.is_some_and(|holder| peer.party() != Some(holder)) {
         return Err(ApiError::new(
             ErrorCode::Forbidden,
@@ -39,6 +36,35 @@ pub(crate) fn presented(
         ));
     }
     Ok(Some(ticket))
+}
+
+/// The content that a device may have, whose address holds a ticket; none where it holds none.
+pub(crate) fn in_address(node: &Node, uri: &Uri) -> Result<Option<ContentId>, ApiError> {
+    let parameters = uri.query().into_iter().flat_map(|query| query.split('&'));
+    let mut tickets = parameters
+        .filter_map(|parameter| parameter.strip_prefix(TICKET_PARAMETER)?.strip_prefix('='));
+    let Some(text) = tickets.next() else { return Ok(None) };
+    let not_accepted = |reason: &str| {
+        let message = format!("the address is not accepted: {reason}; have the manifest made anew");
+        ApiError::new(ErrorCode::Forbidden, message)
+    };
+    if text.len() > MAX_TICKET_BYTES {
+        return Err(not_accepted("its ticket is too long"));
+    }
+    match open(node, text).map_err(|reason| not_accepted(&reason))?.operation {
+        Operation::Device { content } => Ok(Some(content)),
+        _ => Err(not_accepted("its ticket is not for a device")),
+    }
+}
+
+/// A ticket that is signed, and in its time; else why it is not.
+fn open(node: &Node, text: &str) -> Result<Ticket, String> {
+    let envelope = Envelope::from_header(text).map_err(|error| error.to_string())?;
+    let now = node.now();
+    let ticket: Ticket = node.trust().open(&envelope, now).map_err(|error| error.to_string())?;
+    check_window(Ticket::TYPE, ticket.issued, ticket.expires, now)
+        .map_err(|error| error.to_string())?;
+    Ok(ticket)
 }
 
 fn refused(reason: &str) -> ApiError {

@@ -175,7 +175,7 @@ impl Entry {
             Some(value) => quoted(value.as_bytes()),
             None => "-".to_owned(),
         };
-        let request = quoted(format!("{method} {uri} {version:?}").as_bytes());
+        let request = quoted(format!("{method} {} {version:?}", without_ticket(uri)).as_bytes());
         Self {
             address,
             at,
@@ -193,6 +193,14 @@ impl Entry {
         format!(
             "{address} - {who} [{at}] \"{request}\" {status} {bytes} \"{referer}\" \"{agent}\"\n"
         )
+    }
+}
+
+/// The address as it may be written down: whoever reads a ticket in it could use it.
+fn without_ticket(uri: &Uri) -> String {
+    match uri.query() {
+        Some(query) if query.contains("ticket=") => format!("{}?ticket=-", uri.path()),
+        _ => uri.to_string(),
     }
 }
 
@@ -234,6 +242,18 @@ mod tests {
             "10.1.2.3 - lab [06/Nov/1994:08:49:37 +0000] \"GET /Packages/A.pkg HTTP/1.1\" 200 42 \
              \"-\" \"curl/8\"\n"
         );
+    }
+
+    #[test]
+    fn a_ticket_in_an_address_is_not_written_down() {
+        let line =
+            entry("/Packages/A.pkg?x=1&ticket=c2VjcmV0", "curl/8").line(None, StatusCode::OK, 1);
+        assert!(
+            line.contains("GET /Packages/A.pkg?ticket=") && !line.contains("c2VjcmV0"),
+            "{line}"
+        );
+        let line = entry("/v1/files?kind=app", "curl/8").line(None, StatusCode::OK, 1);
+        assert!(line.contains("GET /v1/files?kind=app HTTP/1.1"), "{line}");
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod folder;
 mod init;
 mod jobs;
 mod limiter;
+mod manifest;
 mod names;
 mod openapi;
 mod permission;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use xylem_api::catalogue::{Candidate, IngestAddress, Sources};
-use xylem_db::{LiveFile, Upload};
-use xylem_model::{ContentId, Party, Timestamp};
+use xylem_db::{DistributionServer, LiveFile, Upload};
+use xylem_model::{ContentId, Party, SiteId, Timestamp};
 use xylem_sync::FileFacts;
 use xylem_trust::{Envelope, Operation, Ticket};
 
@@ -56,12 +56,32 @@ impl App {
         file: &FileFacts,
         holder: Option<Party>,
     ) -> Result<Sources, Failure> {
-        let holdings = self.control.holdings().await?;
-        let offers = |id| holdings.of(id).is_some_and(|holding| holding.offers(file));
         let site = match holder {
             Some(Party::Computer(id)) => self.database.computer(id).await?.site,
             _ => None,
         };
+        let lifetime = if holder.is_some() { TICKET_LIFETIME } else { BEARER_TICKET_LIFETIME };
+        let mut candidates = Vec::new();
+        for server in self.offering(content, file, site).await? {
+            candidates.push(Candidate {
+                server: server.id,
+                name: server.name,
+                url: format!("{}/v1/blob/{content}", server.public_url.trim_end_matches('/')),
+                ticket: self.ticket(Operation::Read { content }, holder, lifetime)?,
+            });
+        }
+        Ok(Sources { descriptor: Envelope::from_bytes(descriptor)?, candidates })
+    }
+
+    /// The servers to fetch a content from, nearest first; of a client at `site`, where it has one.
+    pub(crate) async fn offering(
+        &self,
+        content: ContentId,
+        file: &FileFacts,
+        site: Option<SiteId>,
+    ) -> Result<Vec<DistributionServer>, Failure> {
+        let holdings = self.control.holdings().await?;
+        let offers = |id| holdings.of(id).is_some_and(|holding| holding.offers(file));
         let holding = self.database.servers_holding(content).await?;
         let servers = self.database.distribution_servers().await?;
         let holders: Vec<Holder> = servers
@@ -76,18 +96,8 @@ impl App {
                 holds: holding.contains(&server.id),
             })
             .collect();
-        let lifetime = if holder.is_some() { TICKET_LIFETIME } else { BEARER_TICKET_LIFETIME };
-        let mut candidates = Vec::new();
-        for id in nearest_first(&holders) {
-            let Some(server) = servers.iter().find(|server| server.id == id) else { continue };
-            candidates.push(Candidate {
-                server: id,
-                name: server.name.clone(),
-                url: format!("{}/v1/blob/{content}", server.public_url.trim_end_matches('/')),
-                ticket: self.ticket(Operation::Read { content }, holder, lifetime)?,
-            });
-        }
-        Ok(Sources { descriptor: Envelope::from_bytes(descriptor)?, candidates })
+        let found = |id| servers.iter().find(|server| server.id == id).cloned();
+        Ok(nearest_first(&holders).into_iter().filter_map(found).collect())
     }
 
     /// Where to fetch the newest version of a file.

@@ -203,6 +203,21 @@ pub enum Operation {
         /// Its kind.
         kind: FileKind,
     },
+    /// Read one content by its name, from an address that holds the ticket: for devices, which have
+    /// nothing else to show.
+    Device {
+        /// The content.
+        content: ContentId,
+    },
+    /// Read the manifest of one content, from an address that holds the ticket.
+    Manifest {
+        /// The content.
+        content: ContentId,
+        /// The server from which the content is to be fetched.
+        server: DistributionServerId,
+        /// Whether parts have MD5 digests instead of SHA-256.
+        md5: bool,
+    },
     /// Read one content.
     Read {
         /// The content.
@@ -210,7 +225,8 @@ pub enum Operation {
     },
 }
 
-/// Lets its bearer do one thing on a distribution server for at most ten minutes.
+/// Lets its bearer do one thing for at most ten minutes; a device, and who fetches its manifest, for at
+/// most a week.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
     /// What it is good for.

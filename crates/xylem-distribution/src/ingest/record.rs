@@ -28,7 +28,7 @@ impl Facts {
             Operation::Ingest { upload, size, content, sha256, name, kind } => {
                 Some(Self { upload, size, content, sha256, name, kind })
             }
-            Operation::Read { .. } => None,
+            Operation::Device { .. } | Operation::Manifest { .. } | Operation::Read { .. } => None,
         }
     }
 

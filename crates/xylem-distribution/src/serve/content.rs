@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use xylem_api::content::PATH_HEADER;
 use xylem_api::error::ErrorCode;
 use xylem_blobs::{BlobError, outboard_len};
 use xylem_http::{ApiError, Peer};
 use xylem_model::{ContentId, FileKind, FileName, Party};
 use xylem_sync::Class;
+use xylem_trust::Descriptor;
 
-use super::authorize::{Permit, Served, authorize_named, served, unknown};
+use super::authorize::{Permit, Served, authorize_named, ready, served, unknown};
 use super::body;
 use super::headers::{Address, answer_headers, select};
 use super::target::Target;
@@ -20,6 +21,7 @@ use super::waiting::wait_for;
 use crate::accounts::challenge;
 use crate::node::Node;
 use crate::pace::{Flow, Link};
+use crate::tickets;
 
 /// What a content can be asked.
 const METHODS: &str = "GET, HEAD";
@@ -74,6 +76,9 @@ async fn named(
     name: Option<FileName>,
 ) -> Result<Response, ApiError> {
     let descriptor = name.and_then(|name| node.catalogue().named(kind, &name).cloned());
+    if let Some(content) = tickets::in_address(node, &asked.uri)? {
+        return for_device(node, asked, &descriptor.ok_or_else(unknown)?, content).await;
+    }
     let content = descriptor.as_ref().map(|descriptor| descriptor.content);
     let permit = authorize_named(node, &asked.peer, &asked.headers, content.as_ref()).await?;
     let descriptor = descriptor.ok_or_else(unknown)?;
@@ -86,17 +91,39 @@ async fn named(
     bytes(node, asked, served, Address::Name, permit).await
 }
 
+/// For a device whose address holds a ticket for this content, and which shows nothing else.
+async fn for_device(
+    node: &Arc<Node>,
+    asked: &Asked,
+    descriptor: &Arc<Descriptor>,
+    content: ContentId,
+) -> Result<Response, ApiError> {
+    let access = ready(node)?;
+    access.refuse_revoked(asked.peer.party())?;
+    if descriptor.content != content {
+        let message = format!(
+            "the address is for other content than `{}` has now: have the manifest made anew",
+            descriptor.name
+        );
+        return Err(ApiError::new(ErrorCode::Forbidden, message));
+    }
+    let descriptor = Some(Arc::clone(descriptor));
+    let served = Served { descriptor, ..served(node, &content, false)? };
+    bytes(node, asked, served, Address::Name, Permit::of(&asked.peer)).await
+}
+
 /// The part of a request that decides what of a content is sent.
 struct Asked {
     peer: Peer,
     method: Method,
+    uri: Uri,
     headers: HeaderMap,
 }
 
 impl Asked {
     fn new(parts: http::request::Parts) -> Result<Self, ApiError> {
         let peer = Peer::of(&parts.extensions)?;
-        Ok(Self { peer, method: parts.method, headers: parts.headers })
+        Ok(Self { peer, method: parts.method, uri: parts.uri, headers: parts.headers })
     }
 
     /// The answer's place among all that leaves.

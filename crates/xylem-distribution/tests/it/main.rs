@@ -20,6 +20,7 @@ mod parent;
 
 mod content_link;
 mod control;
+mod devices;
 mod digests;
 mod documents;
 mod grants;

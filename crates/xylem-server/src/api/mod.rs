@@ -15,6 +15,7 @@ mod events;
 mod files;
 mod hand_over;
 mod invitations;
+mod manifests;
 mod names;
 mod orders;
 mod pages;
@@ -111,6 +112,8 @@ fn files(routes: Routes<App>) -> Routes<App> {
         .add(FILES, routes!(files::delete_file, selection::sort_file))
         .add(FILES, routes!(files::restore_file))
         .add(READ_FILES, routes!(files::digests))
+        .add(READ_FILES, routes!(manifests::make))
+        .add(Permission::Public, routes!(manifests::fetch))
         .add(READ_FILES, routes!(files::placement))
         .add(READ_FILES, routes!(files::sources))
         .add(READ_FILES, routes!(records::record))

@@ -20,6 +20,7 @@ mod file_records;
 mod hand_over;
 mod harness;
 mod ingest;
+mod manifests;
 mod memory;
 mod permissions;
 mod records;

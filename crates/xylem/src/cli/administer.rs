@@ -171,6 +171,8 @@ pub enum FileCommand {
         /// The revision
         revision: u64,
     },
+    /// The property list with which a device or its management installs it
+    Manifest(ManifestOptions),
     /// Where copies are, and how far the others have come
     Placement {
         /// Its name
@@ -190,6 +192,25 @@ pub enum FileCommand {
         #[arg(long, value_parser = duration, default_value = "10m")]
         timeout: Duration,
     },
+}
+
+/// Options of `xylem package manifest`.
+#[derive(Debug, Args)]
+pub struct ManifestOptions {
+    /// Its name
+    pub name: String,
+    /// The distribution server to fetch it from; one that holds it where left out
+    #[arg(long)]
+    pub server: Option<String>,
+    /// How many hours the addresses are good for, a week (168) at most; 24 where left out
+    #[arg(long)]
+    pub hours: Option<u32>,
+    /// MD5 digests of parts instead of SHA-256, for macOS before 10.13.6
+    #[arg(long)]
+    pub md5: bool,
+    /// Print the property list alone, to the byte
+    #[arg(long)]
+    pub plist: bool,
 }
 
 /// Options of `xylem package upload`.

@@ -19,8 +19,8 @@ pub use account::{AccountCommand, AddAccountOptions};
 pub(crate) use administer::duration;
 pub use administer::{
     AccessOptions, Administer, AuditOptions, CategoryOrSite, ComputerCommand, DsCommand,
-    FileCommand, HandOverOptions, InstallOptions, InviteOptions, InviteRole, PrincipalCommand,
-    SelectOptions, TokenCommand, UploadOptions,
+    FileCommand, HandOverOptions, InstallOptions, InviteOptions, InviteRole, ManifestOptions,
+    PrincipalCommand, SelectOptions, TokenCommand, UploadOptions,
 };
 pub use ca::CaCommand;
 pub use certificate::{CertificateCommand, ChainOptions, DsCertificateCommand};
@@ -169,6 +169,8 @@ mod tests {
             "package download n -o f",
             "package delete n",
             "package restore n",
+            "package manifest n --server s --hours 5 --md5 --plist",
+            "app manifest n",
             "package placement n",
             "package placement n --watch",
             "package wait n --on all --timeout 60s",

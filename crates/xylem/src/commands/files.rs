@@ -7,7 +7,7 @@ use xylem_api::catalogue::{File, FileDetail, Placement, PlacementState, Upload, 
 use xylem_model::{ByteSize, FileKind};
 
 use super::records::{self, Shown};
-use super::{placement, selection, wait_for_copies};
+use super::{manifests, placement, selection, wait_for_copies};
 use crate::Failure;
 use crate::access::Access;
 use crate::cli::{FileCommand, UploadOptions};
@@ -65,6 +65,7 @@ pub(crate) async fn run(
         FileCommand::RestoreRecord { name, revision } => {
             records::restore(kind, &name, revision, access, output).await
         }
+        FileCommand::Manifest(options) => manifests::show(options, kind, access, output).await,
         FileCommand::Placement { name, watch } => {
             placement::show(kind, &name, watch, access, output).await
         }

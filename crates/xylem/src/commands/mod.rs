@@ -8,6 +8,7 @@ mod files;
 mod follow;
 mod hand_over;
 mod inventory;
+mod manifests;
 mod migrate;
 mod names;
 mod placement;

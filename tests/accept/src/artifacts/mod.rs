@@ -5,6 +5,7 @@ mod covered;
 mod damaged;
 mod database;
 mod fixture;
+mod manifests;
 mod migration;
 mod peaks;
 mod scripts;
@@ -25,6 +26,7 @@ pub(crate) fn accept(fixtures: &Path, only: Option<&str>) -> anyhow::Result<()> 
     let parts: &[Part<'_>] = &[
         ("table", &|| table::table(fixtures)),
         ("damaged", &|| damaged::damaged(fixtures)),
+        ("manifests", &|| manifests::manifests(fixtures)),
         ("speed", &speed::speed),
         ("upload", &upload::large),
         ("database", &database::mariadb),

@@ -9,6 +9,7 @@ mod digests;
 mod hand_over;
 mod inspection;
 mod loss;
+mod manifests;
 mod records;
 mod restore;
 mod rot;

@@ -1,0 +1,49 @@
+//! What a device or its management needs to fetch and install a file: `docs/design/manifests.md`.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use xylem_model::Timestamp;
+
+/// How long the addresses in a manifest are good for, where nothing is said, in hours.
+pub const DEFAULT_HOURS: u32 = 24;
+
+/// The longest that they can be good for, in hours: a week.
+pub const MAX_HOURS: u32 = 168;
+
+/// What the ticket is called in an address.
+pub const TICKET_PARAMETER: &str = "ticket";
+
+/// `POST /v1/files/{kind}/{name}/manifest`: what kind of manifest is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewManifest {
+    /// The distribution server to fetch from, by name; one that holds the file where left out.
+    #[serde(default)]
+    pub server: Option<String>,
+    /// How many hours the addresses in it are good for: 1 to 168, and 24 where left out.
+    #[serde(default)]
+    pub hours: Option<u32>,
+    /// Whether parts have MD5 digests instead of SHA-256, for macOS before 10.13.6.
+    #[serde(default)]
+    pub md5: bool,
+}
+
+/// A manifest, and where it can be fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Manifest {
+    /// The name of the file.
+    pub name: String,
+    /// The distribution server that the file is fetched from.
+    pub server: String,
+    /// The address of the file, for whoever has it.
+    pub url: String,
+    /// The address of the manifest, for whoever has it; none for a book, which has none.
+    pub manifest_url: Option<String>,
+    /// The link that installs an app, for a page that a device shows.
+    pub install_link: Option<String>,
+    /// When all these addresses end.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
+    /// The property list in XML: a manifest, or the `InstallMedia` command of a book.
+    pub plist: String,
+}
