@@ -68,6 +68,31 @@ pub struct Upload {
     pub version: Option<FileVersion>,
 }
 
+/// An upload that has not ended: `GET /v1/uploads`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct OpenUpload {
+    /// The upload.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: UploadId,
+    /// What kind of file it will be.
+    #[schema(value_type = String)]
+    pub kind: FileKind,
+    /// The name.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Where it stands.
+    pub state: UploadState,
+    /// Who announced it.
+    pub actor: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it counts as given up.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
+}
+
 /// The stages of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xylem_api::agent::{Computer, NewOrder, OrderInfo};
 use xylem_api::catalogue::{
-    DeclareUpload, File, FileDetail, FilePage, Named, Placement, Sources, Upload,
+    DeclareUpload, File, FileDetail, FilePage, Named, OpenUpload, Placement, Sources, Upload,
 };
 use xylem_api::digests::FileDigests;
 use xylem_api::enrollment::{CaInfo, CreatedInvitation, Invitation, NewInvitation};
@@ -261,6 +261,11 @@ impl AdminClient {
     /// Announces an upload.
     pub async fn declare_upload(&self, what: &DeclareUpload) -> Result<Upload, ClientError> {
         self.post("/v1/uploads", what).await
+    }
+
+    /// Uploads that have not ended, the oldest first.
+    pub async fn uploads(&self) -> Result<Vec<OpenUpload>, ClientError> {
+        self.get("/v1/uploads").await
     }
 
     /// Where an upload stands.

@@ -182,6 +182,19 @@ impl ContentClient {
         self.transport.json(server, request, None::<&()>).await
     }
 
+    /// Throws away what has arrived of an upload.
+    pub async fn give_up(
+        &self,
+        server: &BaseUrl,
+        upload: UploadId,
+        ticket: &str,
+    ) -> Result<(), ClientError> {
+        let path = format!("/v1/ingest/{upload}");
+        let request = Request::builder().method(Method::DELETE).uri(path);
+        let request = authorised(request, &ContentAuth::Ticket(ticket.into()));
+        self.transport.json(server, request, None::<&()>).await
+    }
+
     /// Hands a file on to the principal while it comes: of `length` bytes, where that is known.
     /// Returns once it is published.
     pub async fn hand_on(

@@ -12,6 +12,7 @@ use xylem_trust::Descriptor;
 
 use super::finish::finish;
 use super::record::{Record, Stage};
+use super::slots::Work;
 use crate::data::DataError;
 use crate::node::Node;
 
@@ -52,7 +53,7 @@ async fn look_over(node: &Arc<Node>) -> Result<(), DataError> {
         if unfinished {
             go_on(node, &record).await;
         } else if now.since(record.touched) >= FORGET_AFTER {
-            forget(node, record).await?;
+            forget_idle(node, record).await?;
         }
     }
     Ok(())
@@ -72,9 +73,19 @@ async fn go_on(node: &Arc<Node>, record: &Record) {
     }
 }
 
-async fn forget(node: &Arc<Node>, record: Record) -> Result<(), DataError> {
-    let slot = node.uploads.slot(record.facts.upload);
-    let Some(mut work) = slot.try_work() else { return Ok(()) };
+async fn forget_idle(node: &Arc<Node>, record: Record) -> Result<(), DataError> {
+    match node.uploads.slot(record.facts.upload).try_work() {
+        Some(mut work) => forget(node, &mut work, record).await,
+        None => Ok(()),
+    }
+}
+
+/// Forgets an upload, and throws its bytes away.
+pub(super) async fn forget(
+    node: &Arc<Node>,
+    work: &mut Work,
+    record: Record,
+) -> Result<(), DataError> {
     work.forget();
     let id = record.facts.upload;
     let target = Arc::clone(node);

@@ -6,7 +6,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use tokio::task::JoinError;
 use xylem_api::error::ErrorCode;
@@ -16,9 +16,10 @@ use xylem_model::UploadId;
 
 use super::finish::finish;
 use super::handed_on;
+use super::housekeeping::forget;
 use super::out_of_order::receive_ahead;
 use super::receive::{Part, progress, receive};
-use super::record::Facts;
+use super::record::{Facts, Stage};
 use crate::node::Node;
 use crate::tickets;
 
@@ -36,7 +37,7 @@ struct PartQuery {
 /// The routes of uploads.
 pub(crate) fn routes() -> Router<Arc<Node>> {
     Router::new()
-        .route("/v1/ingest/{upload}", get(get_progress).put(put_part))
+        .route("/v1/ingest/{upload}", get(get_progress).put(put_part).delete(give_up))
         .route("/v1/ingest/{upload}/complete", post(complete))
         .route(&format!("{HANDED_ON_PATH}/{{kind}}/{{name}}"), put(handed_on::put))
 }
@@ -107,6 +108,30 @@ async fn complete(
         finish(node, work, facts).await
     };
     Ok(Json(tokio::spawn(finishing).await.map_err(lost)??))
+}
+
+/// Throws away what has arrived. What is committed stays: the catalogue names it.
+async fn give_up(
+    State(node): State<Arc<Node>>,
+    peer: Peer,
+    headers: HeaderMap,
+    upload: Result<Path<UploadId>, PathRejection>,
+) -> Result<StatusCode, ApiError> {
+    let facts = authorise(&node, &peer, &headers, upload)?;
+    let giving_up = async move {
+        let mut work = node.uploads.slot(facts.upload).work().await;
+        node.uploads.check_open()?;
+        work.load(&node, &facts).await?;
+        let Some(record) = work.record.clone().filter(|it| it.stage == Stage::Receiving) else {
+            let message = "the upload is being finished, or over: there is nothing to give up";
+            return Err(ApiError::new(ErrorCode::Conflict, message));
+        };
+        forget(&node, &mut work, record)
+            .await
+            .map_err(|error| ApiError::internal("forgetting the upload", error))
+    };
+    tokio::spawn(giving_up).await.map_err(lost)??;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn authorise(

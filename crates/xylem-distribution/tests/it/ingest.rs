@@ -206,6 +206,27 @@ async fn parts_sent_at_once_make_the_file_whatever_breaks() {
 }
 
 #[tokio::test]
+async fn what_is_given_up_leaves_nothing() {
+    let fleet = Fleet::chain(1).await;
+    let bytes = noise(14, 300_000);
+    let sender = Sender::new(&fleet, "Given-up.pkg", &bytes).await;
+    sender.put_bytes(0, &bytes[..100_000]).await.unwrap();
+    sender.put_ahead(200_000, &bytes[200_000..]).await.unwrap();
+    let url = &fleet.server(0).url;
+    sender.client.give_up(url, sender.upload, &sender.ticket).await.unwrap();
+    let content = fleet.file(0, &ContentId::of(&bytes));
+    let staged = content.ancestors().nth(3).unwrap().join("staged");
+    assert_eq!(std::fs::read_dir(staged).unwrap().count(), 0);
+    // The ticket is still good: whoever changes their mind begins anew.
+    let there = sender.progress().await.unwrap();
+    assert_eq!((there.offset, there.ahead), (0, Vec::new()));
+    sender.put_bytes(0, &bytes).await.unwrap();
+    assert!(sender.complete().await.unwrap());
+    let late = sender.client.give_up(url, sender.upload, &sender.ticket).await;
+    assert_eq!(code(late), ErrorCode::Conflict);
+}
+
+#[tokio::test]
 async fn what_came_ahead_is_sent_again_after_a_restart() {
     let mut fleet = Fleet::chain(1).await;
     let bytes = noise(13, 400_000);

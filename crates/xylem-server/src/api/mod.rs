@@ -103,7 +103,7 @@ fn administration(routes: Routes<App>) -> Routes<App> {
 
 fn files(routes: Routes<App>) -> Routes<App> {
     routes
-        .add(FILES, routes!(uploads::declare_upload))
+        .add(FILES, routes!(uploads::uploads, uploads::declare_upload))
         .add(FILES, routes!(uploads::upload, uploads::cancel_upload))
         .add(FILES, routes!(streaming::upload_content))
         .add(FILES, routes!(streaming::complete_upload))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use xylem_api::catalogue::{DeclareUpload, Upload, UploadState};
+use xylem_api::catalogue::{DeclareUpload, OpenUpload, Upload, UploadState};
 use xylem_api::error::ErrorCode;
 use xylem_db::{Declaration, DistributionServer, NewUpload, Upload as DbUpload, Version};
 use xylem_http::ApiError;
@@ -24,7 +24,7 @@ use crate::uploading::{
 /// An ingest server that was silent for this long is out of reach. It reports every 30 seconds.
 const MAX_SILENCE: Duration = Duration::from_secs(120);
 
-/// Unfinished uploads that are looked through for one that goes on.
+/// Unfinished uploads that are listed, or looked through for one that goes on.
 const MAX_OPEN_UPLOADS: u64 = 1000;
 
 /// Room left on the ingest server beside the upload itself, in bytes: for its tree of hashes and
@@ -80,6 +80,42 @@ pub(super) async fn declare_upload(
         Declaration::NameTaken { existing, kind } => {
             Err(Failure::new(ErrorCode::Conflict, name_taken(&new.name, &existing, kind)))
         }
+    }
+}
+
+/// Uploads that have not ended, the oldest first; at most 1,000.
+#[utoipa::path(
+    get, path = "/v1/uploads", tag = "uploads",
+    responses((status = 200, description = "The uploads.", body = Vec<OpenUpload>))
+)]
+pub(super) async fn uploads(State(app): State<App>) -> Result<Json<Vec<OpenUpload>>, Failure> {
+    let open = app.database.open_uploads(None, MAX_OPEN_UPLOADS).await?;
+    Ok(Json(open.into_iter().map(open_wire).collect()))
+}
+
+fn open_wire(upload: DbUpload) -> OpenUpload {
+    let state = state_wire(upload.state);
+    let NewUpload { id, kind, name, size, expires, .. } = upload.declared;
+    OpenUpload {
+        id,
+        kind,
+        name: name.to_string(),
+        size,
+        state,
+        actor: upload.actor,
+        created_at: upload.created,
+        expires_at: expires,
+    }
+}
+
+const fn state_wire(state: xylem_db::UploadState) -> UploadState {
+    match state {
+        xylem_db::UploadState::Declared => UploadState::Declared,
+        xylem_db::UploadState::Committed => UploadState::Committed,
+        xylem_db::UploadState::Published => UploadState::Published,
+        xylem_db::UploadState::Failed => UploadState::Failed,
+        xylem_db::UploadState::Cancelled => UploadState::Cancelled,
+        xylem_db::UploadState::Expired => UploadState::Expired,
     }
 }
 
@@ -166,14 +202,7 @@ impl App {
     }
 
     pub(super) async fn upload_wire(&self, upload: xylem_db::Upload) -> Result<Upload, Failure> {
-        let state = match upload.state {
-            xylem_db::UploadState::Declared => UploadState::Declared,
-            xylem_db::UploadState::Committed => UploadState::Committed,
-            xylem_db::UploadState::Published => UploadState::Published,
-            xylem_db::UploadState::Failed => UploadState::Failed,
-            xylem_db::UploadState::Cancelled => UploadState::Cancelled,
-            xylem_db::UploadState::Expired => UploadState::Expired,
-        };
+        let state = state_wire(upload.state);
         let ingest = match state {
             UploadState::Declared => Some(self.ingest_address(&upload).await?),
             _ => None,

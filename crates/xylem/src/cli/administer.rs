@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use xylem_model::{InvitationId, Priority, TokenId};
+use xylem_model::{InvitationId, Priority, TokenId, UploadId};
 
 use super::account::AccountCommand;
 use super::ca::CaCommand;
@@ -43,6 +43,9 @@ pub enum Administer {
     Ebook(FileCommand),
     /// Move in from a file share, a Munki repository or a folder
     Migrate(MigrateOptions),
+    /// Uploads under way
+    #[command(subcommand)]
+    Upload(UploadCommand),
     /// Scripts, which are kept in the database
     #[command(subcommand)]
     Script(ScriptCommand),
@@ -87,6 +90,18 @@ pub enum Administer {
     Status,
     /// Say that what a restore brought back is right; removals go on
     ConfirmRestore,
+}
+
+/// `xylem upload …`
+#[derive(Debug, Subcommand)]
+pub enum UploadCommand {
+    /// Uploads that have not ended
+    List,
+    /// Give an upload up and remove what has arrived of it
+    Cancel {
+        /// The upload, as `xylem upload list` shows it
+        id: UploadId,
+    },
 }
 
 /// `xylem package …`, `xylem app …`, `xylem ebook …`

@@ -20,7 +20,7 @@ pub(crate) use administer::duration;
 pub use administer::{
     AccessOptions, Administer, AuditOptions, CategoryOrSite, ComputerCommand, DsCommand,
     FileCommand, HandOverOptions, InstallOptions, InviteOptions, InviteRole, ManifestOptions,
-    PrincipalCommand, SelectOptions, TokenCommand, UploadOptions,
+    PrincipalCommand, SelectOptions, TokenCommand, UploadCommand, UploadOptions,
 };
 pub use ca::CaCommand;
 pub use certificate::{CertificateCommand, ChainOptions, DsCertificateCommand};

@@ -20,6 +20,7 @@ mod servers;
 mod settings;
 mod status;
 mod upgrade;
+mod uploads;
 mod wait;
 
 use xylem_client::NamedKind;
@@ -42,6 +43,7 @@ pub(crate) async fn run(
         Administer::Package(it) => files::run(it, FileKind::Package, &access, output).await,
         Administer::App(it) => files::run(it, FileKind::App, &access, output).await,
         Administer::Ebook(it) => files::run(it, FileKind::Ebook, &access, output).await,
+        Administer::Upload(it) => uploads::run(it, &access, output).await,
         Administer::Script(it) => scripts::run(it, &access, output).await,
         Administer::Install(it) => computers::install(it, &access, output).await,
         Administer::Invite(it) => status::invite(it, &access, output).await,
