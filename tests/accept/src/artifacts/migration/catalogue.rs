@@ -104,7 +104,7 @@ impl Catalogue {
         none_differs("the catalogue", &differences(&wanted, &self.entries))?;
         let files = wanted.iter().filter(|((kind, _), _)| *kind != ItemKind::Script);
         let contents: BTreeSet<String> = files.map(|(_, it)| it.blake3.to_string()).collect();
-        let held = names_below(&fleet.repository(ROOT).join("content"))?;
+        let held = contents_below(&fleet.repository(ROOT).join("content"))?;
         let gone = contents.difference(&held).count();
         let more = held.difference(&contents).count();
         ensure!(gone + more == 0, "of the contents {gone} are missing, and {more} are too many");
@@ -129,8 +129,8 @@ async fn listed<T: DeserializeOwned>(fleet: &Fleet, command: &str) -> anyhow::Re
     Ok(serde_json::from_str(&fleet.xylem(&[command, "list", "--json"]).await?)?)
 }
 
-/// The names of all files below a folder.
-fn names_below(folder: &Path) -> anyhow::Result<BTreeSet<String>> {
+/// The digests that the files of a repository have, each its name.
+fn contents_below(folder: &Path) -> anyhow::Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     let mut waiting = vec![folder.to_owned()];
     while let Some(folder) = waiting.pop() {
@@ -140,7 +140,13 @@ fn names_below(folder: &Path) -> anyhow::Result<BTreeSet<String>> {
             if path.is_dir() {
                 waiting.push(path);
             } else {
-                names.insert(name_of(&path));
+                let name = name_of(&path);
+                if name.ends_with(".tree") {
+                    continue;
+                }
+                let is = blake3::hash(&std::fs::read(&path)?).to_string();
+                ensure!(is == name, "what lies under {name} is {is}");
+                names.insert(name);
             }
         }
     }

@@ -84,7 +84,10 @@ impl<'a> Migrating<'a> {
         kill(&mut run).await?;
         // What it said before it died is in the pipe.
         let more = timeout(LIMIT, sent(&mut said, usize::MAX)).await;
-        Ok(before + more.context("its output does not end")??)
+        let in_all = before + more.context("its output does not end")??;
+        let was_reading = in_all == 0 || matches!(moment, Moment::Sent(_));
+        ensure!(was_reading, "it had sent {in_all} files when it was to be killed while it read");
+        Ok(in_all)
     }
 
     /// Waits until so many files are noted.

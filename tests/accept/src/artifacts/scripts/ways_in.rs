@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use tokio::time::{Instant, sleep};
 use xylem_bench::fleet::Fleet;
 use xylem_bench::publish::plain_disk;
@@ -39,7 +39,7 @@ pub(super) async fn try_all(fleet: &Fleet, scratch: &Path) -> anyhow::Result<usi
             let path = file.to_str().context("the path is not Unicode")?;
             for way in [&[][..], &["--through-server"]] {
                 let words = [&[command, "upload", path], way].concat();
-                ensure!(fleet.xylem(&words).await.is_err(), "{words:?} is taken");
+                refused(fleet, &words).await?;
                 ways += 1;
             }
         }
@@ -56,6 +56,22 @@ pub(super) async fn try_all(fleet: &Fleet, scratch: &Path) -> anyhow::Result<usi
         fleet.arrival(server, &content, LIMIT).await?;
     }
     Ok(ways)
+}
+
+/// What is said of a file of another form, or of an ending that its kind has not.
+const REASONS: [&str; 2] = ["refused", "end in"];
+
+/// Nothing but what the file holds, or how it is called, is the reason.
+async fn refused(fleet: &Fleet, words: &[&str]) -> anyhow::Result<()> {
+    match fleet.xylem(words).await {
+        Ok(_) => bail!("{words:?} is taken"),
+        Err(error) => {
+            let told = format!("{error:#}");
+            let is_meant = REASONS.iter().any(|reason| told.contains(reason));
+            ensure!(is_meant, "{words:?} fails for another reason: {told}");
+            Ok(())
+        }
+    }
 }
 
 /// By WebDAV, into the folder of packages and into the one for everything.
