@@ -25,7 +25,8 @@ pub struct IngestProgress {
     /// Whether it is published already.
     pub published: bool,
     /// Bytes that are here beyond that, each from its first to before its end: they need not be
-    /// sent again, unless the server is restarted.
+    /// sent again as long as this is said of them. A restart loses them, and so does ten minutes'
+    /// silence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<Vec<u64>>)]
     pub ahead: Vec<(u64, u64)>,

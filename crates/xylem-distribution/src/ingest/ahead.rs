@@ -21,6 +21,12 @@ use super::record::Facts;
 /// How far beyond the bytes that are there a part may reach: what a crash can cost.
 pub(crate) const MAX_AHEAD_BYTES: u64 = 1 << 30;
 
+/// Most requests that may be at work on one upload at once: each has some of what comes in memory.
+const MAX_REQUESTS: usize = 64;
+
+/// When a sender may try again that has too many at work, in seconds.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
 /// Most ranges that are remembered. What comes when there are as many has to be sent again.
 const MAX_RANGES: usize = 256;
 
@@ -47,13 +53,23 @@ impl Ahead {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A staged file was opened; nothing that was written before counts.
-    pub(crate) fn opened(&self, facts: &Facts, staged: &StagedFile) {
+    /// A staged file was opened, and all up to its offset has been hashed; nothing else that was
+    /// written before counts.
+    ///
+    /// # Errors
+    /// Where somebody still writes in front of that: the file is of no use then.
+    pub(crate) fn opened(&self, facts: &Facts, staged: &StagedFile) -> Result<(), ApiError> {
         let mut state = self.state();
+        if let Some(Range { start, end }) =
+            state.reserved.iter().find(|range| range.start < staged.offset())
+        {
+            return Err(taken(*start, *end));
+        }
         state.opened += 1;
         state.taken = staged.offset();
         state.here.clear();
         state.writer = Some((facts.clone(), staged.ahead_writer()));
+        Ok(())
     }
 
     /// The staged file is of no more use.
@@ -63,54 +79,51 @@ impl Ahead {
         state.here.clear();
     }
 
-    /// The writer for an upload with these facts; none while its file is not open.
-    ///
-    /// # Errors
-    /// Where it is open for other facts.
-    pub(crate) fn writer(&self, facts: &Facts) -> Result<Option<AheadWriter>, ApiError> {
-        match &self.state().writer {
-            Some((other, _)) if other != facts => Err(super::slots::other_facts()),
-            writer => Ok(writer.as_ref().map(|(_, writer)| writer.clone())),
-        }
-    }
-
     /// Ranges that are there beyond what has been hashed.
     pub(crate) fn here(&self) -> Vec<(u64, u64)> {
         self.state().here.iter().map(|range| (range.start, range.end)).collect()
     }
 
-    /// Keeps others from a range until the reservation is dropped. Bytes that have been hashed
-    /// already are left out of it.
+    /// Keeps others from a range for whoever has the work in hand, until the reservation is dropped.
+    /// Bytes that have been hashed already are left out of it.
     ///
     /// # Errors
     /// While another has any byte of it.
-    pub(crate) fn reserve(
-        self: &Arc<Self>,
-        range: Range<u64>,
-        must_be_ahead: bool,
-    ) -> Result<Reservation, ApiError> {
+    pub(crate) fn reserve(self: &Arc<Self>, range: Range<u64>) -> Result<Reservation, ApiError> {
         let mut state = self.state();
-        if must_be_ahead && range.start < state.taken {
-            let message = format!(
-                "the upload goes on at byte {}: what is before it cannot be sent again",
-                state.taken
-            );
-            return Err(ApiError::new(ErrorCode::Conflict, message));
-        }
-        if must_be_ahead && range.end > state.taken.saturating_add(MAX_AHEAD_BYTES) {
-            let message = format!(
-                "the upload goes on at byte {}, and a part may reach {MAX_AHEAD_BYTES} bytes \
-                 further: send what is in front of it first",
-                state.taken
-            );
-            return Err(ApiError::new(ErrorCode::Conflict, message));
-        }
         let range = range.start.max(state.taken)..range.end.max(state.taken);
-        state.reserve(range.clone())?;
+        let opened = state.reserve(&range)?;
         state.here = without(&state.here, &range);
-        let opened = state.opened;
         drop(state);
-        Ok(Reservation { ahead: Arc::clone(self), range, opened })
+        Ok(Reservation { ahead: Arc::clone(self), range, opened, is_released: false })
+    }
+
+    /// Keeps others from a range beyond what has been hashed, and says how to write it.
+    ///
+    /// # Errors
+    /// While another has any byte of it, the file is not open for an upload with these facts, or the
+    /// range is not ahead, or too far.
+    pub(crate) fn reserve_ahead(
+        self: &Arc<Self>,
+        facts: &Facts,
+        range: Range<u64>,
+    ) -> Result<(AheadWriter, Reservation), ApiError> {
+        let mut state = self.state();
+        let writer = match &state.writer {
+            Some((other, _)) if other != facts => return Err(super::slots::other_facts()),
+            Some((_, writer)) => writer.clone(),
+            None => {
+                let message =
+                    "the upload is being opened or finished: ask how far it is, and go on there";
+                return Err(ApiError::new(ErrorCode::Conflict, message));
+            }
+        };
+        check_place(&range, state.taken)?;
+        let opened = state.reserve(&range)?;
+        state.here = without(&state.here, &range);
+        drop(state);
+        let ahead = Arc::clone(self);
+        Ok((writer, Reservation { ahead, range, opened, is_released: false }))
     }
 
     /// Reserves what came ahead and is next.
@@ -118,27 +131,56 @@ impl Ahead {
         let mut state = self.state();
         let offset = staged.offset();
         let at = state.here.iter().position(|range| range.contains(&offset))?;
+        // It stays among those that are there, so that nobody sends it again meanwhile.
         let range = offset..state.here.get(at)?.end;
-        state.reserve(range.clone()).ok()?;
-        state.here.remove(at);
-        let opened = state.opened;
+        let opened = state.reserve(&range).ok()?;
         drop(state);
-        Some(Reservation { ahead: Arc::clone(self), range, opened })
+        Some(Reservation { ahead: Arc::clone(self), range, opened, is_released: false })
     }
 }
 
+/// Whether a range is ahead of the bytes that have been hashed, and not too far.
+fn check_place(range: &Range<u64>, taken: u64) -> Result<(), ApiError> {
+    let what = if range.start < taken {
+        "what is before it cannot be sent again".to_owned()
+    } else if range.end > taken.saturating_add(MAX_AHEAD_BYTES) {
+        format!(
+            "a part may reach {MAX_AHEAD_BYTES} bytes further: send what is in front of it first"
+        )
+    } else {
+        return Ok(());
+    };
+    let message = format!("the upload goes on at byte {taken}, and {what}");
+    Err(ApiError::new(ErrorCode::Conflict, message))
+}
+
+/// What the sender of a part hears that meets another's.
+fn taken(start: u64, end: u64) -> ApiError {
+    let message = format!(
+        "another request is sending bytes {start} to {end} of this upload: wait until it ends"
+    );
+    ApiError::new(ErrorCode::Conflict, message)
+}
+
 impl State {
-    fn reserve(&mut self, range: Range<u64>) -> Result<(), ApiError> {
+    /// Gives which of the files that were opened it is for.
+    fn reserve(&mut self, range: &Range<u64>) -> Result<u64, ApiError> {
         let meets = |other: &&Range<u64>| other.start < range.end && range.start < other.end;
         if let Some(Range { start, end }) = self.reserved.iter().find(meets) {
-            let message = format!(
-                "another request is sending bytes {start} to {end} of this upload: wait until it \
-                 ends"
-            );
-            return Err(ApiError::new(ErrorCode::Conflict, message));
+            return Err(taken(*start, *end));
         }
-        self.reserved.push(range);
-        Ok(())
+        if self.reserved.len() >= MAX_REQUESTS {
+            let message = format!("{MAX_REQUESTS} requests are sending this upload already");
+            return Err(ApiError::too_many(message, RETRY_AFTER_SECONDS));
+        }
+        self.reserved.push(range.clone());
+        Ok(self.opened)
+    }
+
+    fn release(&mut self, range: &Range<u64>) {
+        if let Some(at) = self.reserved.iter().position(|other| other == range) {
+            self.reserved.swap_remove(at);
+        }
     }
 }
 
@@ -148,6 +190,7 @@ pub(crate) struct Reservation {
     ahead: Arc<Ahead>,
     range: Range<u64>,
     opened: u64,
+    is_released: bool,
 }
 
 impl Reservation {
@@ -166,9 +209,11 @@ impl Reservation {
         }
     }
 
-    /// Its first bytes, up to `end`, have been written ahead.
-    pub(crate) fn arrived(&self, end: u64) {
+    /// Its first bytes, up to `end`, have been written ahead; others may have it from now on.
+    pub(crate) fn arrived(mut self, end: u64) {
+        self.is_released = true;
         let mut state = self.ahead.state();
+        state.release(&self.range);
         if state.opened == self.opened && state.writer.is_some() && end > self.range.start {
             let here = with(&state.here, self.range.start..end.min(self.range.end));
             if here.len() <= MAX_RANGES {
@@ -180,9 +225,8 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let mut state = self.ahead.state();
-        if let Some(at) = state.reserved.iter().position(|range| *range == self.range) {
-            state.reserved.swap_remove(at);
+        if !self.is_released {
+            self.ahead.state().release(&self.range);
         }
     }
 }
@@ -226,22 +270,101 @@ mod tests {
     #[test]
     fn nobody_gets_a_byte_that_another_has() {
         let ahead = Arc::new(Ahead::default());
-        let first = ahead.reserve(100..200, true).unwrap();
+        let first = ahead.reserve(100..200).unwrap();
         for range in [100..200, 0..101, 199..300, 0..300] {
-            assert_eq!(ahead.reserve(range, false).unwrap_err().code(), ErrorCode::Conflict);
+            let told = ahead.reserve(range).unwrap_err();
+            assert_eq!(told.message(), taken(100, 200).message());
         }
-        let second = ahead.reserve(200..300, true).unwrap();
+        let second = ahead.reserve(200..300).unwrap();
         drop(first);
-        ahead.reserve(0..200, false).unwrap();
+        ahead.reserve(0..200).unwrap();
         drop(second);
-        ahead.reserve(0..300, false).unwrap();
+        ahead.reserve(0..300).unwrap();
     }
 
     #[test]
-    fn a_part_that_reaches_too_far_is_refused() {
+    fn so_many_requests_and_no_more() {
         let ahead = Arc::new(Ahead::default());
-        ahead.reserve(0..MAX_AHEAD_BYTES, true).unwrap();
-        let error = ahead.reserve(9..MAX_AHEAD_BYTES + 1, true).unwrap_err();
-        assert_eq!(error.code(), ErrorCode::Conflict);
+        let range = |index: usize| index as u64..index as u64 + 1;
+        let all: Vec<_> = (0..MAX_REQUESTS).map(|at| ahead.reserve(range(at)).unwrap()).collect();
+        let told = ahead.reserve(range(MAX_REQUESTS)).unwrap_err();
+        assert_eq!(told.code(), ErrorCode::TooManyRequests);
+        drop(all);
+        ahead.reserve(range(MAX_REQUESTS)).unwrap();
+    }
+
+    #[test]
+    fn what_is_ahead_is_neither_behind_nor_too_far() {
+        check_place(&(100..100 + MAX_AHEAD_BYTES), 100).unwrap();
+        let told = check_place(&(99..200), 100).unwrap_err();
+        assert!(told.message().contains("cannot be sent again"), "{}", told.message());
+        let told = check_place(&(200..101 + MAX_AHEAD_BYTES), 100).unwrap_err();
+        assert!(told.message().contains("in front of it first"), "{}", told.message());
+    }
+
+    /// A repository with one upload, of which `kept` bytes are there for good.
+    fn opened(folder: &std::path::Path, facts: &Facts, kept: usize) -> StagedFile {
+        let disk = xylem_runtime::Environment::real().disk;
+        let options = xylem_blobs::RepositoryOptions::default();
+        let repository = xylem_blobs::Repository::open(disk, folder.join("repo"), options).unwrap();
+        let key = xylem_blobs::StageKey::Upload(facts.upload);
+        let both = xylem_blobs::DigestSet::Blake3AndSha256;
+        let mut staged = repository.stage(&key, facts.size, both).unwrap();
+        if staged.offset() < kept as u64 {
+            staged.append(0, &vec![7; kept]).unwrap();
+            staged.pause().unwrap();
+        }
+        staged
+    }
+
+    fn facts() -> Facts {
+        Facts {
+            upload: xylem_model::UploadId::from_parts(1, &[2; 10]),
+            size: 1000,
+            content: None,
+            sha256: None,
+            name: xylem_model::FileName::new("a.pkg").unwrap(),
+            kind: xylem_model::FileKind::Package,
+        }
+    }
+
+    #[test]
+    fn what_is_written_into_a_file_that_was_given_up_does_not_count() {
+        let (folder, facts) = (tempfile::tempdir().unwrap(), facts());
+        let ahead = Arc::new(Ahead::default());
+        let staged = opened(folder.path(), &facts, 0);
+        ahead.opened(&facts, &staged).unwrap();
+        let (writer, old) = ahead.reserve_ahead(&facts, 500..600).unwrap();
+        writer.write(500, &[1; 100]).unwrap();
+        ahead.closed();
+        drop(staged);
+        assert!(ahead.reserve_ahead(&facts, 700..800).is_err(), "no file is open");
+
+        let staged = opened(folder.path(), &facts, 0);
+        ahead.opened(&facts, &staged).unwrap();
+        let told = ahead.reserve_ahead(&facts, 550..560).unwrap_err();
+        assert_eq!(told.message(), taken(500, 600).message(), "the old request may still write");
+        old.arrived(600);
+        assert!(ahead.here().is_empty());
+        let (_, new) = ahead.reserve_ahead(&facts, 550..560).unwrap();
+        new.arrived(560);
+        assert_eq!(ahead.here(), [(550, 560)]);
+    }
+
+    #[test]
+    fn a_file_is_not_opened_while_somebody_writes_what_it_hashed() {
+        let (folder, facts) = (tempfile::tempdir().unwrap(), facts());
+        let ahead = Arc::new(Ahead::default());
+        let mut staged = opened(folder.path(), &facts, 0);
+        ahead.opened(&facts, &staged).unwrap();
+        let (_, writing) = ahead.reserve_ahead(&facts, 100..200).unwrap();
+        // As where the one that took in went away in the middle: the mark is beyond what it told.
+        staged.append(0, &[7; 150]).unwrap();
+        staged.pause().unwrap();
+        drop(staged);
+        let staged = opened(folder.path(), &facts, 150);
+        assert!(ahead.opened(&facts, &staged).is_err());
+        drop(writing);
+        ahead.opened(&facts, &staged).unwrap();
     }
 }

@@ -21,7 +21,7 @@ use xylem_webdav::{Incoming, disk_failed};
 
 use super::finish::{away, final_word, finish};
 use super::record::Facts;
-use super::slots::{Work, blob_error};
+use super::slots::{Work, blob_error, open_staged};
 use crate::node::Node;
 use crate::pour::{PourError, Source, keep_synced, pour};
 
@@ -118,7 +118,7 @@ async fn stage<S: Source<Error = String>>(
     facts: &Facts,
     source: &mut S,
 ) -> Result<(), ApiError> {
-    let staged = work.take_staged(node, facts).await?.without_marks();
+    let staged = open_staged(node, facts).await?.without_marks();
     let (came_in, watched) = watch::channel(0);
     let (syncer, told) = (staged.syncer(), |at| {
         came_in.send_replace(at);

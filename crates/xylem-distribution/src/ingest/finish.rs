@@ -65,7 +65,10 @@ async fn require_all_bytes(
 ) -> Result<(), ApiError> {
     let staged = work.take_staged(node, facts).await?;
     let (staged, taken) = take_in(node, &node.uploads.slot(facts.upload), staged).await;
-    taken.map_err(|error| blob_error("taking in what came ahead", error))?;
+    if let Err(error) = taken {
+        work.give_up_staged();
+        return Err(blob_error("taking in what came ahead", error));
+    }
     let have = staged.offset();
     work.staged = Some(staged);
     if have == facts.size {

@@ -34,7 +34,8 @@ pub(super) async fn put(
     let whole = Whole { kind, name, size, author };
     // A task of its own: once all of it is here it is brought to its end, whoever still listens.
     let receiving = async move {
-        let sender = Sender::new(request.into_body(), &node.uploads);
+        let longest = size.unwrap_or(u64::MAX);
+        let sender = Sender::new(request.into_body(), &node.uploads, longest);
         receive_whole(&node, whole, sender).await
     };
     let stamp = tokio::spawn(receiving).await.map_err(lost)??;

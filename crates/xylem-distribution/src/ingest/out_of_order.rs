@@ -9,7 +9,7 @@ use xylem_api::ingest::IngestProgress;
 use xylem_blobs::{AheadWriter, BlobError, StagedFile};
 use xylem_http::ApiError;
 
-use super::receive::{Part, Sender, broken_off, so_far, touch};
+use super::receive::{Part, Sender, broken_off, keep, so_far, touch};
 use super::record::Facts;
 use super::slots::{Slot, blob_error};
 use crate::node::Node;
@@ -35,16 +35,11 @@ pub(crate) async fn receive_ahead(
         let message = "a part that may come ahead needs a Content-Length";
         ApiError::new(ErrorCode::BadRequest, message)
     })?;
-    let Some(writer) = slot.ahead.writer(&facts)? else {
-        let message = "the upload is being opened or finished: ask how far it is, and go on there";
-        return Err(ApiError::new(ErrorCode::Conflict, message));
-    };
     let end = part.offset.saturating_add(length);
-    let reserved = slot.ahead.reserve(part.offset..end, true)?;
-    let mut sender = Sender::new(body, &node.uploads);
+    let (writer, reserved) = slot.ahead.reserve_ahead(&facts, part.offset..end)?;
+    let mut sender = Sender::new(body, &node.uploads, length);
     let (at, poured) = pour_ahead(&node, &writer, part.offset, &mut sender).await;
     reserved.arrived(at);
-    drop(reserved);
     metrics::counter!("xylem_distribution_ingested_parts_total").increment(1);
     if let Some(mut work) = slot.try_work()
         && let Some(staged) = work.staged.take()
@@ -110,12 +105,13 @@ fn write_all(writer: &AheadWriter, mut at: u64, pieces: &[Bytes]) -> (u64, Resul
     (at, Ok(()))
 }
 
-/// Takes in what came ahead and is next now, as far as it reaches.
+/// Takes in what came ahead and is next now, as far as it reaches, and makes it durable.
 pub(crate) async fn take_in(
     node: &Node,
     slot: &Slot,
     mut staged: StagedFile,
 ) -> (StagedFile, Result<(), BlobError>) {
+    let before = staged.offset();
     while let Some(next) = slot.ahead.next(&staged) {
         while staged.offset() < next.end() {
             let end = next.end().min(staged.offset() + STEP_BYTES);
@@ -134,5 +130,8 @@ pub(crate) async fn take_in(
             }
         }
     }
-    (staged, Ok(()))
+    if staged.offset() == before {
+        return (staged, Ok(()));
+    }
+    keep(node, staged).await
 }

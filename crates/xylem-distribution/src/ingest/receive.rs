@@ -24,6 +24,9 @@ use crate::pour::{PourError, Source, pour};
 /// Longest silence of a sender in the middle of a part.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// When the sender of a part that broke off may send the rest, in seconds.
+const BROKEN_OFF_SECONDS: u32 = 1;
+
 /// An upload's record is marked as used at most this often.
 const TOUCH_EVERY: Duration = Duration::from_secs(300);
 
@@ -31,11 +34,14 @@ const TOUCH_EVERY: Duration = Duration::from_secs(300);
 pub(super) struct Sender<'a> {
     body: BodyDataStream,
     uploads: &'a Uploads,
+    /// Bytes that may still come.
+    left: u64,
 }
 
 impl<'a> Sender<'a> {
-    pub(super) fn new(body: Body, uploads: &'a Uploads) -> Self {
-        Self { body: body.into_data_stream(), uploads }
+    /// A body of at most `longest` bytes.
+    pub(super) fn new(body: Body, uploads: &'a Uploads, longest: u64) -> Self {
+        Self { body: body.into_data_stream(), uploads, left: longest }
     }
 }
 
@@ -51,7 +57,12 @@ impl Source for Sender<'_> {
         match piece {
             Err(_) => Err(format!("nothing came for {} s", SILENCE.as_secs())),
             Ok(None) => Ok(None),
-            Ok(Some(piece)) => piece.map(Some).map_err(|error| error.to_string()),
+            Ok(Some(piece)) => {
+                let piece = piece.map_err(|error| error.to_string())?;
+                let left = self.left.checked_sub(piece.len() as u64);
+                self.left = left.ok_or("it is longer than was said")?;
+                Ok(Some(piece))
+            }
         }
     }
 }
@@ -75,7 +86,10 @@ pub(crate) async fn progress(
     }
     let staged = work.take_staged(node, facts).await?;
     let (staged, taken) = take_in(node, slot, staged).await;
-    taken.map_err(|error| blob_error("taking in what came ahead", error))?;
+    if let Err(error) = taken {
+        work.give_up_staged();
+        return Err(blob_error("taking in what came ahead", error));
+    }
     let offset = staged.offset();
     slot.note_offset(offset);
     work.staged = Some(staged);
@@ -133,14 +147,15 @@ pub(crate) async fn receive(
         return Err(ApiError::new(ErrorCode::Conflict, message));
     }
     let end = part.length.map_or(facts.size, |length| part.offset.saturating_add(length));
-    let reserved = match slot.ahead.reserve(part.offset..end, false) {
+    let reserved = match slot.ahead.reserve(part.offset..end) {
         Ok(reserved) => reserved,
         Err(taken) => {
             work.staged = Some(staged);
             return Err(taken);
         }
     };
-    let mut sender = Sender::new(body, &node.uploads);
+    let longest = end.saturating_sub(part.offset);
+    let mut sender = Sender::new(body, &node.uploads, longest);
     let told = |at| slot.note_offset(at);
     let (staged, poured) = pour(&node.repository, staged, part.offset, &mut sender, &told).await;
     reserved.taken(staged.offset());
@@ -170,10 +185,8 @@ pub(super) fn broken_off(node: &Node, reason: &str, offset: u64) -> ApiError {
     if let Err(restart) = node.uploads.check_open() {
         return restart;
     }
-    ApiError::new(
-        ErrorCode::BadRequest,
-        format!("the part broke off ({reason}): {offset} bytes are here, send the rest"),
-    )
+    let message = format!("the part broke off ({reason}): {offset} bytes are here, send the rest");
+    ApiError::unavailable(message, BROKEN_OFF_SECONDS)
 }
 
 /// The answer to anything about an upload that is over.
@@ -185,7 +198,10 @@ fn settled(work: &Work, facts: &Facts) -> Result<Option<IngestProgress>, ApiErro
     }
 }
 
-async fn keep(node: &Node, mut staged: StagedFile) -> (StagedFile, Result<(), BlobError>) {
+pub(super) async fn keep(
+    node: &Node,
+    mut staged: StagedFile,
+) -> (StagedFile, Result<(), BlobError>) {
     node.repository
         .run(move |_| {
             let kept = staged.pause();

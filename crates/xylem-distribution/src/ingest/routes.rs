@@ -49,12 +49,16 @@ async fn get_progress(
     upload: Result<Path<UploadId>, PathRejection>,
 ) -> Result<Json<IngestProgress>, ApiError> {
     let facts = authorise(&node, &peer, &headers, upload)?;
-    let slot = node.uploads.slot(facts.upload);
-    let there = progress(&node, &slot, &facts).await?;
-    if !there.published {
-        require_principal(&node)?;
-    }
-    Ok(Json(there))
+    // A task of its own, like a part: it may hash, and that must not end half-way.
+    let asking = async move {
+        let slot = node.uploads.slot(facts.upload);
+        let there = progress(&node, &slot, &facts).await?;
+        if !there.published {
+            require_principal(&node)?;
+        }
+        Ok::<_, ApiError>(there)
+    };
+    Ok(Json(tokio::spawn(asking).await.map_err(lost)??))
 }
 
 async fn put_part(

@@ -222,13 +222,10 @@ impl Work {
         if let Some(staged) = self.staged.take() {
             return Ok(staged);
         }
-        let (key, size) = (StageKey::Upload(facts.upload), facts.size);
-        let staged = node
-            .repository
-            .run(move |repository| repository.stage(&key, size, DigestSet::Blake3AndSha256))
-            .await
-            .map_err(|error| blob_error("staging the upload", error))?;
-        self.ahead.opened(facts, &staged);
+        // Nothing is written ahead while what is there is being hashed.
+        self.ahead.closed();
+        let staged = open_staged(node, facts).await?;
+        self.ahead.opened(facts, &staged)?;
         Ok(staged)
     }
 
@@ -245,6 +242,14 @@ impl Work {
     }
 }
 
+/// Opens the staged file of an upload, to which nothing comes ahead.
+pub(super) async fn open_staged(node: &Arc<Node>, facts: &Facts) -> Result<StagedFile, ApiError> {
+    let (key, size) = (StageKey::Upload(facts.upload), facts.size);
+    node.repository
+        .run(move |repository| repository.stage(&key, size, DigestSet::Blake3AndSha256))
+        .await
+        .map_err(|error| blob_error("staging the upload", error))
+}
 /// What the sender hears whose ticket does not fit the upload.
 pub(super) fn other_facts() -> ApiError {
     ApiError::new(

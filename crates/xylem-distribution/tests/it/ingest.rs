@@ -16,22 +16,22 @@ use crate::fleet::{Fleet, noise};
 use crate::management::DAY;
 
 /// An upload and everything to send it with.
-struct Sender<'a> {
-    fleet: &'a Fleet,
-    client: ContentClient,
-    upload: UploadId,
-    ticket: String,
+pub(crate) struct Sender<'a> {
+    pub(crate) fleet: &'a Fleet,
+    pub(crate) client: ContentClient,
+    pub(crate) upload: UploadId,
+    pub(crate) ticket: String,
 }
 
 impl<'a> Sender<'a> {
-    async fn new(fleet: &'a Fleet, name: &str, declared: &[u8]) -> Self {
+    pub(crate) async fn new(fleet: &'a Fleet, name: &str, declared: &[u8]) -> Self {
         let (upload, ticket) = fleet.management.declare(name, declared, true);
         let sender = Self { fleet, client: fleet.client(None), upload, ticket };
         sender.ready().await;
         sender
     }
 
-    async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         self.fleet
             .until("the server takes uploads", async || {
                 self.offset().await.is_ok_and(|offset| offset < u64::MAX)
@@ -39,7 +39,7 @@ impl<'a> Sender<'a> {
             .await;
     }
 
-    async fn progress(&self) -> Result<IngestProgress, ClientError> {
+    pub(crate) async fn progress(&self) -> Result<IngestProgress, ClientError> {
         let url = &self.fleet.server(0).url;
         self.client.ingest_progress(url, self.upload, &self.ticket).await
     }
@@ -48,7 +48,7 @@ impl<'a> Sender<'a> {
         Ok(self.progress().await?.offset)
     }
 
-    async fn send_ahead(
+    pub(crate) async fn send_ahead(
         &self,
         offset: u64,
         length: u64,
@@ -58,7 +58,11 @@ impl<'a> Sender<'a> {
         self.client.ingest_ahead(url, self.upload, &self.ticket, offset, length, body).await
     }
 
-    async fn put_ahead(&self, offset: usize, bytes: &[u8]) -> Result<IngestProgress, ClientError> {
+    pub(crate) async fn put_ahead(
+        &self,
+        offset: usize,
+        bytes: &[u8],
+    ) -> Result<IngestProgress, ClientError> {
         let body = full_body(bytes.to_vec());
         self.send_ahead(offset as u64, bytes.len() as u64, body).await
     }
@@ -69,17 +73,17 @@ impl<'a> Sender<'a> {
         Ok(sent.await?.offset)
     }
 
-    async fn put_bytes(&self, offset: usize, bytes: &[u8]) -> Result<u64, ClientError> {
+    pub(crate) async fn put_bytes(&self, offset: usize, bytes: &[u8]) -> Result<u64, ClientError> {
         self.put(offset as u64, bytes.len() as u64, full_body(bytes.to_vec())).await
     }
 
-    async fn complete(&self) -> Result<bool, ClientError> {
+    pub(crate) async fn complete(&self) -> Result<bool, ClientError> {
         let url = &self.fleet.server(0).url;
         Ok(self.client.complete(url, self.upload, &self.ticket).await?.published)
     }
 
     /// Sends what is missing, as often as another request is still in the way.
-    async fn send_rest(&self, bytes: &[u8]) {
+    pub(crate) async fn send_rest(&self, bytes: &[u8]) {
         self.fleet
             .until("the rest is sent", async || {
                 let offset = self.offset().await.unwrap() as usize;
@@ -89,12 +93,12 @@ impl<'a> Sender<'a> {
     }
 }
 
-fn code<T: std::fmt::Debug>(result: Result<T, ClientError>) -> ErrorCode {
+pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, ClientError>) -> ErrorCode {
     result.unwrap_err().code().expect("an answer")
 }
 
 /// A body that breaks after some bytes.
-fn cut_body(bytes: &[u8]) -> RequestBody {
+pub(crate) fn cut_body(bytes: &[u8]) -> RequestBody {
     let pieces: Vec<io::Result<_>> = bytes
         .chunks(50_000)
         .map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece))))
@@ -139,111 +143,6 @@ async fn an_upload_survives_a_restart_of_the_server_at_any_part() {
     sender.ready().await;
     assert!(sender.complete().await.unwrap());
     assert!(fleet.file(0, &ContentId::of(&bytes)).exists());
-}
-
-#[tokio::test]
-async fn parts_that_come_in_any_order_make_the_file() {
-    let fleet = Fleet::chain(1).await;
-    let bytes = noise(11, 2_000_000);
-    let sender = Sender::new(&fleet, "Ahead.pkg", &bytes).await;
-    let gap = sender.put_bytes(500_000, &bytes[500_000..500_010]).await;
-    assert_eq!(code(gap), ErrorCode::Conflict, "only where it is asked for");
-    for (from, to) in [(1_500_000, 2_000_000), (500_000, 1_000_000)] {
-        let progress = sender.put_ahead(from, &bytes[from..to]).await.unwrap();
-        assert_eq!(progress.offset, 0);
-    }
-    assert_eq!(code(sender.complete().await), ErrorCode::Conflict, "some are missing");
-    // One that breaks off counts as far as it came.
-    let part = cut_body(&bytes[1_000_000..1_200_000]);
-    sender.send_ahead(1_000_000, 500_000, part).await.unwrap_err();
-    fleet
-        .until("the rest of it is sent", async || {
-            let there = sender.progress().await.unwrap().ahead;
-            assert_eq!(there.first().unwrap().0, 500_000);
-            let from = there.first().unwrap().1 as usize;
-            sender.put_ahead(from, &bytes[from..1_500_000]).await.is_ok()
-        })
-        .await;
-    assert_eq!(sender.progress().await.unwrap().ahead, [(500_000, 2_000_000)]);
-    let last = sender.put_ahead(0, &bytes[..500_000]).await.unwrap();
-    assert_eq!((last.offset, last.ahead), (2_000_000, Vec::new()));
-    assert!(sender.complete().await.unwrap());
-    let computer = fleet.asker(Some(fleet.computer()));
-    assert_eq!(fleet.get(0, &computer, "/Packages/Ahead.pkg").await.bytes(), bytes);
-}
-
-#[tokio::test]
-async fn parts_sent_at_once_make_the_file_whatever_breaks() {
-    let fleet = Fleet::chain(1).await;
-    let bytes = noise(12, 3_000_000);
-    let sender = Sender::new(&fleet, "At-once.pkg", &bytes).await;
-    let mut round = 0;
-    loop {
-        let there = sender.progress().await.unwrap();
-        if there.offset == bytes.len() as u64 {
-            break;
-        }
-        round += 1;
-        assert!(round < 100, "it does not come forward: {there:?}");
-        let part = |index: usize| {
-            let from = there.offset as usize + index * 150_000;
-            let to = (from + 150_000).min(bytes.len());
-            let (from, length) = (from.min(to), to - from.min(to));
-            let cut = if (round + index).is_multiple_of(3) { length / 2 } else { length };
-            let body = if cut < length {
-                cut_body(&bytes[from..from + cut])
-            } else {
-                full_body(bytes[from..to].to_vec())
-            };
-            sender.send_ahead(from as u64, length as u64, body)
-        };
-        // Some are refused: another has their bytes already, or is sending them.
-        let _ends = tokio::join!(part(3), part(0), part(2), part(1), part(0));
-    }
-    assert!(sender.complete().await.unwrap());
-    let computer = fleet.asker(Some(fleet.computer()));
-    assert_eq!(fleet.get(0, &computer, "/Packages/At-once.pkg").await.bytes(), bytes);
-}
-
-#[tokio::test]
-async fn what_is_given_up_leaves_nothing() {
-    let fleet = Fleet::chain(1).await;
-    let bytes = noise(14, 300_000);
-    let sender = Sender::new(&fleet, "Given-up.pkg", &bytes).await;
-    sender.put_bytes(0, &bytes[..100_000]).await.unwrap();
-    sender.put_ahead(200_000, &bytes[200_000..]).await.unwrap();
-    let url = &fleet.server(0).url;
-    sender.client.give_up(url, sender.upload, &sender.ticket).await.unwrap();
-    let content = fleet.file(0, &ContentId::of(&bytes));
-    let staged = content.ancestors().nth(3).unwrap().join("staged");
-    assert_eq!(std::fs::read_dir(staged).unwrap().count(), 0);
-    // The ticket is still good: whoever changes their mind begins anew.
-    let there = sender.progress().await.unwrap();
-    assert_eq!((there.offset, there.ahead), (0, Vec::new()));
-    sender.put_bytes(0, &bytes).await.unwrap();
-    assert!(sender.complete().await.unwrap());
-    let late = sender.client.give_up(url, sender.upload, &sender.ticket).await;
-    assert_eq!(code(late), ErrorCode::Conflict);
-}
-
-#[tokio::test]
-async fn what_came_ahead_is_sent_again_after_a_restart() {
-    let mut fleet = Fleet::chain(1).await;
-    let bytes = noise(13, 400_000);
-    let (upload, ticket) = {
-        let sender = Sender::new(&fleet, "Lost.pkg", &bytes).await;
-        sender.put_bytes(0, &bytes[..100_000]).await.unwrap();
-        sender.put_ahead(200_000, &bytes[200_000..]).await.unwrap();
-        (sender.upload, sender.ticket)
-    };
-    fleet.stop(0).await;
-    fleet.start(0).await;
-    let sender = Sender { client: fleet.client(None), fleet: &fleet, upload, ticket };
-    sender.ready().await;
-    let there = sender.progress().await.unwrap();
-    assert_eq!((there.offset, there.ahead), (100_000, Vec::new()));
-    sender.send_rest(&bytes).await;
-    assert!(sender.complete().await.unwrap());
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ mod handover;
 mod hostile;
 mod hostile_webdav;
 mod ingest;
+mod parts;
 mod replication;
 mod scrub;
 mod seed;

@@ -99,15 +99,13 @@ impl Sending<'_> {
         match &self.way {
             Way::Direct { client, ingest, ticket } => {
                 let to = Ingest { client, ingest, ticket };
-                loop {
-                    let progress = client.ingest_progress(ingest, self.id, ticket).await?;
-                    *there = parts::arrived(&progress);
-                    if progress.published || progress.offset == size {
-                        break;
-                    }
+                let progress = client.ingest_progress(ingest, self.id, ticket).await?;
+                *there = parts::arrived(&progress);
+                if !progress.published && progress.offset < size {
                     self.bar.set_position(*there);
                     self.send_parts(&to, &progress).await?;
                 }
+                // Where the server lacks something after all it says so, and it is tried again.
                 client.complete(ingest, self.id, ticket).await?;
             }
             Way::ThroughServer => {
@@ -131,7 +129,7 @@ impl Sending<'_> {
         progress: &IngestProgress,
     ) -> Result<(), ClientError> {
         let connections = if progress.max_ahead == 0 { 1 } else { self.connections };
-        let mut missing = Missing::new(self.source.size, progress);
+        let mut missing = Missing::new(self.source.size, progress, connections);
         let mut under_way = FuturesUnordered::new();
         loop {
             while under_way.len() < connections
