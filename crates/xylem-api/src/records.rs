@@ -43,11 +43,12 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "none")]
     pub required_processor: Option<String>,
-    /// The package that is installed where the processor is another, by name; empty: none is.
+    /// The package that is installed where the processor is another, by name; empty: none is. One
+    /// that was deleted is shown with `(deleted)` behind its name, and stays where it is sent so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub switch_with_package: Option<String>,
     /// Whether it is installed only where `softwareupdate` lists an update with its display name.
-    /// Not for disk images.
+    /// Installer packages only: `.pkg` and `.mpkg`, zipped or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub install_if_reported_available: Option<bool>,
     /// When it is installed once more: `never`, `when-missing`, `when-changed`.
@@ -81,7 +82,8 @@ pub struct Record {
     /// The language of an Adobe installer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adobe_language: Option<String>,
-    /// The Adobe installer that this update is for, a package by name; empty: none.
+    /// The Adobe installer that this update is for, a package by name; empty: none. One that was
+    /// deleted is shown as in `switch_with_package`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adobe_parent_package: Option<String>,
     /// Where that installer's files lie.

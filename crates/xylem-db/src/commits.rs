@@ -115,7 +115,11 @@ impl Database {
                 Err(reason) => return fail(tx, row, reason, now).await,
             };
             let version = match place {
-                Place::Same(version) => version,
+                Place::Same(version) => {
+                    let actor = Actor::new(&upload.actor);
+                    uploads::sort_as_declared(tx, &upload.declared, &actor, now).await?;
+                    version
+                }
                 Place::Next(file) => {
                     let facts = facts(tx, &upload, found, &file, new_file, now).await?;
                     let descriptor = checked_signature(&sign, &facts)?;

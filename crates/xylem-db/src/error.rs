@@ -90,6 +90,16 @@ pub enum DbError {
         /// The name or id asked for.
         name: String,
     },
+    /// A field refers to something that is not there.
+    #[error("`{field}` cannot be set: there is no {what} `{name}`")]
+    Reference {
+        /// The field.
+        field: &'static str,
+        /// Which noun.
+        what: &'static str,
+        /// The name or id that it was to have.
+        name: String,
+    },
     /// The name is taken.
     #[error("there is already a {what} named `{name}`: choose another name or remove that one")]
     Conflict {
@@ -235,6 +245,17 @@ pub enum DbError {
     Backup(#[from] BackupError),
 }
 
+impl DbError {
+    /// Where something was not found: which field refers to it.
+    #[must_use]
+    pub fn of_field(self, field: &'static str) -> Self {
+        match self {
+            Self::NotFound { what, name } => Self::Reference { field, what, name },
+            error => error,
+        }
+    }
+}
+
 /// Why an invitation does not admit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvitationRefusal {
@@ -326,6 +347,14 @@ impl Fault {
             Self::Refused(error) => error,
             Self::Driver(error) if is_damage(&error) => DbError::Damaged(error.into()),
             Self::Driver(source) => DbError::Failed { doing, source: source.into() },
+        }
+    }
+
+    /// Where something was not found: which field refers to it.
+    pub(crate) fn of_field(self, field: &'static str) -> Self {
+        match self {
+            Self::Refused(error) => Self::Refused(error.of_field(field)),
+            fault @ Self::Driver(_) => fault,
         }
     }
 

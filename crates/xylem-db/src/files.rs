@@ -240,26 +240,7 @@ impl Database {
             let Some(row) = live_by_key(tx, &name.collision_key()).await? else {
                 return Err(not_found(name.as_str()).into());
             };
-            let kept = row.name.clone();
-            let mut change = row.clone().into_active_model();
-            if let Some(category) = sorting.category {
-                require_category(tx, category).await?;
-                note_category(tx, &row, category, actor, now).await?;
-                change.category_id = Set(category.map(CategoryId::uuid));
-            }
-            if let Some(site) = sorting.site {
-                require_site(tx, site).await?;
-                change.site_id = Set(site.map(SiteId::uuid));
-            }
-            if let Some(sites) = &sorting.marked_sites {
-                for site in sites {
-                    require_site(tx, Some(*site)).await?;
-                }
-                change.marked_sites = Set(Some(convert::json_text(MARKED_SITES, sites)?));
-            }
-            let stamp = store_stamped(tx, change).await?;
-            audit::append(tx, actor, now, "file.sort", &kept, &json!(sorting)).await?;
-            Ok(stamp)
+            sort(tx, row, sorting, actor, now).await
         })
     }
 
@@ -343,6 +324,36 @@ impl Database {
 async fn contents_of(tx: &DatabaseTransaction, file: uuid::Uuid) -> Outcome<Vec<Vec<u8>>> {
     let versions = version::Entity::find().select_only().column(version::Column::ContentId);
     Ok(versions.filter(version::Column::FileId.eq(file)).into_tuple().all(tx).await?)
+}
+
+/// Sorts a live file.
+pub(crate) async fn sort(
+    tx: &DatabaseTransaction,
+    row: file::Model,
+    sorting: &FileSorting,
+    actor: &Actor,
+    now: Timestamp,
+) -> Outcome<Stamp> {
+    let kept = row.name.clone();
+    let mut change = row.clone().into_active_model();
+    if let Some(category) = sorting.category {
+        require_category(tx, category).await?;
+        note_category(tx, &row, category, actor, now).await?;
+        change.category_id = Set(category.map(CategoryId::uuid));
+    }
+    if let Some(site) = sorting.site {
+        require_site(tx, site).await?;
+        change.site_id = Set(site.map(SiteId::uuid));
+    }
+    if let Some(sites) = &sorting.marked_sites {
+        for site in sites {
+            require_site(tx, Some(*site)).await?;
+        }
+        change.marked_sites = Set(Some(convert::json_text(MARKED_SITES, sites)?));
+    }
+    let stamp = store_stamped(tx, change).await?;
+    audit::append(tx, actor, now, "file.sort", &kept, &json!(sorting)).await?;
+    Ok(stamp)
 }
 
 /// Deletes a live file, so that it can be restored.

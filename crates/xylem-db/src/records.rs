@@ -25,7 +25,7 @@ use crate::transaction::{Outcome, read};
 use crate::{Database, DbError};
 
 pub use edit::SavedRecord;
-pub(crate) use edit::note_category;
+pub(crate) use edit::{note_category, note_removal};
 
 const WHAT: &str = "record of a file";
 

@@ -14,7 +14,7 @@ use crate::entity::{
 };
 use crate::state::raise;
 use crate::transaction::{Outcome, change, query};
-use crate::{Database, DbError, servers};
+use crate::{Database, DbError, records, servers};
 
 /// What is named, and how its rows are reached.
 macro_rules! named {
@@ -127,7 +127,7 @@ macro_rules! named {
                         let by = users.join(", ");
                         return Err(DbError::InUse { what: $what, name: row.name, by }.into());
                     }
-                    $forget(tx, row.id).await?;
+                    $forget(tx, row.id, actor, now).await?;
                     $entity::Entity::delete_by_id(row.id).exec(tx).await?;
                     let action = concat!($what, ".remove");
                     audit::append(tx, actor, now, action, &row.name, &json!({})).await?;
@@ -263,7 +263,12 @@ macro_rules! forget {
     }};
 }
 
-async fn forget_site(tx: &DatabaseTransaction, id: uuid::Uuid) -> Outcome<()> {
+async fn forget_site(
+    tx: &DatabaseTransaction,
+    id: uuid::Uuid,
+    _: &Actor,
+    _: Timestamp,
+) -> Outcome<()> {
     forget!(
         tx,
         id,
@@ -275,7 +280,14 @@ async fn forget_site(tx: &DatabaseTransaction, id: uuid::Uuid) -> Outcome<()> {
     )
 }
 
-async fn forget_category(tx: &DatabaseTransaction, id: uuid::Uuid) -> Outcome<()> {
+async fn forget_category(
+    tx: &DatabaseTransaction,
+    id: uuid::Uuid,
+    actor: &Actor,
+    now: Timestamp,
+) -> Outcome<()> {
+    // Before the column is cleared: the record in force has what the column has.
+    records::note_removal(tx, id, actor, now).await?;
     forget!(tx, id, file.CategoryId, script.CategoryId, upload.CategoryId)
 }
 

@@ -16,7 +16,7 @@ use crate::audit::{self, Actor};
 use crate::convert::{self, bytes32, int, moment, parsed, uint};
 use crate::entity::upload::{Column, Entity, Model};
 use crate::entity::{file, version};
-use crate::files::{Version, live_by_key, version_row};
+use crate::files::{self, FileSorting, Version, live_by_key, version_row};
 use crate::servers::require_live;
 use crate::sites::{require_category, require_site};
 use crate::state;
@@ -264,6 +264,9 @@ async fn declare(
     require_site(tx, new.site).await?;
     require_category(tx, new.category).await?;
     if let Some(answer) = existing(tx, new).await? {
+        if matches!(answer, Declaration::AlreadyThere(_)) {
+            sort_as_declared(tx, new, actor, now).await?;
+        }
         return Ok(answer);
     }
     Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
@@ -321,6 +324,26 @@ async fn existing(tx: &DatabaseTransaction, new: &NewUpload) -> Outcome<Option<D
         _ if new.replace => None,
         _ => Some(Declaration::Conflict { existing }),
     })
+}
+
+/// Sorts a file that has the content of an upload already into the category and site that the
+/// upload names. Without leave to replace it, it stays as it is.
+pub(crate) async fn sort_as_declared(
+    tx: &DatabaseTransaction,
+    new: &NewUpload,
+    actor: &Actor,
+    now: Timestamp,
+) -> Outcome<()> {
+    let Some(file) = live_by_key(tx, &new.name.collision_key()).await? else { return Ok(()) };
+    let (category, site) = (new.category.map(CategoryId::uuid), new.site.map(SiteId::uuid));
+    let is_other = (category.is_some() && category != file.category_id)
+        || (site.is_some() && site != file.site_id);
+    if new.replace && is_other {
+        let (category, site) = (new.category.map(Some), new.site.map(Some));
+        let sorting = FileSorting { category, site, marked_sites: None };
+        files::sort(tx, file, &sorting, actor, now).await?;
+    }
+    Ok(())
 }
 
 /// The name and kind of the file that has the collision key, unless they are the given ones.

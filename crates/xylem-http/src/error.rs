@@ -4,7 +4,7 @@ use std::error::Error;
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -104,14 +104,19 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// A JSON request body of at most [`MAX_JSON_BODY_BYTES`].
+/// A JSON request body of at most `LIMIT` bytes, which are [`MAX_JSON_BODY_BYTES`] unless told.
 #[derive(Debug)]
-pub struct ApiJson<T>(pub T);
+pub struct ApiJson<T, const LIMIT: usize = MAX_JSON_BODY_BYTES>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
+impl<T, S, const LIMIT: usize> FromRequest<S> for ApiJson<T, LIMIT>
+where
+    T: DeserializeOwned,
+    S: Send + Sync,
+{
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, ApiError> {
+        DefaultBodyLimit::max(LIMIT).apply(&mut request);
         match Json::<T>::from_request(request, state).await {
             Ok(Json(value)) => Ok(Self(value)),
             Err(JsonRejection::MissingJsonContentType(_)) => Err(ApiError::new(
@@ -121,7 +126,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
             Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 Err(ApiError::new(
                     ErrorCode::TooLarge,
-                    format!("the request body is larger than {MAX_JSON_BODY_BYTES} bytes"),
+                    format!("the request body is larger than {LIMIT} bytes"),
                 ))
             }
             Err(rejection) => Err(ApiError::new(

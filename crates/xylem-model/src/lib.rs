@@ -40,7 +40,7 @@ pub use priority::{ParentPolicy, Priority};
 pub use record::{
     InstallPriority, Line, MAX_LINE_BYTES, MAX_MANIFEST_BYTES, MAX_PROSE_BYTES,
     MAX_TRIGGERING_FILES, PackageRecord, Prose, RecordError, RecordSubject, ReinstallOption,
-    RequiredProcessor, TextError, TriggeringFiles, is_of_every_kind,
+    RequiredProcessor, TextError, TriggeringFiles,
 };
 pub use script::{
     ContentsThrough, LabelError, MAX_LABEL_CHARS, MAX_SCRIPT_BYTES, Normalised, ParameterLabels,

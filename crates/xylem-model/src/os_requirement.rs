@@ -11,6 +11,9 @@ use std::str::FromStr;
 /// Longest list in bytes of text.
 pub const MAX_OS_REQUIREMENT_BYTES: usize = 1024;
 
+/// Longest part of a wrong version that is repeated in the error, in characters.
+const REPEATED: usize = 40;
+
 /// Most numbers in one version.
 const MAX_NUMBERS: usize = 5;
 
@@ -103,7 +106,7 @@ impl FromStr for Term {
             // From a series on: from its first version on.
             (true, Some(begin)) => numbers(begin).map(Self::AtLeast),
         };
-        term.ok_or_else(|| OsRequirementError::Term(text.to_owned()))
+        term.ok_or_else(|| OsRequirementError::Term(text.chars().take(REPEATED).collect()))
     }
 }
 
@@ -214,5 +217,7 @@ mod tests {
             assert_eq!(error, OsRequirementError::Term(text.to_owned()));
         }
         assert!("1,".repeat(600).parse::<OsRequirement>().is_err());
+        let long = "x".repeat(1_000).parse::<OsRequirement>().unwrap_err();
+        assert_eq!(long, OsRequirementError::Term("x".repeat(REPEATED)));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The fields and their first values are those of the original (`distribution-points.md`, section
 //! 4.1), with the processors of today. A record belongs to the file and not to one of its versions.
-//! An app or a book has the [fields of every kind](is_of_every_kind) and no others.
+//! An app or a book has the [fields of every kind](PackageRecord::has_field) and no others.
 //!
 //! A record is changed by a JSON merge patch (RFC 7396): what is not named stays, `null` brings back
 //! the first value. Each value checks itself as it is read; what several of them, or the file,
@@ -16,11 +16,14 @@ use serde_json::{Map, Value};
 
 use crate::{CategoryId, FileId, OsRequirement};
 
-pub use rules::{RecordError, RecordSubject, is_of_every_kind};
+pub use rules::{RecordError, RecordSubject};
 pub use values::{
     InstallPriority, Line, MAX_LINE_BYTES, MAX_MANIFEST_BYTES, MAX_PROSE_BYTES,
     MAX_TRIGGERING_FILES, Prose, ReinstallOption, RequiredProcessor, TextError, TriggeringFiles,
 };
+
+/// Longest part of what is wrong with a value that is told, in characters: it may repeat the value.
+const TOLD: usize = 200;
 
 /// What is said of a file. [`Default`] is what is said of one that nobody has said anything of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,12 +101,38 @@ impl PackageRecord {
         }
     }
 
-    /// The names of the fields in which another record differs from this one, in their order.
+    /// The packages that it refers to, each with the field that does.
+    pub const fn packages(&self) -> [(&'static str, Option<FileId>); 2] {
+        [
+            ("adobe_parent_package", self.adobe_parent_package),
+            ("switch_with_package", self.switch_with_package),
+        ]
+    }
+
+    /// The names of the fields in which another record differs from this one, by the alphabet.
     pub fn changed_fields(&self, other: &Self) -> Vec<String> {
         let theirs = other.fields();
         let differs =
             |(name, value): (String, Value)| (theirs.get(&name) != Some(&value)).then_some(name);
         self.fields().into_iter().filter_map(differs).collect()
+    }
+
+    /// Refuses a change with more than any record holds, before it is read.
+    ///
+    /// # Errors
+    /// [`RecordError::Value`] where a list has too many entries.
+    pub fn check_lists(patch: &Map<String, Value>) -> Result<(), RecordError> {
+        let first = Self::default().fields();
+        for (name, value) in patch {
+            let (Some(Value::Array(_)), Value::Array(parts)) = (first.get(name), value) else {
+                continue;
+            };
+            if parts.len() > MAX_TRIGGERING_FILES {
+                let problem = TextError::Files(parts.len()).to_string();
+                return Err(RecordError::Value { field: name.clone(), problem });
+            }
+        }
+        Ok(())
     }
 
     /// This record with a change, as a JSON merge patch.
@@ -127,7 +156,8 @@ impl PackageRecord {
             fields.insert(name.clone(), value.clone());
             // One at a time, so that what is wrong has a name.
             changed = serde_json::from_value(Value::Object(fields.clone())).map_err(|error| {
-                RecordError::Value { field: name.clone(), problem: error.to_string() }
+                let problem = error.to_string().chars().take(TOLD).collect();
+                RecordError::Value { field: name.clone(), problem }
             })?;
         }
         changed.check(subject)?;

@@ -44,7 +44,7 @@ impl From<ApiError> for Failure {
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
         let code = match &error {
-            DbError::NotFound { .. } => ErrorCode::NotFound,
+            DbError::NotFound { .. } | DbError::Reference { .. } => ErrorCode::NotFound,
             DbError::Conflict { .. }
             | DbError::Stale { .. }
             | DbError::InUse { .. }

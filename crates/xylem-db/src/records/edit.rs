@@ -1,6 +1,8 @@
 //! Changing records, and taking them back to what they were.
 
-use sea_orm::{DatabaseTransaction, EntityTrait, IntoActiveModel, Set};
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, Set,
+};
 use serde_json::{Map, Value, json};
 use xylem_model::{
     CategoryId, FileId, FileKind, FileName, PackageRecord, RecordSubject, Timestamp,
@@ -39,7 +41,8 @@ impl Database {
     ///
     /// # Errors
     /// [`DbError::Stale`] where it was not made on the newest revision, and nothing is overwritten;
-    /// [`DbError::Record`] where a file cannot have such a record.
+    /// [`DbError::Record`] where a file cannot have such a record; [`DbError::Reference`] where
+    /// something it refers to is not there.
     pub async fn change_record(
         &self,
         file: FileId,
@@ -48,6 +51,8 @@ impl Database {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<SavedRecord, DbError> {
+        // Nobody has to wait meanwhile.
+        PackageRecord::check_lists(patch)?;
         change!(self, "changing the record of a file", |tx| {
             let row = require_live(tx, file).await?;
             let present = newest(tx, &row).await?;
@@ -59,8 +64,9 @@ impl Database {
     /// Makes an earlier revision of a live file's record the newest, as one more.
     ///
     /// # Errors
-    /// [`DbError::NotFound`] where there is no such revision, or something it refers to is gone;
-    /// [`DbError::Stale`] where another than `based_on` is the newest.
+    /// [`DbError::NotFound`] where there is no such revision; [`DbError::Reference`] where
+    /// something it refers to is gone; [`DbError::Stale`] where another than `based_on` is the
+    /// newest.
     pub async fn restore_record(
         &self,
         file: FileId,
@@ -111,16 +117,15 @@ async fn save(
     if present.revision.number != based_on {
         return Err(stale(&row, &present, based_on).into());
     }
-    let referred = [
-        (before.switch_with_package, after.switch_with_package),
-        (before.adobe_parent_package, after.adobe_parent_package),
-    ];
-    for (_, package) in referred.into_iter().filter(|(before, after)| before != after) {
-        require_package(tx, package).await?;
+    let known = before.packages();
+    for (field, package) in after.packages() {
+        if !known.contains(&(field, package)) {
+            require_package(tx, package).await.map_err(|fault| fault.of_field(field))?;
+        }
     }
     let category = after.category;
     if before.category != category {
-        require_category(tx, category).await?;
+        require_category(tx, category).await.map_err(|fault| fault.of_field("category"))?;
         let mut change = row.clone().into_active_model();
         change.category_id = Set(category.map(CategoryId::uuid));
         store_stamped(tx, change).await?;
@@ -142,6 +147,24 @@ pub(crate) async fn note_category(
     if present.record.category != category {
         let record = PackageRecord { category, ..present.record.clone() };
         insert(tx, row, present, Edit { record, restores: None, actor, now }).await?;
+    }
+    Ok(())
+}
+
+/// Notes that a category is about to be removed, for the files that are sorted into it: deleted
+/// ones, since live ones keep it from being removed. One of which nothing is stored begins without
+/// it when it comes back.
+pub(crate) async fn note_removal(
+    tx: &DatabaseTransaction,
+    category: uuid::Uuid,
+    actor: &Actor,
+    now: Timestamp,
+) -> Outcome<()> {
+    let sorted = file::Entity::find().filter(file::Column::CategoryId.eq(category));
+    for row in sorted.order_by_asc(file::Column::Id).all(tx).await? {
+        if newest(tx, &row).await?.revision.number > 0 {
+            note_category(tx, &row, None, actor, now).await?;
+        }
     }
     Ok(())
 }

@@ -107,6 +107,8 @@ cases! {
         of_many_who_edit_at_once_one_does_and_nothing_is_overwritten,
         a_record_that_a_file_cannot_have_is_refused_and_nothing_is_stored,
         a_category_is_part_of_the_record_whichever_way_it_comes,
+        a_category_that_is_removed_leaves_the_records_of_deleted_files,
+        the_same_content_again_brings_its_category_where_it_may_replace,
         a_record_stays_with_its_file,
         the_audit_trail_names_what_was_changed_and_holds_no_text,
     }

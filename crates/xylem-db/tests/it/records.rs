@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use xylem_db::{
-    Actor, Database, DbError, FileChange, FileSorting, NewUpload, RecordNow, SavedRecord,
+    Actor, Database, DbError, Declaration, FileChange, FileSorting, NewUpload, RecordNow,
+    SavedRecord,
 };
-use xylem_model::{CategoryId, FileId, FileKind, RecordError};
+use xylem_model::{CategoryId, FileId, FileKind, MAX_TRIGGERING_FILES, RecordError};
 
-use crate::bench::{
-    Bench, admin, at, declaration, enroll, id, in_parallel, name, publish, sign,
-};
+use crate::bench::{Bench, admin, at, declaration, enroll, id, in_parallel, name, publish, sign};
 
 fn patch(fields: Value) -> Map<String, Value> {
     match fields {
@@ -117,7 +116,9 @@ pub(crate) async fn of_many_who_edit_at_once_one_does_and_nothing_is_overwritten
     assert!(matches!(ahead, Err(DbError::Stale { .. })));
 }
 
-pub(crate) async fn a_record_that_a_file_cannot_have_is_refused_and_nothing_is_stored(bench: Bench) {
+pub(crate) async fn a_record_that_a_file_cannot_have_is_refused_and_nothing_is_stored(
+    bench: Bench,
+) {
     let db = bench.open().await;
     let [package, book] = files(&db, ["A.pkg", "B.epub"]).await;
     let gone = id(FileId::from_parts);
@@ -134,13 +135,21 @@ pub(crate) async fn a_record_that_a_file_cannot_have_is_refused_and_nothing_is_s
     let itself = json!({ "required_processor": "x86", "switch_with_package": package });
     let itself = describe(&db, package, 0, itself).await;
     assert!(matches!(itself, Err(DbError::Record(RecordError::Rule { .. }))));
-    for (fields, told) in [
-        (json!({ "category": gone }), "no category"),
-        (json!({ "required_processor": "x86", "switch_with_package": gone }), "no file"),
-        (json!({ "adobe_parent_package": book }), "no package `B.epub`"),
+    let long = json!({ "triggering_files": vec!["/a"; MAX_TRIGGERING_FILES + 1] });
+    let long = describe(&db, package, 0, long).await;
+    assert!(matches!(long, Err(DbError::Record(RecordError::Value { .. }))));
+    for (fields, named, told) in [
+        (json!({ "category": gone }), "category", "no category"),
+        (
+            json!({ "required_processor": "x86", "switch_with_package": gone }),
+            "switch_with_package",
+            "no file",
+        ),
+        (json!({ "adobe_parent_package": book }), "adobe_parent_package", "no package `B.epub`"),
     ] {
         let refused = describe(&db, package, 0, fields).await.unwrap_err();
-        assert!(matches!(refused, DbError::NotFound { .. }), "{refused}");
+        let DbError::Reference { field, .. } = &refused else { panic!("{refused}") };
+        assert_eq!(*field, named);
         assert!(refused.to_string().contains(told), "{refused}");
     }
     assert_eq!(db.record(package).await.unwrap().revision.number, 0);
@@ -177,11 +186,8 @@ pub(crate) async fn a_category_is_part_of_the_record_whichever_way_it_comes(benc
     db.sort_file(&name("A.pkg"), &none, &editor, at(61)).await.unwrap();
     assert_eq!(of().await.0, 3, "nothing is different");
     // And by an upload that replaces it.
-    let new = NewUpload {
-        category: Some(tools),
-        replace: true,
-        ..declaration(root, "A.pkg", b"2")
-    };
+    let new =
+        NewUpload { category: Some(tools), replace: true, ..declaration(root, "A.pkg", b"2") };
     publish(&db, &new, b"2").await;
     let (number, category, _) = of().await;
     assert_eq!((number, category), (4, Some(tools)));
@@ -191,9 +197,83 @@ pub(crate) async fn a_category_is_part_of_the_record_whichever_way_it_comes(benc
     // A category that is gone does not come back with an earlier revision.
     db.remove_category("fonts", &admin(), at(70)).await.unwrap();
     let refused = db.restore_record(file, 2, 4, &admin(), at(71)).await.unwrap_err();
-    assert!(refused.to_string().contains("no category"), "{refused}");
+    assert!(matches!(refused, DbError::Reference { field: "category", .. }), "{refused}");
     let back = db.restore_record(file, 0, 4, &admin(), at(72)).await.unwrap().now;
     assert_eq!((back.record.category, back.record.notes.as_str()), (Some(tools), ""));
+}
+
+pub(crate) async fn a_category_that_is_removed_leaves_the_records_of_deleted_files(bench: Bench) {
+    let db = bench.open().await;
+    let (root, tools) = (enroll(&db, "root").await, category(&db, "Tools").await);
+    let new = |file: &str| NewUpload {
+        category: Some(tools),
+        ..declaration(root, file, file.as_bytes())
+    };
+    let said = publish(&db, &new("A.pkg"), b"A.pkg").await.file;
+    let unsaid = publish(&db, &new("B.pkg"), b"B.pkg").await.file;
+    describe(&db, said, 0, json!({ "notes": "n" })).await.unwrap();
+    for file in ["A.pkg", "B.pkg"] {
+        db.delete_file(&name(file), &admin(), at(60)).await.unwrap();
+    }
+    let remover = Actor::new("token:remover");
+    db.remove_category("Tools", &remover, at(70)).await.unwrap();
+
+    let now = db.record(said).await.unwrap();
+    let revision = &now.revision;
+    assert_eq!(
+        (revision.number, &*revision.author, revision.created),
+        (2, "token:remover", at(70))
+    );
+    assert_eq!(revision.changed, ["category"]);
+    assert_eq!((now.record.category, now.record.notes.as_str()), (None, "n"));
+    assert_eq!(db.record_revision(said, 2).await.unwrap(), now, "history and record agree");
+    let before = db.record_revision(said, 1).await.unwrap();
+    assert_eq!(before.record.category, Some(tools), "what was said stays said");
+    // Of the other one nobody has said anything: it begins without a category.
+    let begin = db.record(unsaid).await.unwrap();
+    assert_eq!((begin.revision.number, begin.record.category), (0, None));
+    assert_eq!(db.record_revisions(unsaid, None, 9).await.unwrap().len(), 1);
+
+    for (file, id) in [("A.pkg", said), ("B.pkg", unsaid)] {
+        let then = db.record(id).await.unwrap();
+        db.restore_file(&name(file), &admin(), at(80)).await.unwrap();
+        assert_eq!(db.record(id).await.unwrap(), then, "{file}");
+        assert_eq!(db.file(id).await.unwrap().category, None, "{file}");
+    }
+}
+
+pub(crate) async fn the_same_content_again_brings_its_category_where_it_may_replace(bench: Bench) {
+    let db = bench.open().await;
+    let (tools, fonts) = (category(&db, "Tools").await, category(&db, "Fonts").await);
+    let root = enroll(&db, "root").await;
+    let file = publish(&db, &declaration(root, "A.pkg", b"1"), b"1").await.file;
+    let again = |category, replace| NewUpload {
+        category: Some(category),
+        replace,
+        ..declaration(root, "A.pkg", b"1")
+    };
+    let of = async || {
+        let now = db.record(file).await.unwrap();
+        assert_eq!(db.file(file).await.unwrap().category, now.record.category);
+        (now.revision.number, now.record.category)
+    };
+    let declared = async |new: NewUpload| {
+        let answer = db.declare_upload(&new, &admin(), at(40)).await.unwrap();
+        assert!(matches!(answer, Declaration::AlreadyThere(_)), "{answer:?}");
+    };
+    declared(again(tools, false)).await;
+    assert_eq!(of().await, (0, None), "it was not to be replaced");
+    declared(again(tools, true)).await;
+    assert_eq!(of().await, (1, Some(tools)));
+    let stamp = db.stamp().await.unwrap();
+    declared(again(tools, true)).await;
+    declared(declaration(root, "A.pkg", b"1")).await;
+    assert_eq!((of().await, db.stamp().await.unwrap()), ((1, Some(tools)), stamp));
+    // What was not declared is known to be the same at the commit.
+    let late = NewUpload { blake3: None, sha256: None, ..again(fonts, true) };
+    publish(&db, &late, b"1").await;
+    assert_eq!(of().await, (2, Some(fonts)));
+    assert_eq!(db.versions(file).await.unwrap().len(), 1);
 }
 
 pub(crate) async fn a_record_stays_with_its_file(bench: Bench) {
@@ -236,6 +316,9 @@ pub(crate) async fn the_audit_trail_names_what_was_changed_and_holds_no_text(ben
     let records = db.audit_records(None, 2).await.unwrap();
     assert!(records.iter().all(|it| it.action == "file.record" && it.object == "A.pkg"));
     assert!(records.iter().all(|it| !it.detail.to_string().contains(secret)));
-    assert_eq!((&records[0].detail["revision"], &records[0].detail["restores"]), (&json!(2), &json!(0)));
+    assert_eq!(
+        (&records[0].detail["revision"], &records[0].detail["restores"]),
+        (&json!(2), &json!(0))
+    );
     assert_eq!(records[1].detail["changed"].as_array().unwrap().len(), 3);
 }

@@ -3,16 +3,14 @@
 use super::{PackageRecord, ReinstallOption, RequiredProcessor};
 use crate::{FileId, FileKind, FileName};
 
+/// How the names of installer packages end.
+const INSTALLERS: [&str; 4] = [".pkg", ".mpkg", ".pkg.zip", ".mpkg.zip"];
+
 /// The fields that apps and books have too.
 const OF_EVERY_KIND: [&str; 4] = ["category", "display_name", "info", "notes"];
 
 /// Longest part of a wrong name that is repeated in an error, in characters.
 const REPEATED: usize = 40;
-
-/// Whether apps and books have this field too.
-pub fn is_of_every_kind(field: &str) -> bool {
-    OF_EVERY_KIND.contains(&field)
-}
 
 /// The file that a record is of, as far as the rules ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +21,8 @@ pub struct RecordSubject {
     pub kind: FileKind,
     /// Whether it is a disk image.
     pub is_disk_image: bool,
+    /// Whether it is an installer package, zipped or not.
+    pub is_installer: bool,
     /// Whether there is an index of it: a list of the files that it installs.
     pub has_index: bool,
 }
@@ -70,8 +70,8 @@ pub enum RecordError {
 impl RecordError {
     pub(super) fn unknown(field: &str, subject: &RecordSubject) -> Self {
         let fields = PackageRecord::default().fields();
-        let known = fields.keys().filter(|name| subject.has_field(name)).map(String::as_str);
-        let known = known.collect::<Vec<_>>().join(", ");
+        let known = fields.keys().filter(|name| PackageRecord::has_field(subject.kind, name));
+        let known = known.map(String::as_str).collect::<Vec<_>>().join(", ");
         Self::Unknown { field: field.chars().take(REPEATED).collect(), known }
     }
 }
@@ -79,17 +79,14 @@ impl RecordError {
 impl RecordSubject {
     /// A file of this name.
     pub fn new(file: FileId, kind: FileKind, name: &FileName, has_index: bool) -> Self {
-        let is_disk_image = kind == FileKind::Package && name.ending() == ".dmg";
-        Self { file, kind, is_disk_image, has_index }
-    }
-
-    /// Whether such a file has this field.
-    pub fn has_field(&self, field: &str) -> bool {
-        self.kind == FileKind::Package || is_of_every_kind(field)
+        let (is_package, ending) = (kind == FileKind::Package, name.ending());
+        let is_disk_image = is_package && ending == ".dmg";
+        let is_installer = is_package && INSTALLERS.contains(&ending.as_str());
+        Self { file, kind, is_disk_image, is_installer, has_index }
     }
 
     pub(super) fn require_field(&self, field: &str) -> Result<(), RecordError> {
-        match self.has_field(field) {
+        match PackageRecord::has_field(self.kind, field) {
             true => Ok(()),
             false => Err(RecordError::NotOfKind { field: field.into(), kind: self.kind }),
         }
@@ -97,6 +94,11 @@ impl RecordSubject {
 }
 
 impl PackageRecord {
+    /// Whether the records of such files have this field.
+    pub fn has_field(kind: FileKind, field: &str) -> bool {
+        kind == FileKind::Package || OF_EVERY_KIND.contains(&field)
+    }
+
     /// Whether a file may have this record. What it refers to is not looked up here.
     ///
     /// # Errors
@@ -124,8 +126,9 @@ impl PackageRecord {
             ),
             (
                 "install_if_reported_available",
-                !self.install_if_reported_available || !subject.is_disk_image,
-                "softwareupdate reports installer packages, and this is a disk image",
+                !self.install_if_reported_available || subject.is_installer,
+                "softwareupdate reports installer packages (.pkg or .mpkg, zipped or not), and \
+                 this is none",
             ),
             (
                 "switch_with_package",

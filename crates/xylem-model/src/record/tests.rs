@@ -81,6 +81,12 @@ fn a_value_that_cannot_be_is_refused_by_the_name_of_its_field() {
         ("required_processor", json!("m1"), "unknown variant"),
         ("display_name", json!("two\nlines"), "U+000A"),
         ("display_name", json!("x".repeat(MAX_LINE_BYTES + 1)), "1025 bytes; at most 1024"),
+        // What makes two names look alike, and what some programs end a line at.
+        ("display_name", json!("a\u{202e}b"), "U+202E"),
+        ("manifest_file_name", json!("a\u{200b}.plist"), "U+200B"),
+        ("adobe_language", json!("en\u{feff}"), "U+FEFF"),
+        ("adobe_base_path", json!("/a\u{2028}b"), "U+2028"),
+        ("triggering_files", json!(["/a\u{2066}"]), "U+2066"),
         ("info", json!("a\u{0}b"), "U+0000"),
         ("notes", json!("x".repeat(MAX_PROSE_BYTES + 1)), "at most 16384"),
         ("manifest", json!("x".repeat(MAX_MANIFEST_BYTES + 1)), "at most 65536"),
@@ -92,8 +98,34 @@ fn a_value_that_cannot_be_is_refused_by_the_name_of_its_field() {
         assert!(matches!(&error, RecordError::Value { field: of, .. } if of == field), "{error}");
         assert!(error.to_string().contains(told), "{error}");
     }
+    let long = patched("A.pkg", json!({ "priority": "x".repeat(100_000) })).unwrap_err();
+    assert!(long.to_string().len() < 300, "{long}");
     let most = json!({ "info": "é\t\n".repeat(MAX_PROSE_BYTES / 4), "priority": 20 });
     assert_eq!(patched("A.pkg", most).unwrap().priority, InstallPriority::LAST);
+}
+
+#[test]
+fn a_list_is_counted_before_it_is_read() {
+    let counted = |patch: Value| PackageRecord::check_lists(patch.as_object().unwrap());
+    let files = |count| json!({ "triggering_files": vec![7; count] });
+    counted(files(MAX_TRIGGERING_FILES)).unwrap();
+    let error = counted(files(MAX_TRIGGERING_FILES + 1)).unwrap_err();
+    assert!(matches!(&error, RecordError::Value { field, .. } if field == "triggering_files"));
+    assert!(error.to_string().contains("101 files; at most 100"), "{error}");
+    // What is no list is refused for that, when it is read.
+    counted(json!({ "notes": vec![7; 1_000], "colour": vec![7; 1_000] })).unwrap();
+}
+
+#[test]
+fn the_packages_that_are_referred_to_are_told_by_their_fields() {
+    let whole = json!({
+        "adobe_parent_package": id(2), "switch_with_package": id(3), "required_processor": "ppc",
+    });
+    let record = patched("A.pkg", whole).unwrap();
+    for (field, package) in record.packages() {
+        assert_eq!(record.fields()[field], json!(package), "{field}");
+        assert!(package.is_some(), "{field}");
+    }
 }
 
 #[test]
@@ -138,10 +170,14 @@ fn home_folders_are_filled_from_disk_images_alone() {
 }
 
 #[test]
-fn an_update_that_macos_reports_is_no_disk_image() {
+fn an_update_that_macos_reports_is_an_installer_package() {
     let patch = json!({ "install_if_reported_available": true });
-    assert!(patched("A.pkg", patch.clone()).is_ok());
-    assert_eq!(broken("A.dmg", patch).0, "install_if_reported_available");
+    for name in ["A.pkg", "A.MPKG", "A.pkg.zip", "A.Mpkg.Zip"] {
+        assert!(patched(name, patch.clone()).is_ok(), "{name}");
+    }
+    for name in ["A.dmg", "A.zip"] {
+        assert_eq!(broken(name, patch.clone()).0, "install_if_reported_available", "{name}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::file_name::is_invisible;
 use crate::word::words;
 
 /// Longest text of one line, in bytes.
@@ -84,8 +85,8 @@ impl<'de> serde::Deserialize<'de> for InstallPriority {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// It holds what no screen shows, or is more than one line where there is one.
-    #[error("it holds the control character U+{0:04X}: take it out")]
-    ControlCharacter(u32),
+    #[error("it holds the character U+{0:04X}, which is not shown as one: take it out")]
+    Character(u32),
     /// There are more files than are looked at.
     #[error("it names {0} files; at most {MAX_TRIGGERING_FILES} are looked at")]
     Files(usize),
@@ -102,7 +103,8 @@ pub enum TextError {
     },
 }
 
-/// A text of one line, without blanks around it; empty where nothing is said.
+/// A text of one line, without blanks around it; empty where nothing is said. It holds nothing that
+/// makes two texts look alike: what a [`FileName`](crate::FileName) may not hold for that.
 #[derive(Clone, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(transparent)]
 pub struct Line(String);
@@ -111,10 +113,12 @@ impl Line {
     /// Checks a text.
     ///
     /// # Errors
-    /// Where it is longer than [`MAX_LINE_BYTES`], or holds a control character.
+    /// Where it is longer than [`MAX_LINE_BYTES`], or holds a control character, one that cannot be
+    /// seen, or the end of a line or paragraph.
     pub fn new(text: &str) -> Result<Self, TextError> {
         let text = text.trim();
-        bounded(text, MAX_LINE_BYTES, char::is_control)?;
+        let ends_line = |c| matches!(c, '\u{2028}' | '\u{2029}');
+        bounded(text, MAX_LINE_BYTES, |c| c.is_control() || is_invisible(c) || ends_line(c))?;
         Ok(Self(text.to_owned()))
     }
 
@@ -178,7 +182,7 @@ fn bounded(text: &str, limit: usize, refused: impl Fn(char) -> bool) -> Result<(
         return Err(TextError::TooLong { bytes: text.len(), limit });
     }
     match text.chars().find(|&c| refused(c)) {
-        Some(control) => Err(TextError::ControlCharacter(control.into())),
+        Some(refused) => Err(TextError::Character(refused.into())),
         None => Ok(()),
     }
 }

@@ -22,7 +22,9 @@ use crate::permission::Caller;
     get, path = "/v1/ca/state", tag = "authorities",
     responses((status = 200, description = "The authorities.", body = AuthorityState))
 )]
-pub(super) async fn state(State(app): State<App>) -> Result<Json<AuthorityState>, Failure> {
+pub(super) async fn authority_state(
+    State(app): State<App>,
+) -> Result<Json<AuthorityState>, Failure> {
     Ok(Json(app.authority_state().await?))
 }
 

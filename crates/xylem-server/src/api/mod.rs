@@ -75,7 +75,7 @@ pub(crate) fn routes() -> Routes<App> {
         .add(Permission::ADMIN, routes!(certificates::set_own, certificates::forget_own))
         .add(Permission::ADMIN, routes!(certificates::set, certificates::forget))
         .add(Permission::DistributionServer, routes!(certificates::secret))
-        .add(READ, routes!(authorities::state))
+        .add(READ, routes!(authorities::authority_state))
         .add(Permission::ADMIN, routes!(authorities::rotate))
         .add(Permission::ADMIN, routes!(authorities::request))
         .add(Permission::ADMIN, routes!(authorities::install))
@@ -121,7 +121,7 @@ fn files(routes: Routes<App>) -> Routes<App> {
         .add(FILES, routes!(records::restore_record))
         .add(READ_FILES, routes!(records::revisions))
         .add(READ_FILES, routes!(records::revision))
-        .add(READ_FILES, routes!(records::diff))
+        .add(READ_FILES, routes!(records::record_diff))
 }
 
 fn scripts(routes: Routes<App>) -> Routes<App> {
@@ -137,7 +137,7 @@ fn scripts(routes: Routes<App>) -> Routes<App> {
         .add(SCRIPTS, routes!(script_contents::restore_version))
         .add(READ_SCRIPTS, routes!(script_history::versions))
         .add(READ_SCRIPTS, routes!(script_history::version))
-        .add(READ_SCRIPTS, routes!(script_history::diff))
+        .add(READ_SCRIPTS, routes!(script_history::script_diff))
         .add(READ_SCRIPTS, routes!(scripts::settings))
         .add(Permission::ADMIN, routes!(scripts::change_settings))
 }

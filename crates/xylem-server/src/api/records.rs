@@ -6,13 +6,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::IntoParams;
 use xylem_api::MAX_PAGE;
+use xylem_api::error::ErrorCode;
 use xylem_api::records::{
     ChangeRecord, FieldDifference, FileRecord, RecordDiff, RecordRevision, RecordRevisionPage,
     RecordSaved, RestoreRecord,
 };
 use xylem_db::{File, RecordNow, SavedRecord};
 use xylem_http::{ApiError, ApiJson};
-use xylem_model::{FileId, FileKind, FileName, PackageRecord, is_of_every_kind};
+use xylem_model::{FileId, FileKind, FileName, PackageRecord};
 
 use super::script_contents::number;
 use crate::app::App;
@@ -22,8 +23,12 @@ use crate::permission::Caller;
 
 /// The field that names a category.
 const CATEGORY: &str = "category";
-/// The fields that name a package.
-const PACKAGES: [&str; 2] = ["adobe_parent_package", "switch_with_package"];
+/// Largest change of a record, in bytes: everything that may be said of a package fits twice, in
+/// case much of it is escaped.
+const MAX_CHANGE_BYTES: usize = 512 << 10;
+
+/// The body of a change.
+type ChangeJson<T> = ApiJson<T, MAX_CHANGE_BYTES>;
 
 /// Which page of a history.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -72,11 +77,11 @@ pub(super) async fn change_record(
     State(app): State<App>,
     caller: Caller,
     ApiPath(file): ApiPath<(FileKind, String)>,
-    ApiJson(asked): ApiJson<ChangeRecord>,
+    ApiJson(asked): ChangeJson<ChangeRecord>,
 ) -> Result<Json<RecordSaved>, Failure> {
     let file = app.live_file(&file).await?.file;
     let based_on = number("revision", asked.revision)?;
-    let patch = app.with_ids(asked.fields).await?;
+    let patch = app.with_ids(&file, asked.fields).await?;
     let (actor, now) = (caller.actor(), app.now());
     let saved = app.database.change_record(file.id, based_on, &patch, &actor, now).await?;
     app.saved_record(&file, saved).await
@@ -148,7 +153,7 @@ pub(super) async fn revision(
         ("name" = String, Path, description = "Its name."), Between),
     responses((status = 200, description = "The difference.", body = RecordDiff))
 )]
-pub(super) async fn diff(
+pub(super) async fn record_diff(
     State(app): State<App>,
     ApiPath(file): ApiPath<(FileKind, String)>,
     ApiQuery(asked): ApiQuery<Between>,
@@ -196,22 +201,42 @@ impl App {
         Ok(FileRecord { name: file.name.clone(), kind: file.kind, shown_as, revision, record })
     }
 
-    /// A change with ids in the place of names; an empty name stands for none. What is no name is
-    /// left for the record's own rules to refuse.
-    async fn with_ids(&self, mut patch: Map<String, Value>) -> Result<Map<String, Value>, Failure> {
-        for (field, value) in &mut patch {
+    /// A change with ids in the place of names; an empty name stands for none. What is no name, and
+    /// a field that such a file has not got, is left for the record's own rules to refuse.
+    async fn with_ids(
+        &self,
+        file: &File,
+        mut patch: Map<String, Value>,
+    ) -> Result<Map<String, Value>, Failure> {
+        let present = self.database.record(file.id).await?.record;
+        let (ids, shown) = (present.fields(), self.named_fields(file.kind, &present).await?);
+        let packages = present.packages().map(|(field, _)| field);
+        for field in std::iter::once(CATEGORY).chain(packages) {
+            let (Some(value), Some(now)) = (patch.get_mut(field), shown.get(field)) else {
+                continue;
+            };
             let Value::String(name) = &*value else { continue };
-            *value = match (field.as_str(), name.as_str()) {
-                (CATEGORY, "") => Value::Null,
-                (CATEGORY, name) => json!(self.category_id(Some(name)).await?),
-                (field, "") if PACKAGES.contains(&field) => Value::Null,
-                (field, name) if PACKAGES.contains(&field) => {
-                    json!(self.database.file_by_name(&FileName::new(name)?).await?.file.id)
-                }
-                _ => continue,
+            *value = match name.as_str() {
+                "" => Value::Null,
+                // As it is shown, so it stays: what it names may be gone, or its name another's.
+                _ if *now == *value => ids.get(field).cloned().unwrap_or_default(),
+                name => self.id_of(field, name).await?,
             };
         }
         Ok(patch)
+    }
+
+    /// The id of what a field names.
+    async fn id_of(&self, field: &'static str, name: &str) -> Result<Value, Failure> {
+        if field == CATEGORY {
+            let found = self.database.category_by_name(name).await;
+            return Ok(json!(found.map_err(|error| error.of_field(field))?.id));
+        }
+        let name = FileName::new(name).map_err(|error| {
+            Failure::new(ErrorCode::NameRefused, format!("`{field}` cannot be set: {error}"))
+        })?;
+        let found = self.database.file_by_name(&name).await;
+        Ok(json!(found.map_err(|error| error.of_field(field))?.file.id))
     }
 
     /// The fields that files of a kind have, with the names of now in the place of ids.
@@ -221,15 +246,13 @@ impl App {
         record: &PackageRecord,
     ) -> Result<Map<String, Value>, Failure> {
         let mut fields = record.fields();
-        fields.retain(|field, _| kind == FileKind::Package || is_of_every_kind(field));
+        fields.retain(|field, _| PackageRecord::has_field(kind, field));
         if let Some(id) = record.category {
             let name = self.names().await?.category(Some(id));
             let name = name.unwrap_or_else(|| format!("({id}, removed)"));
             fields.insert(CATEGORY.to_owned(), json!(name));
         }
-        for (field, id) in
-            PACKAGES.into_iter().zip([record.adobe_parent_package, record.switch_with_package])
-        {
+        for (field, id) in record.packages() {
             if let Some(value) = fields.get_mut(field) {
                 *value = json!(self.package_name(id).await?);
             }

@@ -99,7 +99,7 @@ pub(super) async fn version(
     params(("name" = String, Path, description = "Its name."), Between),
     responses((status = 200, description = "The difference.", body = ScriptDiff))
 )]
-pub(super) async fn diff(
+pub(super) async fn script_diff(
     State(app): State<App>,
     ApiPath(name): ApiPath<String>,
     ApiQuery(asked): ApiQuery<Between>,

@@ -173,9 +173,10 @@ impl App {
         Ok(rule)
     }
 
-    /// The name of a file that something refers to, or that it is gone.
+    /// The name of a file that something refers to, and whether it is gone.
     pub(super) async fn file_name(&self, id: FileId) -> Result<String, Failure> {
         match self.database.file(id).await {
+            Ok(file) if file.deleted.is_some() => Ok(format!("{} (deleted)", file.name)),
             Ok(file) => Ok(file.name.to_string()),
             Err(xylem_db::DbError::NotFound { .. }) => Ok(format!("({id}, deleted)")),
             Err(error) => Err(error.into()),

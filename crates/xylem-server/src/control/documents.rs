@@ -72,7 +72,7 @@ struct Signed {
     get, path = "/v1/control/state", tag = "control",
     responses((status = 200, description = "The state of this server.", body = ControlState))
 )]
-pub(super) async fn state(
+pub(super) async fn control_state(
     State(service): State<ControlService>,
     caller: Caller,
 ) -> Result<Json<ControlState>, Failure> {

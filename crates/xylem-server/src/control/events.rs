@@ -30,7 +30,7 @@ const MAX_WAIT: Duration = Duration::from_secs(50);
     responses((status = 200, description = "A stream of `state` events.",
         content_type = "text/event-stream", body = StateChanged))
 )]
-pub(super) async fn events(
+pub(super) async fn control_events(
     State(service): State<ControlService>,
     caller: Caller,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
@@ -75,7 +75,7 @@ pub(crate) struct LongPoll {
     get, path = "/v1/control/changes", tag = "control", params(LongPoll),
     responses((status = 200, description = "The newest state.", body = StateChanged))
 )]
-pub(super) async fn changes(
+pub(super) async fn control_changes(
     State(service): State<ControlService>,
     ApiQuery(poll): ApiQuery<LongPoll>,
 ) -> Result<Json<StateChanged>, Failure> {

@@ -198,10 +198,10 @@ pub fn router(service: &ControlService) -> Router {
 
 pub(crate) fn control_routes() -> Routes<ControlService> {
     Routes::new()
-        .add(Permission::DistributionServer, routes!(documents::state))
+        .add(Permission::DistributionServer, routes!(documents::control_state))
         .add(Permission::DistributionServer, routes!(descriptors::descriptors))
-        .add(Permission::DistributionServer, routes!(events::events))
-        .add(Permission::DistributionServer, routes!(events::changes))
+        .add(Permission::DistributionServer, routes!(events::control_events))
+        .add(Permission::DistributionServer, routes!(events::control_changes))
         .add(Permission::DistributionServer, routes!(report::report))
         .add(Permission::DistributionServer, routes!(changes::change_file))
         .add(Permission::DistributionServer, routes!(changes::declare_received))

@@ -90,11 +90,45 @@ async fn revisions_are_kept_compared_and_restored() {
     assert_eq!(history.items[1].changed.len(), 3);
     let then = admin.record(PACKAGE, "A.dmg", Some(0)).await.unwrap();
     assert_eq!(then, begin);
+}
 
-    // What is referred to may go; what was said stays readable.
+#[tokio::test]
+async fn what_is_shown_can_be_sent_back_whatever_became_of_what_it_names() {
+    let harness = Harness::start().await;
+    let (admin, root) = (harness.admin(), harness.server("root").await);
+    for name in ["A.pkg", "B.pkg"] {
+        harness.publish(&root, name, name.as_bytes()).await;
+    }
+    admin.add_name(NamedKind::Category, "Tools").await.unwrap();
+    let first = json!({
+        "category": "Tools", "required_processor": "arm64", "switch_with_package": "B.pkg",
+    });
+    change(&admin, "A.pkg", 0, first).await.unwrap();
+    let shown = async || admin.record(PACKAGE, "A.pkg", None).await.unwrap();
+
+    // What is referred to may go; what was said stays readable, and says that it is gone.
     admin.delete_file(PACKAGE, "B.pkg").await.unwrap();
-    let then = admin.record(PACKAGE, "A.dmg", None).await.unwrap();
-    assert_eq!(then.record.switch_with_package.as_deref(), Some("B.pkg"));
+    let gone = shown().await.record;
+    assert_eq!(gone.switch_with_package.as_deref(), Some("B.pkg (deleted)"));
+    let same = change(&admin, "A.pkg", 1, json!(gone)).await.unwrap();
+    assert!(!same.changed, "{same:?}");
+    let mut noted = gone.clone();
+    noted.notes = "n".to_owned();
+    let saved = change(&admin, "A.pkg", 1, json!(noted)).await.unwrap();
+    assert_eq!((saved.record.revision.changed, saved.record.record), (vec!["notes".into()], noted));
+
+    // Another package of that name is not the one that was meant, until somebody says so.
+    harness.publish(&root, "B.pkg", b"another").await;
+    let as_shown = json!({ "switch_with_package": "B.pkg (deleted)" });
+    let same = change(&admin, "A.pkg", 2, as_shown.clone()).await.unwrap();
+    assert!(!same.changed, "{same:?}");
+    assert_eq!(shown().await.record.switch_with_package, gone.switch_with_package);
+    let anew = change(&admin, "A.pkg", 2, json!({ "switch_with_package": "B.pkg" })).await.unwrap();
+    assert_eq!(anew.record.revision.changed, ["switch_with_package"]);
+    assert_eq!(anew.record.record.switch_with_package.as_deref(), Some("B.pkg"));
+    // By then that name is none that anything has.
+    let late = change(&admin, "A.pkg", 3, as_shown).await;
+    assert_eq!(refusal(late).0, ErrorCode::NotFound);
 }
 
 #[tokio::test]
@@ -135,8 +169,14 @@ async fn what_cannot_be_said_of_a_file_is_refused_with_the_reason() {
         ("A.pkg", json!({ "colour": 1 }), ErrorCode::BadRequest, "reboot_required"),
         ("A.pkg", json!({ "category": 7 }), ErrorCode::BadRequest, "`category`"),
         ("A.pkg", json!({ "category": "None such" }), ErrorCode::NotFound, "None such"),
+        ("A.pkg", json!({ "category": "None such" }), ErrorCode::NotFound, "`category`"),
         ("A.pkg", json!({ "switch_with_package": "X.pkg" }), ErrorCode::NotFound, "X.pkg"),
+        ("A.pkg", json!({ "adobe_parent_package": "X.pkg" }), ErrorCode::NotFound, "`adobe_parent"),
+        ("A.pkg", json!({ "switch_with_package": "a/b" }), ErrorCode::NameRefused, "`switch_with"),
         ("B.epub", json!({ "reboot_required": true }), ErrorCode::BadRequest, "ebook"),
+        // Before it is looked up.
+        ("B.epub", json!({ "switch_with_package": "X.pkg" }), ErrorCode::BadRequest, "ebook"),
+        ("A.pkg", json!({ "notes": "x".repeat(512 << 10) }), ErrorCode::TooLarge, "524288 bytes"),
         ("C.pkg", json!({ "notes": "x" }), ErrorCode::NotFound, "C.pkg"),
     ] {
         let (found, message) = refusal(change(&admin, name, 0, patch).await);
