@@ -29,7 +29,7 @@ pub(crate) async fn run(
         FileCommand::List => output.value(&all_files(kind, access).await?, |files| list(files)),
         FileCommand::Show { name } => {
             let detail = admin.file(kind, &name).await?;
-            let record = admin.record(kind, &name, None).await?;
+            let record = records::known(kind, &name, access).await?;
             output.value(&Shown { detail, record }, shown)
         }
         FileCommand::Download { name, output: to } => {
@@ -190,8 +190,11 @@ fn list(files: &[File]) -> String {
 }
 
 fn shown(it: &Shown) -> String {
-    let record = records::about(&it.record);
-    format!("{}\nWhat is said of it:\n{record}", detail(&it.detail))
+    let mut text = detail(&it.detail);
+    if let Some(record) = &it.record {
+        text += &format!("\nWhat is said of it:\n{}", records::about(record));
+    }
+    text
 }
 
 fn detail(it: &FileDetail) -> String {

@@ -69,3 +69,8 @@ fn setting(text: &str) -> Result<(&str, &str), Failure> {
     text.split_once('=')
         .ok_or_else(|| Failure::configuration(format!("`{text}` is no setting: write KEY=VALUE")))
 }
+
+/// Why a setting that is there already is refused.
+fn set_twice(key: &str) -> Failure {
+    Failure::configuration(format!("`{key}` is set twice: write it once"))
+}

@@ -8,7 +8,9 @@ mod shown;
 
 use serde::Serialize;
 use xylem_api::catalogue::FileDetail;
+use xylem_api::error::ErrorCode;
 use xylem_api::records::{ChangeRecord, FileRecord, RecordRevision, RecordSaved, RestoreRecord};
+use xylem_client::ClientError;
 use xylem_model::FileKind;
 
 use crate::Failure;
@@ -23,7 +25,27 @@ pub(super) use shown::{about, difference, revisions, saved};
 pub(super) struct Shown {
     #[serde(flatten)]
     pub(super) detail: FileDetail,
-    pub(super) record: FileRecord,
+    /// None from a server of a version that has no records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) record: Option<FileRecord>,
+}
+
+/// What is said of a file, where the server has records.
+pub(super) async fn known(
+    kind: FileKind,
+    name: &str,
+    access: &Access,
+) -> Result<Option<FileRecord>, Failure> {
+    or_none(access.admin.record(kind, name, None).await)
+}
+
+/// An older server has nothing at that address.
+fn or_none(answer: Result<FileRecord, ClientError>) -> Result<Option<FileRecord>, Failure> {
+    match answer {
+        Ok(record) => Ok(Some(record)),
+        Err(error) if error.code() == Some(ErrorCode::NotFound) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub(super) async fn set(
@@ -75,4 +97,22 @@ pub(super) async fn restore(
             false => format!("{name} is already described as in revision {revision}."),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use xylem_api::error::ErrorBody;
+
+    use super::*;
+
+    #[test]
+    fn a_server_without_records_is_no_failure_and_any_other_refusal_is() {
+        let refused = |code: ErrorCode| {
+            let body = ErrorBody { code, message: "no".into(), request_id: "1".into() };
+            or_none(Err(ClientError::Answer { status: code.status(), body, retry_after: None }))
+        };
+        assert!(matches!(refused(ErrorCode::NotFound), Ok(None)));
+        assert!(refused(ErrorCode::Forbidden).is_err());
+        assert!(refused(ErrorCode::Internal).is_err());
+    }
 }

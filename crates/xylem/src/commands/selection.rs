@@ -4,7 +4,7 @@ use xylem_api::selection::{HoldingReason, SelectFiles, SelectionRule, SortFile, 
 use xylem_api::tree::DistributionServer;
 use xylem_model::{FileKind, UnknownWord};
 
-use super::setting;
+use super::{set_twice, setting};
 use crate::Failure;
 use crate::access::Access;
 use crate::cli::SelectOptions;
@@ -124,12 +124,13 @@ pub(super) fn sorting(settings: &[String]) -> Result<SortFile, Failure> {
     let mut change = SortFile::default();
     for text in settings {
         let (key, value) = setting(text)?;
-        match key {
-            "category" => change.category = Some(value.to_owned()),
-            "site" => change.site = Some(value.to_owned()),
+        let is_second = match key {
+            "category" => change.category.replace(value.to_owned()).is_some(),
+            "site" => change.site.replace(value.to_owned()).is_some(),
             "for-sites" => {
                 let names = value.split(',').map(|name| name.trim().to_owned());
-                change.marked_sites = Some(names.filter(|name| !name.is_empty()).collect());
+                let names = names.filter(|name| !name.is_empty()).collect();
+                change.marked_sites.replace(names).is_some()
             }
             _ => {
                 return Err(Failure::configuration(format!(
@@ -137,6 +138,9 @@ pub(super) fn sorting(settings: &[String]) -> Result<SortFile, Failure> {
                      said of it (`--help` lists that), in a call of its own"
                 )));
             }
+        };
+        if is_second {
+            return Err(set_twice(key));
         }
     }
     Ok(change)
@@ -189,5 +193,9 @@ mod tests {
         assert_eq!((change.category.as_deref(), change.site), (Some(""), None));
         assert_eq!(change.marked_sites, Some(vec!["North".into(), "South".into()]));
         assert!(sorting(&["name=x".into()]).is_err());
+        for key in ["category", "site", "for-sites"] {
+            let twice = sorting(&[format!("{key}=North"), format!("{key}=")]).unwrap_err();
+            assert!(twice.into_error().to_string().contains("set twice"), "{key}");
+        }
     }
 }

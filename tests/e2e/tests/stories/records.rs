@@ -69,5 +69,28 @@ async fn what_is_said_of_a_package_is_set_compared_and_taken_back() {
         assert!(json.contains(told), "{told}: {json}");
     }
     assert!(xylem(&["audit"]).await.contains("file.record"));
+    what_else_is_set(&stage).await;
     stage.clear().await;
+}
+
+/// The category alone, a field by its name in the API, and what is said of a package that is gone.
+async fn what_else_is_set(stage: &Stage) {
+    let xylem = async |words: &[&str]| stage.system.xylem(words).await.unwrap();
+    let refused = async |words: &[&str]| {
+        stage.system.xylem(words).await.unwrap_err().into_error().to_string()
+    };
+    let said = xylem(&["package", "set", "A.pkg", "category="]).await;
+    assert!(said.contains("Revision:  4,"), "{said}");
+    let said = xylem(&["package", "set", "A.pkg", "boot_volume_required=yes"]).await;
+    assert!(said.contains("Revision:  5,"), "{said}");
+    let who = refused(&["package", "set", "A.pkg", "site=Lisbon", "--revision", "5"]).await;
+    assert!(who.contains("for records only"), "{who}");
+
+    xylem(&["package", "delete", "B.pkg"]).await;
+    assert!(xylem(&["package", "show", "A.pkg"]).await.contains("B.pkg (deleted)"));
+    let again = ["package", "set", "A.pkg", "switch-with=B.pkg (deleted)", "notes=kept"];
+    let said = xylem(&again).await;
+    assert!(said.contains("Revision:  6,") && said.contains("B.pkg (deleted)"), "{said}");
+    let diff = xylem(&["package", "diff", "A.pkg"]).await;
+    assert_eq!(diff.lines().count(), 3, "only the notes differ: {diff}");
 }

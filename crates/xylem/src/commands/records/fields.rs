@@ -7,7 +7,7 @@ use xylem_model::MAX_MANIFEST_BYTES;
 use xylem_runtime::{RealFs, read_bounded};
 
 use crate::Failure;
-use crate::commands::setting;
+use crate::commands::{set_twice, setting};
 
 /// How each field is called on the command line and in the API, and how its value is written, in
 /// the order in which they are shown.
@@ -56,10 +56,16 @@ pub(super) enum Written {
     YesNo,
 }
 
-/// Whether settings say something of a file that is more than what it is sorted into.
+/// Whether settings are for a file's record, and not for who gets the file. A category may come
+/// with either.
 pub(in crate::commands) fn are_meant(settings: &[String]) -> bool {
-    let key = |text: &String| text.split('=').next().unwrap_or_default().to_owned();
-    settings.iter().map(key).any(|key| key != "category" && field(&key).is_some())
+    let keys = || settings.iter().map(|text| text.split('=').next().unwrap_or_default());
+    !keys().any(says_who) || keys().any(|key| key != "category" && field(key).is_some())
+}
+
+/// Whether a key says who gets a file.
+fn says_who(key: &str) -> bool {
+    matches!(key, "site" | "for-sites")
 }
 
 /// What `KEY=VALUE` settings ask for.
@@ -69,20 +75,25 @@ pub(super) fn change(settings: &[String]) -> Result<Map<String, Value>, Failure>
         let (key, value) = setting(text)?;
         let Some((_, name, written)) = field(key) else {
             let keys: Vec<&str> = FIELDS.iter().map(|(key, ..)| *key).collect();
-            let sorted = matches!(key, "site" | "for-sites");
-            let told = match sorted {
-                true => format!("`{key}` says who gets the file: set it in a call of its own"),
+            let told = match says_who(key) {
+                true => format!(
+                    "`{key}` says who gets the file: set it in a call of its own, and without \
+                     --revision, which is for records only"
+                ),
                 false => format!("`{key}` cannot be set for a file: use {}", keys.join(", ")),
             };
             return Err(Failure::configuration(told));
         };
-        fields.insert(name.to_owned(), read(written, key, value)?);
+        if fields.insert(name.to_owned(), read(written, key, value)?).is_some() {
+            return Err(set_twice(key));
+        }
     }
     Ok(fields)
 }
 
+/// The field that a key sets. Its name in the API is a key too: errors of the server tell that one.
 pub(super) fn field(key: &str) -> Option<(&'static str, &'static str, Written)> {
-    FIELDS.into_iter().find(|(name, ..)| *name == key)
+    FIELDS.into_iter().find(|(own, name, _)| *own == key || *name == key)
 }
 
 /// A value as the API has it. Nothing at all brings back the first one.
@@ -111,6 +122,9 @@ fn read(written: Written, key: &str, value: &str) -> Result<Value, Failure> {
                     Failure::configuration(format!("cannot read the {key} {value}: {error}"))
                 })?;
             match String::from_utf8(bytes) {
+                Ok(text) if text.is_empty() => refused(&format!(
+                    "it is empty or no plain file; write `{key}=` to take the {key} away"
+                )),
                 Ok(text) => Ok(json!(text)),
                 Err(_) => refused("it is no text in UTF-8"),
             }
@@ -171,8 +185,34 @@ mod tests {
             "send_notification": false, "manifest": "<plist/>",
         });
         assert_eq!(Value::Object(fields), expected);
-        assert!(are_meant(&["category=x".into(), "os=13".into()]));
-        assert!(!are_meant(&["category=x".into(), "site=y".into()]));
+    }
+
+    #[test]
+    fn settings_are_for_the_record_unless_they_say_who_gets_the_file() {
+        let meant = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|&text| text.to_owned()).collect();
+            are_meant(&settings)
+        };
+        for settings in [&["category=x"][..], &["category=x", "os=13"], &["os_requirement=13"]] {
+            assert!(meant(settings), "{settings:?}");
+        }
+        // Refused by the record, which tells what can be set.
+        assert!(meant(&["colour=red"]) && meant(&["site=y", "reboot_required=yes"]));
+        for settings in [&["site=y"][..], &["category=x", "site=y"], &["for-sites="]] {
+            assert!(!meant(settings), "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_has_its_name_in_the_api_as_well_and_is_set_once() {
+        let fields = asked(&["reboot_required=yes", "os_requirement=13", "switch-with=B.pkg"]);
+        let expected = json!({
+            "reboot_required": true, "os_requirement": "13", "switch_with_package": "B.pkg",
+        });
+        assert_eq!(Value::Object(fields.unwrap()), expected);
+        for twice in [["notes=a", "notes=a"], ["reboot=yes", "reboot_required=no"]] {
+            assert!(asked(&twice).unwrap_err().contains("set twice"), "{twice:?}");
+        }
     }
 
     #[test]
@@ -180,8 +220,12 @@ mod tests {
         assert!(refused("colour=red").contains("display-name, category, info"));
         assert!(refused("reboot=maybe").contains("yes or no"));
         assert!(refused("priority=high").contains("write a number"));
-        assert!(refused("site=Lisbon").contains("a call of its own"));
+        let who = refused("site=Lisbon");
+        assert!(who.contains("a call of its own") && who.contains("--revision"), "{who}");
         assert!(refused("os").contains("KEY=VALUE"));
         assert!(refused("manifest=/no/such/file").contains("/no/such/file"));
+        let empty = tempfile::NamedTempFile::new().unwrap();
+        let told = refused(&format!("manifest={}", empty.path().display()));
+        assert!(told.contains("empty or no plain file; write `manifest=`"), "{told}");
     }
 }

@@ -2,12 +2,17 @@
 
 use serde_json::{Value, json};
 use xylem_api::records::{FileRecord, RecordDiff, RecordRevision, RecordSaved};
+use xylem_model::ContentId;
 
 use super::fields::{FIELDS, Written, field, key};
 use crate::output::{facts, table};
 
 /// Longest part of a value that a table shows, in characters.
 const SHOWN_CHARS: usize = 48;
+/// How much is shown in front of the place where two values begin to differ, in characters.
+const NEARBY_CHARS: usize = 16;
+/// How much of a digest tells two values apart, in digits.
+const DIGEST_DIGITS: usize = 12;
 
 /// What came of a change.
 pub(in crate::commands) fn saved(it: &RecordSaved) -> String {
@@ -81,11 +86,46 @@ pub(in crate::commands) fn difference(it: &RecordDiff) -> String {
         .map(|it| {
             let key = key(&it.field);
             let written = field(key).map_or(Written::Text, |(_, _, written)| written);
-            let cell = |value: &Value| first_line(&text(value, written));
-            vec![key.to_owned(), cell(&it.from), cell(&it.to)]
+            let [from, to] = cells(&it.from, &it.to, written);
+            vec![key.to_owned(), from, to]
         })
         .collect();
     table(&["FIELD", &format!("REVISION {from}"), &format!("REVISION {to}")], &rows)
+}
+
+/// Two values that differ, so that one sees it: their beginnings, or else where they begin to
+/// differ, or else their digests.
+fn cells(from: &Value, to: &Value, written: Written) -> [String; 2] {
+    let (before, after) = (text(from, written), text(to, written));
+    let start = differing(&before, &after);
+    let nearby =
+        |text: &str| format!("\u{2026}{}", first_line(text.get(start..).unwrap_or_default()));
+    let ways = [
+        [first_line(&before), first_line(&after)],
+        [nearby(&before), nearby(&after)],
+        [digest(from), digest(to)],
+    ];
+    let [.., last] = &ways;
+    let seen = ways.iter().find(|[from, to]| from.trim_end() != to.trim_end());
+    seen.unwrap_or(last).clone()
+}
+
+/// From which byte on two texts are shown to tell them apart: a little before they differ, and in
+/// the line where they do.
+fn differing(from: &str, to: &str) -> usize {
+    let same = from.chars().zip(to.chars()).take_while(|(one, other)| one == other);
+    let common: usize = same.map(|(c, _)| c.len_utf8()).sum();
+    let line = from.get(..common).unwrap_or_default().chars().rev().take_while(|c| *c != '\n');
+    let nearby: usize = line.take(NEARBY_CHARS).map(char::len_utf8).sum();
+    common.saturating_sub(nearby)
+}
+
+/// A value by its length and digest.
+fn digest(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let digest: String =
+        ContentId::of(text.as_bytes()).to_string().chars().take(DIGEST_DIGITS).collect();
+    format!("{} bytes, BLAKE3 {digest}\u{2026}", text.len())
 }
 
 /// The beginning of a text; the rest is for `--json`.
@@ -130,5 +170,44 @@ mod tests {
         assert_eq!(words, expected, "{told}");
         diff.fields.clear();
         assert!(difference(&diff).contains("Nothing differs"));
+    }
+
+    #[test]
+    fn what_differs_is_seen_wherever_it_does() {
+        let long = "x".repeat(SHOWN_CHARS);
+        for (from, to, written, seen) in [
+            (
+                json!("one\ntwo"),
+                json!("one\nthree"),
+                Written::Text,
+                ["\u{2026}two", "\u{2026}three"],
+            ),
+            (
+                json!(format!("{long} and this")),
+                json!(format!("{long} and that")),
+                Written::Text,
+                ["\u{2026}xxxxxxxxx and this", "\u{2026}xxxxxxxxx and that"],
+            ),
+            (
+                json!(format!("{long}\u{e9}\nend")),
+                json!(format!("{long}\u{e9}\nend\nof it")),
+                Written::Text,
+                ["\u{2026}end", "\u{2026}end\u{2026}"],
+            ),
+            (json!("a"), json!("b"), Written::Text, ["a", "b"]),
+        ] {
+            assert_eq!(cells(&from, &to, written), seen);
+        }
+        for (from, to, written) in [
+            (json!("<a/>"), json!("<b/>"), Written::File),
+            (json!("one"), json!("one\n"), Written::Text),
+            (json!("-"), json!(""), Written::Text),
+            (json!(["/a, /b"]), json!(["/a", "/b"]), Written::List),
+        ] {
+            let [from, to] = cells(&from, &to, written);
+            assert!(from != to && from.contains("bytes, BLAKE3 "), "{from} {to}");
+        }
+        let other_length = cells(&json!("<a/>"), &json!("<ab/>"), Written::File);
+        assert_eq!(other_length, ["4 bytes", "5 bytes"]);
     }
 }
