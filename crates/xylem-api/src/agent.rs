@@ -87,6 +87,9 @@ pub struct FetchAttempt {
 pub struct NewOrder {
     /// The package's name.
     pub package: String,
+    /// Whether the version that waits to be promoted is meant, and not the one in production.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
 }
 
 /// An order as the administrator sees it.

@@ -42,6 +42,9 @@ pub struct DeclareUpload {
     /// Whether a file of this name with other content may be replaced by a next version.
     #[serde(default)]
     pub replace: bool,
+    /// Whether it is to wait to be promoted: the version in production stays what the name means.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
     /// Category by name.
     pub category: Option<String>,
     /// Owner site by name.
@@ -144,8 +147,17 @@ pub struct File {
     /// When it was deleted; it can be restored for 30 days.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub deleted_at: Option<Timestamp>,
-    /// The version that is served.
+    /// The version that is served; before any is in production, the one that waits to be promoted.
     pub current: FileVersion,
+    /// The number of the version that is served.
+    #[serde(default)]
+    pub production: Option<u64>,
+    /// The number of the version that waits to be promoted.
+    #[serde(default)]
+    pub test: Option<u64>,
+    /// The number of the version that a rollback would bring back.
+    #[serde(default)]
+    pub previous: Option<u64>,
     /// On how many distribution servers the current version is present, verified.
     pub copies: u64,
     /// How many should have it.
@@ -204,6 +216,15 @@ pub struct FileDetail {
     pub digests: Option<WholeDigests>,
     /// All its versions, newest first.
     pub versions: Vec<FileVersion>,
+}
+
+/// `POST /v1/files/{kind}/{name}/promote` and `/rollback`: a step between the versions of a file.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VersionStep {
+    /// The version that it was decided on: to promote, the one that waits; to roll back, the one in
+    /// production. Where it is another by now, nothing changes and the answer is 409.
+    pub version: u64,
 }
 
 /// Where one file is.

@@ -62,6 +62,10 @@ pub struct ControlState {
     /// Where clients reach it.
     #[serde(default)]
     pub public_url: Option<String>,
+    /// Whether the head counts versions with a mark: so for whoever asks with `marks=true`, where
+    /// the management server knows of them. The descriptors are then to be asked for in the same way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub marks: bool,
 }
 
 /// Where a peer is.

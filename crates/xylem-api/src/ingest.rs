@@ -62,6 +62,10 @@ pub struct Ingested {
     /// answer is 503: the server asks for its state, and comes again if new files still enter there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_epoch: Option<u64>,
+    /// Whether the ingest server knows of marks on versions. One that does not is given none for
+    /// testing.
+    #[serde(default)]
+    pub knows_marks: bool,
 }
 
 /// `POST /v1/control/uploads/{id}/refused`: the ingest server will not have it.

@@ -245,7 +245,7 @@ impl AdminClient {
     /// Orders a computer to install a package.
     pub async fn order(&self, computer: &str, package: &str) -> Result<OrderInfo, ClientError> {
         let path = format!("/v1/computers/{}/orders", segment(computer));
-        self.post(&path, &NewOrder { package: package.to_owned() }).await
+        self.post(&path, &NewOrder { package: package.to_owned(), test: false }).await
     }
 
     /// One order.
@@ -426,6 +426,6 @@ fn account_path(server: &str, account: &AccountName) -> String {
     format!("{}/{}", accounts_path(server), segment(account.as_str()))
 }
 
-fn file_path(kind: FileKind, name: &str) -> String {
+pub(crate) fn file_path(kind: FileKind, name: &str) -> String {
     format!("/v1/files/{kind}/{}", segment(name))
 }

@@ -34,18 +34,24 @@ impl ControlClient {
         &self.transport
     }
 
-    /// What this server must know, but the descriptors.
+    /// What this server must know, but the descriptors; with versions that have a mark, where the
+    /// management server knows of them.
     pub async fn state(&self) -> Result<ControlState, ClientError> {
-        self.get("/v1/control/state").await
+        self.get("/v1/control/state?marks=true").await
     }
 
-    /// Descriptors that changed after a generation of an epoch.
+    /// Descriptors that changed after a generation of an epoch. `marks` is as in the state that they
+    /// belong to: a management server that says nothing of marks does not know the word.
     pub async fn descriptors(
         &self,
         epoch: Epoch,
         since: Generation,
+        marks: bool,
     ) -> Result<DescriptorPage, ClientError> {
-        let path = format!("/v1/control/descriptors?epoch={}&since={}", epoch.0, since.0);
+        let mut path = format!("/v1/control/descriptors?epoch={}&since={}", epoch.0, since.0);
+        if marks {
+            path += "&marks=true";
+        }
         self.get(&path).await
     }
 

@@ -25,6 +25,7 @@ mod error;
 mod events;
 mod exchange;
 mod many;
+mod marks;
 mod outgoing;
 mod pool;
 mod records;

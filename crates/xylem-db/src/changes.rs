@@ -14,6 +14,7 @@ use crate::commits::{VersionFacts, checked_signature, file_row, next_version, ve
 use crate::convert;
 use crate::entity::{file, version};
 use crate::files::{Version, delete, live_by_key, version_row};
+use crate::marks::sign_anew;
 use crate::state::{current_stamp, raise};
 use crate::transaction::{Outcome, change};
 use crate::uploads::other_name;
@@ -100,7 +101,7 @@ impl Database {
                 FileChange::Rename { to, replace } => (to, *replace, true),
                 FileChange::Copy { to, replace } => (to, *replace, false),
             };
-            let content = newest(tx, &source).await?;
+            let content = shown(tx, &source).await?;
             let place = match place(tx, &source, to, replace, is_move).await? {
                 Ok(place) => place,
                 Err(answer) => return Ok(answer),
@@ -108,13 +109,15 @@ impl Database {
             let is_other = matches!(place, Place::Other(_));
             let has_it = match &place {
                 Place::Same => return Ok(Changed::Made(current_stamp(tx).await?)),
-                Place::Other(other) => newest(tx, other).await?.content == content.content,
+                Place::Other(other) => {
+                    other.production.is_some() && shown(tx, other).await?.content == content.content
+                }
                 Place::Own | Place::New => false,
             };
             if !has_it {
                 let facts = facts(tx, asked, to, &source, &place, &content, now).await?;
                 let descriptor = checked_signature(&sign, &facts)?;
-                store(tx, &source, place, &content, &facts, descriptor).await?;
+                store(tx, &source, place, &content, &facts, descriptor, &sign).await?;
                 let detail = json!({
                     "to": to, "file": facts.file, "version": facts.number,
                     "content": facts.content, "generation": facts.stamp.generation,
@@ -144,17 +147,21 @@ enum Place {
 
 async fn require_file(tx: &DatabaseTransaction, asked: &ChangeFile) -> Outcome<file::Model> {
     let row = live_by_key(tx, &asked.name.collision_key()).await?;
-    Ok(row.filter(|row| row.kind == asked.kind.as_str()).ok_or_else(|| DbError::NotFound {
+    // What waits to be promoted is not published: its name means nothing yet.
+    let row = row.filter(|row| row.kind == asked.kind.as_str() && row.production.is_some());
+    Ok(row.ok_or_else(|| DbError::NotFound {
         what: asked.kind.as_str(),
         name: asked.name.to_string(),
     })?)
 }
 
-async fn newest(tx: &DatabaseTransaction, file: &file::Model) -> Outcome<Version> {
-    let row = version_row(tx, file.id, file.latest).await?;
+/// The version in production, or the one that waits to be promoted while there is none.
+async fn shown(tx: &DatabaseTransaction, file: &file::Model) -> Outcome<Version> {
+    let number = file.production.or(file.test).unwrap_or(file.latest);
+    let row = version_row(tx, file.id, number).await?;
     let row = row.ok_or_else(|| DbError::Corrupt {
         what: "file",
-        problem: format!("`{}` has no version {}", file.name, file.latest),
+        problem: format!("`{}` has no version {number}", file.name),
     })?;
     Ok(row.try_into()?)
 }
@@ -182,7 +189,7 @@ async fn place(
     }
     Ok(match replace {
         true => Ok(Place::Other(Box::new(other))),
-        false => Err(Changed::Exists { existing: Box::new(newest(tx, &other).await?) }),
+        false => Err(Changed::Exists { existing: Box::new(shown(tx, &other).await?) }),
     })
 }
 
@@ -214,6 +221,7 @@ async fn facts(
         sha256: content.sha256,
         size: content.size,
         priority: content.priority,
+        mark: None,
         content_source: content.content_source,
         sha256_source: content.sha256_source,
         stamp: raise(tx).await?,
@@ -221,14 +229,19 @@ async fn facts(
     })
 }
 
-async fn store(
+async fn store<S, E>(
     tx: &DatabaseTransaction,
     source: &file::Model,
     place: Place,
     content: &Version,
     facts: &VersionFacts,
     descriptor: Vec<u8>,
-) -> Outcome<()> {
+    sign: &S,
+) -> Outcome<()>
+where
+    S: Fn(&VersionFacts) -> Result<Vec<u8>, E>,
+    E: std::error::Error + Send + Sync + 'static,
+{
     match place {
         Place::New => {
             let mut row = file_row(facts, facts.stamp)?;
@@ -245,7 +258,13 @@ async fn store(
             change.name = Set(facts.name.as_str().into());
             change.live_key = Set(Some(key.clone()));
             change.collision_key = Set(key);
-            change.update(tx).await?;
+            // Its marked versions go with it, and their descriptors hold the name.
+            change.test = Set(source.test);
+            change.previous = Set(source.previous);
+            change.previous_since = Set(source.previous_since);
+            let row = change.update(tx).await?;
+            let marked = [source.test, source.previous].into_iter().flatten();
+            sign_anew(tx, &row, marked, facts.stamp, facts.created, sign).await?;
         }
     }
     let mut row = version_row_of(facts, facts.stamp, &content.inspection, descriptor)?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use xylem_model::{
     ContentId, DistributionServerId, FileId, FileKind, FileName, Priority, Sha256, Stamp,
-    Timestamp, UploadId,
+    Timestamp, UploadId, VersionMark,
 };
 
 use crate::audit::{self, Actor};
@@ -39,6 +39,9 @@ pub struct IngestResult {
     pub server: Option<DistributionServerId>,
     /// The root epoch that the ingest server knows of, where it says so.
     pub root_epoch: Option<u64>,
+    /// Whether the ingest server knows of marks. One that does not would offer a version for
+    /// testing under the file's name.
+    pub knows_marks: bool,
 }
 
 /// Everything a descriptor states about a version.
@@ -60,13 +63,15 @@ pub struct VersionFacts {
     pub size: u64,
     /// How much of a hurry it is in.
     pub priority: Priority,
+    /// What it is where the name does not mean it.
+    pub mark: Option<VersionMark>,
     /// On whose word the content id is known.
     pub content_source: DigestSource,
     /// On whose word the SHA-256 is known.
     pub sha256_source: DigestSource,
     /// The change that brings it.
     pub stamp: Stamp,
-    /// When it was committed.
+    /// When it is signed: as it is committed, or gets another mark.
     pub created: Timestamp,
 }
 
@@ -168,7 +173,7 @@ where
 
 /// Where an upload belongs.
 enum Place {
-    /// The newest version of its name has this content already.
+    /// The version in its place has this content already.
     Same(version::Model),
     /// It is the next version of this file, or the first of a new one.
     Next(Option<file::Model>),
@@ -208,6 +213,13 @@ async fn place(
         return Ok(Err(reason));
     }
     let new = &upload.declared;
+    if new.test && !found.knows_marks {
+        return Ok(Err(
+            "the distribution server where new files enter is too old for versions for testing: \
+             upgrade it, then send the file again"
+                .to_owned(),
+        ));
+    }
     let Some(file) = live_by_key(tx, &new.name.collision_key()).await? else {
         return Ok(Ok(Place::Next(None)));
     };
@@ -216,7 +228,12 @@ async fn place(
             "the {kind} `{name}` has taken this name meanwhile: choose another name"
         )));
     }
-    let newest = version_row(tx, file.id, file.latest).await?;
+    if new.test {
+        let same = uploads::same_content(tx, &file, found.blake3).await?;
+        return Ok(Ok(same.map_or(Place::Next(Some(file)), Place::Same)));
+    }
+    let Some(number) = file.production else { return Ok(Ok(Place::Next(Some(file)))) };
+    let newest = version_row(tx, file.id, number).await?;
     Ok(match newest {
         Some(newest) if newest.content_id == found.blake3.as_bytes() => Ok(Place::Same(newest)),
         // Without declared digests it was announced when all of it had arrived. Whoever wrote the
@@ -294,6 +311,7 @@ async fn facts(
         sha256: found.sha256,
         size: found.size,
         priority: upload.declared.priority,
+        mark: upload.declared.test.then_some(VersionMark::Test),
         content_source: source(upload.declared.blake3.is_some()),
         sha256_source: source(upload.declared.sha256.is_some()),
         stamp: raise(tx).await?,
@@ -319,11 +337,13 @@ async fn store(
         }
         Some(row) => {
             let mut change = next_version(row.clone(), facts)?;
+            // A version for testing is no leave to sort what is in production.
+            let may_sort = upload.declared.replace || row.production.is_none();
             // A replacement that names no site or category leaves them as they are.
-            if let Some(site) = site {
+            if let Some(site) = site.filter(|_| may_sort) {
                 change.site_id = Set(Some(site.uuid()));
             }
-            if let Some(category) = category {
+            if let Some(category) = category.filter(|_| may_sort) {
                 let actor = Actor::new(&upload.actor);
                 note_category(tx, &row, Some(category), &actor, facts.created).await?;
                 change.category_id = Set(Some(category.uuid()));
@@ -336,21 +356,31 @@ async fn store(
     let actor = Actor::new(&upload.actor);
     let detail = json!({
         "file": facts.file, "version": facts.number, "content": facts.content,
-        "size": facts.size, "generation": facts.stamp.generation,
+        "size": facts.size, "generation": facts.stamp.generation, "mark": facts.mark,
     });
     let name = facts.name.as_str();
     audit::append(tx, &actor, facts.created, "upload.commit", name, &detail).await?;
     Ok(row)
 }
 
-/// A file's row with this version as its newest.
+/// A file's row with this version as its newest: the one in production at once, which leaves none
+/// to test or to go back to, or the one that waits to be promoted.
 pub(crate) fn next_version(
     row: file::Model,
     facts: &VersionFacts,
 ) -> Result<file::ActiveModel, DbError> {
     let (epoch, generation) = convert::columns(facts.stamp)?;
     let mut change = row.into_active_model();
-    change.latest = Set(convert::small("version number", facts.number)?);
+    let number = convert::small("version number", facts.number)?;
+    change.latest = Set(number);
+    if facts.mark == Some(VersionMark::Test) {
+        change.test = Set(Some(number));
+    } else {
+        change.production = Set(Some(number));
+        change.test = Set(None);
+        change.previous = Set(None);
+        change.previous_since = Set(None);
+    }
     change.epoch = Set(epoch);
     change.generation = Set(generation);
     Ok(change)
@@ -360,6 +390,7 @@ pub(crate) fn next_version(
 pub(crate) fn file_row(facts: &VersionFacts, stamp: Stamp) -> Result<file::Model, DbError> {
     let (epoch, generation) = convert::columns(stamp)?;
     let collision_key = facts.name.collision_key();
+    let number = convert::small("version number", facts.number)?;
     Ok(file::Model {
         id: facts.file.uuid(),
         kind: facts.kind.as_str().into(),
@@ -369,7 +400,11 @@ pub(crate) fn file_row(facts: &VersionFacts, stamp: Stamp) -> Result<file::Model
         category_id: None,
         site_id: None,
         marked_sites: None,
-        latest: convert::small("version number", facts.number)?,
+        latest: number,
+        production: facts.mark.is_none().then_some(number),
+        test: (facts.mark == Some(VersionMark::Test)).then_some(number),
+        previous: None,
+        previous_since: None,
         created_at: facts.created.unix_ms(),
         deleted_at: None,
         epoch,

@@ -11,7 +11,7 @@ use xylem_model::{
 
 use crate::convert::{self, bytes32, fixed, int, uint};
 use crate::entity::{chunk_digest, content_digest, file, placement, version};
-use crate::files::newest_version;
+use crate::marks::held_versions;
 use crate::placements::PlacementState;
 use crate::servers::require_live;
 use crate::transaction::{Outcome, query, report};
@@ -40,8 +40,8 @@ pub struct ContentDigests {
 }
 
 impl Database {
-    /// Contents of the newest versions of live files that have no further digests yet, each with
-    /// the generation of its file: the latest change first, from before `before` on; at most
+    /// Contents of the versions of live files that servers hold and that have no further digests yet,
+    /// each with the generation of its file: the latest change first, from before `before` on; at most
     /// [`MAX_PAGE`](crate::MAX_PAGE). Of two files with the same content both are named.
     pub async fn lacking_digests(
         &self,
@@ -59,7 +59,7 @@ impl Database {
                 .column(version::Column::ContentId)
                 .column(file::Column::Generation)
                 .filter(file::Column::DeletedAt.is_null())
-                .join(JoinType::InnerJoin, newest_version())
+                .join(JoinType::InnerJoin, held_versions())
                 .filter(version::Column::ContentId.not_in_subquery(known))
                 .filter(file::Column::Generation.lt(before));
             let newest = lacking.order_by_desc(file::Column::Generation);

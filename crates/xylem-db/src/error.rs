@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxMySqlError, SqlxSqliteError};
-use xylem_model::{ByteSize, RecordError, Timestamp, TreeError};
+use xylem_model::{ByteSize, RecordError, Timestamp, TreeError, VersionMark};
 use xylem_sync::SettingsError;
 
 /// What MySQL and MariaDB say where a row was changed since it was read (ER_CHECKREAD), and where a
@@ -178,6 +178,29 @@ pub enum DbError {
         /// What was asked for.
         wanted: &'static str,
     },
+    /// No version of the file has the mark that a step needs.
+    #[error("{}", no_mark(name, *mark))]
+    NoMark {
+        /// The file.
+        name: String,
+        /// The mark.
+        mark: VersionMark,
+    },
+    /// A step that was decided on while another version had the mark, or was in production.
+    #[error(
+        "`{name}` was changed meanwhile: version {now} {is}, not version {asked}. Nothing was \
+         changed: look at its versions, and decide again"
+    )]
+    MarkMoved {
+        /// The file.
+        name: String,
+        /// What the version is, as in "version 3 is in production".
+        is: &'static str,
+        /// Which version it is now.
+        now: u32,
+        /// Which version it was decided on.
+        asked: u32,
+    },
     /// An invitation that does not admit.
     #[error(transparent)]
     Invitation(#[from] InvitationRefusal),
@@ -252,6 +275,19 @@ impl DbError {
         match self {
             Self::NotFound { what, name } => Self::Reference { field, what, name },
             error => error,
+        }
+    }
+}
+
+/// Why nothing is promoted, or taken back.
+fn no_mark(name: &str, mark: VersionMark) -> String {
+    match mark {
+        VersionMark::Previous => format!(
+            "`{name}` cannot be rolled back: no version is kept that was in production before; it \
+             is kept for 30 days after a promotion, unless another version replaces it"
+        ),
+        VersionMark::Test => {
+            format!("`{name}` has no version for testing: upload one with --test, then promote it")
         }
     }
 }

@@ -4,14 +4,14 @@
 //! share would confuse count as one. A deleted file keeps its rows, and its name is free again.
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, IntoActiveModel,
-    JoinType, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationDef, SelectTwo, Set,
-    sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, JoinType,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, SelectTwo, Set,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 use xylem_model::{
     CategoryId, ContentId, FileId, FileKind, FileName, Priority, Sha256, SiteId, Stamp, Timestamp,
+    VersionMark,
 };
 
 use xylem_sync::FileFacts;
@@ -19,6 +19,7 @@ use xylem_sync::FileFacts;
 use crate::audit::{self, Actor};
 use crate::convert::{self, bytes32, moment, parsed, parsed_json, uint};
 use crate::entity::{file, record_revision, version};
+use crate::marks::shown_version;
 use crate::records::note_category;
 use crate::sites::{require_category, require_site};
 use crate::state::raise;
@@ -51,8 +52,14 @@ pub struct File {
     pub site: Option<SiteId>,
     /// Other sites it is marked for: what is chosen by site goes to them too.
     pub marked_sites: Vec<SiteId>,
-    /// The number of its newest version.
+    /// The number of its newest version, whatever that is.
     pub latest: u32,
+    /// The number of the version that its name means; none before the first one is promoted.
+    pub production: Option<u32>,
+    /// The number of the version that waits to be promoted.
+    pub test: Option<u32>,
+    /// The number of the version that was in production before the last promotion or rollback.
+    pub previous: Option<u32>,
     /// When its first version was committed.
     pub created: Timestamp,
     /// When it was deleted.
@@ -62,6 +69,18 @@ pub struct File {
 }
 
 impl File {
+    /// The mark of one of its versions; none where it is in production, or kept no longer.
+    pub fn mark_of(&self, number: u32) -> Option<VersionMark> {
+        let number = Some(number);
+        if number == self.production {
+            None
+        } else if number == self.test {
+            Some(VersionMark::Test)
+        } else {
+            (number == self.previous).then_some(VersionMark::Previous)
+        }
+    }
+
     /// What selections ask of it.
     pub fn facts(&self) -> FileFacts {
         FileFacts {
@@ -118,12 +137,12 @@ pub struct FileSorting {
 
 const MARKED_SITES: &str = "sites a file is marked for";
 
-/// A live file with its newest version: what its name stands for.
+/// A live file with the version that its name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveFile {
     /// The file.
     pub file: File,
-    /// Its newest version.
+    /// Its version in production; where there is none yet, the one that waits to be promoted.
     pub version: Version,
 }
 
@@ -206,7 +225,7 @@ impl Database {
         rows.into_iter().map(Version::try_from).collect()
     }
 
-    /// Kind and name of the live files whose newest version has one of these contents; at most
+    /// Kind and name of the live files whose shown version has one of these contents; at most
     /// [`MAX_PAGE`](crate::MAX_PAGE) contents are looked for.
     pub async fn files_of_contents(
         &self,
@@ -376,23 +395,11 @@ fn not_found(name: &str) -> DbError {
     DbError::NotFound { what: "file", name: name.into() }
 }
 
-/// From a file to its newest version.
-pub(crate) fn newest_version() -> RelationDef {
-    file::Entity::belongs_to(version::Entity)
-        .from(file::Column::Id)
-        .to(version::Column::FileId)
-        .on_condition(|file, version| {
-            let number = Expr::col((version, version::Column::Number));
-            Expr::col((file, file::Column::Latest)).eq(number).into()
-        })
-        .into()
-}
-
-/// Live files, each joined with its newest version.
+/// Live files, each joined with the version that it is shown with.
 pub(crate) fn live_files() -> SelectTwo<file::Entity, version::Entity> {
     file::Entity::find()
         .filter(file::Column::DeletedAt.is_null())
-        .join(JoinType::InnerJoin, newest_version())
+        .join(JoinType::InnerJoin, shown_version())
         .select_also(version::Entity)
 }
 
@@ -401,7 +408,7 @@ pub(crate) fn live_file(
 ) -> Result<LiveFile, DbError> {
     let version = version.ok_or_else(|| DbError::Corrupt {
         what: "file",
-        problem: format!("`{}` has no version {}", file.name, file.latest),
+        problem: format!("`{}` lacks the version that its name means", file.name),
     })?;
     Ok(LiveFile { file: file.try_into()?, version: version.try_into()? })
 }
@@ -440,6 +447,9 @@ impl TryFrom<file::Model> for File {
     type Error = DbError;
 
     fn try_from(row: file::Model) -> Result<Self, DbError> {
+        let number = |stored: Option<i32>| {
+            stored.map(|number| convert::count("version number", number)).transpose()
+        };
         Ok(Self {
             id: FileId::from_uuid(row.id),
             kind: parsed("file's kind", &row.kind)?,
@@ -449,6 +459,9 @@ impl TryFrom<file::Model> for File {
             marked_sites: convert::from_json_text(MARKED_SITES, row.marked_sites.as_deref())?
                 .unwrap_or_default(),
             latest: convert::count("version number", row.latest)?,
+            production: number(row.production)?,
+            test: number(row.test)?,
+            previous: number(row.previous)?,
             created: Timestamp::from_unix_ms(row.created_at),
             deleted: moment(row.deleted_at),
             stamp: convert::stamp(row.epoch, row.generation)?,

@@ -14,7 +14,7 @@ use crate::audit::{self, Actor};
 use crate::convert::{self, uint};
 use crate::entity::distribution_server::{ActiveModel, Column, Entity, Model};
 use crate::entity::{file, placement, state, upload, version};
-use crate::files::newest_version;
+use crate::marks::held_versions;
 use crate::placements::PlacementState;
 use crate::servers::{require_live, store_stamped};
 use crate::state::{raise, row as state_row};
@@ -199,7 +199,7 @@ async fn require_complete(tx: &DatabaseTransaction, row: &Model) -> Outcome<()> 
 /// How many of the missing files are named.
 const NAMED: usize = 5;
 
-/// Compares the newest versions of all live files with what a server reported as present. Names
+/// Compares the versions of all live files that are to be held with what a server reported as present. Names
 /// some of the files besides.
 async fn missing<C: sea_orm::ConnectionTrait>(
     connection: &C,
@@ -207,7 +207,7 @@ async fn missing<C: sea_orm::ConnectionTrait>(
 ) -> Outcome<(Missing, Vec<String>)> {
     let wanted: Vec<(Vec<u8>, i64, String)> = file::Entity::find()
         .filter(file::Column::DeletedAt.is_null())
-        .join(JoinType::InnerJoin, newest_version())
+        .join(JoinType::InnerJoin, held_versions())
         .select_only()
         .column(version::Column::ContentId)
         .column(version::Column::Size)
@@ -227,7 +227,7 @@ async fn missing<C: sea_orm::ConnectionTrait>(
     let (mut lacking, mut files) = (BTreeMap::new(), Vec::new());
     for (content, size, name) in wanted.into_iter().filter(|it| !present.contains(&it.0)) {
         lacking.insert(content, size);
-        if files.len() < NAMED {
+        if files.len() < NAMED && !files.contains(&name) {
             files.push(name);
         }
     }

@@ -40,6 +40,7 @@ mod error;
 mod files;
 mod hand_over;
 mod invitations;
+mod marks;
 mod migration;
 mod orders;
 mod parents;

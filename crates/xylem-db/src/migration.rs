@@ -21,6 +21,7 @@ mod m0012_inventory;
 mod m0013_scripts;
 mod m0014_records;
 mod m0015_digests;
+mod m0016_marks;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_scripts::AddScripts),
             Box::new(m0014_records::AddRecords),
             Box::new(m0015_digests::AddDigests),
+            Box::new(m0016_marks::AddMarks),
         ]
     }
 }
@@ -77,5 +79,8 @@ async fn add_columns(
 pub(crate) fn upgrade_row(schema: usize, table: &str, row: &mut serde_json::Value) {
     if schema < 7 {
         m0007_settings::upgrade(table, row);
+    }
+    if schema < 16 {
+        m0016_marks::upgrade(table, row);
     }
 }

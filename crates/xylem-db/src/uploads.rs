@@ -64,6 +64,8 @@ pub struct NewUpload {
     pub sha256: Option<Sha256>,
     /// Whether it may become the next version of a file that has the name.
     pub replace: bool,
+    /// Whether it is to wait to be promoted: what is in production stays.
+    pub test: bool,
     /// The site the file belongs to.
     pub site: Option<SiteId>,
     /// The category it is sorted into.
@@ -98,7 +100,7 @@ pub struct Upload {
 pub enum Declaration {
     /// Recorded; the bytes may come.
     Declared(Box<Upload>),
-    /// The newest version of that name has this very content: nothing to do.
+    /// What has that name has this very content: nothing to do.
     AlreadyThere(Box<Version>),
     /// The name is taken by other content, and replacing was not asked for.
     Conflict {
@@ -272,7 +274,7 @@ async fn declare(
     Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
     let detail = json!({
         "id": new.id, "kind": new.kind, "size": new.size, "blake3": new.blake3,
-        "replace": new.replace, "priority": new.priority,
+        "replace": new.replace, "priority": new.priority, "test": new.test,
     });
     audit::append(tx, actor, now, "upload.declare", new.name.as_str(), &detail).await?;
     Ok(Declaration::Declared(Box::new(row.clone().try_into()?)))
@@ -287,6 +289,7 @@ fn declared_row(new: &NewUpload, actor: &Actor, now: Timestamp) -> Result<Model,
         blake3: new.blake3.map(|digest| digest.as_bytes().to_vec()),
         sha256: new.sha256.map(|digest| digest.as_bytes().to_vec()),
         replace: new.replace,
+        test: new.test,
         site_id: new.site.map(SiteId::uuid),
         category_id: new.category.map(CategoryId::uuid),
         actor: actor.as_str().into(),
@@ -311,7 +314,14 @@ async fn existing(tx: &DatabaseTransaction, new: &NewUpload) -> Outcome<Option<D
     if let Some((existing, kind)) = other_name(&file, new.kind, &new.name)? {
         return Ok(Some(Declaration::NameTaken { existing, kind }));
     }
-    let newest = version_row(tx, file.id, file.latest).await?;
+    if new.test {
+        // It takes nobody's place but that of an earlier one for testing.
+        let Some(content) = new.blake3 else { return Ok(None) };
+        let same = same_content(tx, &file, content).await?.map(Version::try_from).transpose()?;
+        return Ok(same.map(|same| Declaration::AlreadyThere(Box::new(same))));
+    }
+    let Some(number) = file.production else { return Ok(None) };
+    let newest = version_row(tx, file.id, number).await?;
     let Some(newest) = newest.map(Version::try_from).transpose()? else { return Ok(None) };
     let same_size = newest.size == new.size;
     let same_sha256 = new.sha256.is_none_or(|sha256| sha256 == newest.sha256);
@@ -324,6 +334,22 @@ async fn existing(tx: &DatabaseTransaction, new: &NewUpload) -> Outcome<Option<D
         _ if new.replace => None,
         _ => Some(Declaration::Conflict { existing }),
     })
+}
+
+/// The version of a file, in production or for testing, that has this content: another one for
+/// testing needs not be made of it.
+pub(crate) async fn same_content(
+    tx: &DatabaseTransaction,
+    file: &file::Model,
+    content: ContentId,
+) -> Outcome<Option<version::Model>> {
+    for number in [file.production, file.test].into_iter().flatten() {
+        let known = version_row(tx, file.id, number).await?;
+        if let Some(known) = known.filter(|known| known.content_id == content.as_bytes()) {
+            return Ok(Some(known));
+        }
+    }
+    Ok(None)
 }
 
 /// Sorts a file that has the content of an upload already into the category and site that the
@@ -403,6 +429,7 @@ impl TryFrom<Model> for Upload {
             blake3: digest("content id", row.blake3)?.map(ContentId::from_bytes),
             sha256: digest("SHA-256 digest", row.sha256)?.map(Sha256::from_bytes),
             replace: row.replace,
+            test: row.test,
             site: row.site_id.map(SiteId::from_uuid),
             category: row.category_id.map(CategoryId::from_uuid),
             server: DistributionServerId::from_uuid(row.server_id),

@@ -1,12 +1,12 @@
-//! What distribution servers shall hold: the newest version of every live file, in the order of
-//! change, so that a server catches up from the generation it has seen.
+//! What distribution servers shall hold: of every live file the version in production and those with
+//! a mark, in the order of change, so that a server catches up from the generation it has seen.
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
     QueryOrder, QuerySelect, Set,
 };
 use serde_json::{Value, json};
-use xylem_model::{Generation, Stamp, Timestamp};
+use xylem_model::{Generation, Stamp, Timestamp, VersionMark};
 
 use crate::audit::{self, Actor};
 use crate::commits::{VersionFacts, file_row, version_row_of};
@@ -18,7 +18,7 @@ use crate::transaction::{Outcome, change, query};
 use crate::{Database, DbError};
 
 impl Database {
-    /// Live files with their newest versions, in the order of their last change
+    /// Live files, each with the version that its name means, in the order of their last change
     /// ([`File::stamp`]), from the one after `after` on; at most [`MAX_PAGE`](crate::MAX_PAGE).
     /// Every change has a generation of its own, so the last one of a page leads to the next.
     pub async fn live_versions(
@@ -72,7 +72,7 @@ impl Database {
                 return Ok(stamp);
             }
             let stamp = raise(tx).await?;
-            store_file(tx, facts, stamp, row).await?;
+            store_file(tx, facts, stamp, row, now).await?;
             let mut version = version_row_of(facts, stamp, &Value::Null, descriptor.to_vec())?;
             // It was published: that is how the servers came to hold it.
             version.published_at = Some(now.unix_ms());
@@ -96,6 +96,10 @@ async fn already_there(
 ) -> Outcome<Option<Stamp>> {
     let name = facts.name.to_string();
     let Some(row) = row else {
+        if facts.mark == Some(VersionMark::Previous) {
+            let (what, state) = ("previous version of", "not there yet");
+            return Err(DbError::WrongState { what, name, state, wanted: "adopted" }.into());
+        }
         return match live_by_key(tx, &facts.name.collision_key()).await? {
             Some(other) => Err(DbError::Conflict { what: "file", name: other.name }.into()),
             None => Ok(None),
@@ -107,12 +111,14 @@ async fn already_there(
     }
     let number = convert::small("version number", facts.number)?;
     match version_row(tx, row.id, number).await? {
-        None if number > row.latest => match live_by_key(tx, &facts.name.collision_key()).await? {
-            Some(other) if other.id != row.id => {
-                Err(DbError::Conflict { what: "file", name: other.name }.into())
+        None if is_newer(facts, number, row) => {
+            match live_by_key(tx, &facts.name.collision_key()).await? {
+                Some(other) if other.id != row.id => {
+                    Err(DbError::Conflict { what: "file", name: other.name }.into())
+                }
+                _ => Ok(None),
             }
-            _ => Ok(None),
-        },
+        }
         None => Ok(None),
         Some(same) if same.content_id == facts.content.as_bytes() => {
             Ok(Some(convert::stamp(row.epoch, row.generation)?))
@@ -124,11 +130,17 @@ async fn already_there(
     }
 }
 
+/// Whether the name means a version that is adopted, and none of those that are there.
+fn is_newer(facts: &VersionFacts, number: i32, row: &file::Model) -> bool {
+    facts.mark.is_none() && Some(number) > row.production
+}
+
 async fn store_file(
     tx: &DatabaseTransaction,
     facts: &VersionFacts,
     stamp: Stamp,
     row: Option<file::Model>,
+    now: Timestamp,
 ) -> Outcome<()> {
     let Some(row) = row else {
         let row = file_row(facts, stamp)?.into_active_model();
@@ -137,16 +149,26 @@ async fn store_file(
     };
     let (epoch, generation) = convert::columns(stamp)?;
     let number = convert::small("version number", facts.number)?;
-    let (latest, is_newest) = (row.latest.max(number), number > row.latest);
-    let mut change = row.into_active_model();
-    if is_newest {
-        // The file was renamed after the backup, where the names differ.
-        let key = facts.name.collision_key();
-        change.name = Set(facts.name.as_str().into());
-        change.live_key = Set(Some(key.clone()));
-        change.collision_key = Set(key);
+    let mut change = row.clone().into_active_model();
+    match facts.mark {
+        None if is_newer(facts, number, &row) => {
+            // The file was renamed after the backup, where the names differ.
+            let key = facts.name.collision_key();
+            change.name = Set(facts.name.as_str().into());
+            change.live_key = Set(Some(key.clone()));
+            change.collision_key = Set(key);
+            change.production = Set(Some(number));
+        }
+        Some(VersionMark::Test) if Some(number) > row.production.max(row.test) => {
+            change.test = Set(Some(number));
+        }
+        Some(VersionMark::Previous) if row.previous.is_none() => {
+            change.previous = Set(Some(number));
+            change.previous_since = Set(Some(now.unix_ms()));
+        }
+        None | Some(VersionMark::Previous | VersionMark::Test) => {}
     }
-    change.latest = Set(latest);
+    change.latest = Set(row.latest.max(number));
     change.epoch = Set(epoch);
     change.generation = Set(generation);
     change.update(tx).await?;

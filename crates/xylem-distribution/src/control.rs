@@ -102,7 +102,7 @@ pub(crate) async fn take_over(node: &Arc<Node>) -> Result<(), FollowError> {
             return take_over_wishes(node, unchanged, checked).await;
         }
         let since = if whole_set { Stamp::default() } else { node.catalogue().manifest.stamp() };
-        let listing = list(node, &checked.trust, since).await?;
+        let listing = list(node, &checked.trust, since, state.marks).await?;
         let change = Change::to(&node.catalogue().manifest, &listing);
         if agrees(node, &change, &checked) {
             return take_over_wishes(node, change, checked).await;
@@ -156,12 +156,18 @@ async fn take_over_wishes(
     Ok(())
 }
 
-/// Fetches and checks descriptors that changed after a stamp: all pages.
-async fn list(node: &Arc<Node>, trust: &TrustStore, since: Stamp) -> Result<Listing, FollowError> {
+/// Fetches and checks descriptors that changed after a stamp: all pages. With those that have a
+/// mark, where the head counts them.
+async fn list(
+    node: &Arc<Node>,
+    trust: &TrustStore,
+    since: Stamp,
+    marks: bool,
+) -> Result<Listing, FollowError> {
     let mut listing = Listing::default();
     let mut from: (Epoch, Generation) = (since.epoch, since.generation);
     for page_number in 0..MAX_PAGES {
-        let page = node.control.descriptors(from.0, from.1).await?;
+        let page = node.control.descriptors(from.0, from.1, marks).await?;
         if page_number == 0 {
             listing.full = page.full || since == Stamp::default();
         }

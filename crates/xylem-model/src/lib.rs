@@ -22,6 +22,7 @@ mod set_count;
 mod size;
 mod time;
 mod tree;
+mod version_mark;
 mod word;
 
 pub use account::{AccountAccess, AccountName, AccountNameError, MAX_ACCOUNT_NAME_BYTES};
@@ -51,4 +52,5 @@ pub use set_count::SetCount;
 pub use size::ByteSize;
 pub use time::{Timestamp, TimestampError};
 pub use tree::{MAX_DEPTH, MAX_PARENTS, Tree, TreeError};
+pub use version_mark::VersionMark;
 pub use word::UnknownWord;

@@ -70,7 +70,7 @@ impl UnknownWord {
 
 #[cfg(test)]
 mod tests {
-    use crate::{ParentPolicy, Priority};
+    use crate::{ParentPolicy, Priority, VersionMark};
 
     #[test]
     fn every_word_is_read_back_and_no_other_is() {
@@ -83,6 +83,11 @@ mod tests {
             assert_eq!(policy.to_string().parse(), Ok(*policy));
             let json = format!("\"{policy}\"");
             assert_eq!(serde_json::from_str::<ParentPolicy>(&json).unwrap(), *policy);
+        }
+        for mark in VersionMark::ALL {
+            assert_eq!(mark.to_string().parse(), Ok(*mark));
+            let json = format!("\"{mark}\"");
+            assert_eq!(serde_json::from_str::<VersionMark>(&json).unwrap(), *mark);
         }
         let error = "soon".parse::<Priority>().unwrap_err().to_string();
         assert_eq!(error, "`soon` is no priority: use urgent, normal or bulk");

@@ -50,6 +50,8 @@ impl From<DbError> for Failure {
             | DbError::InUse { .. }
             | DbError::TooMany { .. }
             | DbError::WrongState { .. }
+            | DbError::NoMark { .. }
+            | DbError::MarkMoved { .. }
             | DbError::HoldsEverything { .. }
             | DbError::Incomplete { .. }
             | DbError::Unproven { .. }

@@ -189,8 +189,8 @@ impl Household {
         Ok(format!("made version {version}"))
     }
 
-    /// Forgets edits that are over, and files and scripts that were deleted long ago; these not
-    /// while a restore is unconfirmed.
+    /// Forgets edits that are over, files and scripts that were deleted long ago, and which versions
+    /// were in production long ago; none but the edits while a restore is unconfirmed.
     async fn purge_deleted(&self) -> Result<String, ServerError> {
         let now = self.app.now();
         self.app.database.expire_script_edits(now).await?;
@@ -200,7 +200,9 @@ impl Household {
         let (before, actor) = (now.minus(DELETED_KEPT), Actor::system());
         let files = self.app.database.purge_deleted(before, &actor, now).await?;
         let scripts = self.app.database.purge_scripts(before, &actor, now).await?;
-        Ok(format!("{} files and {} scripts forgotten", files.len(), scripts.len()))
+        let versions = self.app.database.forget_previous(before, &actor, now).await?;
+        let (files, scripts) = (files.len(), scripts.len());
+        Ok(format!("{files} files, {scripts} scripts and {versions} previous versions forgotten"))
     }
 }
 

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xylem_model::{
     AccountAccess, AccountName, ComputerId, ContentId, DistributionServerId, FileId, FileKind,
-    FileName, OrderId, Party, Priority, Sha256, Stamp, Timestamp, UploadId,
+    FileName, OrderId, Party, Priority, Sha256, Stamp, Timestamp, UploadId, VersionMark,
 };
 
 use crate::{DescriptorId, PublicKey};
@@ -44,7 +44,8 @@ pub enum DigestSource {
     Declared,
 }
 
-/// What one version of a name means. Signed once, when the upload is committed.
+/// What one version of a name means. Signed when the upload is committed, and anew when its mark
+/// changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Descriptor {
     /// The file, across its versions and names.
@@ -66,6 +67,9 @@ pub struct Descriptor {
     /// How much of a hurry it is in; left out of the document where it is normal.
     #[serde(default, skip_serializing_if = "is_normal")]
     pub priority: Priority,
+    /// What it is where the name does not mean it; left out of the document where the name does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<VersionMark>,
     /// The change of the catalogue that made it.
     pub stamp: Stamp,
     /// When it was signed.

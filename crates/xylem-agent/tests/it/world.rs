@@ -220,6 +220,7 @@ impl World {
             size: bytes.len() as u64,
             digest_source: DigestSource::Declared,
             priority: Priority::Normal,
+            mark: None,
             stamp: Stamp::new(1, 1),
             issued: self.now,
         };

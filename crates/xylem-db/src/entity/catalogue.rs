@@ -39,7 +39,7 @@ table! {
         pub(crate) live_key: Option<String>,
         pub(crate) category_id: Option<Uuid>,
         pub(crate) site_id: Option<Uuid>,
-        /// Number of the newest version.
+        /// Number of the newest version, whatever it is: the next one gets a higher number.
         pub(crate) latest: i32,
         pub(crate) created_at: i64,
         pub(crate) deleted_at: Option<i64>,
@@ -49,6 +49,18 @@ table! {
         /// JSON: ids of sites; none: no site.
         #[serde(default)]
         pub(crate) marked_sites: Option<String>,
+        /// Number of the version that the name means.
+        #[serde(default)]
+        pub(crate) production: Option<i32>,
+        /// Number of the version that waits to be promoted.
+        #[serde(default)]
+        pub(crate) test: Option<i32>,
+        /// Number of the version that was in production before the last promotion or rollback, and
+        /// since when it is not any more.
+        #[serde(default)]
+        pub(crate) previous: Option<i32>,
+        #[serde(default)]
+        pub(crate) previous_since: Option<i64>,
     }
 }
 
@@ -104,6 +116,9 @@ table! {
         pub(crate) version: Option<i32>,
         #[serde(default = "super::normal_priority")]
         pub(crate) priority: String,
+        /// Whether it becomes the version that waits to be promoted.
+        #[serde(default)]
+        pub(crate) test: bool,
     }
 }
 

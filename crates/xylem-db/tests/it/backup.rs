@@ -100,7 +100,7 @@ fn present(n: u32, stamp: xylem_model::Stamp) -> PlacementReport {
     }
 }
 
-async fn dump(db: &Database) -> Vec<u8> {
+pub(crate) async fn dump(db: &Database) -> Vec<u8> {
     let mut bytes = Vec::new();
     db.dump(&mut bytes).await.unwrap();
     bytes
@@ -218,6 +218,7 @@ pub(crate) async fn a_backup_of_an_older_program_loads(bench: Bench) {
     let live = db.live_versions(None, 9).await.unwrap();
     assert_eq!(live.len(), 1);
     assert_eq!(live[0].version.priority, Priority::Normal);
+    assert_eq!(live[0].file.production, Some(live[0].file.latest));
     let settings = db.distribution_servers().await.unwrap()[0].settings.clone();
     let expected = ServerSettings { maintenance: true, ..ServerSettings::default() };
     assert_eq!(settings, expected, "what was there is kept, what was added later has its first value");
@@ -235,8 +236,9 @@ fn as_an_older_program_wrote_it(text: &str) -> String {
             continue;
         }
         if let Some(row) = value.get_mut("row").and_then(|row| row.as_object_mut()) {
-            for added in ["priority", "rate", "scrub_asked_at"] {
-                row.remove(added);
+            let marks = ["production", "test", "previous", "previous_since"];
+            for added in ["priority", "rate", "scrub_asked_at"].iter().chain(&marks) {
+                row.remove(*added);
             }
             if row.remove("settings").is_some() {
                 row.insert("maintenance".to_owned(), true.into());

@@ -102,6 +102,7 @@ pub(crate) fn sha256_of(bytes: &[u8]) -> Sha256 {
 pub(crate) fn found(bytes: &[u8]) -> IngestResult {
     IngestResult {
         root_epoch: None,
+        knows_marks: true,
         server: None,
         size: bytes.len() as u64,
         blake3: ContentId::of(bytes),
@@ -155,6 +156,7 @@ pub(crate) fn declaration(
         blake3: Some(ContentId::of(bytes)),
         sha256: Some(sha256_of(bytes)),
         replace: false,
+        test: false,
         site: None,
         category: None,
         server,

@@ -131,6 +131,7 @@ fn facts(file: FileId, file_name: &str, number: u32, text: &str) -> VersionFacts
         sha256: sha256_of(text.as_bytes()),
         size: text.len() as u64,
         priority: Priority::Bulk,
+        mark: None,
         content_source: DigestSource::Declared,
         sha256_source: DigestSource::ComputedByIngest,
         stamp: Stamp::new(1, 900),

@@ -95,6 +95,19 @@ cases! {
         lost_versions_can_be_adopted,
         a_version_under_a_later_name_is_adopted_with_it,
     }
+    marks {
+        a_version_for_testing_waits_and_production_stays,
+        a_first_version_waits_and_its_name_means_nothing_yet,
+        promotion_and_rollback_are_one_step_each,
+        of_many_who_promote_at_once_one_does,
+        steps_that_cannot_be_change_nothing,
+        a_version_put_in_production_at_once_drops_all_marks,
+        marks_go_with_their_file,
+        the_previous_version_is_forgotten_in_time,
+        what_is_marked_is_held_and_digested,
+        lost_marks_can_be_adopted,
+        marks_are_in_a_backup,
+    }
     orders {
         computers_are_unique_by_name_until_removed,
         check_ins_are_noted_in_batches,

@@ -115,7 +115,14 @@ async fn commit(node: &Arc<Node>, work: &mut Work, facts: &Facts) -> Result<Veri
         .ok_or_else(|| ApiError::internal("verifying the upload", "no SHA-256 was computed"))?;
     let _finishing = node.uploads.finishing(facts.upload, content);
     let root_epoch = node.access().and_then(|access| access.root_epoch);
-    let found = Ingested { size: verified.size(), blake3: content, sha256, inspection, root_epoch };
+    let found = Ingested {
+        size: verified.size(),
+        blake3: content,
+        sha256,
+        inspection,
+        root_epoch,
+        knows_marks: true,
+    };
     match node.control.ingested(facts.upload, &found).await {
         Ok(committed) => {
             check_descriptor(node, facts, &found, &committed.descriptor)?;

@@ -53,7 +53,7 @@ impl Catalogue {
 
     /// What a name means.
     pub(crate) fn named(&self, kind: FileKind, name: &FileName) -> Option<&Arc<Descriptor>> {
-        let same = |d: &&Arc<Descriptor>| d.kind == kind && d.name == *name;
+        let same = |d: &&Arc<Descriptor>| d.mark.is_none() && d.kind == kind && d.name == *name;
         let ahead = self.ahead.values().filter(same).max_by_key(|d| d.version);
         let listed = self.manifest.by_name(kind, name);
         match (ahead, listed) {
@@ -67,7 +67,7 @@ impl Catalogue {
         let ahead = self.ahead.values().filter(|d| d.kind == kind);
         let listed = self.manifest.descriptors().filter(|d| d.kind == kind);
         let mut newest: BTreeMap<&FileName, &Arc<Descriptor>> = BTreeMap::new();
-        for descriptor in listed.chain(ahead) {
+        for descriptor in listed.chain(ahead).filter(|d| d.mark.is_none()) {
             let known = newest.entry(&descriptor.name).or_insert(descriptor);
             if known.version < descriptor.version {
                 *known = descriptor;
@@ -185,7 +185,9 @@ impl Catalogue {
 
 #[cfg(test)]
 mod tests {
-    use super::super::set::tests::{head_over, signed};
+    use xylem_model::{Stamp, VersionMark};
+
+    use super::super::set::tests::{head_over, marked, signed};
     use super::*;
 
     fn orphan(since: i64) -> Unwanted {
@@ -226,6 +228,31 @@ mod tests {
         catalogue.apply(&add, head_over(&[&one], 900), BTreeMap::new(), |_| true);
         assert!(catalogue.ahead.is_empty());
         assert!(catalogue.wanted(&one.descriptor.content).is_some());
+    }
+
+    #[test]
+    fn a_version_for_testing_is_wanted_and_has_no_name() {
+        let (served, test) = (signed(1, 1, "a"), marked(1, 2, "a", VersionMark::Test));
+        let mut catalogue = Catalogue::default();
+        let add = Change { add: vec![served.clone()], drop: Vec::new() };
+        catalogue.apply(&add, head_over(&[&served], 15), BTreeMap::new(), |_| true);
+        let (kind, name) = (served.descriptor.kind, &served.descriptor.name);
+        let is_served = |catalogue: &Catalogue| {
+            assert_eq!(catalogue.named(kind, name).unwrap().version, 1);
+            let listed = catalogue.of_kind(kind);
+            assert_eq!(listed.iter().map(|d| d.version).collect::<Vec<_>>(), [1]);
+            let content = test.descriptor.content;
+            assert!(catalogue.wanted(&content).is_some() && !catalogue.is_in_grace(&content));
+        };
+        // First as it was committed here, before the manifest names it.
+        let upload = UploadId::from_parts(1, &[1; 10]);
+        catalogue
+            .offer(upload, Descriptor { stamp: Stamp::new(1, 16), ..(*test.descriptor).clone() });
+        is_served(&catalogue);
+        let add = Change { add: vec![test.clone()], drop: Vec::new() };
+        catalogue.apply(&add, head_over(&[&served, &test], 17), BTreeMap::new(), |_| false);
+        is_served(&catalogue);
+        assert!(catalogue.missing().contains_key(&test.descriptor.content));
     }
 
     #[test]

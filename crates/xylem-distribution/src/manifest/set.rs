@@ -83,7 +83,7 @@ impl Manifest {
         self.newest(self.by_content.get(content)?)
     }
 
-    /// The newest version published under this name.
+    /// The version published under this name: none that has a mark.
     pub(crate) fn by_name(&self, kind: FileKind, name: &FileName) -> Option<&Arc<Descriptor>> {
         self.newest(self.by_name.get(&(kind, name.clone()))?)
     }
@@ -121,8 +121,10 @@ impl Manifest {
         }
         self.by_file.entry(descriptor.file).or_default().push(id);
         self.by_content.entry(descriptor.content).or_default().push(id);
-        let name = (descriptor.kind, descriptor.name.clone());
-        self.by_name.entry(name).or_default().push(id);
+        if descriptor.mark.is_none() {
+            let name = (descriptor.kind, descriptor.name.clone());
+            self.by_name.entry(name).or_default().push(id);
+        }
         self.entries.insert(id, descriptor);
     }
 
@@ -146,17 +148,21 @@ fn forget<K: Hash + Eq>(index: &mut HashMap<K, Vec<DescriptorId>>, key: &K, id: 
 impl Change {
     /// The step from a manifest to what was listed.
     ///
-    /// A difference names what is new and what is gone; a new version of a file, or a new name
-    /// for it, takes the place of the one before. Whether that is what the management server
-    /// meant, the head tells.
+    /// A difference names what is new and what is gone. What it lists of a file takes the place of
+    /// all that was there of it: the version in production comes first, then those with a mark.
+    /// Whether that is what the management server meant, the head tells.
     pub(crate) fn to(manifest: &Manifest, listing: &Listing) -> Self {
         let mut listed: BTreeMap<DescriptorId, &SignedDescriptor> = BTreeMap::new();
-        let mut latest: HashMap<FileId, DescriptorId> = HashMap::new();
+        let mut latest: HashMap<FileId, Vec<DescriptorId>> = HashMap::new();
         for added in &listing.added {
-            let before = latest.insert(added.descriptor.file, added.id);
-            if let (false, Some(before)) = (listing.full, before) {
-                listed.remove(&before);
+            let of_file = latest.entry(added.descriptor.file).or_default();
+            if !listing.full && added.descriptor.mark.is_none() {
+                // The file changed again while pages were asked for.
+                for before in of_file.drain(..) {
+                    listed.remove(&before);
+                }
             }
+            of_file.push(added.id);
             listed.insert(added.id, added);
         }
         let mut drop: BTreeSet<DescriptorId> = BTreeSet::new();
@@ -189,12 +195,30 @@ impl Change {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use xylem_model::{DistributionServerId, Priority, Sha256, Timestamp};
+    use xylem_model::{DistributionServerId, Priority, Sha256, Timestamp, VersionMark};
     use xylem_trust::{DigestSource, SigningKey};
 
     use super::*;
 
     pub(crate) fn signed(file: u8, version: u64, name: &str) -> SignedDescriptor {
+        with_mark(file, version, name, None)
+    }
+
+    pub(crate) fn marked(
+        file: u8,
+        version: u64,
+        name: &str,
+        mark: VersionMark,
+    ) -> SignedDescriptor {
+        with_mark(file, version, name, Some(mark))
+    }
+
+    fn with_mark(
+        file: u8,
+        version: u64,
+        name: &str,
+        mark: Option<VersionMark>,
+    ) -> SignedDescriptor {
         let descriptor = Descriptor {
             file: FileId::from_parts(1, &[file; 10]),
             kind: FileKind::Package,
@@ -205,6 +229,7 @@ pub(crate) mod tests {
             size: 10,
             digest_source: DigestSource::Declared,
             priority: Priority::Normal,
+            mark,
             stamp: Stamp::new(1, u64::from(file) * 10 + version),
             issued: Timestamp::default(),
         };
@@ -248,6 +273,42 @@ pub(crate) mod tests {
         assert_eq!(change.drop, [old.id]);
         assert!(manifest.agrees_after(&change, &head_over(&[&other, &new], 2).head));
         assert!(!manifest.agrees_after(&change, &head_over(&[&old, &other, &new], 2).head));
+    }
+
+    #[test]
+    fn marked_versions_are_held_by_content_and_have_no_name() {
+        let (served, test) = (signed(1, 1, "a"), marked(1, 2, "a", VersionMark::Test));
+        let mut manifest = manifest_of(&[&served, &test]);
+        let name = &served.descriptor.name;
+        assert_eq!(manifest.by_name(FileKind::Package, name).unwrap().version, 1);
+        assert!(manifest.by_content(&test.descriptor.content).is_some());
+
+        let promoted = signed(1, 2, "a");
+        let previous = marked(1, 1, "a", VersionMark::Previous);
+        let change = Change::to(&manifest, &listing(false, &[&promoted, &previous], &[]));
+        let head = head_over(&[&promoted, &previous], 2);
+        assert!(manifest.agrees_after(&change, &head.head));
+        manifest.apply(&change, head);
+        assert_eq!(manifest.by_name(FileKind::Package, name).unwrap().version, 2);
+        assert!(manifest.by_content(&served.descriptor.content).is_some());
+
+        // Back: the lower number is in production again.
+        let test = marked(1, 2, "a", VersionMark::Previous);
+        let change = Change::to(&manifest, &listing(false, &[&served, &test], &[]));
+        manifest.apply(&change, head_over(&[&served, &test], 3));
+        assert_eq!(manifest.by_name(FileKind::Package, name).unwrap().version, 1);
+        assert_eq!(manifest.len(), 2);
+    }
+
+    #[test]
+    fn of_a_file_that_is_listed_twice_the_later_listing_counts() {
+        let (served, test) = (signed(1, 1, "a"), marked(1, 2, "a", VersionMark::Test));
+        let manifest = manifest_of(&[&served]);
+        let promoted = signed(1, 2, "a");
+        let previous = marked(1, 1, "a", VersionMark::Previous);
+        let pages = listing(false, &[&served, &test, &promoted, &previous], &[]);
+        let change = Change::to(&manifest, &pages);
+        assert!(manifest.agrees_after(&change, &head_over(&[&promoted, &previous], 2).head));
     }
 
     #[test]

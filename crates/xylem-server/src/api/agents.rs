@@ -94,7 +94,7 @@ pub(super) async fn package_sources(
     ApiPath(name): ApiPath<String>,
 ) -> Result<Json<Sources>, Failure> {
     let holder = Party::Computer(caller.computer()?);
-    let live = app.live_file(&(FileKind::Package, name)).await?;
+    let live = app.served_file(&(FileKind::Package, name)).await?;
     Ok(Json(app.sources_of(&live, Some(holder)).await?))
 }
 

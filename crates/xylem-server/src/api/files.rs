@@ -90,7 +90,7 @@ pub(super) async fn digests(
     State(app): State<App>,
     ApiPath(file): ApiPath<(FileKind, String)>,
 ) -> Result<Json<FileDigests>, Failure> {
-    let LiveFile { file, version } = app.live_file(&file).await?;
+    let LiveFile { file, version } = app.served_file(&file).await?;
     let Some(whole) = app.database.content_digests(version.content).await? else {
         return Err(xylem_http::ApiError::not_found(format!(
             "the digests of `{}` are not computed yet: a distribution server that holds it does so \
@@ -147,7 +147,7 @@ pub(super) async fn restore_file(
     Ok(Json(app.file_now(live).await?))
 }
 
-/// Where copies of the newest version are.
+/// Where copies are of the version that the file is shown with.
 #[utoipa::path(
     get, path = "/v1/files/{kind}/{name}/placement", tag = "files",
     params(("kind" = String, Path, description = "Its kind."),
@@ -181,7 +181,7 @@ pub(super) async fn placement(
     }))
 }
 
-/// Where the newest version can be fetched, with tickets for whoever holds them.
+/// Where the version in production can be fetched, with tickets for whoever holds them.
 #[utoipa::path(
     get, path = "/v1/files/{kind}/{name}/sources", tag = "files",
     params(("kind" = String, Path, description = "Its kind."),
@@ -192,7 +192,7 @@ pub(super) async fn sources(
     State(app): State<App>,
     ApiPath(file): ApiPath<(FileKind, String)>,
 ) -> Result<Json<Sources>, Failure> {
-    let live = app.live_file(&file).await?;
+    let live = app.served_file(&file).await?;
     Ok(Json(app.sources_of(&live, None).await?))
 }
 
@@ -206,6 +206,21 @@ impl App {
             false => Err(xylem_http::ApiError::not_found(format!(
                 "there is no {kind} `{name}`, but a {} of that name",
                 live.file.kind
+            ))
+            .into()),
+        }
+    }
+
+    /// The live file of this kind and name, where a version of it is in production: what whoever
+    /// asks for no other version gets.
+    pub(super) async fn served_file(&self, file: &(FileKind, String)) -> Result<LiveFile, Failure> {
+        let live = self.live_file(file).await?;
+        match live.file.production {
+            Some(_) => Ok(live),
+            None => Err(xylem_http::ApiError::not_found(format!(
+                "no version of `{}` is in production yet: version {} waits to be promoted (`xylem \
+                 {} promote`)",
+                live.file.name, live.version.number, live.file.kind
             ))
             .into()),
         }
@@ -244,6 +259,9 @@ impl View {
                 .filter_map(|id| self.names.site(Some(*id)))
                 .collect(),
             deleted_at: live.file.deleted,
+            production: live.file.production.map(u64::from),
+            test: live.file.test.map(u64::from),
+            previous: live.file.previous.map(u64::from),
             current: version_wire(&live.file.name, live.version),
             name: live.file.name,
             copies,

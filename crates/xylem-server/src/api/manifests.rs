@@ -44,7 +44,7 @@ pub(super) async fn make(
     ApiPath(file): ApiPath<(FileKind, String)>,
     ApiJson(asked): ApiJson<NewManifest>,
 ) -> Result<Json<Manifest>, Failure> {
-    let live = app.live_file(&file).await?;
+    let live = app.served_file(&file).await?;
     let hours = asked.hours.unwrap_or(DEFAULT_HOURS);
     if !(1..=MAX_HOURS).contains(&hours) {
         let message = format!("addresses are good for 1 to {MAX_HOURS} hours, not for {hours}");
@@ -90,7 +90,7 @@ pub(super) async fn fetch(
     let Operation::Manifest { content, server, md5 } = ticket.operation else {
         return Err(not_accepted("it is not for a manifest"));
     };
-    let live = app.live_file(&file).await?;
+    let live = app.served_file(&file).await?;
     if live.version.content != content {
         return Err(not_accepted("the file was replaced since"));
     }

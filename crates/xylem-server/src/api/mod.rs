@@ -16,6 +16,7 @@ mod files;
 mod hand_over;
 mod invitations;
 mod manifests;
+mod marks;
 mod names;
 mod orders;
 mod pages;
@@ -111,6 +112,8 @@ fn files(routes: Routes<App>) -> Routes<App> {
         .add(READ_FILES, routes!(files::file))
         .add(FILES, routes!(files::delete_file, selection::sort_file))
         .add(FILES, routes!(files::restore_file))
+        .add(FILES, routes!(marks::promote))
+        .add(FILES, routes!(marks::roll_back))
         .add(READ_FILES, routes!(files::digests))
         .add(READ_FILES, routes!(manifests::make))
         .add(Permission::Public, routes!(manifests::fetch))

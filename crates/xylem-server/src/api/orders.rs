@@ -27,14 +27,18 @@ pub(super) async fn order(
     ApiJson(new): ApiJson<NewOrder>,
 ) -> Result<Json<OrderInfo>, Failure> {
     let computer = app.database.computer_by_name(&name).await?;
-    let live = app.live_file(&(FileKind::Package, new.package)).await?;
+    let package = (FileKind::Package, new.package);
+    let version = match new.test {
+        true => app.test_version(&package).await?,
+        false => app.served_file(&package).await?.version,
+    };
     let row = xylem_db::NewOrder {
         id: app.environment.new_id(OrderId::from_parts),
         computer: computer.id,
-        file: live.file.id,
-        version: live.version.number,
-        content: live.version.content,
-        descriptor: live.version.descriptor,
+        file: version.file,
+        version: version.number,
+        content: version.content,
+        descriptor: version.descriptor,
     };
     let order = app.database.add_order(&row, &caller.actor(), app.now()).await?;
     Ok(Json(wire(order, computer.name)?))

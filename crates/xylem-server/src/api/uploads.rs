@@ -55,6 +55,7 @@ pub(super) async fn declare_upload(
         blake3: asked.blake3,
         sha256: asked.sha256,
         replace: asked.replace,
+        test: asked.test,
         site: app.site_id(asked.site.as_deref()).await?,
         category: app.category_id(asked.category.as_deref()).await?,
         server: server.id,

@@ -26,6 +26,9 @@ pub(super) struct Since {
     epoch: u64,
     /// The generation of the state the caller has, or `next` of the page before; 0 for none.
     since: u64,
+    /// Whether versions with a mark are meant too: as the state was asked for.
+    #[serde(default)]
+    marks: bool,
 }
 
 /// Descriptors that changed after a generation of an epoch.
@@ -46,22 +49,33 @@ pub(super) async fn descriptors(
     let full = asked.since == 0 || Epoch(asked.epoch) != stamp.epoch;
     let since = Generation(if full { 0 } else { asked.since });
     let changes = service.store().changes(since, MAX_PAGE).await?;
-    Ok(Json(page(changes, holding, full)?))
+    Ok(Json(page(changes, holding, full, asked.marks)?))
 }
 
-fn page(changes: Changes, holding: &Holding, full: bool) -> Result<DescriptorPage, Failure> {
+fn page(
+    changes: Changes,
+    holding: &Holding,
+    full: bool,
+    marks: bool,
+) -> Result<DescriptorPage, Failure> {
     let mut removed = Vec::new();
     let mut descriptors = Vec::new();
     for wanted in changes.wanted {
         let file = wanted.facts.id;
-        if !holding.holds(&wanted.facts) {
-            removed.push(RemovedVersion { file, version: wanted.version });
-            continue;
+        let told = wanted.versions.iter().filter(|version| marks || version.mark.is_none());
+        let before = descriptors.len();
+        if holding.holds(&wanted.facts) {
+            for version in told {
+                descriptors.push(Envelope::from_bytes(&version.descriptor)?);
+            }
         }
-        descriptors.push(Envelope::from_bytes(&wanted.descriptor)?);
-        if wanted.version > 1 {
-            // The newest version replaces those before it.
-            removed.push(RemovedVersion { file, version: wanted.version - 1 });
+        match descriptors.len() > before {
+            // What is listed of a file replaces all that was.
+            true if wanted.newest > 1 => {
+                removed.push(RemovedVersion { file, version: wanted.newest - 1 });
+            }
+            true => {}
+            false => removed.push(RemovedVersion { file, version: wanted.newest }),
         }
     }
     removed.extend(

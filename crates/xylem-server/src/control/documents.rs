@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
 use xylem_api::control::{ControlState, PeerAddress};
 use xylem_model::{ContentId, DistributionServerId, FileId, Generation, Party, Stamp, Timestamp};
 use xylem_sync::{FileFacts, Holdings, ServerSettings};
@@ -14,9 +16,10 @@ use xylem_trust::{DescriptorId, Document, Envelope, Grant, Grants, Head, Revocat
 use super::ControlService;
 use super::links::Links;
 use super::selections::{Digested, FileEntry, Files, Selections, Set, count, entries};
+use crate::extract::ApiQuery;
 use crate::failure::Failure;
 use crate::permission::Caller;
-use crate::wish::{Overview, ServerWish, WishStore};
+use crate::wish::{Overview, ServerWish, WantedVersion, WishStore};
 
 /// How long signed documents of state are believed without a newer one.
 pub(crate) const DOCUMENT_LIFETIME: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -40,22 +43,64 @@ pub(super) struct Documents {
     /// How far `files` has followed.
     read_to: Stamp,
     files: BTreeMap<FileId, Wanted>,
+    /// Of all versions that are to be held, for servers that know of marks.
     selections: Selections,
-    signed: HashMap<DistributionServerId, Signed>,
+    /// Of those without a mark alone, for servers that do not.
+    unmarked: Selections,
+    /// What was signed for a server, and whether with marked versions.
+    signed: HashMap<(DistributionServerId, bool), Signed>,
 }
 
 struct Wanted {
     facts: FileFacts,
-    descriptor: DescriptorId,
-    content: ContentId,
+    versions: Vec<WantedId>,
 }
 
-impl Files for BTreeMap<FileId, Wanted> {
+/// One version that is to be held.
+struct WantedId {
+    descriptor: DescriptorId,
+    content: ContentId,
+    is_marked: bool,
+}
+
+/// The versions that a server is told of: all, or those without a mark.
+struct View<'a> {
+    files: &'a BTreeMap<FileId, Wanted>,
+    marks: bool,
+}
+
+impl Files for View<'_> {
     fn files(&self) -> impl Iterator<Item = FileEntry<'_>> {
-        self.values().map(|Wanted { facts, descriptor, content }| FileEntry {
-            facts,
-            descriptor: *descriptor,
-            content: *content,
+        let marks = self.marks;
+        self.files.values().flat_map(move |wanted| {
+            let told = wanted.versions.iter().filter(move |it| marks || !it.is_marked);
+            told.map(move |it| FileEntry {
+                facts: &wanted.facts,
+                descriptor: it.descriptor,
+                content: it.content,
+            })
+        })
+    }
+}
+
+/// What the caller knows of.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Known {
+    /// Whether it is to be told of versions with a mark; not where left out, as by servers of an
+    /// earlier program.
+    #[serde(default)]
+    marks: bool,
+}
+
+impl WantedId {
+    fn of(wanted: WantedVersion) -> Result<Self, Failure> {
+        let envelope = Envelope::from_bytes(&wanted.descriptor)?;
+        Ok(Self {
+            descriptor: DescriptorId::of(&envelope),
+            content: wanted.content,
+            is_marked: wanted.mark.is_some(),
         })
     }
 }
@@ -69,19 +114,20 @@ struct Signed {
 
 /// What this server must know, but the descriptors.
 #[utoipa::path(
-    get, path = "/v1/control/state", tag = "control",
+    get, path = "/v1/control/state", tag = "control", params(Known),
     responses((status = 200, description = "The state of this server.", body = ControlState))
 )]
 pub(super) async fn control_state(
     State(service): State<ControlService>,
     caller: Caller,
+    ApiQuery(known): ApiQuery<Known>,
 ) -> Result<Json<ControlState>, Failure> {
     let id = caller.distribution_server()?;
     let mut documents = service.inner.documents.lock().await;
     documents.follow(service.store()).await?;
     let now = service.environment().clock.now();
-    documents.sign(&service, id, now)?;
-    let state = documents.state_of(id, &service);
+    documents.sign(&service, id, known.marks, now)?;
+    let state = documents.state_of(id, known.marks, &service);
     Ok(Json(state.ok_or_else(|| {
         Failure::new(
             xylem_api::error::ErrorCode::NotFound,
@@ -103,6 +149,7 @@ impl Documents {
             if self.read_files(store, overview.stamp).await? {
                 // The same selection is another set now.
                 self.selections.forget();
+                self.unmarked.forget();
             }
             self.signed.clear();
             let settled = self.read_to == overview.stamp;
@@ -135,10 +182,10 @@ impl Documents {
             let page = store.changes(since, READ_PAGE).await?;
             changed |= !page.wanted.is_empty() || !page.deleted.is_empty();
             for wanted in page.wanted {
-                let envelope = Envelope::from_bytes(&wanted.descriptor)?;
-                let descriptor = DescriptorId::of(&envelope);
-                let (facts, content) = (wanted.facts, wanted.content);
-                self.files.insert(facts.id, Wanted { facts, descriptor, content });
+                let facts = wanted.facts;
+                let versions = wanted.versions.into_iter().map(WantedId::of);
+                let versions = versions.collect::<Result<_, Failure>>()?;
+                self.files.insert(facts.id, Wanted { facts, versions });
             }
             for deleted in page.deleted {
                 self.files.remove(&deleted.file);
@@ -153,23 +200,26 @@ impl Documents {
         }
     }
 
-    /// Makes sure that this server's documents are there and fresh.
+    /// Makes sure that this server's documents are there and fresh, with marked versions or
+    /// without.
     fn sign(
         &mut self,
         service: &ControlService,
         id: DistributionServerId,
+        marks: bool,
         now: Timestamp,
     ) -> Result<(), Failure> {
         let fresh =
             |signed: &Signed| now >= signed.issued && now.since(signed.issued) < RESIGN_AFTER;
-        if self.signed.get(&id).is_some_and(fresh) {
+        if self.signed.get(&(id, marks)).is_some_and(fresh) {
             return Ok(());
         }
         let Some(overview) = &self.overview else { return Ok(()) };
         let Some(server) = overview.server(id) else { return Ok(()) };
         let (stamp, issued, expires) = (overview.stamp, now, now.plus(DOCUMENT_LIFETIME));
         let Some(holding) = self.holdings.of(id) else { return Ok(()) };
-        let (all, selections) = (&self.files, &mut self.selections);
+        let all = &View { files: &self.files, marks };
+        let selections = if marks { &mut self.selections } else { &mut self.unmarked };
         let held = selections.held(holding, all);
         let Digested { count, set_root } = selections.digest(&held, all);
         let head = Head { server: id, stamp, issued, expires, count, set_root };
@@ -203,13 +253,18 @@ impl Documents {
             grants: service.sign(&grants)?,
             revocations: service.sign(&revocations)?,
         };
-        self.signed.insert(id, signed);
+        self.signed.insert((id, marks), signed);
         Ok(())
     }
 
-    fn state_of(&self, id: DistributionServerId, service: &ControlService) -> Option<ControlState> {
+    fn state_of(
+        &self,
+        id: DistributionServerId,
+        marks: bool,
+        service: &ControlService,
+    ) -> Option<ControlState> {
         let overview = self.overview.as_ref()?;
-        let (server, signed) = (overview.server(id)?, self.signed.get(&id)?);
+        let (server, signed) = (overview.server(id)?, self.signed.get(&(id, marks))?);
         let parents = self.links.parents(id).iter();
         Some(ControlState {
             trust: service.trust().envelope().clone(),
@@ -232,6 +287,7 @@ impl Documents {
             authorities: service.authorities(),
             public_chain: server.public_chain.clone(),
             public_url: Some(server.public_url.clone()),
+            marks,
         })
     }
 }
@@ -244,14 +300,15 @@ impl ControlService {
         Ok(Arc::clone(&documents.holdings))
     }
 
-    /// How many files each server is to hold in the newest state.
+    /// How many versions of files each server is to hold in the newest state.
     pub(crate) async fn wanted_counts(
         &self,
     ) -> Result<HashMap<DistributionServerId, u64>, Failure> {
         let mut documents = self.inner.documents.lock().await;
         documents.follow(self.store()).await?;
         let Documents { holdings, files, selections, .. } = &mut *documents;
-        let mut wanted = |holding| count(&selections.held(holding, files));
+        let all = View { files, marks: true };
+        let mut wanted = |holding| count(&selections.held(holding, &all));
         Ok(holdings.iter().map(|(id, holding)| (id, wanted(holding))).collect())
     }
 

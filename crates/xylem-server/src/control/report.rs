@@ -111,15 +111,21 @@ impl ControlService {
         }
         let Some(restored) = self.store().restored_from().await? else { return Ok(()) };
         let trust = self.trust();
+        let mut lost = Vec::new();
         for envelope in unlisted.iter().take(MAX_UNLISTED) {
             match trust.open::<Descriptor>(envelope, now) {
                 // What was signed up to the backup is in it, or was deleted before.
                 Ok(descriptor) if descriptor.stamp <= restored => {}
-                Ok(descriptor) => self.adopt(descriptor, envelope, now).await?,
+                Ok(descriptor) => lost.push((descriptor, envelope)),
                 Err(error) => {
                     tracing::warn!(%error, "a descriptor that a server holds is not ours");
                 }
             }
+        }
+        // A mark says something beside the version in production, which has to be there first.
+        lost.sort_by_key(|(descriptor, _)| descriptor.mark.is_some());
+        for (descriptor, envelope) in lost {
+            self.adopt(descriptor, envelope, now).await?;
         }
         self.refresh().await?;
         Ok(())

@@ -2,11 +2,11 @@
 
 use xylem_api::catalogue::PlacementState as ApiPlacementState;
 use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived, FileChange};
-use xylem_db::{LiveFile, NewUpload, PlacementReport, PlacementState, VersionFacts};
+use xylem_db::{LiveFile, NewUpload, PlacementReport, PlacementState, Version, VersionFacts};
 use xylem_model::{DistributionServerId, FileId, Priority, Stamp, Timestamp};
 use xylem_trust::{Descriptor, DigestSource};
 
-use super::WantedVersion;
+use super::{WantedFile, WantedVersion};
 use crate::uploading::UPLOAD_LIFETIME;
 
 /// What an ingest server has received, as an upload: its digests are known when it is inspected.
@@ -24,6 +24,7 @@ pub(super) fn new_upload(
         blake3: None,
         sha256: None,
         replace: true,
+        test: false,
         site: None,
         category: None,
         server,
@@ -40,17 +41,28 @@ pub(super) fn file_change(asked: &ChangeFile, new_file: FileId) -> xylem_db::Cha
     xylem_db::ChangeFile { kind: asked.kind, name: asked.name.clone(), change, new_file }
 }
 
-pub(super) fn wanted(live: LiveFile) -> WantedVersion {
-    WantedVersion {
-        facts: live.file.facts(),
-        content: live.version.content,
-        version: u64::from(live.version.number),
-        generation: live.file.stamp.generation,
-        descriptor: live.version.descriptor,
+/// A live file with its marked versions.
+pub(super) fn wanted(live: LiveFile, marked: Vec<Version>) -> WantedFile {
+    let LiveFile { file, version: shown } = live;
+    let number = shown.number;
+    let others = marked
+        .into_iter()
+        .filter(|version| version.number != number && file.mark_of(version.number).is_some());
+    let versions = std::iter::once(shown).chain(others).map(|version| WantedVersion {
+        content: version.content,
+        mark: file.mark_of(version.number),
+        descriptor: version.descriptor,
+    });
+    WantedFile {
+        facts: file.facts(),
+        newest: u64::from(file.latest),
+        generation: file.stamp.generation,
+        versions: versions.collect(),
     }
 }
 
-pub(super) fn descriptor(facts: &VersionFacts) -> Descriptor {
+/// What is signed of a version.
+pub(crate) fn descriptor(facts: &VersionFacts) -> Descriptor {
     Descriptor {
         file: facts.file,
         kind: facts.kind,
@@ -61,6 +73,7 @@ pub(super) fn descriptor(facts: &VersionFacts) -> Descriptor {
         size: facts.size,
         digest_source: digest_source(facts.content_source, facts.sha256_source),
         priority: facts.priority,
+        mark: facts.mark,
         stamp: facts.stamp,
         issued: facts.created,
     }

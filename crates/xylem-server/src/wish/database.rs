@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_db::{
-    Account as DbAccount, Actor, Changed, Commit, Database, DbError, Declaration, IngestResult,
-    PlacementReport, PlacementState, ServerReport, VersionFacts,
+    Account as DbAccount, Actor, Changed, Commit, Database, DbError, Declaration, File,
+    IngestResult, LiveFile, PlacementReport, PlacementState, ServerReport, Version, VersionFacts,
 };
 use xylem_model::{
     ByteSize, ContentId, DistributionServerId, Epoch, FileId, FurtherDigests, Generation, Party,
@@ -19,7 +19,7 @@ use xylem_trust::{Account, Descriptor, DigestSource};
 use super::convert::{believing, descriptor, file_change, new_upload, placement, wanted};
 use super::{
     Changes, CommitOutcome, DeletedFile, LackingDigests, Overview, ServerNews, ServerWish, Sign,
-    Standing, WishError, WishStore,
+    Standing, WantedFile, WishError, WishStore,
 };
 use crate::uploading::{name_exists, name_taken};
 
@@ -75,7 +75,9 @@ impl DatabaseWishStore {
         .flatten()
         .min();
         let within = |generation: Generation| next.is_none_or(|end| generation <= end);
-        let wanted = live.into_iter().map(wanted).filter(|wanted| within(wanted.generation));
+        let live: Vec<LiveFile> =
+            live.into_iter().filter(|live| within(live.file.stamp.generation)).collect();
+        let wanted = self.with_marked(live).await?;
         let deleted = deleted
             .into_iter()
             .map(|file| DeletedFile {
@@ -84,7 +86,25 @@ impl DatabaseWishStore {
                 generation: file.stamp.generation,
             })
             .filter(|deleted| within(deleted.generation));
-        Ok(Changes { stamp, wanted: wanted.collect(), deleted: deleted.collect(), next })
+        Ok(Changes { stamp, wanted, deleted: deleted.collect(), next })
+    }
+
+    /// Live files with their marked versions. Most have none.
+    async fn with_marked(&self, live: Vec<LiveFile>) -> Result<Vec<WantedFile>, DbError> {
+        let has_mark = |file: &File| file.test.is_some() || file.previous.is_some();
+        let files: Vec<FileId> =
+            live.iter().filter(|live| has_mark(&live.file)).map(|live| live.file.id).collect();
+        let mut marked: HashMap<FileId, Vec<Version>> = HashMap::new();
+        if !files.is_empty() {
+            for version in self.database.marked_versions(&files).await? {
+                marked.entry(version.file).or_default().push(version);
+            }
+        }
+        let with_marked = |live: LiveFile| {
+            let versions = marked.remove(&live.file.id).unwrap_or_default();
+            wanted(live, versions)
+        };
+        Ok(live.into_iter().map(with_marked).collect())
     }
 
     async fn overview_once(&self) -> Result<Overview, DbError> {
@@ -239,6 +259,7 @@ impl WishStore for DatabaseWishStore {
             inspection: found.inspection.clone(),
             server: Some(server),
             root_epoch: found.root_epoch,
+            knows_marks: found.knows_marks,
         };
         let sign = |facts: &VersionFacts| sign(&descriptor(facts));
         Ok(match self.database.commit_upload(upload, &found, new_file, now, sign).await? {
@@ -398,6 +419,7 @@ impl WishStore for DatabaseWishStore {
             sha256: descriptor.sha256,
             size: descriptor.size,
             priority: descriptor.priority,
+            mark: descriptor.mark,
             content_source: source,
             sha256_source: source,
             stamp: descriptor.stamp,

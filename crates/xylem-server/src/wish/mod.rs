@@ -21,12 +21,12 @@ use xylem_api::ingest::Ingested;
 use xylem_api::inventory::Inventory;
 use xylem_model::{
     ContentId, DistributionServerId, Epoch, FileId, FurtherDigests, Generation, Party, ScrubReport,
-    SetCount, SiteId, Stamp, Timestamp, Tree, UploadId,
+    SetCount, SiteId, Stamp, Timestamp, Tree, UploadId, VersionMark,
 };
 use xylem_sync::{Choice, FileFacts, Holdings, ServerSettings};
 use xylem_trust::{Account, Descriptor, EnvelopeError};
 
-pub(crate) use convert::{api_placement, believing, digest_source};
+pub(crate) use convert::{api_placement, believing, descriptor, digest_source};
 pub use database::DatabaseWishStore;
 pub use memory::{HandOverError, MemoryUpload, MemoryWishStore};
 
@@ -111,17 +111,26 @@ impl Overview {
     }
 }
 
-/// The newest version of a live file.
+/// A live file with the versions of it that are to be held.
 #[derive(Debug, Clone)]
-pub struct WantedVersion {
+pub struct WantedFile {
     /// The file.
     pub facts: FileFacts,
-    /// The content of its newest version.
-    pub content: ContentId,
-    /// The number of its newest version.
-    pub version: u64,
+    /// The number of its newest version, whatever that is.
+    pub newest: u64,
     /// The file's last change.
     pub generation: Generation,
+    /// The version in production first, where there is one; then those with a mark.
+    pub versions: Vec<WantedVersion>,
+}
+
+/// One version that is to be held.
+#[derive(Debug, Clone)]
+pub struct WantedVersion {
+    /// Its content.
+    pub content: ContentId,
+    /// What it is where the name does not mean it.
+    pub mark: Option<VersionMark>,
     /// The signed descriptor, byte for byte.
     pub descriptor: Vec<u8>,
 }
@@ -142,8 +151,8 @@ pub struct DeletedFile {
 pub struct Changes {
     /// The state that applying this page, and those after it, leads to.
     pub stamp: Stamp,
-    /// New newest versions.
-    pub wanted: Vec<WantedVersion>,
+    /// Live files.
+    pub wanted: Vec<WantedFile>,
     /// Deleted files.
     pub deleted: Vec<DeletedFile>,
     /// Where the next page begins, when there is one.
@@ -184,7 +193,7 @@ pub struct ServerNews {
 pub struct LackingDigests {
     /// Which.
     pub content: ContentId,
-    /// The last change of the file whose newest version it is.
+    /// The last change of the file of which it is a version.
     pub generation: Generation,
     /// Who holds it, verified.
     pub holders: Vec<DistributionServerId>,
@@ -305,7 +314,7 @@ pub trait WishStore: Send + Sync {
     /// Notes that a committed upload is offered. Idempotent.
     async fn mark_published(&self, upload: UploadId, now: Timestamp) -> Result<(), WishError>;
 
-    /// Contents of newest versions that lack further digests: the latest change first, from before
+    /// Contents of wanted versions that lack further digests: the latest change first, from before
     /// a generation on; at most `limit`.
     async fn lacking_digests(
         &self,

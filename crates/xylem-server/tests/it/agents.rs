@@ -177,6 +177,6 @@ async fn a_removed_computer_gets_nothing_any_more() {
     harness.admin().remove_computer("mac").await.unwrap();
     assert_eq!(refusal(agent.check_in(&facts()).await).0, ErrorCode::Revoked);
     harness.computer("mac").await;
-    let new = NewOrder { package: NAME.into() };
+    let new = NewOrder { package: NAME.into(), test: false };
     assert_eq!(refusal(harness.admin().order("mac", &new.package).await).0, ErrorCode::NotFound);
 }

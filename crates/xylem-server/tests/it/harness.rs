@@ -215,7 +215,7 @@ impl FakeServer {
         let mut pages = Vec::new();
         let (mut epoch, mut since) = (from.epoch, from.generation);
         loop {
-            let page = self.control.descriptors(epoch, since).await.unwrap();
+            let page = self.control.descriptors(epoch, since, true).await.unwrap();
             let next = page.next;
             epoch = page.stamp.epoch;
             pages.push(page);
@@ -257,6 +257,7 @@ pub(crate) fn declaration(name: &str, bytes: &[u8]) -> DeclareUpload {
         blake3: Some(ContentId::of(bytes)),
         sha256: Some(sha256(bytes)),
         replace: false,
+        test: false,
         category: None,
         site: None,
     }
@@ -265,6 +266,7 @@ pub(crate) fn declaration(name: &str, bytes: &[u8]) -> DeclareUpload {
 pub(crate) fn found(bytes: &[u8]) -> Ingested {
     Ingested {
         root_epoch: None,
+        knows_marks: true,
         size: bytes.len() as u64,
         blake3: ContentId::of(bytes),
         sha256: sha256(bytes),

@@ -21,6 +21,7 @@ mod hand_over;
 mod harness;
 mod ingest;
 mod manifests;
+mod marks;
 mod memory;
 mod permissions;
 mod records;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use xylem_model::{
     ContentId, DistributionServerId, FileId, FileKind, FileName, Priority, Sha256, Stamp, Timestamp,
+    VersionMark,
 };
 use xylem_trust::{
     Descriptor, DescriptorId, DigestSource, Envelope, Head, SigningKey, TrustDocument, TrustError,
@@ -64,9 +65,20 @@ fn descriptor() -> Descriptor {
         size: 5,
         digest_source: DigestSource::Declared,
         priority: Priority::Normal,
+        mark: None,
         stamp: Stamp::new(1, 7),
         issued: now(),
     }
+}
+
+#[test]
+fn a_mark_is_signed_and_left_out_where_there_is_none() {
+    let plain = serde_json::to_string(&descriptor()).unwrap();
+    assert!(!plain.contains("mark"), "descriptors of before keep their ids: {plain}");
+    let marked = Descriptor { mark: Some(VersionMark::Test), ..descriptor() };
+    let envelope = Envelope::sign(&marked, &[&key(2)]).unwrap();
+    assert_eq!(pinned().open::<Descriptor>(&envelope, now()).unwrap(), marked);
+    assert!(String::from_utf8(envelope.payload).unwrap().contains(r#""mark":"test""#));
 }
 
 #[test]

@@ -134,6 +134,22 @@ pub enum FileCommand {
         /// Its name
         name: String,
     },
+    /// Make the version that waits, as uploaded with --test, the one that everybody gets
+    Promote {
+        /// Its name
+        name: String,
+        /// The version that is meant: where another one waits, nothing is changed; the one that
+        /// waits where left out
+        version: Option<u64>,
+    },
+    /// Go back to the version that was in production before the last promotion
+    ///
+    /// It is kept for 30 days, unless another version is published meanwhile. Once more goes
+    /// forward again.
+    Rollback {
+        /// Its name
+        name: String,
+    },
     /// Sort it, or say something of it
     ///
     /// category=NAME, site=NAME (its owner), for-sites=A,B (other sites that get it): what
@@ -237,6 +253,10 @@ pub struct UploadOptions {
     /// Publish as the next version where a file of this name has other content
     #[arg(long)]
     pub replace: bool,
+    /// Have it wait to be promoted: whoever asks for the name keeps getting the version in
+    /// production
+    #[arg(long, conflicts_with = "copies")]
+    pub test: bool,
     /// How much of a hurry this version is in; urgent goes before everything else
     #[arg(long, value_name = "urgent|normal|bulk", default_value_t)]
     pub priority: Priority,
@@ -266,6 +286,7 @@ impl Default for UploadOptions {
         Self {
             files: Vec::new(),
             replace: false,
+            test: false,
             priority: Priority::default(),
             copies: 1,
             category: None,
@@ -284,6 +305,9 @@ pub struct InstallOptions {
     /// The computer's name
     #[arg(long)]
     pub on: String,
+    /// The version that waits to be promoted, not the one in production
+    #[arg(long)]
+    pub test: bool,
     /// Wait until the computer has reported, at most this long
     #[arg(long, value_parser = duration)]
     pub wait: Option<Duration>,

@@ -61,7 +61,11 @@ pub(crate) async fn install(
     access: &Access,
     output: &Output,
 ) -> Result<(), Failure> {
-    let mut order = access.admin.order(&options.on, &options.package).await?;
+    let InstallOptions { on, package, .. } = &options;
+    let mut order = match options.test {
+        true => access.admin.order_test(on, package).await?,
+        false => access.admin.order(on, package).await?,
+    };
     let end = options.wait.map(|wait| Instant::now() + wait);
     while let Some(end) = end.filter(|_| order.state == OrderState::Pending) {
         if Instant::now() >= end {

@@ -7,7 +7,7 @@ use xylem_api::catalogue::{File, FileDetail, Placement, PlacementState, Upload, 
 use xylem_model::{ByteSize, FileKind};
 
 use super::records::{self, Shown};
-use super::{manifests, placement, selection, wait_for_copies};
+use super::{manifests, marks, placement, selection, wait_for_copies};
 use crate::Failure;
 use crate::access::Access;
 use crate::cli::{FileCommand, UploadOptions};
@@ -46,6 +46,10 @@ pub(crate) async fn run(
             let file = admin.restore_file(kind, &name).await?;
             output.value(&file, |file| list(std::slice::from_ref(file)))
         }
+        FileCommand::Promote { name, version } => {
+            marks::promote(kind, &name, version, access, output).await
+        }
+        FileCommand::Rollback { name } => marks::roll_back(kind, &name, access, output).await,
         FileCommand::Set { name, settings, revision }
             if revision.is_some() || records::are_meant(&settings) =>
         {
@@ -124,7 +128,7 @@ async fn upload_all(
             let enough = |placement: &Placement| placement.present >= options.copies;
             wait_for_copies(access, output, kind, &source.name, COPIES_LIMIT, enough).await?;
         }
-        output.value(&done, uploaded)?;
+        output.value(&done, |done| uploaded(done, options.test))?;
     }
     Ok(())
 }
@@ -143,9 +147,10 @@ pub(super) async fn all_files(kind: FileKind, access: &Access) -> Result<Vec<Fil
     }
 }
 
-fn uploaded(upload: &Upload) -> String {
+fn uploaded(upload: &Upload, test: bool) -> String {
     let what = match upload.state {
         UploadState::AlreadyThere => "is there already, with the same content",
+        UploadState::Published if test => "waits to be promoted",
         UploadState::Published => "is published",
         _ => "is committed; the ingest server is about to publish it",
     };
@@ -173,7 +178,8 @@ fn list(files: &[File]) -> String {
         .map(|file| {
             vec![
                 file.name.to_string(),
-                file.current.version.to_string(),
+                or_dash(marks::in_production(file)),
+                or_dash(file.test),
                 ByteSize(file.current.size).to_string(),
                 file.current.priority.to_string(),
                 format!("{}/{}", file.copies, file.wanted_copies),
@@ -184,7 +190,7 @@ fn list(files: &[File]) -> String {
         })
         .collect();
     table(
-        &["NAME", "VERSION", "SIZE", "PRIORITY", "COPIES", "CATEGORY", "SITE", "PUBLISHED"],
+        &["NAME", "VERSION", "TEST", "SIZE", "PRIORITY", "COPIES", "CATEGORY", "SITE", "PUBLISHED"],
         &rows,
     )
 }
@@ -205,6 +211,8 @@ fn detail(it: &FileDetail) -> String {
         ("Kind", file.kind.to_string()),
         ("Category", or_dash(file.category.as_ref())),
         ("Site", or_dash(file.site.as_ref())),
+        ("In production", or_dash(marks::in_production(file))),
+        ("For testing", or_dash(file.test)),
         ("Size", ByteSize(file.current.size).to_string()),
         ("Priority", file.current.priority.to_string()),
         ("BLAKE3", file.current.content.to_string()),
@@ -224,6 +232,7 @@ fn detail(it: &FileDetail) -> String {
         .map(|version| {
             vec![
                 version.version.to_string(),
+                marks::mark_of(file, version.version).to_owned(),
                 ByteSize(version.size).to_string(),
                 version.priority.to_string(),
                 version.created_at.to_string(),
@@ -232,5 +241,5 @@ fn detail(it: &FileDetail) -> String {
         })
         .collect();
     text.push('\n');
-    text + &table(&["VERSION", "SIZE", "PRIORITY", "PUBLISHED", "BLAKE3"], &rows)
+    text + &table(&["VERSION", "MARK", "SIZE", "PRIORITY", "PUBLISHED", "BLAKE3"], &rows)
 }

@@ -9,6 +9,7 @@ mod follow;
 mod hand_over;
 mod inventory;
 mod manifests;
+mod marks;
 mod migrate;
 mod names;
 mod placement;

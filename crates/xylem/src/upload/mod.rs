@@ -40,6 +40,7 @@ pub async fn upload(
             blake3: Some(source.digests.blake3),
             sha256: Some(source.digests.sha256),
             replace: options.replace,
+            test: options.test,
             category: options.category.clone(),
             site: options.site.clone(),
         })

@@ -160,6 +160,7 @@ async fn publish(
     sha256.copy_from_slice(digest(&SHA256, bytes.as_bytes()).as_ref());
     let found = Ingested {
         root_epoch: None,
+        knows_marks: true,
         size: bytes.len() as u64,
         blake3: ContentId::of(bytes.as_bytes()),
         sha256: Sha256::from_bytes(sha256),
@@ -173,6 +174,7 @@ async fn publish(
         blake3: Some(found.blake3),
         sha256: Some(found.sha256),
         replace: true,
+        test: false,
         category: None,
         site: None,
     };

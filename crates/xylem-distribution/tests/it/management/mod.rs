@@ -277,6 +277,7 @@ impl Management {
         let (content, sha256) = (ContentId::of(bytes), crate::fleet::sha256(bytes));
         let found = Ingested {
             root_epoch: None,
+            knows_marks: true,
             size: bytes.len() as u64,
             blake3: content,
             sha256,
@@ -307,6 +308,7 @@ impl Management {
             size: found.size,
             digest_source: DigestSource::Declared,
             priority: Priority::Normal,
+            mark: None,
             stamp: world.stamp(),
             issued: self.now(),
         };
@@ -423,6 +425,7 @@ impl Management {
             public_chain: None,
             public_url: None,
             root_epoch: Some(1),
+            marks: false,
             trust: self.trust(),
             head: signed_head,
             grants: if rogue { self.rogue_sign(&grants) } else { self.sign(&grants) },

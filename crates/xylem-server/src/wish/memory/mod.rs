@@ -338,6 +338,7 @@ impl Memory {
             size: found.size,
             digest_source,
             priority: upload.priority,
+            mark: None,
             stamp: self.stamp,
             issued: now,
         })

@@ -14,7 +14,7 @@ use xylem_trust::Descriptor;
 use super::{MemoryWishStore, StoredFile};
 use crate::wish::{
     Changes, CommitOutcome, DeletedFile, LackingDigests, Overview, ServerNews, Sign, Standing,
-    WantedVersion, WishError, WishStore,
+    WantedFile, WantedVersion, WishError, WishStore,
 };
 
 #[async_trait]
@@ -58,12 +58,15 @@ impl WishStore for MemoryWishStore {
         };
         changed.truncate(limit);
         let (deleted, live): (Vec<_>, Vec<_>) = changed.into_iter().partition(|file| file.deleted);
-        let wanted = live.into_iter().map(|file| WantedVersion {
+        let wanted = live.into_iter().map(|file| WantedFile {
             facts: file.facts(),
-            content: file.descriptor.content,
-            version: file.descriptor.version,
+            newest: file.descriptor.version,
             generation: file.generation,
-            descriptor: file.envelope.clone(),
+            versions: vec![WantedVersion {
+                content: file.descriptor.content,
+                mark: file.descriptor.mark,
+                descriptor: file.envelope.clone(),
+            }],
         });
         let deleted = deleted.into_iter().map(|file| DeletedFile {
             file: file.descriptor.file,
