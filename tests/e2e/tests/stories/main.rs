@@ -10,6 +10,7 @@ mod hand_over;
 mod inspection;
 mod loss;
 mod manifests;
+mod marks;
 mod records;
 mod restore;
 mod rot;
