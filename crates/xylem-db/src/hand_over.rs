@@ -199,8 +199,8 @@ async fn require_complete(tx: &DatabaseTransaction, row: &Model) -> Outcome<()> 
 /// How many of the missing files are named.
 const NAMED: usize = 5;
 
-/// Compares the versions of all live files that are to be held with what a server reported as present. Names
-/// some of the files besides.
+/// Compares the versions of all live files that are to be held with what a server reported as
+/// present. Names some of the files besides.
 async fn missing<C: sea_orm::ConnectionTrait>(
     connection: &C,
     id: DistributionServerId,

@@ -140,7 +140,8 @@ pub enum FileCommand {
         name: String,
         /// The version that is meant: where another one waits, nothing is changed; the one that
         /// waits where left out
-        version: Option<u64>,
+        #[arg(value_name = "VERSION")]
+        number: Option<u64>,
     },
     /// Go back to the version that was in production before the last promotion
     ///

@@ -164,6 +164,10 @@ mod tests {
             "distribution status --data d --json",
             "package upload a b --replace --copies 2",
             "package upload a --priority urgent",
+            "package upload a --test",
+            "package promote n",
+            "package promote n 7",
+            "package rollback n",
             "package list --json",
             "package show n",
             "package download n -o f",
@@ -197,6 +201,7 @@ mod tests {
             "script settings",
             "script settings change-contents=editor-only",
             "install p --on c",
+            "install p --on c --test",
             "invite distribution --site S --uses 3 --expires 1h",
             "invite computer",
             "ds list",
@@ -225,6 +230,12 @@ mod tests {
             let words = std::iter::once("xylem").chain(line.split_whitespace());
             Options::try_parse_from(words).unwrap_or_else(|e| panic!("{line}: {e}"));
         }
+    }
+
+    #[test]
+    fn a_version_for_testing_is_not_waited_for_by_copies_of_the_other() {
+        let line = "xylem package upload a --test --copies 2";
+        assert!(Options::try_parse_from(line.split_whitespace()).is_err(), "{line}");
     }
 
     #[test]

@@ -46,8 +46,8 @@ pub(crate) async fn run(
             let file = admin.restore_file(kind, &name).await?;
             output.value(&file, |file| list(std::slice::from_ref(file)))
         }
-        FileCommand::Promote { name, version } => {
-            marks::promote(kind, &name, version, access, output).await
+        FileCommand::Promote { name, number } => {
+            marks::promote(kind, &name, number, access, output).await
         }
         FileCommand::Rollback { name } => marks::roll_back(kind, &name, access, output).await,
         FileCommand::Set { name, settings, revision }
