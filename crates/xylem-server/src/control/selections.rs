@@ -12,11 +12,11 @@ use xylem_trust::{DescriptorId, GrantedEntries, set_root};
 
 /// What there is to choose from, in one order.
 pub(super) trait Files {
-    /// All files.
+    /// All versions of files that are to be held. Several of one file have the same facts.
     fn files(&self) -> impl Iterator<Item = FileEntry<'_>>;
 }
 
-/// One file.
+/// One version of a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FileEntry<'a> {
     pub(super) facts: &'a FileFacts,
@@ -96,7 +96,7 @@ impl Selections {
     }
 }
 
-/// How many files a set has.
+/// How many versions of files a set has.
 pub(super) fn count(set: &Set) -> u64 {
     set.iter().map(|word| u64::from(word.count_ones())).sum()
 }
