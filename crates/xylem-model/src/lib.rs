@@ -11,6 +11,7 @@ mod file_name;
 mod further_digests;
 mod generation;
 mod ids;
+mod inspection;
 mod kind;
 mod os_requirement;
 mod party;
@@ -33,6 +34,10 @@ pub use generation::{Epoch, Generation, Stamp};
 pub use ids::{
     CategoryId, ComputerId, DistributionServerId, FileId, InvitationId, OrderId, ScriptEditId,
     ScriptId, SiteId, TokenId, UploadId,
+};
+pub use inspection::{
+    Finding, InspectedVersion, MAX_SEARCH_BYTES, MAX_SEARCH_TERMS, MAX_TERM_BYTES, SearchField,
+    SearchTerm, Severity, compare_inspections, search_terms,
 };
 pub use kind::FileKind;
 pub use os_requirement::{MAX_OS_REQUIREMENT_BYTES, OsRequirement, OsRequirementError};
