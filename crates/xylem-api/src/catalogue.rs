@@ -8,6 +8,7 @@ use xylem_model::{
 };
 use xylem_trust::Envelope;
 
+use crate::comparison::Comparison;
 use crate::digests::WholeDigests;
 
 /// A site or a category: a name.
@@ -69,6 +70,9 @@ pub struct Upload {
     pub ingest: Option<IngestAddress>,
     /// What came of it.
     pub version: Option<FileVersion>,
+    /// What is to be said of that version, compared with the one before. Look at its warnings.
+    #[serde(default)]
+    pub comparison: Option<Comparison>,
 }
 
 /// An upload that has not ended: `GET /v1/uploads`.
@@ -214,6 +218,10 @@ pub struct FileDetail {
     /// Further digests of the version that is served; none while they are not computed.
     #[serde(default)]
     pub digests: Option<WholeDigests>,
+    /// What is to be said of the version that is served, compared with the one before. None from a
+    /// server that compares nothing.
+    #[serde(default)]
+    pub comparison: Option<Comparison>,
     /// All its versions, newest first.
     pub versions: Vec<FileVersion>,
 }

@@ -17,6 +17,7 @@ mod authorities;
 mod base_url;
 mod body;
 mod certificates;
+mod comparison;
 mod content;
 mod control;
 mod digests;

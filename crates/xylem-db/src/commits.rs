@@ -22,7 +22,7 @@ use crate::servers::require_live;
 use crate::state::{self, raise};
 use crate::transaction::{Outcome, change};
 use crate::uploads::{self, Upload, UploadState};
-use crate::{Database, DbError};
+use crate::{Database, DbError, compared};
 
 /// What the ingest server found in the bytes that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -328,6 +328,10 @@ async fn store(
     file: Option<file::Model>,
 ) -> Outcome<version::Model> {
     let (site, category) = (upload.declared.site, upload.declared.category);
+    let warnings = match &file {
+        Some(row) => compared::warnings(tx, row, found, facts.created).await?,
+        None => Vec::new(),
+    };
     match file {
         None => {
             let mut row = file_row(facts, facts.stamp)?;
@@ -357,6 +361,7 @@ async fn store(
     let detail = json!({
         "file": facts.file, "version": facts.number, "content": facts.content,
         "size": facts.size, "generation": facts.stamp.generation, "mark": facts.mark,
+        "warnings": warnings,
     });
     let name = facts.name.as_str();
     audit::append(tx, &actor, facts.created, "upload.commit", name, &detail).await?;

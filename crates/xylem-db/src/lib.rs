@@ -31,6 +31,7 @@ mod certificates;
 mod changes;
 mod clones;
 mod commits;
+mod compared;
 mod computers;
 mod connect;
 mod convert;

@@ -9,6 +9,7 @@ mod agents;
 mod audit;
 mod authorities;
 mod certificates;
+mod comparison;
 mod computers;
 mod enrollment;
 mod events;
@@ -115,6 +116,7 @@ fn files(routes: Routes<App>) -> Routes<App> {
         .add(FILES, routes!(marks::promote))
         .add(FILES, routes!(marks::roll_back))
         .add(READ_FILES, routes!(files::digests))
+        .add(READ_FILES, routes!(comparison::comparison))
         .add(READ_FILES, routes!(manifests::make))
         .add(Permission::Public, routes!(manifests::fetch))
         .add(READ_FILES, routes!(files::placement))

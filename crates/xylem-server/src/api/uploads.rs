@@ -12,6 +12,7 @@ use xylem_http::ApiError;
 use xylem_http::ApiJson;
 use xylem_model::{ByteSize, FileName, UploadId};
 
+use super::comparison::with_the_one_before;
 use super::files::version_wire;
 use crate::app::App;
 use crate::extract::ApiPath;
@@ -208,17 +209,17 @@ impl App {
             UploadState::Declared => Some(self.ingest_address(&upload).await?),
             _ => None,
         };
-        let version = match upload.version {
-            None => None,
-            Some((file, number)) => {
-                let versions = self.database.versions(file).await?;
-                let version = versions.into_iter().find(|version| version.number == number);
-                version.map(|version| version_wire(&upload.declared.name, version))
+        let (mut version, mut comparison) = (None, None);
+        if let Some((file, number)) = upload.version {
+            let (name, versions) = (&upload.declared.name, self.database.versions(file).await?);
+            if let Some(known) = versions.iter().find(|version| version.number == number) {
+                comparison = Some(with_the_one_before(name, &versions, known, self.now()));
+                version = Some(version_wire(name, known.clone()));
             }
-        };
+        }
         let (declared, reason) = (upload.declared, upload.reason);
         let (id, size, name) = (declared.id, declared.size, declared.name.to_string());
-        Ok(Upload { id, state, reason, name, size, ingest, version })
+        Ok(Upload { id, state, reason, name, size, ingest, version, comparison })
     }
 }
 
@@ -241,6 +242,7 @@ fn already_there(new: &NewUpload, version: Version) -> Upload {
         size: new.size,
         ingest: None,
         version: Some(version_wire(&new.name, version)),
+        comparison: None,
     }
 }
 

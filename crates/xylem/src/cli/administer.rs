@@ -203,6 +203,18 @@ pub enum FileCommand {
         /// The revision
         revision: u64,
     },
+    /// What is to be said of a version, compared with another, by what is in them
+    ///
+    /// Another signer or none, another identifier, a lower version, new scripts, half the size, and
+    /// more: docs/operations/packages.md.
+    Compare {
+        /// Its name
+        name: String,
+        /// From this version; the last one before with other content where left out
+        from: Option<u64>,
+        /// To this version; the newest where left out
+        to: Option<u64>,
+    },
     /// The property list with which a device or its management installs it
     Manifest(ManifestOptions),
     /// Where copies are, and how far the others have come

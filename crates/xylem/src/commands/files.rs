@@ -7,7 +7,7 @@ use xylem_api::catalogue::{File, FileDetail, Placement, PlacementState, Upload, 
 use xylem_model::{ByteSize, FileKind};
 
 use super::records::{self, Shown};
-use super::{manifests, marks, placement, selection, wait_for_copies};
+use super::{comparison, manifests, marks, placement, selection, wait_for_copies};
 use crate::Failure;
 use crate::access::Access;
 use crate::cli::{FileCommand, UploadOptions};
@@ -69,6 +69,10 @@ pub(crate) async fn run(
         FileCommand::RestoreRecord { name, revision } => {
             records::restore(kind, &name, revision, access, output).await
         }
+        FileCommand::Compare { name, from, to } => {
+            let compared = admin.compare(kind, &name, from, to).await?;
+            output.value(&compared, comparison::in_words)
+        }
         FileCommand::Manifest(options) => manifests::show(options, kind, access, output).await,
         FileCommand::Placement { name, watch } => {
             placement::show(kind, &name, watch, access, output).await
@@ -117,6 +121,7 @@ async fn upload_all(
     access: &Access,
     output: &Output,
 ) -> Result<(), Failure> {
+    let mut all = Vec::new();
     for path in &options.files {
         let bar = output.bar("digests", 0);
         let source = tokio::task::block_in_place(|| Source::open(path, &bar))?;
@@ -129,8 +134,9 @@ async fn upload_all(
             wait_for_copies(access, output, kind, &source.name, COPIES_LIMIT, enough).await?;
         }
         output.value(&done, |done| uploaded(done, options.test))?;
+        all.push(done);
     }
-    Ok(())
+    comparison::to_be_looked_at(&all).map_or(Ok(()), |names| output.say(&names))
 }
 
 /// All live files of a kind.
@@ -154,17 +160,18 @@ fn uploaded(upload: &Upload, test: bool) -> String {
         UploadState::Published => "is published",
         _ => "is committed; the ingest server is about to publish it",
     };
-    match &upload.version {
-        None => format!("{} {what}.", upload.name),
+    let said = match &upload.version {
+        None => format!("{} {what}.\n", upload.name),
         Some(version) => format!(
-            "{} {what}: version {}, {}, {} priority, BLAKE3 {}",
+            "{} {what}: version {}, {}, {} priority, BLAKE3 {}\n",
             upload.name,
             version.version,
             ByteSize(version.size),
             version.priority,
             version.content
         ),
-    }
+    };
+    said + &comparison::behind(upload.comparison.as_ref())
 }
 
 /// A digest that comes some time after the upload.
@@ -240,6 +247,7 @@ fn detail(it: &FileDetail) -> String {
             ]
         })
         .collect();
+    text += &comparison::behind(it.comparison.as_ref());
     text.push('\n');
     text + &table(&["VERSION", "MARK", "SIZE", "PRIORITY", "PUBLISHED", "BLAKE3"], &rows)
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod authorities;
 mod certificates;
+mod comparison;
 mod computers;
 mod files;
 mod follow;

@@ -5,6 +5,7 @@ mod authorities;
 mod certificates;
 mod clones;
 mod commands;
+mod comparison;
 mod digests;
 mod hand_over;
 mod inspection;

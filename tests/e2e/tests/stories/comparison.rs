@@ -1,0 +1,33 @@
+//! A version that is not what the one before was, and how files are found by what is in them.
+
+use xylem_testkit::{Stage, package_of, small_package};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_changed_much_is_warned_of_when_it_is_uploaded_and_afterwards() {
+    let mut stage = Stage::set().await;
+    stage.tree(&[("root", None)]).await;
+    let xylem = async |words: &[&str]| stage.system.xylem(words).await.unwrap();
+    let package = package_of(stage.path(), "Tool.pkg", 1, 3 << 20);
+    let package = package.to_str().unwrap();
+    let first = xylem(&["package", "upload", package]).await;
+    assert!(first.contains("is published") && !first.contains("WARNING"), "{first}");
+
+    // Another identifier, a script, a hundredth of the size.
+    small_package(stage.path(), "Tool.pkg");
+    let second = xylem(&["package", "upload", package, "--replace"]).await;
+    assert!(second.contains("Compared with version 1"), "{second}");
+    for told in ["identifier-changed", "scripts-new", "size-halved", "preinstall"] {
+        assert!(second.contains(told), "{told}: {second}");
+    }
+    assert_eq!(second.matches("WARNING").count(), 3, "{second}");
+    let shown = xylem(&["package", "show", "Tool.pkg"]).await;
+    assert!(shown.contains("WARNING  identifier-changed"), "{shown}");
+    let compared = xylem(&["package", "compare", "Tool.pkg", "1", "2"]).await;
+    assert!(compared.contains("size-halved"), "{compared}");
+    let json = xylem(&["package", "compare", "Tool.pkg", "--json"]).await;
+    assert!(json.contains("\"severity\": \"warning\"") && json.contains("\"from\": 1"), "{json}");
+    let backwards = xylem(&["package", "compare", "Tool.pkg", "2", "1"]).await;
+    assert!(backwards.contains("scripts-gone") && backwards.contains("size-doubled"));
+    assert!(xylem(&["audit", "--json"]).await.contains("identifier-changed"));
+    stage.clear().await;
+}
