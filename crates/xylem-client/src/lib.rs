@@ -31,6 +31,7 @@ mod outgoing;
 mod pool;
 mod records;
 mod scripts;
+mod search;
 mod selection;
 mod transport;
 
@@ -47,4 +48,5 @@ pub use digests::RunningDigests;
 pub use error::ClientError;
 pub use events::EventStream;
 pub use many::ManyReader;
+pub use search::FileSearch;
 pub use transport::{Deadlines, Transport};

@@ -1,4 +1,5 @@
-//! Backups: every row of every table as JSON lines, the same from every backend.
+//! Backups: every row of every table as JSON lines, the same from every backend. Search terms alone
+//! are left out: whoever loads a backup makes them from the rest.
 //!
 //! ```text
 //! {"format":"xylem-backup","version":1,"schema":1,"stamp":{"epoch":1,"generation":7}}

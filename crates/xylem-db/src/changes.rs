@@ -18,7 +18,7 @@ use crate::marks::sign_anew;
 use crate::state::{current_stamp, raise};
 use crate::transaction::{Outcome, change};
 use crate::uploads::other_name;
-use crate::{Database, DbError};
+use crate::{Database, DbError, search};
 
 /// What becomes of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -271,5 +271,5 @@ where
     // Where the content is offered already, it is offered under this name too.
     row.published_at = content.published.map(|_| facts.created.unix_ms());
     version::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
-    Ok(())
+    search::renew(tx, facts.file.uuid()).await
 }

@@ -22,7 +22,7 @@ use crate::servers::require_live;
 use crate::state::{self, raise};
 use crate::transaction::{Outcome, change};
 use crate::uploads::{self, Upload, UploadState};
-use crate::{Database, DbError, compared};
+use crate::{Database, DbError, compared, search};
 
 /// What the ingest server found in the bytes that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -357,6 +357,7 @@ async fn store(
     }
     let row = version_row_of(facts, facts.stamp, &found.inspection, descriptor)?;
     version::Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
+    search::renew(tx, row.file_id).await?;
     let actor = Actor::new(&upload.actor);
     let detail = json!({
         "file": facts.file, "version": facts.number, "content": facts.content,

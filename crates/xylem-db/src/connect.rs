@@ -70,7 +70,9 @@ impl Database {
             return Err(DbError::Address);
         };
         update_tables(&connection).await?;
-        Ok(Self { inner: Arc::new(Inner { connection, writer }) })
+        let database = Self { inner: Arc::new(Inner { connection, writer }) };
+        database.fill_terms().await?;
+        Ok(database)
     }
 
     /// Closes all connections, after which every call fails. SQLite folds its write-ahead log

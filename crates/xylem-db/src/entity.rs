@@ -30,6 +30,7 @@ mod hex_bytes;
 mod parties;
 mod records;
 mod scripts;
+mod search;
 mod trust;
 
 pub(crate) use catalogue::{category, file, order, placement, site, upload, version};
@@ -37,4 +38,5 @@ pub(crate) use digests::{chunk_digest, content_digest};
 pub(crate) use parties::{account, computer, distribution_server, further_parent};
 pub(crate) use records::record_revision;
 pub(crate) use scripts::{script, script_edit, script_version};
+pub(crate) use search::search_term;
 pub(crate) use trust::{audit, certificate, invitation, setting, state, token};

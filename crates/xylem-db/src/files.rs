@@ -25,7 +25,7 @@ use crate::sites::{require_category, require_site};
 use crate::state::raise;
 use crate::transaction::{Outcome, change, query};
 use crate::words::words;
-use crate::{Database, DbError, digests};
+use crate::{Database, DbError, FileSearch, digests, search};
 
 words! {
     /// On whose word a digest is known.
@@ -174,18 +174,7 @@ impl Database {
         after: Option<&FileName>,
         limit: u64,
     ) -> Result<Vec<LiveFile>, DbError> {
-        let rows = query!(self, "listing files", |db| {
-            let mut files = live_files();
-            if let Some(kind) = kind {
-                files = files.filter(file::Column::Kind.eq(kind.as_str()));
-            }
-            if let Some(after) = after {
-                files = files.filter(file::Column::LiveKey.gt(after.collision_key()));
-            }
-            let page = files.order_by_asc(file::Column::LiveKey).limit(convert::page(limit));
-            Ok(page.all(db).await?)
-        })?;
-        rows.into_iter().map(live_file).collect()
+        self.find_files(&FileSearch { kind, ..FileSearch::default() }, after, limit).await
     }
 
     /// How many live files there are, of all kinds.
@@ -328,6 +317,7 @@ impl Database {
                 version::Entity::delete_many().filter(of_file).exec(tx).await?;
                 let records = record_revision::Column::FileId.eq(row.id);
                 record_revision::Entity::delete_many().filter(records).exec(tx).await?;
+                search::forget(tx, row.id).await?;
                 file::Entity::delete_by_id(row.id).exec(tx).await?;
                 digests::forget_unnamed(tx, contents).await?;
                 let detail = json!({ "id": row.id });

@@ -50,6 +50,7 @@ mod public_chains;
 mod records;
 mod refusals;
 mod scripts;
+mod search;
 mod server_tree;
 mod servers;
 mod settings;
@@ -85,6 +86,7 @@ pub use scripts::{
     SavedContents, Script, ScriptChange, ScriptNow, ScriptSettings, ScriptSettingsChange,
     ScriptVersion,
 };
+pub use search::FileSearch;
 pub use server_tree::NewDistributionServer;
 pub use servers::{DistributionServer, ServerChange, ServerReport};
 pub use sites::{Category, Site};

@@ -22,6 +22,7 @@ mod m0013_scripts;
 mod m0014_records;
 mod m0015_digests;
 mod m0016_marks;
+mod m0017_search;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_records::AddRecords),
             Box::new(m0015_digests::AddDigests),
             Box::new(m0016_marks::AddMarks),
+            Box::new(m0017_search::AddSearch),
         ]
     }
 }

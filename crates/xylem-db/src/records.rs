@@ -138,7 +138,10 @@ fn first(row: &file::Model) -> RecordNow {
 }
 
 /// The record in force. A category that was removed since is in force no longer.
-async fn newest<C: ConnectionTrait>(connection: &C, row: &file::Model) -> Outcome<RecordNow> {
+pub(crate) async fn newest<C: ConnectionTrait>(
+    connection: &C,
+    row: &file::Model,
+) -> Outcome<RecordNow> {
     let all = of_file(FileId::from_uuid(row.id)).order_by_desc(Column::Number);
     let mut now = match all.one(connection).await? {
         Some(stored) => RecordNow::try_from(stored)?,

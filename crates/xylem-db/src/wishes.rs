@@ -15,7 +15,7 @@ use crate::entity::{file, version};
 use crate::files::{File, LiveFile, live_by_key, live_file, live_files, version_row};
 use crate::state::raise;
 use crate::transaction::{Outcome, change, query};
-use crate::{Database, DbError};
+use crate::{Database, DbError, search};
 
 impl Database {
     /// Live files, each with the version that its name means, in the order of their last change
@@ -77,6 +77,7 @@ impl Database {
             // It was published: that is how the servers came to hold it.
             version.published_at = Some(now.unix_ms());
             version::Entity::insert(version.into_active_model()).exec_without_returning(tx).await?;
+            search::renew(tx, facts.file.uuid()).await?;
             let detail = json!({
                 "file": facts.file, "version": facts.number, "content": facts.content,
             });

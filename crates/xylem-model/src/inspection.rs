@@ -19,7 +19,8 @@ mod versions;
 pub use compare::{InspectedVersion, compare_inspections};
 pub use finding::{Finding, Severity};
 pub use terms::{
-    MAX_SEARCH_BYTES, MAX_SEARCH_TERMS, MAX_TERM_BYTES, SearchField, SearchTerm, search_terms,
+    MAX_SEARCH_BYTES, MAX_SEARCH_TERMS, MAX_TERM_BYTES, SearchField, SearchTerm, SearchText,
+    SearchTextError, search_terms,
 };
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub use ids::{
 };
 pub use inspection::{
     Finding, InspectedVersion, MAX_SEARCH_BYTES, MAX_SEARCH_TERMS, MAX_TERM_BYTES, SearchField,
-    SearchTerm, Severity, compare_inspections, search_terms,
+    SearchTerm, SearchText, SearchTextError, Severity, compare_inspections, search_terms,
 };
 pub use kind::FileKind;
 pub use os_requirement::{MAX_OS_REQUIREMENT_BYTES, OsRequirement, OsRequirementError};

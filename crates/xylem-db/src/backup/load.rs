@@ -20,7 +20,7 @@ use crate::entity::state;
 use crate::migration::{Migrator, upgrade_row};
 use crate::state::row as state_row;
 use crate::transaction::{Kind, Outcome, Transaction};
-use crate::{BackupError, Database, DbError};
+use crate::{BackupError, Database, DbError, search};
 
 /// Longest line: a row with two documents of the largest size, written as JSON.
 const MAX_LINE_BYTES: u64 = 16 << 20;
@@ -76,6 +76,10 @@ async fn load<R: Read + Send>(tx: &DatabaseTransaction, input: &mut R) -> Outcom
     finish(&mut lines, rows, trailer)?;
     if state::Entity::find().count(tx).await? != 1 {
         return Err(lines.damaged("it holds no state row").into());
+    }
+    let mut filled = None;
+    while let Some(last) = search::fill(tx, filled).await? {
+        filled = Some(last);
     }
     Ok(BackupSummary { stamp: header.stamp, rows })
 }

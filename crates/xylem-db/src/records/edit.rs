@@ -16,7 +16,7 @@ use crate::entity::record_revision::{Entity, Model};
 use crate::files::store_stamped;
 use crate::sites::require_category;
 use crate::transaction::{Outcome, change};
-use crate::{Database, DbError};
+use crate::{Database, DbError, search};
 
 /// What came of an edit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,6 +193,7 @@ async fn insert(
     });
     let now = RecordNow { revision, record: edit.record };
     store(tx, file, &now).await?;
+    search::set_display_name(tx, file, now.record.display_name.as_str()).await?;
     audit::append(tx, edit.actor, edit.now, "file.record", &row.name, &detail).await?;
     Ok(now)
 }

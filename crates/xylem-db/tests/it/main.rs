@@ -134,6 +134,13 @@ cases! {
         the_editor_alone_changes_contents_where_it_has_to,
         scripts_raise_no_generation_and_no_record_holds_their_text,
     }
+    search {
+        files_are_found_by_any_part_whatever_the_case,
+        whole_teams_and_identifiers_are_told_from_parts,
+        what_is_found_comes_in_pages,
+        files_are_found_by_what_they_are_now,
+        a_backup_and_an_older_database_get_their_terms,
+    }
     servers {
         the_first_server_is_root_and_principal,
         the_tree_refuses_cycles_and_depth,

@@ -13,7 +13,7 @@ use crate::word::words;
 pub const MAX_SEARCH_TERMS: usize = 256;
 /// Longest term, in bytes of UTF-8; more is cut off.
 pub const MAX_TERM_BYTES: usize = 255;
-/// Longest text that is searched for, in bytes.
+/// Longest text that is searched for, in bytes of UTF-8.
 pub const MAX_SEARCH_BYTES: usize = MAX_TERM_BYTES;
 
 words! {
@@ -53,17 +53,62 @@ pub struct SearchTerm {
 impl SearchTerm {
     /// A term, cut to what is kept; none where nothing is left.
     pub fn new(field: SearchField, text: &str) -> Option<Self> {
-        let visible = text.chars().filter(|c| !c.is_control() && !is_invisible(*c));
-        // Folding may make it longer; this much alone is worth folding.
-        let visible: String = visible.take(MAX_TERM_BYTES).collect();
-        let folded = fold_name(visible.trim());
-        let mut end = folded.len().min(MAX_TERM_BYTES);
-        while !folded.is_char_boundary(end) {
-            end -= 1;
-        }
-        let text = folded.get(..end).unwrap_or_default().trim().to_owned();
-        (!text.is_empty()).then_some(Self { field, text })
+        Some(Self { field, text: folded(text)? })
     }
+}
+
+/// A text that is searched for, in the form that terms have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchText(String);
+
+/// Why nothing can be searched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SearchTextError {
+    /// Nothing of it can be seen.
+    #[error("there is nothing in it to search for: give at least one character")]
+    Empty,
+    /// It is too long.
+    #[error("it has {0} bytes; at most {MAX_SEARCH_BYTES} are searched for: shorten it")]
+    TooLong(usize),
+}
+
+impl SearchText {
+    /// Reads what somebody searches for. Case, Unicode form and blanks around it make no difference.
+    ///
+    /// # Errors
+    /// Where it is too long, or nothing of it can be seen.
+    pub fn new(text: &str) -> Result<Self, SearchTextError> {
+        if text.len() > MAX_SEARCH_BYTES {
+            return Err(SearchTextError::TooLong(text.len()));
+        }
+        folded(text).map(Self).ok_or(SearchTextError::Empty)
+    }
+
+    /// The text, folded.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for SearchText {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = <String as serde::Deserialize>::deserialize(d)?;
+        Self::new(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A text as it is kept and searched for; none where nothing of it can be seen.
+fn folded(text: &str) -> Option<String> {
+    let visible = text.chars().filter(|c| !c.is_control() && !is_invisible(*c));
+    // Folding may make it longer; this much alone is worth folding.
+    let visible: String = visible.take(MAX_TERM_BYTES).collect();
+    let folded = fold_name(visible.trim());
+    let mut end = folded.len().min(MAX_TERM_BYTES);
+    while !folded.is_char_boundary(end) {
+        end -= 1;
+    }
+    let kept = folded.get(..end)?.trim();
+    (!kept.is_empty()).then(|| kept.to_owned())
 }
 
 /// What a version is found by, each once, the most telling first; at most [`MAX_SEARCH_TERMS`].

@@ -335,3 +335,14 @@ fn terms_are_few_short_and_visible() {
     assert_eq!(SearchTerm::new(SearchField::Title, " a\0\u{200b}B\n ").unwrap().text, "ab");
     assert_eq!(SearchTerm::new(SearchField::Title, " \u{202e} "), None);
 }
+
+#[test]
+fn what_is_searched_for_is_folded_as_terms_are_and_bounded() {
+    assert_eq!(SearchText::new(" FireFox ").unwrap().as_str(), "firefox");
+    for text in ["", "  ", "\u{200b}", "\0"] {
+        assert_eq!(SearchText::new(text), Err(SearchTextError::Empty), "{text:?}");
+    }
+    assert!(SearchText::new(&"x".repeat(MAX_SEARCH_BYTES)).is_ok());
+    let long = MAX_SEARCH_BYTES + 1;
+    assert_eq!(SearchText::new(&"x".repeat(long)), Err(SearchTextError::TooLong(long)));
+}

@@ -13,8 +13,8 @@ use xylem_api::catalogue::{
     File, FileDetail, FilePage, FileVersion, Placement, PlacementState, ServerPlacement, Sources,
 };
 use xylem_api::digests::{FileDigests, WholeDigests};
-use xylem_db::{ContentDigests, LiveFile, Version};
-use xylem_model::{CHUNK_BYTES, ContentId, DistributionServerId, FileKind, FileName};
+use xylem_db::{ContentDigests, FileSearch, LiveFile, Version};
+use xylem_model::{CHUNK_BYTES, ContentId, DistributionServerId, FileKind, FileName, SearchText};
 use xylem_sync::Holdings;
 use xylem_trust::DigestSource;
 
@@ -38,9 +38,20 @@ pub(super) struct Which {
     /// Files after this name; from the first where left out.
     #[param(value_type = Option<String>)]
     after: Option<FileName>,
+    /// Files with this text in their name, their display name, or what the inspection of the version
+    /// that is served found: identifiers, versions, titles, team and name of the signer, applications
+    /// inside, authors. Case makes no difference; at most 255 bytes.
+    #[param(value_type = Option<String>)]
+    search: Option<SearchText>,
+    /// Files whose signer has this team identifier.
+    #[param(value_type = Option<String>, example = "ABCDE12345")]
+    team: Option<SearchText>,
+    /// Files that have this identifier, or contain what has it.
+    #[param(value_type = Option<String>, example = "org.mozilla.firefox")]
+    identifier: Option<SearchText>,
 }
 
-/// A page of files, in the order of names.
+/// A page of files, in the order of names: all of them, or those that are searched for.
 #[utoipa::path(
     get, path = "/v1/files", tag = "files", params(Which),
     responses((status = 200, description = "A page of files.", body = FilePage))
@@ -49,7 +60,9 @@ pub(super) async fn files(
     State(app): State<App>,
     ApiQuery(which): ApiQuery<Which>,
 ) -> Result<Json<FilePage>, Failure> {
-    let found = app.database.list_files(which.kind, which.after.as_ref(), MAX_PAGE).await?;
+    let Which { kind, after, search, team, identifier } = which;
+    let search = FileSearch { kind, text: search, team, identifier };
+    let found = app.database.find_files(&search, after.as_ref(), MAX_PAGE).await?;
     let is_full = u64::try_from(found.len()).is_ok_and(|count| count >= MAX_PAGE);
     let next = found.last().filter(|_| is_full).map(|live| live.file.name.to_string());
     let (names, holdings) = (app.names().await?, app.control.holdings().await?);

@@ -28,6 +28,7 @@ mod permissions;
 mod records;
 mod renewal;
 mod scripts;
+mod search;
 mod selection;
 mod setup;
 mod uploads;

@@ -111,6 +111,21 @@ pub enum FileCommand {
     Upload(UploadOptions),
     /// All files
     List,
+    /// Files found by their names, their display names and what is in them
+    ///
+    /// What is in them: identifiers, versions, titles, team and name of the signer, applications
+    /// inside, authors of books. Case makes no difference.
+    Search {
+        /// A part of any of these
+        #[arg(required_unless_present_any = ["team", "identifier"])]
+        text: Option<String>,
+        /// The whole team identifier of the signer, such as ABCDE12345
+        #[arg(long)]
+        team: Option<String>,
+        /// A whole identifier: of the file, or of a receipt or application inside
+        #[arg(long)]
+        identifier: Option<String>,
+    },
     /// One file with its versions and its record
     Show {
         /// Its name

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use xylem_api::catalogue::{File, FileDetail, Placement, PlacementState, Upload, UploadState};
+use xylem_client::FileSearch;
 use xylem_model::{ByteSize, FileKind};
 
 use super::records::{self, Shown};
@@ -27,6 +28,13 @@ pub(crate) async fn run(
     match command {
         FileCommand::Upload(options) => upload_all(&options, kind, access, output).await,
         FileCommand::List => output.value(&all_files(kind, access).await?, |files| list(files)),
+        FileCommand::Search { text, team, identifier } => {
+            let search = FileSearch { kind: Some(kind), text, team, identifier };
+            output.value(&find(&search, access).await?, |files| match files.is_empty() {
+                true => "Nothing is found.".to_owned(),
+                false => list(files),
+            })
+        }
         FileCommand::Show { name } => {
             let detail = admin.file(kind, &name).await?;
             let record = records::known(kind, &name, access).await?;
@@ -141,10 +149,14 @@ async fn upload_all(
 
 /// All live files of a kind.
 pub(super) async fn all_files(kind: FileKind, access: &Access) -> Result<Vec<File>, Failure> {
+    find(&FileSearch { kind: Some(kind), ..FileSearch::default() }, access).await
+}
+
+async fn find(search: &FileSearch, access: &Access) -> Result<Vec<File>, Failure> {
     let mut files = Vec::new();
     let mut after: Option<String> = None;
     loop {
-        let page = access.admin.files(kind, after.as_deref()).await?;
+        let page = access.admin.find_files(search, after.as_deref()).await?;
         files.extend(page.items);
         match page.next {
             Some(next) => after = Some(next),

@@ -29,5 +29,16 @@ async fn a_version_that_changed_much_is_warned_of_when_it_is_uploaded_and_afterw
     let backwards = xylem(&["package", "compare", "Tool.pkg", "2", "1"]).await;
     assert!(backwards.contains("scripts-gone") && backwards.contains("size-doubled"));
     assert!(xylem(&["audit", "--json"]).await.contains("identifier-changed"));
+
+    // The newest version is what it is found by.
+    for asked in [&["ORG.example.tool"][..], &["--identifier", "org.example.tool"], &["Tool"]] {
+        let found = xylem(&[&["package", "search"], asked].concat()).await;
+        assert!(found.contains("Tool.pkg"), "{asked:?}: {found}");
+    }
+    for asked in ["org.example.large", "flat_package"] {
+        let found = xylem(&["package", "search", asked]).await;
+        assert!(found.contains("Nothing is found"), "{asked}: {found}");
+    }
+    assert!(xylem(&["app", "search", "tool"]).await.contains("Nothing is found"));
     stage.clear().await;
 }
