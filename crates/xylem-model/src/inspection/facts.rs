@@ -212,7 +212,7 @@ fn signing<'a>(
 ) -> Signing<'a> {
     match content.get("signature") {
         Some(Value::Null) => Signing::Unsigned,
-        Some(signature @ Value::Object(_)) => {
+        Some(signature) if signature.is_object() => {
             read(signature).map_or(Signing::Unsigned, Signing::Signed)
         }
         _ => Signing::Unknown,

@@ -32,7 +32,7 @@ async fn a_version_that_changed_much_is_warned_of_when_it_is_uploaded_and_afterw
 
     // The newest version is what it is found by.
     for asked in [&["ORG.example.tool"][..], &["--identifier", "org.example.tool"], &["Tool"]] {
-        let found = xylem(&[&["package", "search"], asked].concat()).await;
+        let found = xylem(&[&["package", "search"][..], asked].concat()).await;
         assert!(found.contains("Tool.pkg"), "{asked:?}: {found}");
     }
     for asked in ["org.example.large", "flat_package"] {
