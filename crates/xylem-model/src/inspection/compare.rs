@@ -104,9 +104,11 @@ impl Both<'_> {
             let message = format!("it is a `{}`, before it was a `{}`", shown(new), shown(old));
             said.push(Finding::warning("format-changed", message));
         }
-        if before.identifier != after.identifier && before.identifier.is_some() {
-            let (old, new) = (or_none(before.identifier), or_none(after.identifier));
-            let message = format!("its identifier is {new}, before it was {old}");
+        // A product of several parts may have none of its own.
+        if let (Some(old), Some(new)) = (before.identifier, after.identifier)
+            && old != new
+        {
+            let message = format!("its identifier is `{}`, before `{}`", shown(new), shown(old));
             said.push(Finding::warning("identifier-changed", message));
         } else if let (Some(old), Some(new)) = (before.display_name, after.display_name)
             && old != new

@@ -165,6 +165,12 @@ impl<'a> Facts<'a> {
         self.apps = apps
             .filter_map(|app| text(app, "identifier").or_else(|| text(app, "file_name")))
             .collect();
+        let mut apps = list(root, "applications");
+        // An image of one application stands for it.
+        if let (Some(only), None) = (apps.next(), apps.next()) {
+            self.identifier = text(only, "identifier");
+            self.minimum_os = text(only, "minimum_os");
+        }
     }
 
     fn read_mobile_app(&mut self, content: &'a Value) {

@@ -8,6 +8,7 @@ use crate::{ContentId, Timestamp};
 const NOW: Timestamp = Timestamp::from_unix_ms(1_790_000_000_000);
 const NOW_SECONDS: i64 = 1_790_000_000;
 const DAY_SECONDS: i64 = 24 * 60 * 60;
+const NOTHING: [(Severity, &str); 0] = [];
 
 /// A flat package with these parts of its content in the place of the ordinary ones.
 fn package(changes: Value) -> Value {
@@ -64,7 +65,7 @@ fn of_change(changes: Value) -> Vec<(Severity, &'static str)> {
 
 #[test]
 fn an_ordinary_next_version_is_not_spoken_of() {
-    assert_eq!(of_change(json!({})), []);
+    assert_eq!(of_change(json!({})), NOTHING);
 }
 
 #[test]
@@ -103,6 +104,9 @@ fn a_signature_that_is_gone_is_warned_of_and_a_new_one_is_noted() {
     };
     let ad_hoc = [(Severity::Warning, "signature-gone")];
     assert_eq!(codes(&image(true), &image(false)), ad_hoc, "an ad-hoc one is by nobody");
+    let zipped = |sealed: bool| json!({ "content": { "format": "zipped_app", "sealed": sealed } });
+    assert_eq!(codes(&zipped(true), &zipped(false)), [(Severity::Warning, "seal-gone")]);
+    assert_eq!(codes(&zipped(false), &zipped(true)), NOTHING);
 }
 
 #[test]
@@ -115,7 +119,7 @@ fn certificates_and_profiles_that_are_over_are_told_of_a_first_version_too() {
         package(json!({ "signature": {
             "valid_until_unix_seconds": NOW_SECONDS + seconds, "valid_when_signed": stamped } }))
     };
-    assert_eq!(alone(&until(1, json!(null))), []);
+    assert_eq!(alone(&until(1, json!(null))), NOTHING);
     let expired = "certificate-expired";
     assert_eq!(alone(&until(0, json!(null))), [(Severity::Warning, expired)]);
     assert_eq!(alone(&until(0, json!(true))), [(Severity::Note, expired)]);
@@ -125,10 +129,10 @@ fn certificates_and_profiles_that_are_over_are_told_of_a_first_version_too() {
         json!({ "content": { "format": "mobile_app", "identifier": "org.example.depot",
             "profile": { "team": "ABCDE12345", "expires_unix_seconds": NOW_SECONDS + expires } } })
     };
-    assert_eq!(alone(&app(30 * DAY_SECONDS + 1)), []);
+    assert_eq!(alone(&app(30 * DAY_SECONDS + 1)), NOTHING);
     assert_eq!(alone(&app(30 * DAY_SECONDS)), [(Severity::Warning, "profile-expires-soon")]);
     assert_eq!(alone(&app(0)), [(Severity::Warning, "profile-expired")]);
-    assert_eq!(alone(&app(i64::MAX - NOW_SECONDS)), [], "any number may stand there");
+    assert_eq!(alone(&app(i64::MAX - NOW_SECONDS)), NOTHING, "any number may stand there");
 }
 
 #[test]
@@ -170,7 +174,7 @@ fn scripts_are_compared_by_what_they_do_and_not_by_where_they_lie() {
     };
     let script = |name: &str, digest: &str| json!({ "name": name, "sha256": digest });
     let said = |scripts: Value| of_change(component(scripts));
-    assert_eq!(said(json!([script("moved/postinstall", "aa")])), []);
+    assert_eq!(said(json!([script("moved/postinstall", "aa")])), NOTHING);
     let changed = (Severity::Note, "scripts-changed");
     assert_eq!(said(json!([script("postinstall", "bb")])), [changed]);
     assert_eq!(said(json!([])), [(Severity::Note, "scripts-gone")]);
@@ -203,7 +207,7 @@ fn what_it_asks_for_and_what_is_inside_are_compared() {
         json!({ "host_architectures": [] }),
         json!({ "restart": null }),
     ] {
-        assert_eq!(of_change(change.clone()), [], "{change}");
+        assert_eq!(of_change(change.clone()), NOTHING, "{change}");
     }
     let other_part = json!({ "components": [{ "identifier": "org.example.other",
         "scripts": [{ "name": "postinstall", "sha256": "aa" }],
@@ -212,13 +216,13 @@ fn what_it_asks_for_and_what_is_inside_are_compared() {
     assert_eq!(of_change(other_part), notes.map(|code| (Severity::Note, code)));
     let mut old = package(json!({ "restart": "logout" }));
     let mut new = package(json!({ "version": "3" }));
-    assert_eq!(codes(&old, &new), [], "less than before");
+    assert_eq!(codes(&old, &new), NOTHING, "less than before");
     new["warnings"] = json!([{ "code": "untrusted_signer", "message": "It leads nowhere" },
         { "code": "relocatable", "message": "It may move" }]);
     let word = "inspection-warning";
     assert_eq!(codes(&old, &new), [(Severity::Warning, word), (Severity::Note, word)]);
     old["warnings"] = new["warnings"].clone();
-    assert_eq!(codes(&old, &new), [], "known before");
+    assert_eq!(codes(&old, &new), NOTHING, "known before");
 }
 
 #[test]
@@ -240,6 +244,26 @@ fn the_devices_and_the_profile_of_an_app_are_compared() {
     let without = json!({ "version": "3", "content": { "format": "mobile_app",
         "identifier": "org.example.depot", "profile": null } });
     assert_eq!(codes(&old, &without), [(Severity::Warning, "signature-gone")]);
+}
+
+#[test]
+fn an_image_of_one_application_is_compared_as_that_application() {
+    let app = |identifier: &str, minimum: &str| json!({ "file_name": "Tool.app", "identifier": identifier, "minimum_os": minimum });
+    let image = |version: &str, apps: Value| {
+        json!({ "version": version, "content": { "format": "disk_image",
+            "root": { "applications": apps } } })
+    };
+    let old = image("1", json!([app("org.example.tool", "12")]));
+    let other = image("2", json!([app("org.example.other", "13")]));
+    let said = [
+        (Severity::Warning, "identifier-changed"),
+        (Severity::Warning, "minimum-os-raised"),
+        (Severity::Note, "apps-new"),
+        (Severity::Note, "apps-gone"),
+    ];
+    assert_eq!(codes(&old, &other), said);
+    let two = json!([app("org.example.tool", "12"), app("org.example.more", "12")]);
+    assert_eq!(codes(&old, &image("2", two)), [(Severity::Note, "apps-new")]);
 }
 
 #[test]
