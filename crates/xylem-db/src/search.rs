@@ -2,9 +2,9 @@
 //!
 //! Each file, live or deleted, has terms: its name, the display name of its record, and what the
 //! inspection of its newest version says. They are written in the transaction that changes what they
-//! are made from. Nothing in them is known from nowhere else: backups leave them out, and they are
-//! made where there are none, when a backup is loaded and when a database is opened that an older
-//! program wrote.
+//! are made from. All of it follows from other tables: backups leave it out, and where a file has no
+//! terms they are made, when a backup is loaded and when a database is opened that an older program
+//! wrote.
 //!
 //! Text is folded on the way in and when it is searched for, so that every database finds the same.
 

@@ -242,6 +242,8 @@ fn detail(it: &FileDetail) -> String {
         ("Copies", format!("{} of {}", file.copies, file.wanted_copies)),
         ("Deleted", or_dash(file.deleted_at)),
     ]);
+    // In front of what is long: a warning is not to be scrolled away.
+    text += &comparison::behind(it.comparison.as_ref());
     if let Ok(inspection) = serde_json::to_string_pretty(&file.current.inspection) {
         text += &format!("\nWhat is in it:\n{inspection}\n");
     }
@@ -259,7 +261,6 @@ fn detail(it: &FileDetail) -> String {
             ]
         })
         .collect();
-    text += &comparison::behind(it.comparison.as_ref());
     text.push('\n');
     text + &table(&["VERSION", "MARK", "SIZE", "PRIORITY", "PUBLISHED", "BLAKE3"], &rows)
 }
