@@ -130,12 +130,18 @@ impl Both<'_> {
 
     fn scripts(&self, said: &mut Vec<Finding>) {
         let (before, after) = (&self.before.scripts, &self.after.scripts);
-        // What only moved to another place runs as it did.
         let known: BTreeSet<&str> = before.values().copied().collect();
-        let others = after.iter().filter(|(_, digest)| !known.contains(*digest));
-        let others = others.map(|(place, _)| place.as_str());
-        let (changed, new): (BTreeSet<&str>, BTreeSet<&str>) =
-            others.partition(|place| before.contains_key(*place));
+        let (mut new, mut moved, mut changed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for (place, digest) in after {
+            let among = match before.get(place) {
+                Some(former) if former == digest => continue,
+                Some(_) => &mut changed,
+                // Only a file beside the scripts before, it may be one that runs now.
+                None if known.contains(digest) => &mut moved,
+                None => &mut new,
+            };
+            among.insert(place.as_str());
+        }
         if !new.is_empty() {
             let message = format!("it runs scripts that were not there before: {}", names(&new));
             said.push(Finding::warning("scripts-new", message));
@@ -143,6 +149,10 @@ impl Both<'_> {
         if !changed.is_empty() {
             let message = format!("scripts of it have another content: {}", names(&changed));
             said.push(Finding::note("scripts-changed", message));
+        }
+        if !moved.is_empty() {
+            let message = format!("scripts were elsewhere in it before: {}", names(&moved));
+            said.push(Finding::note("scripts-moved", message));
         }
         let kept: BTreeSet<&str> = after.values().copied().collect();
         let gone = before

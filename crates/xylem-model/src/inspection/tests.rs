@@ -165,7 +165,7 @@ fn versions_that_do_not_rise_are_told() {
 }
 
 #[test]
-fn scripts_are_compared_by_what_they_do_and_not_by_where_they_lie() {
+fn scripts_that_are_new_are_told_from_those_that_changed_or_moved() {
     let component = |scripts: Value| {
         let files = scripts.as_array().map_or(0, Vec::len);
         json!({ "components": [{ "identifier": "org.example.tool.core", "script_files": files,
@@ -174,7 +174,9 @@ fn scripts_are_compared_by_what_they_do_and_not_by_where_they_lie() {
     };
     let script = |name: &str, digest: &str| json!({ "name": name, "sha256": digest });
     let said = |scripts: Value| of_change(component(scripts));
-    assert_eq!(said(json!([script("moved/postinstall", "aa")])), NOTHING);
+    assert_eq!(said(json!([script("postinstall", "aa")])), NOTHING);
+    let moved = (Severity::Note, "scripts-moved");
+    assert_eq!(said(json!([script("other/postinstall", "aa")])), [moved]);
     let changed = (Severity::Note, "scripts-changed");
     assert_eq!(said(json!([script("postinstall", "bb")])), [changed]);
     assert_eq!(said(json!([])), [(Severity::Note, "scripts-gone")]);
@@ -212,7 +214,7 @@ fn what_it_asks_for_and_what_is_inside_are_compared() {
     let other_part = json!({ "components": [{ "identifier": "org.example.other",
         "scripts": [{ "name": "postinstall", "sha256": "aa" }],
         "bundles": [{ "identifier": "org.example.new" }] }] });
-    let notes = ["parts-new", "parts-gone", "apps-new", "apps-gone"];
+    let notes = ["scripts-moved", "parts-new", "parts-gone", "apps-new", "apps-gone"];
     assert_eq!(of_change(other_part), notes.map(|code| (Severity::Note, code)));
     let mut old = package(json!({ "restart": "logout" }));
     let mut new = package(json!({ "version": "3" }));
