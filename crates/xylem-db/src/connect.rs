@@ -153,7 +153,6 @@ async fn update_tables(connection: &DatabaseConnection) -> Result<(), DbError> {
     }
     let failed = |error: DbErr| DbError::Migrate(error.into());
     let lock = mysql::lock(connection).await.map_err(failed)?;
-    mysql::compare_by_bytes(connection).await.map_err(failed)?;
     migrate(connection).await?;
     mysql::widen(connection).await.map_err(failed)?;
     mysql::unlock(lock).await.map_err(failed)

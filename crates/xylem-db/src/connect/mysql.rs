@@ -32,9 +32,19 @@ const NARROW: &str = "SELECT table_name AS t, column_name AS c, data_type AS d, 
 pub(super) async fn open(url: &str) -> Result<DatabaseConnection, DbError> {
     // The driver knows its own name only.
     let url = url.replacen("mariadb://", "mysql://", 1);
+    // By a connection of its own: those that were opened before the change would still make tables
+    // as the database was then.
+    let first = connect(&url, 1).await?;
+    let compared = compare_by_bytes(&first).await;
+    let closed = first.close_by_ref().await;
+    compared.and(closed).map_err(|error| DbError::Migrate(error.into()))?;
+    connect(&url, CONNECTIONS).await
+}
+
+async fn connect(url: &str, connections: u32) -> Result<DatabaseConnection, DbError> {
     let mut options = ConnectOptions::new(url);
     options
-        .max_connections(CONNECTIONS)
+        .max_connections(connections)
         .connect_timeout(CONNECT_TIMEOUT)
         .acquire_timeout(CONNECT_TIMEOUT)
         .sqlx_logging(false);
@@ -62,7 +72,7 @@ pub(super) async fn unlock(transaction: DatabaseTransaction) -> Result<(), DbErr
 }
 
 /// Sees to it that text is compared by its bytes, before there are tables.
-pub(super) async fn compare_by_bytes(connection: &DatabaseConnection) -> Result<(), DbErr> {
+async fn compare_by_bytes(connection: &DatabaseConnection) -> Result<(), DbErr> {
     let asked = statement("SELECT VERSION() AS version, @@collation_database AS collation");
     let row = connection.query_one_raw(asked).await?;
     let row = row.ok_or_else(|| DbErr::Custom("the server does not say its version".into()))?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use xylem_db::{Database, DbError};
 
 use crate::throwaway::{Home, find_programs, run_all_cases};
@@ -26,7 +26,19 @@ async fn every_case_holds_on_mariadb_too() {
     };
     run_all_cases("MariaDB", create).await;
     what_is_long_is_kept_whole(create("long_text")).await;
+    every_column_of_text_is_compared_by_its_bytes(&admin).await;
     a_database_that_cannot_be_changed_is_refused(&admin, &server).await;
+}
+
+/// In all databases of this run: a table that a connection made which knew the database as it was
+/// before would take no name of other scripts.
+async fn every_column_of_text_is_compared_by_its_bytes(admin: &DatabaseConnection) {
+    let asked = "SELECT DISTINCT collation_name AS c FROM information_schema.columns \
+         WHERE table_schema LIKE 'case%' AND collation_name IS NOT NULL";
+    let statement = Statement::from_string(DbBackend::MySql, asked);
+    let rows = admin.query_all_raw(statement).await.unwrap();
+    let collations: Vec<String> = rows.iter().map(|row| row.try_get("", "c").unwrap()).collect();
+    assert_eq!(collations, ["utf8mb4_nopad_bin"]);
 }
 
 /// Columns of text that nobody widened would hold 64 KiB.
