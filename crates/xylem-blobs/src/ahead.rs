@@ -6,15 +6,13 @@
 //! power cut costs them.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
 use xylem_runtime::FsFile;
 
 use crate::durability::Durability;
-use crate::error::{BlobError, Doing};
+use crate::error::BlobError;
 use crate::layout::StageKey;
-use crate::reach::read_full;
 use crate::repository::Repository;
 
 /// Writes bytes of a staged file at their places, beside whoever has the file itself.
@@ -55,18 +53,4 @@ impl fmt::Debug for AheadWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AheadWriter({}, {} bytes)", self.key, self.size)
     }
-}
-
-/// Reads all of `block` from a staged file, where it was written ahead.
-pub(crate) fn read_back(
-    writer: &AheadWriter,
-    block: &mut [u8],
-    offset: u64,
-) -> Result<(), BlobError> {
-    let path = writer.repository.layout().part(&writer.key);
-    let read = read_full(&*writer.file, block, offset).doing("read", &path)?;
-    if read == block.len() {
-        return Ok(());
-    }
-    Err(io::Error::from(io::ErrorKind::UnexpectedEof)).doing("read", &path)
 }

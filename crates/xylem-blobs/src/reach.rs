@@ -53,3 +53,11 @@ impl Reach {
 pub(crate) fn read_full(file: &dyn FsFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     Reach::Disk.read_full(file, buffer, offset)
 }
+
+/// Fills the buffer from the disk; where the file ends before, that is a failure.
+pub(crate) fn read_whole(file: &dyn FsFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    match read_full(file, buffer, offset)? == buffer.len() {
+        true => Ok(()),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}

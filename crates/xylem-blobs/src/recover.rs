@@ -11,7 +11,7 @@ use crate::error::{BlobError, Doing};
 use crate::layout::{
     FORMAT_NAME, FORMAT_NUMBER, Layout, MAX_FORMAT_BYTES, parse_content_name, shard_of,
 };
-use crate::reach::read_full;
+use crate::reach::{read_full, read_whole};
 use crate::reader::FRAME_BYTES;
 use crate::repository::Entry;
 use crate::tree::{PREFIX_BYTES, groups_of, has_outboard, outboard_len};
@@ -229,9 +229,7 @@ pub(crate) fn feed(file: &dyn FsFile, size: u64, mut take: impl FnMut(&[u8])) ->
     while offset < size {
         let want = FRAME_BYTES.min(size - offset) as usize;
         let frame = buffer.get_mut(..want).unwrap_or_default();
-        if read_full(file, frame, offset)? < want {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+        read_whole(file, frame, offset)?;
         take(frame);
         offset += want as u64;
     }

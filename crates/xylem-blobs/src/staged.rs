@@ -20,7 +20,7 @@ use aws_lc_rs::digest;
 use xylem_model::{ContentId, Sha256};
 use xylem_runtime::{Fs, FsFile};
 
-use crate::ahead::{AheadWriter, read_back};
+use crate::ahead::AheadWriter;
 use crate::arrival::Arrival;
 use crate::digests::{Computation, DigestSet, Expected, compare, finish_sha256};
 use crate::durability::{Durability, Syncer};
@@ -29,6 +29,7 @@ use crate::intake::Comparison;
 use crate::layout::{Layout, StageKey};
 use crate::mark;
 use crate::publish::{Unnamed, Verified};
+use crate::reach::read_whole;
 use crate::reader::FRAME_BYTES;
 use crate::recover::feed;
 use crate::repository::{Claim, Repository};
@@ -181,12 +182,12 @@ impl StagedFile {
         if end > self.size {
             return Err(BlobError::Overrun { key: self.claim.key, size: self.size });
         }
-        let writer = self.ahead_writer();
         let mut block = vec![0; FRAME_BYTES.min(end.saturating_sub(self.offset)) as usize];
         while self.offset < end {
             let want = FRAME_BYTES.min(end - self.offset) as usize;
             let block = block.get_mut(..want).unwrap_or_default();
-            read_back(&writer, block, self.offset)?;
+            let path = self.claim.repository.layout().part(&self.claim.key);
+            read_whole(&*self.file, block, self.offset).doing("read", &path)?;
             self.write_outboard()?;
             self.take(block)?;
             self.note_taken()?;
