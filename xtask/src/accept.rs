@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::cargo;
+use crate::cargo::{self, Profile};
 use crate::failure::{Attempting, Failure, Outcome, passed_on};
 
 /// Names the folder of fixtures when `--fixtures` does not.
@@ -11,6 +11,10 @@ const FIXTURES_VARIABLE: &str = "XYLEM_FIXTURES";
 
 /// What the acceptance runs start, and the one that runs them.
 const PROGRAMS: &[&str] = &["xylem", "xylem-agent", "xylem-sim", "xylem-faults", "xylem-accept"];
+
+/// Runs that measure the memory and time of programs themselves: only what ships counts, and of a
+/// development build the code alone takes more than some limits.
+const MEASURED: &[&str] = &["artifacts"];
 
 /// Builds the programs and `xylem-accept` (`tests/accept`), and runs it.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
@@ -22,7 +26,11 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
             request.fixtures.display()
         )));
     }
-    let programs = cargo::build(PROGRAMS)?;
+    let profile = match MEASURED.contains(&request.name.as_str()) {
+        true => Profile::Release,
+        false => Profile::Dev,
+    };
+    let programs = cargo::build_as(profile, PROGRAMS)?;
     let status = Command::new(programs.path("xylem-accept")?)
         .arg(&request.name)
         .arg("--fixtures")

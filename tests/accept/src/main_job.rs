@@ -10,6 +10,7 @@ use anyhow::{Context as _, ensure};
 use xylem::Failure;
 use xylem::system::{Programs, System};
 use xylem_bench::debian::{Tool, require};
+use xylem_bench::peak::peak_kib;
 use xylem_testkit::{Snapshot, snapshot};
 
 use crate::run::{Part, name_of, packages, programs, project, run, run_measured, run_parts};
@@ -206,17 +207,9 @@ async fn try_hostile(fixtures: &Path, system: &System) -> anyhow::Result<()> {
         inspector.took.as_millis(),
         inspector.kib,
         inspector.largest,
-        peak_kib(system, "root")?,
+        system.process_id("root").and_then(peak_kib).context("the server did not live")?,
     );
     Ok(())
-}
-
-/// The most memory that a part has taken since it started, in KiB (`VmHWM`, proc(5)).
-fn peak_kib(system: &System, name: &str) -> anyhow::Result<u64> {
-    let id = system.process_id(name).context("the server did not live")?;
-    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
-    Ok(line.split_whitespace().nth(1).unwrap_or_default().parse()?)
 }
 
 /// Orders the package to be installed: the agent must turn it down and touch nothing.

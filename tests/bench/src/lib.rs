@@ -21,6 +21,7 @@ pub mod fleet;
 pub mod latency;
 pub mod memory;
 pub mod options;
+pub mod peak;
 pub mod peers;
 pub mod publish;
 pub mod put;

@@ -17,11 +17,11 @@ use xylem_model::Priority;
 use crate::debian;
 use crate::fleet::{Fleet, free_port};
 use crate::options::Options;
+use crate::peak::peak_kib;
 use crate::publish::write_random;
 use crate::room::Host;
 use crate::rows::{Goal, judge_value, median};
 use crate::scratch::Scratch;
-use crate::shell::finish;
 
 const ROOT: &str = "root";
 
@@ -123,11 +123,8 @@ fn end_download(download: std::process::Child, size: u64) -> anyhow::Result<()> 
 impl Fleet {
     /// The peak of a distribution server's resident memory since it was last forgotten, in MiB.
     fn peak_mib(&self, name: &str) -> anyhow::Result<f64> {
-        let file = format!("/proc/{}/status", self.pid(name)?);
-        let text = finish(Command::new("cat").arg(&file), &file)?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
-        Ok(kib.with_context(|| format!("{file} names no peak"))? / 1024.0)
+        let kib = peak_kib(self.pid(name)?).with_context(|| format!("{name} has ended"))?;
+        Ok(kib as f64 / 1024.0)
     }
 
     /// Begins a new peak (proc(5), `clear_refs`).

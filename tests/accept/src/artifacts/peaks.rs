@@ -5,10 +5,11 @@ use std::process::Child;
 
 use anyhow::Context as _;
 use xylem_bench::fleet::Fleet;
+use xylem_bench::peak::peak_kib;
 
 use crate::pair::ROOT;
 
-/// Peaks of resident memory so far (`VmHWM`, proc(5)), in KiB.
+/// Peaks of resident memory so far, in KiB.
 #[derive(Debug, Default)]
 pub(super) struct Peaks {
     pub(super) sender: u64,
@@ -23,20 +24,14 @@ impl Peaks {
     pub(super) fn look(&mut self, fleet: &Fleet, sender: &Child) -> anyhow::Result<()> {
         let ingest = fleet.pid(ROOT)?;
         let management = fleet.server_pid().context("the management server has ended")?;
-        self.sender = self.sender.max(peak(sender.id()));
-        self.ingest = self.ingest.max(peak(ingest));
-        self.management = self.management.max(peak(management));
+        self.sender = self.sender.max(peak_kib(sender.id()).unwrap_or(0));
+        self.ingest = self.ingest.max(peak_kib(ingest).unwrap_or(0));
+        self.management = self.management.max(peak_kib(management).unwrap_or(0));
         for child in children(ingest) {
-            self.inspector = self.inspector.max(peak(child));
+            self.inspector = self.inspector.max(peak_kib(child).unwrap_or(0));
         }
         Ok(())
     }
-}
-
-fn peak(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 /// The processes that each thread of a process started and that have not ended.

@@ -26,13 +26,11 @@ pub(crate) const WORD: &str = "digests-of";
 pub(super) fn speed() -> anyhow::Result<()> {
     let scratch = Scratch::on_disk(&std::env::temp_dir())?;
     let package = package_of(scratch.path(), "Large.pkg", 7, BYTES);
-    let xylem = programs()?.join("xylem");
     let itself = std::env::current_exe()?;
     let (mut inspecting, mut digesting, mut most_kib) = (Vec::new(), Vec::new(), 0);
     for round in 1..=ROUNDS {
         let digests = timed(Command::new(&itself).args([WORD, "--fixtures"]).arg(&package), None)?;
-        let words = [xylem::INSPECT, "pkg"];
-        let found = timed(Command::new(&xylem).args(words), Some(&package))?;
+        let found = inspection(&package, "pkg")?;
         println!(
             "ARTIFACTS speed round={round} inspection_cpu_s={:.2} digests_cpu_s={:.2}",
             found.cpu_s, digests.cpu_s
@@ -68,9 +66,17 @@ pub(crate) fn digests_of(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-struct Cost {
+/// What a process cost.
+pub(super) struct Cost {
     cpu_s: f64,
-    kib: u64,
+    /// The peak of its memory, from its first moment to its last.
+    pub(super) kib: u64,
+}
+
+/// Inspects a file as an ingest server does, with the ending that its name has. It must pass.
+pub(super) fn inspection(file: &Path, ending: &str) -> anyhow::Result<Cost> {
+    let xylem = programs()?.join("xylem");
+    timed(Command::new(xylem).args([xylem::INSPECT, ending]), Some(file))
 }
 
 /// Runs a command under GNU time.
