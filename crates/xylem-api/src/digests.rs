@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use xylem_model::{
-    ChunkDigests, ContentId, FurtherDigests, Md5, Sha3_512, Sha256, Sha512, Timestamp, WrongChunks,
+    ChunkDigests, ContentId, FurtherDigests, Generation, Md5, Sha3_512, Sha256, Sha512, Timestamp,
+    WrongChunks,
 };
 
 /// `GET /v1/control/digests`: what the server that asks is to compute.
@@ -14,6 +15,21 @@ pub struct DigestsWanted {
     /// Contents that lack further digests, newest first; some of them, where there are many.
     #[schema(value_type = Vec<String>)]
     pub contents: Vec<ContentId>,
+    /// Where the question goes on for those behind them; none at the end.
+    #[serde(default)]
+    pub next: Option<DigestsAfter>,
+}
+
+/// A place in the list of contents that lack further digests: behind this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DigestsAfter {
+    /// The last change of its file.
+    #[schema(value_type = u64)]
+    pub generation: Generation,
+    /// The content.
+    #[schema(value_type = String)]
+    pub content: ContentId,
 }
 
 /// `POST /v1/control/digests/{content}`: what a distribution server computed from its copy.

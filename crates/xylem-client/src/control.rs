@@ -5,7 +5,7 @@ use xylem_api::certificates::PublicChainSecret;
 use xylem_api::control::{
     ChangeFile, ControlState, DeclareReceived, DescriptorPage, FileChanged, ServerReport,
 };
-use xylem_api::digests::{DigestsWanted, ReportedDigests};
+use xylem_api::digests::{DigestsAfter, DigestsWanted, ReportedDigests};
 use xylem_api::ingest::{Committed, Ingested, RefusedUpload};
 use xylem_model::{ContentId, Epoch, Generation, UploadId};
 
@@ -93,9 +93,19 @@ impl ControlClient {
         self.post(&format!("/v1/control/uploads/{upload}/published"), &()).await
     }
 
-    /// Asks whose further digests this server is to compute.
-    pub async fn digests_wanted(&self) -> Result<DigestsWanted, ClientError> {
-        self.get("/v1/control/digests").await
+    /// Asks whose further digests this server is to compute, from behind `after` on.
+    pub async fn digests_wanted(
+        &self,
+        after: Option<DigestsAfter>,
+    ) -> Result<DigestsWanted, ClientError> {
+        let path = "/v1/control/digests";
+        match after {
+            None => self.get(path).await,
+            Some(DigestsAfter { generation, content }) => {
+                let query = format!("generation={}&content={content}", generation.0);
+                self.get(&format!("{path}?{query}")).await
+            }
+        }
     }
 
     /// Tells further digests of a content that this server holds. Telling them again changes

@@ -1,8 +1,8 @@
 //! Digests that are computed once an upload is acknowledged, by content: `docs/design/digests.md`.
 
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, JoinType, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, ExprTrait, IntoActiveModel, JoinType,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
 };
 use xylem_model::{
     ChunkDigests, ContentId, DistributionServerId, FurtherDigests, Generation, Md5, Sha3_512,
@@ -14,7 +14,7 @@ use crate::entity::{chunk_digest, content_digest, file, placement, version};
 use crate::marks::held_versions;
 use crate::placements::PlacementState;
 use crate::servers::require_live;
-use crate::transaction::{Outcome, query, report};
+use crate::transaction::{Outcome, change, query};
 use crate::{Database, DbError};
 
 /// Parts whose digests are in one row: 48 kB, which every backend's column of bytes holds, and a page
@@ -41,14 +41,18 @@ pub struct ContentDigests {
 
 impl Database {
     /// Contents of the versions of live files that servers hold and that have no further digests yet,
-    /// each with the generation of its file: the latest change first, from before `before` on; at most
-    /// [`MAX_PAGE`](crate::MAX_PAGE). Of two files with the same content both are named.
+    /// each with the generation of its file: the latest change first, then by content, from behind
+    /// `after` on; at most [`MAX_PAGE`](crate::MAX_PAGE). Of two files with the same content both are
+    /// named.
     pub async fn lacking_digests(
         &self,
-        before: Option<Generation>,
+        after: Option<(Generation, ContentId)>,
         limit: u64,
     ) -> Result<Vec<(ContentId, Generation)>, DbError> {
-        let before = before.map(|it| int("generation", it.0)).transpose()?.unwrap_or(i64::MAX);
+        let place = |(it, content): (Generation, ContentId)| {
+            Ok::<_, DbError>((int("generation", it.0)?, key(content)))
+        };
+        let after = after.map(place).transpose()?;
         let rows: Vec<(Vec<u8>, i64)> = query!(self, "listing contents without digests", |db| {
             let known = content_digest::Entity::find()
                 .select_only()
@@ -60,9 +64,20 @@ impl Database {
                 .column(file::Column::Generation)
                 .filter(file::Column::DeletedAt.is_null())
                 .join(JoinType::InnerJoin, held_versions())
-                .filter(version::Column::ContentId.not_in_subquery(known))
-                .filter(file::Column::Generation.lt(before));
-            let newest = lacking.order_by_desc(file::Column::Generation);
+                .filter(version::Column::ContentId.not_in_subquery(known));
+            let lacking = match &after {
+                None => lacking,
+                Some((generation, content)) => lacking.filter(
+                    Condition::any().add(file::Column::Generation.lt(*generation)).add(
+                        file::Column::Generation
+                            .eq(*generation)
+                            .and(version::Column::ContentId.gt(content.as_slice())),
+                    ),
+                ),
+            };
+            let newest = lacking
+                .order_by_desc(file::Column::Generation)
+                .order_by_asc(version::Column::ContentId);
             Ok(newest.limit(convert::page(limit)).into_tuple().all(db).await?)
         })?;
         let read = |(content, generation): (Vec<u8>, i64)| {
@@ -88,7 +103,8 @@ impl Database {
     ) -> Result<(), DbError> {
         let row = row(content, server, found, now);
         let chunks = chunk_rows(content, &found.chunks)?;
-        report!(self, "storing digests", |tx| {
+        // Not beside other changes: the last version with this content may just be removed.
+        change!(self, "storing digests", |tx| {
             require_live(tx, server).await?;
             check(tx, content, server, found).await?;
             let stored = content_digest::Entity::find_by_id(row.content_id.clone()).one(tx).await?;

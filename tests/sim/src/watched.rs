@@ -198,10 +198,10 @@ impl WishStore for WatchedStore {
 
     async fn lacking_digests(
         &self,
-        before: Option<Generation>,
+        after: Option<(Generation, ContentId)>,
         limit: u64,
     ) -> Result<Vec<LackingDigests>, WishError> {
-        self.store.lacking_digests(before, limit).await
+        self.store.lacking_digests(after, limit).await
     }
 
     async fn last_reports(&self) -> Result<HashMap<DistributionServerId, Timestamp>, WishError> {

@@ -119,10 +119,10 @@ pub(crate) async fn what_lacks_digests_is_what_is_served(bench: Bench) {
     let (newest, last) = (put("A.pkg", "three").await, put("C.pkg", "four").await);
     db.delete_file(&name("B.pkg"), &admin(), at(90)).await.unwrap();
     assert_eq!(lacking(&db).await, [last, newest], "the latest change first");
-    let (first, before) = db.lacking_digests(None, 1).await.unwrap()[0];
-    let next = db.lacking_digests(Some(before), 9).await.unwrap();
+    let (first, generation) = db.lacking_digests(None, 1).await.unwrap()[0];
+    let next = db.lacking_digests(Some((generation, first)), 9).await.unwrap();
     assert_eq!((first, next[0].0, next.len()), (last, newest, 1));
-    assert!(db.lacking_digests(Some(Generation(0)), 9).await.unwrap().is_empty());
+    assert!(db.lacking_digests(Some((Generation(0), last)), 9).await.unwrap().is_empty());
 
     hold(&db, server, last).await;
     db.store_digests(last, server, &digests(b"four", 4), at(95)).await.unwrap();

@@ -286,8 +286,12 @@ pub(crate) async fn what_is_marked_is_held_and_digested(bench: Bench) {
     put_test(&db, server, "two").await;
     promote(&db, 3).await.unwrap();
     put_test(&db, server, "three").await;
-    let lacking = db.lacking_digests(None, 9).await.unwrap();
-    let mut contents: Vec<ContentId> = lacking.into_iter().map(|(content, _)| content).collect();
+    // One by one: all three are of one change, and a page may end between them.
+    let (mut contents, mut after) = (Vec::<ContentId>::new(), None);
+    while let [(content, generation)] = db.lacking_digests(after, 1).await.unwrap()[..] {
+        contents.push(content);
+        after = Some((generation, content));
+    }
     let mut expected = ["one", "two", "three"].map(|text| ContentId::of(text.as_bytes()));
     contents.sort_unstable();
     expected.sort_unstable();
@@ -331,6 +335,12 @@ pub(crate) async fn lost_marks_can_be_adopted(bench: Bench) {
     adopt(&lost(file, 3, "three", Some(VersionMark::Previous))).await.unwrap();
     assert_eq!(marks(&db).await, (Some(4), Some(5), Some(3)));
     assert_eq!(tool(&db).await.file.latest, 5);
+
+    // A later one that was in production: what was known to wait, or to lead back, is of before.
+    adopt(&lost(file, 6, "six", None)).await.unwrap();
+    assert_eq!(marks(&db).await, (Some(6), None, None));
+    adopt(&lost(file, 2, "two", Some(VersionMark::Previous))).await.unwrap();
+    assert_eq!(marks(&db).await, (Some(6), None, Some(2)));
 
     let stranger = lost(id(FileId::from_parts), 1, "x", Some(VersionMark::Previous));
     let told = adopt(&stranger).await;

@@ -30,6 +30,15 @@ const EVERY_ELSEWHERE: Duration = Duration::from_secs(3600);
 /// What was tried and is lacking still is left alone for so long.
 const AGAIN_AFTER: Duration = Duration::from_secs(600);
 
+/// And for so long where trying again will hardly help.
+const AGAIN_AFTER_REFUSAL: Duration = Duration::from_secs(86_400);
+
+/// How often it is tried to tell what was computed, before it is left alone as well.
+const MAX_TELLING: u32 = 8;
+
+/// Pages of the list that are asked for at once, at most.
+const MAX_PAGES: usize = 64;
+
 /// First and longest wait while the management server cannot be asked.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -48,6 +57,18 @@ enum DigestError {
     Other { found: Sha256, signed: Sha256 },
     #[error("the management server does not take them")]
     Refused(#[source] ClientError),
+    #[error("the management server cannot be told")]
+    Untold(#[source] ClientError),
+}
+
+impl DigestError {
+    /// How long the content is left alone.
+    const fn pause(&self) -> Duration {
+        match self {
+            Self::Read(_) | Self::Untold(_) => AGAIN_AFTER,
+            Self::Other { .. } | Self::Refused(_) => AGAIN_AFTER_REFUSAL,
+        }
+    }
 }
 
 /// Computes what is lacking until shutdown.
@@ -59,7 +80,8 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
 }
 
 async fn keep_computing(node: &Arc<Node>) {
-    let mut tried: HashMap<ContentId, Instant> = HashMap::new();
+    // From when on each may be tried again.
+    let mut left_alone: HashMap<ContentId, Instant> = HashMap::new();
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     let mut asked: Option<Instant> = None;
     loop {
@@ -68,15 +90,20 @@ async fn keep_computing(node: &Arc<Node>) {
         let is_held_up = node.decided().maintenance;
         let mut pause = EVERY;
         if is_due && !is_held_up {
-            match next(node, &mut tried).await {
+            match next(node, &mut left_alone).await {
                 Ok(Some(content)) => {
                     backoff.reset();
-                    tried.insert(content, Instant::now());
+                    let mut pause = AGAIN_AFTER;
                     if let Err(error) = compute(node, content, &mut backoff).await {
+                        pause = error.pause();
                         tracing::warn!(
                             package.digest = %content, error = %chain(&error),
                             "further digests are lacking still"
                         );
+                    }
+                    // What maintenance cut short is next once it is over.
+                    if !node.decided().maintenance {
+                        left_alone.insert(content, Instant::now() + pause);
                     }
                     continue;
                 }
@@ -105,16 +132,25 @@ fn is_asked_first(node: &Node) -> bool {
 /// What is to be computed next.
 async fn next(
     node: &Node,
-    tried: &mut HashMap<ContentId, Instant>,
+    left_alone: &mut HashMap<ContentId, Instant>,
 ) -> Result<Option<ContentId>, ClientError> {
-    let wanted = match node.control.digests_wanted().await {
-        // An older management server wants none.
-        Err(error) if final_word(&error).is_some() => return Ok(None),
-        wanted => wanted?.contents,
-    };
-    tried.retain(|_, at| at.elapsed() < AGAIN_AFTER);
-    let can = |content: &ContentId| !tried.contains_key(content) && node.holds_wanted(content);
-    Ok(wanted.into_iter().find(can))
+    left_alone.retain(|_, until| Instant::now() < *until);
+    let can = |content: &ContentId| !left_alone.contains_key(content) && node.holds_wanted(content);
+    let mut after = None;
+    // What cannot be done now is in nobody's way.
+    for _ in 0..MAX_PAGES {
+        let wanted = match node.control.digests_wanted(after).await {
+            // An older management server wants none.
+            Err(error) if final_word(&error).is_some() => return Ok(None),
+            wanted => wanted?,
+        };
+        after = wanted.next;
+        let found = wanted.contents.into_iter().find(can);
+        if found.is_some() || after.is_none() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 /// Computes the digests of one content, and tells them.
@@ -148,11 +184,12 @@ async fn compute(
     Ok(())
 }
 
-/// Reads all of a copy, step by step; none where nobody wants it any more.
+/// Reads all of a copy, step by step; none where nobody wants it any more, or the server is taken
+/// into maintenance.
 async fn read(node: &Arc<Node>, content: ContentId) -> Result<Option<FurtherDigests>, BlobError> {
     let opened = node.repository.run_reading(move |it| Reading::open(it, &content)).await;
     let mut reading = opened?;
-    while node.catalogue().wanted(&content).is_some() {
+    while node.catalogue().wanted(&content).is_some() && !node.decided().maintenance {
         let began = Instant::now();
         let (back, is_over) = node
             .repository
@@ -194,7 +231,8 @@ async fn not_what_was_signed(
     }
 }
 
-/// Tells what was found, as often as it takes to be heard.
+/// Tells what was found. A management server that is away for longer is told another time: what was
+/// computed is computed again then.
 async fn tell(
     node: &Node,
     content: ContentId,
@@ -202,10 +240,13 @@ async fn tell(
     backoff: &mut Backoff,
 ) -> Result<(), DigestError> {
     let told = ReportedDigests::from(found);
+    let mut tries = 0;
     loop {
+        tries += 1;
         match node.control.tell_digests(&content, &told).await {
             Ok(()) => return Ok(()),
             Err(error) if final_word(&error).is_some() => return Err(DigestError::Refused(error)),
+            Err(error) if tries >= MAX_TELLING => return Err(DigestError::Untold(error)),
             Err(error) => {
                 tracing::debug!(error = %chain(&error), "further digests are told later");
                 sleep(backoff.next_wait(&*node.environment.rng).max(RETRY.0)).await;

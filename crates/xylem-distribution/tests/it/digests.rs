@@ -123,7 +123,8 @@ async fn what_is_replaced_or_deleted_meanwhile_is_left_alone() {
     let new = fleet.upload("A.pkg", &bytes).await;
     fleet.caught_up(0).await;
     // What a management server asks that knows less than this one.
-    fleet.management.world().also_wanted = vec![old, ContentId::of(b"never seen")];
+    let never_seen = (0..9_u8).map(|n| ContentId::of(&[n]));
+    fleet.management.world().also_wanted = std::iter::once(old).chain(never_seen).collect();
     fleet.management.world().computing = None;
     fleet.stop(0).await;
     fleet.start(0).await;

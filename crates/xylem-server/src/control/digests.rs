@@ -7,13 +7,15 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use xylem_api::digests::{DigestsWanted, ReportedDigests};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use xylem_api::digests::{DigestsAfter, DigestsWanted, ReportedDigests};
 use xylem_api::error::ErrorCode;
 use xylem_http::ApiJson;
-use xylem_model::{ContentId, DistributionServerId, FurtherDigests, Timestamp};
+use xylem_model::{ContentId, DistributionServerId, FurtherDigests, Generation, Timestamp};
 
 use super::ControlService;
-use crate::extract::ApiPath;
+use crate::extract::{ApiPath, ApiQuery};
 use crate::failure::Failure;
 use crate::permission::Caller;
 use crate::uploading::ingest_server;
@@ -25,19 +27,45 @@ const AT_ONCE: usize = 16;
 /// A server that was not heard of for so long is not waited for: another one computes.
 const HEARD_WITHIN: Duration = Duration::from_secs(3600);
 
-/// Contents that are looked at together, and how often: what lies further back waits until something
-/// before it has its digests or is held by somebody.
+/// Contents that are looked at together, and how often for one answer.
 const PAGE: u64 = 500;
 const MAX_PAGES: usize = 20;
 
+/// Where the list goes on: both, as they were in the answer before, or none.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct After {
+    /// The last change of the file of the content behind which it goes on.
+    #[param(value_type = Option<u64>)]
+    generation: Option<Generation>,
+    /// That content.
+    #[param(value_type = Option<String>)]
+    content: Option<ContentId>,
+}
+
+impl After {
+    fn place(self) -> Result<Option<(Generation, ContentId)>, Failure> {
+        match (self.generation, self.content) {
+            (None, None) => Ok(None),
+            (Some(generation), Some(content)) => Ok(Some((generation, content))),
+            _ => {
+                let message = "say both `generation` and `content`, as in the answer before";
+                Err(Failure::new(ErrorCode::BadRequest, message))
+            }
+        }
+    }
+}
+
 /// Whose digests the asking server is to compute.
 #[utoipa::path(
-    get, path = "/v1/control/digests", tag = "control",
+    get, path = "/v1/control/digests", tag = "control", params(After),
     responses((status = 200, description = "Contents, newest first.", body = DigestsWanted))
 )]
 pub(super) async fn wanted(
     State(service): State<ControlService>,
     caller: Caller,
+    ApiQuery(asked): ApiQuery<After>,
 ) -> Result<Json<DigestsWanted>, Failure> {
     let (server, store) = (caller.distribution_server()?, service.store());
     let able = able(
@@ -45,25 +73,28 @@ pub(super) async fn wanted(
         &store.last_reports().await?,
         service.environment().clock.now(),
     );
-    let (mut contents, mut before) = (Vec::new(), None);
+    let (mut contents, mut after) = (Vec::new(), asked.place()?);
     for _ in 0..MAX_PAGES {
-        let page = store.lacking_digests(before, PAGE).await?;
-        before = page.last().map(|lacking| lacking.generation);
+        let page = store.lacking_digests(after, PAGE).await?;
         let is_last = (page.len() as u64) < PAGE;
         for lacking in page {
-            let is_new = !contents.contains(&lacking.content);
+            let (generation, content) = (lacking.generation, lacking.content);
+            after = Some((generation, content));
+            let is_new = !contents.contains(&content);
             if is_new && computing(&lacking.holders, &able) == Some(server) {
-                contents.push(lacking.content);
+                contents.push(content);
             }
             if contents.len() == AT_ONCE {
-                return Ok(Json(DigestsWanted { contents }));
+                let next = Some(DigestsAfter { generation, content });
+                return Ok(Json(DigestsWanted { contents, next }));
             }
         }
         if is_last {
-            break;
+            return Ok(Json(DigestsWanted { contents, next: None }));
         }
     }
-    Ok(Json(DigestsWanted { contents }))
+    let next = after.map(|(generation, content)| DigestsAfter { generation, content });
+    Ok(Json(DigestsWanted { contents, next }))
 }
 
 /// Takes digests in.

@@ -349,10 +349,10 @@ impl WishStore for DatabaseWishStore {
 
     async fn lacking_digests(
         &self,
-        before: Option<Generation>,
+        after: Option<(Generation, ContentId)>,
         limit: u64,
     ) -> Result<Vec<LackingDigests>, WishError> {
-        let lacking = self.database.lacking_digests(before, limit).await?;
+        let lacking = self.database.lacking_digests(after, limit).await?;
         let contents: Vec<ContentId> = lacking.iter().map(|(content, _)| *content).collect();
         let holders = self.database.holders(&contents).await?;
         let with_holders = |(content, generation)| LackingDigests {

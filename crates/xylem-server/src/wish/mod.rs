@@ -314,11 +314,11 @@ pub trait WishStore: Send + Sync {
     /// Notes that a committed upload is offered. Idempotent.
     async fn mark_published(&self, upload: UploadId, now: Timestamp) -> Result<(), WishError>;
 
-    /// Contents of wanted versions that lack further digests: the latest change first, from before
-    /// a generation on; at most `limit`.
+    /// Contents of wanted versions that lack further digests: the latest change first, then by
+    /// content, from behind `after` on; at most `limit`.
     async fn lacking_digests(
         &self,
-        before: Option<Generation>,
+        after: Option<(Generation, ContentId)>,
         limit: u64,
     ) -> Result<Vec<LackingDigests>, WishError>;
 

@@ -23,7 +23,7 @@ pub(crate) fn computed(bytes: &[u8]) -> FurtherDigests {
 }
 
 async fn wanted(server: &FakeServer) -> Vec<ContentId> {
-    server.control.digests_wanted().await.unwrap().contents
+    server.control.digests_wanted(None).await.unwrap().contents
 }
 
 async fn holds(server: &FakeServer, all: &[&[u8]]) {

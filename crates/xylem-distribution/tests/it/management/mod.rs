@@ -21,15 +21,15 @@ use xylem_api::control::{
     ControlState, CopyReport, DescriptorPage, PeerAddress, RemovedVersion, ServerReport,
     StateChanged,
 };
-use xylem_api::digests::{DigestsWanted, ReportedDigests};
+use xylem_api::digests::{DigestsAfter, DigestsWanted, ReportedDigests};
 use xylem_api::enrollment::{EnrollDistributionServer, Enrolled, Renew, RenewRequest, Renewed};
 use xylem_api::error::ErrorCode;
 use xylem_api::ingest::{Committed, Ingested, RefusedUpload};
 use xylem_ca::{Authority, LeafRequest};
 use xylem_http::{Api, ApiError, HttpServer, Limits, Peer};
 use xylem_model::{
-    ContentId, DistributionServerId, FileId, FileKind, FileName, FurtherDigests, Party, Priority,
-    ScrubReport, Stamp, Timestamp, UploadId,
+    ContentId, DistributionServerId, FileId, FileKind, FileName, FurtherDigests, Generation, Party,
+    Priority, ScrubReport, Stamp, Timestamp, UploadId,
 };
 use xylem_pki::{ClientAuth, Credentials, Identity, LeafNames, TrustAnchors, server_config};
 use xylem_runtime::{Environment, Shutdown, SystemRng};
@@ -121,6 +121,8 @@ pub(crate) struct World {
     pub(crate) computing: Option<DistributionServerId>,
     /// Whose digests are asked for besides.
     pub(crate) also_wanted: Vec<ContentId>,
+    /// Whether it cannot be told that a file is published: the answer is 503.
+    pub(crate) holds_published: bool,
     /// Whether digests that are told get the answer 503.
     pub(crate) holds_digests: bool,
     /// How often digests were told.

@@ -213,14 +213,19 @@ async fn published(
     Path(id): Path<UploadId>,
 ) -> Result<Json<()>, ApiError> {
     management.caller(&peer)?;
+    if management.world().holds_published {
+        return Err(ApiError::unavailable("held", 1));
+    }
     management.world().uploads.get_mut(&id).unwrap().published = true;
     management.announce();
     Ok(Json(()))
 }
 
+/// Two contents at once, so that every list of some length comes in pages.
 async fn digests_wanted(
     State(management): State<Management>,
     peer: Peer,
+    Query(after): Query<HashMap<String, String>>,
 ) -> Result<Json<DigestsWanted>, ApiError> {
     let server = management.caller(&peer)?;
     let world = management.world();
@@ -229,8 +234,14 @@ async fn digests_wanted(
     }
     let live = world.live.values().map(|live| live.descriptor.content);
     let all = world.also_wanted.iter().copied().chain(live);
-    let contents = all.filter(|content| !world.digests.contains_key(content)).collect();
-    Ok(Json(DigestsWanted { contents }))
+    let mut lacking = all.filter(|content| !world.digests.contains_key(content));
+    if let Some(after) = after.get("content") {
+        lacking.find(|content| content.to_string() == *after);
+    }
+    let contents: Vec<ContentId> = lacking.by_ref().take(2).collect();
+    let last = contents.last().filter(|_| lacking.next().is_some());
+    let next = last.map(|last| DigestsAfter { generation: Generation(1), content: *last });
+    Ok(Json(DigestsWanted { contents, next }))
 }
 
 async fn digests_told(

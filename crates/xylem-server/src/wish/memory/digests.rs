@@ -11,13 +11,13 @@ use crate::wish::{LackingDigests, WishError};
 impl Memory {
     pub(super) fn lacking_digests(
         &self,
-        before: Option<Generation>,
+        after: Option<(Generation, ContentId)>,
         limit: u64,
     ) -> Vec<LackingDigests> {
         let mut lacking: Vec<LackingDigests> = self
             .files
             .values()
-            .filter(|file| !file.deleted && before.is_none_or(|before| file.generation < before))
+            .filter(|file| !file.deleted)
             .filter(|file| !self.digests.contains_key(&file.descriptor.content))
             .map(|file| LackingDigests {
                 content: file.descriptor.content,
@@ -25,7 +25,12 @@ impl Memory {
                 holders: self.holders(file.descriptor.content),
             })
             .collect();
-        lacking.sort_by_key(|it| Reverse(it.generation));
+        let order = |generation, content| (Reverse(generation), content);
+        if let Some((generation, content)) = after {
+            let after = order(generation, content);
+            lacking.retain(|it| order(it.generation, it.content) > after);
+        }
+        lacking.sort_by_key(|it| order(it.generation, it.content));
         lacking.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         lacking
     }

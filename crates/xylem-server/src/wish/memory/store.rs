@@ -208,10 +208,10 @@ impl WishStore for MemoryWishStore {
 
     async fn lacking_digests(
         &self,
-        before: Option<Generation>,
+        after: Option<(Generation, ContentId)>,
         limit: u64,
     ) -> Result<Vec<LackingDigests>, WishError> {
-        Ok(self.lock().lacking_digests(before, limit))
+        Ok(self.lock().lacking_digests(after, limit))
     }
 
     async fn last_reports(&self) -> Result<HashMap<DistributionServerId, Timestamp>, WishError> {
