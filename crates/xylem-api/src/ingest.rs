@@ -64,7 +64,7 @@ pub struct Ingested {
     pub root_epoch: Option<u64>,
     /// Whether the ingest server knows of marks on versions. One that does not is given none for
     /// testing.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub knows_marks: bool,
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct AccessFile {
     pub(crate) settings: ServerSettings,
     #[serde(default)]
     pub(crate) root_epoch: Option<u64>,
+    #[serde(default)]
+    pub(crate) marks: bool,
 }
 
 impl Granted {
@@ -73,6 +75,7 @@ impl AccessFile {
             may_remove: state.may_remove,
             settings: state.settings.clone(),
             root_epoch: state.root_epoch,
+            marks: state.marks,
         }
     }
 }
@@ -105,6 +108,8 @@ pub(crate) struct Access {
     pub(crate) settings: ServerSettings,
     /// How often the root or the principal was moved.
     pub(crate) root_epoch: Option<u64>,
+    /// Whether the management server knows of marks on versions.
+    pub(crate) marks: bool,
 }
 
 impl Access {
@@ -127,7 +132,7 @@ impl Access {
         let parents = file.parents.iter();
         let parents = parents.filter_map(|peer| usable_parent(peer, file.is_root)).collect();
         let principal = file.principal.as_ref().and_then(usable_address);
-        let AccessFile { is_root, is_principal, may_remove, root_epoch, .. } = *file;
+        let AccessFile { is_root, is_principal, may_remove, root_epoch, marks, .. } = *file;
         Self {
             grants,
             revocations,
@@ -141,6 +146,7 @@ impl Access {
             may_remove,
             settings: file.settings.clone(),
             root_epoch,
+            marks,
         }
     }
 

@@ -12,6 +12,7 @@ use xylem_model::{ContentId, UploadId};
 use xylem_telemetry::chain;
 use xylem_trust::{Descriptor, Envelope};
 
+use super::housekeeping::discard_staged;
 use super::out_of_order::take_in;
 use super::record::{Facts, Stage, refusal};
 use super::routes::{not_where_files_enter, require_principal};
@@ -64,7 +65,7 @@ async fn require_all_bytes(
     facts: &Facts,
 ) -> Result<(), ApiError> {
     let staged = work.take_staged(node, facts).await?;
-    let (staged, taken) = take_in(node, &node.uploads.slot(facts.upload), staged).await;
+    let (staged, taken) = Box::pin(take_in(node, &node.uploads.slot(facts.upload), staged)).await;
     if let Err(error) = taken {
         work.give_up_staged();
         return Err(blob_error("taking in what came ahead", error));
@@ -114,14 +115,16 @@ async fn commit(node: &Arc<Node>, work: &mut Work, facts: &Facts) -> Result<Veri
         .sha256()
         .ok_or_else(|| ApiError::internal("verifying the upload", "no SHA-256 was computed"))?;
     let _finishing = node.uploads.finishing(facts.upload, content);
-    let root_epoch = node.access().and_then(|access| access.root_epoch);
+    let access = node.access();
+    let root_epoch = access.as_ref().and_then(|access| access.root_epoch);
     let found = Ingested {
         size: verified.size(),
         blake3: content,
         sha256,
         inspection,
         root_epoch,
-        knows_marks: true,
+        // A management server of before does not know the word.
+        knows_marks: access.is_some_and(|access| access.marks),
     };
     match node.control.ingested(facts.upload, &found).await {
         Ok(committed) => {
@@ -185,7 +188,8 @@ fn check_descriptor(
     let fits = descriptor.content == found.blake3
         && descriptor.sha256 == found.sha256
         && descriptor.size == found.size
-        && descriptor.name == facts.name
+        // A version that waits is signed anew when its file is renamed.
+        && (descriptor.name == facts.name || descriptor.mark.is_some())
         && descriptor.kind == facts.kind;
     if fits {
         return Ok(descriptor);
@@ -276,6 +280,21 @@ async fn refuse(
         Ok(()) => refusal(code, &reason),
         Err(error) => error,
     }
+}
+
+/// Writes down that an upload is given up, and throws its bytes away. Its sender may still be at it
+/// and hears of it with the next part; the management server, where it does not know, later.
+pub(super) async fn give_up_bytes(
+    node: &Arc<Node>,
+    work: &mut Work,
+    facts: &Facts,
+) -> Result<(), ApiError> {
+    let reason = "it was given up: declare it anew to send it after all".to_owned();
+    let stage = Stage::Refused { code: ErrorCode::Refused, reason, told: false };
+    work.write(node, facts, stage).await?;
+    drop(work.give_up_staged());
+    discard_staged(node, facts.upload).await;
+    Ok(())
 }
 
 async fn tell_refusal(

@@ -81,21 +81,23 @@ async fn forget_idle(node: &Arc<Node>, record: Record) -> Result<(), DataError> 
 }
 
 /// Forgets an upload, and throws its bytes away.
-pub(super) async fn forget(
-    node: &Arc<Node>,
-    work: &mut Work,
-    record: Record,
-) -> Result<(), DataError> {
+async fn forget(node: &Arc<Node>, work: &mut Work, record: Record) -> Result<(), DataError> {
     work.forget();
     let id = record.facts.upload;
     let target = Arc::clone(node);
     node.environment.disk.run(move |fs| record.remove(fs, &target.folder)).await?;
-    let key = StageKey::Upload(id);
+    discard_staged(node, id).await;
+    Ok(())
+}
+
+/// Throws away the bytes of an upload that nobody needs any more. What stays is swept at the next
+/// start.
+pub(super) async fn discard_staged(node: &Arc<Node>, upload: UploadId) {
+    let key = StageKey::Upload(upload);
     let swept = node.repository.run(move |repository| repository.discard_staged(&key)).await;
     if let Err(error) = swept {
         tracing::warn!(error = %chain(&error), "the bytes of a forgotten upload are still there");
     }
-    Ok(())
 }
 
 /// Offers what was committed before the last stop, in case the manifest does not name it yet.

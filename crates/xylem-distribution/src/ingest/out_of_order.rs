@@ -45,7 +45,7 @@ pub(crate) async fn receive_ahead(
         && let Some(staged) = work.staged.take()
     {
         // Nobody else would, until the next part comes.
-        let (staged, taken) = take_in(&node, &slot, staged).await;
+        let (staged, taken) = Box::pin(take_in(&node, &slot, staged)).await;
         if let Err(error) = taken {
             work.give_up_staged();
             return Err(blob_error("taking in what came ahead", error));

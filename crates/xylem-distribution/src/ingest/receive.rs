@@ -84,8 +84,12 @@ pub(crate) async fn progress(
     if let Some(progress) = settled(&work, facts)? {
         return Ok(progress);
     }
+    if is_finishing(&work) {
+        // All of it is here, perhaps published already, so that nothing is staged any more.
+        return Ok(so_far(slot, facts, facts.size));
+    }
     let staged = work.take_staged(node, facts).await?;
-    let (staged, taken) = take_in(node, slot, staged).await;
+    let (staged, taken) = Box::pin(take_in(node, slot, staged)).await;
     if let Err(error) = taken {
         work.give_up_staged();
         return Err(blob_error("taking in what came ahead", error));
@@ -127,7 +131,7 @@ pub(crate) async fn receive(
     if let Some(progress) = settled(&work, &facts)? {
         return Ok(progress);
     }
-    if work.record.as_ref().is_some_and(|record| record.stage != Stage::Receiving) {
+    if is_finishing(&work) {
         let message = "all bytes are here and the upload is being finished: repeat its completion";
         return Err(ApiError::new(ErrorCode::Conflict, message));
     }
@@ -160,7 +164,7 @@ pub(crate) async fn receive(
     let (staged, poured) = pour(&node.repository, staged, part.offset, &mut sender, &told).await;
     reserved.taken(staged.offset());
     drop(reserved);
-    let (staged, taken) = take_in(&node, &slot, staged).await;
+    let (staged, taken) = Box::pin(take_in(&node, &slot, staged)).await;
     let (staged, kept) = keep(&node, staged).await;
     let kept = taken.and(kept);
     let offset = staged.offset();
@@ -196,6 +200,12 @@ fn settled(work: &Work, facts: &Facts) -> Result<Option<IngestProgress>, ApiErro
         Some(Stage::Refused { code, reason, .. }) => Err(refusal(*code, reason)),
         _ => Ok(None),
     }
+}
+
+/// Whether all bytes came, and only its completion is left.
+fn is_finishing(work: &Work) -> bool {
+    let stage = work.record.as_ref().map(|record| &record.stage);
+    matches!(stage, Some(Stage::Completing | Stage::Committed { .. }))
 }
 
 pub(super) async fn keep(

@@ -14,9 +14,8 @@ use xylem_api::ingest::{HANDED_ON_PATH, IngestProgress};
 use xylem_http::{ApiError, Peer};
 use xylem_model::UploadId;
 
-use super::finish::finish;
+use super::finish::{finish, give_up_bytes};
 use super::handed_on;
-use super::housekeeping::forget;
 use super::out_of_order::receive_ahead;
 use super::receive::{Part, progress, receive};
 use super::record::{Facts, Stage};
@@ -114,7 +113,7 @@ async fn complete(
     Ok(Json(tokio::spawn(finishing).await.map_err(lost)??))
 }
 
-/// Throws away what has arrived. What is committed stays: the catalogue names it.
+/// Throws away what has arrived, and takes no more. What is committed stays: the catalogue names it.
 async fn give_up(
     State(node): State<Arc<Node>>,
     peer: Peer,
@@ -126,13 +125,15 @@ async fn give_up(
         let mut work = node.uploads.slot(facts.upload).work().await;
         node.uploads.check_open()?;
         work.load(&node, &facts).await?;
-        let Some(record) = work.record.clone().filter(|it| it.stage == Stage::Receiving) else {
-            let message = "the upload is being finished, or over: there is nothing to give up";
-            return Err(ApiError::new(ErrorCode::Conflict, message));
-        };
-        forget(&node, &mut work, record)
-            .await
-            .map_err(|error| ApiError::internal("forgetting the upload", error))
+        match work.record.as_ref().map(|record| &record.stage) {
+            Some(Stage::Receiving) => give_up_bytes(&node, &mut work, &facts).await,
+            // Nothing is kept of it; the one who asks may not have heard the answer.
+            Some(Stage::Refused { .. }) => Ok(()),
+            _ => {
+                let message = "the upload is being finished, or over: there is nothing to give up";
+                Err(ApiError::new(ErrorCode::Conflict, message))
+            }
+        }
     };
     tokio::spawn(giving_up).await.map_err(lost)??;
     Ok(StatusCode::NO_CONTENT)

@@ -224,6 +224,8 @@ impl Work {
         }
         // Nothing is written ahead while what is there is being hashed.
         self.ahead.closed();
+        // What could not be taken over afterwards need not be hashed.
+        self.ahead.require_idle()?;
         let staged = open_staged(node, facts).await?;
         self.ahead.opened(facts, &staged)?;
         Ok(staged)

@@ -252,6 +252,23 @@ async fn an_upload_waits_for_a_management_server_that_is_away() {
 }
 
 #[tokio::test]
+async fn what_is_published_and_not_told_yet_is_all_there_and_stages_nothing() {
+    let fleet = Fleet::chain(1).await;
+    let bytes = noise(8, 20_000);
+    let sender = Sender::new(&fleet, "Untold.pkg", &bytes).await;
+    sender.put_bytes(0, &bytes).await.unwrap();
+    fleet.management.world().holds_published = true;
+    assert!(matches!(sender.complete().await, Err(ClientError::Answer { status: 503, .. })));
+    let there = sender.progress().await.unwrap();
+    assert_eq!((there.offset, there.published), (bytes.len() as u64, false));
+    let content = fleet.file(0, &ContentId::of(&bytes));
+    let staged = content.ancestors().nth(3).unwrap().join("staged");
+    assert_eq!(std::fs::read_dir(staged).unwrap().count(), 0);
+    fleet.management.world().holds_published = false;
+    assert!(sender.complete().await.unwrap());
+}
+
+#[tokio::test]
 async fn only_its_ticket_opens_an_upload() {
     let fleet = Fleet::chain(1).await;
     let bytes = noise(8, 1_000);

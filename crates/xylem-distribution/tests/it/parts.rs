@@ -78,13 +78,20 @@ async fn what_is_given_up_leaves_nothing() {
     sender.client.give_up(url, sender.upload, &sender.ticket).await.unwrap();
     let content = fleet.file(0, &ContentId::of(&bytes));
     let staged = content.ancestors().nth(3).unwrap().join("staged");
-    assert_eq!(std::fs::read_dir(staged).unwrap().count(), 0);
-    // The ticket is still good: whoever changes their mind begins anew.
-    let there = sender.progress().await.unwrap();
-    assert_eq!((there.offset, there.ahead), (0, Vec::new()));
-    sender.put_bytes(0, &bytes).await.unwrap();
-    assert!(sender.complete().await.unwrap());
-    let late = sender.client.give_up(url, sender.upload, &sender.ticket).await;
+    assert_eq!(std::fs::read_dir(&staged).unwrap().count(), 0);
+    // The ticket is still good, and whoever has it hears that nothing more is taken.
+    assert_eq!(code(sender.progress().await), ErrorCode::Refused);
+    assert_eq!(code(sender.put_bytes(0, &bytes).await), ErrorCode::Refused);
+    assert_eq!(code(sender.put_ahead(200_000, &bytes[200_000..]).await), ErrorCode::Refused);
+    assert_eq!(code(sender.complete().await), ErrorCode::Refused);
+    assert_eq!(std::fs::read_dir(&staged).unwrap().count(), 0);
+    // Once more, for whoever did not hear the answer.
+    sender.client.give_up(url, sender.upload, &sender.ticket).await.unwrap();
+
+    let again = Sender::new(&fleet, "Given-up.pkg", &bytes).await;
+    again.put_bytes(0, &bytes).await.unwrap();
+    assert!(again.complete().await.unwrap());
+    let late = again.client.give_up(url, again.upload, &again.ticket).await;
     assert_eq!(code(late), ErrorCode::Conflict);
 }
 
