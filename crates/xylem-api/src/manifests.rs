@@ -17,9 +17,13 @@ pub const TICKET_PARAMETER: &str = "ticket";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewManifest {
-    /// The distribution server to fetch from, by name; one that holds the file where left out.
+    /// The distribution server to fetch from, by name.
     #[serde(default)]
     pub server: Option<String>,
+    /// The site where the devices are, by name: a server there is fetched from, where one holds the
+    /// file. Without both, and where there is none, the root is.
+    #[serde(default)]
+    pub site: Option<String>,
     /// How many hours the addresses in it are good for: 1 to 168, and 24 where left out.
     #[serde(default)]
     pub hours: Option<u32>,

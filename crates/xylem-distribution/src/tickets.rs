@@ -7,7 +7,7 @@ use xylem_api::ingest::TICKET_SCHEME;
 use xylem_api::manifests::TICKET_PARAMETER;
 use xylem_http::{ApiError, Peer};
 use xylem_model::ContentId;
-use xylem_trust::{Document, Envelope, Operation, Ticket, check_window};
+use xylem_trust::{Operation, Ticket};
 
 use crate::node::Node;
 
@@ -59,12 +59,7 @@ pub(crate) fn in_address(node: &Node, uri: &Uri) -> Result<Option<ContentId>, Ap
 
 /// A ticket that is signed, and in its time; else why it is not.
 fn open(node: &Node, text: &str) -> Result<Ticket, String> {
-    let envelope = Envelope::from_header(text).map_err(|error| error.to_string())?;
-    let now = node.now();
-    let ticket: Ticket = node.trust().open(&envelope, now).map_err(|error| error.to_string())?;
-    check_window(Ticket::TYPE, ticket.issued, ticket.expires, now)
-        .map_err(|error| error.to_string())?;
-    Ok(ticket)
+    node.trust().open_ticket(text, node.now()).map_err(|error| error.to_string())
 }
 
 fn refused(reason: &str) -> ApiError {

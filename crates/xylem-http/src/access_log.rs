@@ -180,7 +180,10 @@ impl Entry {
             address,
             at,
             request,
-            referer: text(header::REFERER),
+            referer: headers.get(header::REFERER).map_or("-".to_owned(), |referer| {
+                // Where it came from, without what its address may have let in.
+                quoted(referer.as_bytes().split(|byte| *byte == b'?').next().unwrap_or_default())
+            }),
             agent: text(header::USER_AGENT),
         }
     }
@@ -196,10 +199,16 @@ impl Entry {
     }
 }
 
-/// The address as it may be written down: whoever reads a ticket in it could use it.
+/// The address as it may be written down: whoever reads a ticket in it could use it. A name that is
+/// not plainly another one may be read as that of a ticket.
 fn without_ticket(uri: &Uri) -> String {
+    let is_other = |parameter: &str| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        is_plain && !name.eq_ignore_ascii_case("ticket")
+    };
     match uri.query() {
-        Some(query) if query.contains("ticket=") => format!("{}?ticket=-", uri.path()),
+        Some(query) if !query.split('&').all(is_other) => format!("{}?ticket=-", uri.path()),
         _ => uri.to_string(),
     }
 }
@@ -246,12 +255,21 @@ mod tests {
 
     #[test]
     fn a_ticket_in_an_address_is_not_written_down() {
-        let line =
-            entry("/Packages/A.pkg?x=1&ticket=c2VjcmV0", "curl/8").line(None, StatusCode::OK, 1);
-        assert!(
-            line.contains("GET /Packages/A.pkg?ticket=") && !line.contains("c2VjcmV0"),
-            "{line}"
-        );
+        for name in ["ticket", "Ticket", "%74icket", "t%69cket", "\\ticket"] {
+            let uri = format!("/Packages/A.pkg?x=1&{name}=c2VjcmV0");
+            let line = entry(&uri, "curl/8").line(None, StatusCode::OK, 1);
+            assert!(
+                line.contains("GET /Packages/A.pkg?ticket=- HTTP") && !line.contains("c2VjcmV0"),
+                "{line}"
+            );
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(header::REFERER, "https://a.org/b?ticket=c2VjcmV0".parse().unwrap());
+        let request = (&Method::GET, &Uri::from_static("/"), Version::HTTP_11);
+        let entry_with =
+            Entry::new([10, 1, 2, 3].into(), Timestamp::from_unix_ms(0), request, &headers);
+        let line = entry_with.line(None, StatusCode::OK, 1);
+        assert!(line.contains("\"https://a.org/b\""), "{line}");
         let line = entry("/v1/files?kind=app", "curl/8").line(None, StatusCode::OK, 1);
         assert!(line.contains("GET /v1/files?kind=app HTTP/1.1"), "{line}");
     }

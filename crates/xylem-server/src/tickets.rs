@@ -12,8 +12,8 @@ use crate::app::App;
 use crate::candidates::{Holder, nearest_first};
 use crate::failure::Failure;
 
-/// How long a ticket is good for. The same in all cases: long enough to try several candidates,
-/// and never more than the ten minutes that distribution servers accept.
+/// How long a ticket is good for. The same in all cases: long enough to try several candidates, and
+/// the most that distribution servers accept (`Operation::longest_life`).
 const TICKET_LIFETIME: Duration = Duration::from_secs(600);
 
 /// Tickets without a holder serve whoever finds them, so they end sooner.

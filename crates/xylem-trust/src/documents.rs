@@ -1,5 +1,7 @@
 //! The documents the management server signs.
 
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xylem_model::{
@@ -227,6 +229,17 @@ pub enum Operation {
         /// The content.
         content: ContentId,
     },
+}
+
+impl Operation {
+    /// The longest that a ticket for it may be good for. A device fetches when it gets around to it.
+    #[must_use]
+    pub const fn longest_life(&self) -> Duration {
+        match self {
+            Self::Ingest { .. } | Self::Read { .. } => Duration::from_secs(600),
+            Self::Device { .. } | Self::Manifest { .. } => Duration::from_secs(168 * 3600),
+        }
+    }
 }
 
 /// Lets its bearer do one thing for at most ten minutes; a device, and who fetches its manifest, for at

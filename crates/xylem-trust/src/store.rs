@@ -2,7 +2,7 @@
 
 use xylem_model::{Stamp, Timestamp};
 
-use crate::{Document, Envelope, EnvelopeError, Head, PublicKey, TrustDocument};
+use crate::{Document, Envelope, EnvelopeError, Head, PublicKey, Ticket, TrustDocument};
 
 /// Why a signed document is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +49,16 @@ pub enum TrustError {
         expired: Timestamp,
         /// The present moment.
         now: Timestamp,
+    },
+    /// It would be good for longer than any of its kind.
+    #[error("the {what} is good for {seconds} s, and at most {longest} s are believed")]
+    TooLong {
+        /// The document's type.
+        what: &'static str,
+        /// From its issue to its end, in seconds.
+        seconds: u64,
+        /// The most, in seconds.
+        longest: u64,
     },
     /// It comes from the future.
     #[error(
@@ -164,6 +174,20 @@ impl TrustStore {
         check_window(Head::TYPE, head.issued, head.expires, now)?;
         check_stamp(Head::TYPE, head.stamp, seen)?;
         Ok(head)
+    }
+
+    /// Opens a ticket as it stands in a header or an address: signature, time, and that it is good for
+    /// no longer than tickets for the same are.
+    pub fn open_ticket(&self, text: &str, now: Timestamp) -> Result<Ticket, TrustError> {
+        let ticket: Ticket = self.open(&Envelope::from_header(text)?, now)?;
+        check_window(Ticket::TYPE, ticket.issued, ticket.expires, now)?;
+        let (life, longest) =
+            (ticket.expires.since(ticket.issued), ticket.operation.longest_life());
+        if life > longest {
+            let (seconds, longest) = (life.as_secs(), longest.as_secs());
+            return Err(TrustError::TooLong { what: Ticket::TYPE, seconds, longest });
+        }
+        Ok(ticket)
     }
 
     /// Opens any document that carries a stamp and a window of validity.

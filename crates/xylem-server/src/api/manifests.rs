@@ -8,18 +8,20 @@ use axum::response::{IntoResponse, Response};
 use http::header;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::IntoParams;
 use xylem_api::error::ErrorCode;
 use xylem_api::manifests::{DEFAULT_HOURS, MAX_HOURS, Manifest, NewManifest, TICKET_PARAMETER};
 use xylem_db::{DistributionServer, LiveFile};
 use xylem_http::{ApiError, ApiJson};
-use xylem_model::{ChunkDigests, DistributionServerId, FileKind, Timestamp};
-use xylem_trust::{Document, Envelope, Operation, Ticket, check_window};
+use xylem_model::{DistributionServerId, FileKind, SiteId, Timestamp};
+use xylem_trust::{Operation, Ticket};
 
 use crate::app::App;
 use crate::extract::{ApiPath, ApiQuery};
 use crate::failure::{Failure, RETRY_AFTER_SECONDS};
 use crate::manifest::Subject;
+use crate::permission::Caller;
 
 /// The ticket with which somebody without a certificate fetches a manifest.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -41,6 +43,7 @@ pub(super) struct Presented {
 )]
 pub(super) async fn make(
     State(app): State<App>,
+    caller: Caller,
     ApiPath(file): ApiPath<(FileKind, String)>,
     ApiJson(asked): ApiJson<NewManifest>,
 ) -> Result<Json<Manifest>, Failure> {
@@ -51,7 +54,7 @@ pub(super) async fn make(
         return Err(Failure::new(ErrorCode::BadRequest, message));
     }
     let expires = app.now().plus(Duration::from_secs(u64::from(hours) * 3600));
-    let server = app.device_server(&live, asked.server.as_deref()).await?;
+    let server = app.device_server(&live, &asked).await?;
     let url = app.device_url(&live, &server, expires)?;
     let plist = app.plist_of(&live, &url, asked.md5).await?;
     let (kind, content, name) = (live.file.kind, live.version.content, live.file.name.to_string());
@@ -68,6 +71,10 @@ pub(super) async fn make(
         .as_deref()
         .filter(|_| kind == FileKind::App)
         .map(|url| format!("itms-services://?action=download-manifest&url={}", encoded(url)));
+    let detail = json!({
+        "content": content, "server": server.id, "hours": hours, "md5": asked.md5,
+    });
+    app.database.append_audit(&caller.actor(), "file.manifest", &name, &detail, app.now()).await?;
     let server = server.name;
     Ok(Json(Manifest { name, server, url, manifest_url, install_link, expires_at: expires, plist }))
 }
@@ -94,7 +101,10 @@ pub(super) async fn fetch(
     if live.version.content != content {
         return Err(not_accepted("the file was replaced since"));
     }
-    let server = app.database.distribution_server(server).await?;
+    let holding = app.device_servers(&live, None).await?;
+    // The one that was chosen, while it has the file and gives it out.
+    let chosen = holding.iter().position(|it| it.id == server);
+    let server = app.one_of(&live, holding, chosen)?;
     let url = app.device_url(&live, &server, ticket.expires)?;
     let plist = app.plist_of(&live, &url, md5).await?;
     Ok(([(header::CONTENT_TYPE, "application/xml"), (header::CACHE_CONTROL, "no-store")], plist)
@@ -102,33 +112,59 @@ pub(super) async fn fetch(
 }
 
 impl App {
-    /// The server that a device is sent to: the one that is named, else one that holds the file.
+    /// The server that a device is sent to: the one that is named; else one at the site that is
+    /// named; else the root.
     async fn device_server(
         &self,
         live: &LiveFile,
-        name: Option<&str>,
+        asked: &NewManifest,
     ) -> Result<DistributionServer, Failure> {
+        let site = self.site_id(asked.site.as_deref()).await?;
+        let holding = self.device_servers(live, site).await?;
+        let Some(name) = asked.server.as_deref() else {
+            let is_near = |server: &DistributionServer| site.is_some() && server.site == site;
+            let first = holding.iter().position(is_near);
+            return self.one_of(live, holding, first);
+        };
+        let named = self.database.distribution_server_by_name(name).await?.id;
+        holding.into_iter().find(|server| server.id == named).ok_or_else(|| {
+            let file = &live.file.name;
+            let message = format!(
+                "`{name}` does not hold `{file}`, does not offer it, or is in maintenance: \
+                 `xylem ds show {name} --why {file}` says more"
+            );
+            Failure::new(ErrorCode::Conflict, message)
+        })
+    }
+
+    /// The servers that hold a file and give it out, nearest to a site first.
+    async fn device_servers(
+        &self,
+        live: &LiveFile,
+        site: Option<SiteId>,
+    ) -> Result<Vec<DistributionServer>, Failure> {
         let (content, file) = (live.version.content, live.file.facts());
         let holding: Vec<DistributionServerId> = self.database.servers_holding(content).await?;
-        let mut offering = self.offering(content, &file, None).await?;
+        let mut offering = self.offering(content, &file, site).await?;
         offering.retain(|server| holding.contains(&server.id));
-        let file = &live.file.name;
-        match name {
-            None => offering.into_iter().next().ok_or_else(|| {
-                let message = format!("no distribution server holds `{file}` yet: try again soon");
-                ApiError::unavailable(message, RETRY_AFTER_SECONDS).into()
-            }),
-            Some(name) => {
-                let named = self.database.distribution_server_by_name(name).await?.id;
-                offering.into_iter().find(|server| server.id == named).ok_or_else(|| {
-                    let message = format!(
-                        "`{name}` does not hold `{file}`, does not offer it, or is in maintenance: \
-                         `xylem ds show {name} --why {file}` says more"
-                    );
-                    Failure::new(ErrorCode::Conflict, message)
-                })
-            }
+        Ok(offering)
+    }
+
+    /// The server at this place; where none is chosen the root, which feeds all places alike.
+    fn one_of(
+        &self,
+        live: &LiveFile,
+        mut servers: Vec<DistributionServer>,
+        chosen: Option<usize>,
+    ) -> Result<DistributionServer, Failure> {
+        if servers.is_empty() {
+            let file = &live.file.name;
+            let message = format!("no distribution server holds `{file}` yet: try again soon");
+            return Err(ApiError::unavailable(message, RETRY_AFTER_SECONDS).into());
         }
+        let root = || servers.iter().position(|server| server.is_root);
+        let place = chosen.or_else(root).unwrap_or(0);
+        Ok(servers.swap_remove(place))
     }
 
     /// Where a device fetches a file until `expires`.
@@ -151,45 +187,42 @@ impl App {
     }
 
     fn open_ticket(&self, text: &str) -> Result<Ticket, Failure> {
-        let now = self.now();
-        let envelope = Envelope::from_header(text).map_err(|e| not_accepted(&e.to_string()))?;
-        let opened = self.control.trust().open::<Ticket>(&envelope, now);
-        let ticket = opened.map_err(|error| not_accepted(&error.to_string()))?;
-        check_window(Ticket::TYPE, ticket.issued, ticket.expires, now)
-            .map_err(|error| not_accepted(&error.to_string()))?;
-        Ok(ticket)
+        let opened = self.control.trust().open_ticket(text, self.now());
+        opened.map_err(|error| not_accepted(&error.to_string()))
     }
 
     async fn plist_of(&self, live: &LiveFile, url: &str, md5: bool) -> Result<String, Failure> {
         let LiveFile { file, version } = live;
         let chunks = match file.kind {
             // Its command says nothing of digests.
-            FileKind::Ebook => ChunkDigests::default(),
+            FileKind::Ebook => None,
             FileKind::App | FileKind::Package => {
-                let chunks = self.database.chunk_digests(version.content).await?;
-                if chunks.sha256.is_empty() {
-                    let message = format!(
-                        "the digests of `{}` are not computed yet, and its manifest names them: try \
-                         again soon",
-                        file.name
-                    );
-                    return Err(ApiError::unavailable(message, RETRY_AFTER_SECONDS).into());
-                }
-                chunks
+                Some(self.database.chunk_digests(version.content).await?)
             }
         };
+        let are_lacking = chunks.as_ref().is_some_and(|chunks| chunks.sha256.is_empty());
         let subject = Subject {
             file: file.id,
             kind: file.kind,
             name: &file.name,
             version: version.number,
-            size: version.size,
             inspection: &version.inspection,
-            chunks: &chunks,
+            chunks: &chunks.unwrap_or_default(),
             md5,
             url,
         };
-        subject.plist().map_err(|error| Failure::new(ErrorCode::Refused, error.to_string()))
+        // What no digest would help comes first.
+        let plist =
+            subject.plist().map_err(|error| Failure::new(ErrorCode::Refused, error.to_string()))?;
+        if are_lacking {
+            let message = format!(
+                "the digests of `{}` are not computed yet, and its manifest names them: try again \
+                 soon",
+                file.name
+            );
+            return Err(ApiError::unavailable(message, RETRY_AFTER_SECONDS).into());
+        }
+        Ok(plist)
     }
 }
 

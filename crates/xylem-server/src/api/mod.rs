@@ -117,7 +117,7 @@ fn files(routes: Routes<App>) -> Routes<App> {
         .add(FILES, routes!(marks::roll_back))
         .add(READ_FILES, routes!(files::digests))
         .add(READ_FILES, routes!(comparison::comparison))
-        .add(READ_FILES, routes!(manifests::make))
+        .add(FILES, routes!(manifests::make))
         .add(Permission::Public, routes!(manifests::fetch))
         .add(READ_FILES, routes!(files::placement))
         .add(READ_FILES, routes!(files::sources))

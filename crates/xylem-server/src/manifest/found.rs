@@ -46,19 +46,6 @@ pub(super) struct Package {
     pub(super) identifier: Option<String>,
     pub(super) version: Option<String>,
     pub(super) signature: Option<Signature>,
-    pub(super) components: Vec<Component>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Component {
-    pub(super) bundles: Vec<Bundle>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Bundle {
-    pub(super) identifier: String,
-    pub(super) short_version: Option<String>,
-    pub(super) version: Option<String>,
 }
 
 /// How the signatures compare with the table of contents.

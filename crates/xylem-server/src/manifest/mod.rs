@@ -27,7 +27,6 @@ pub(crate) struct Subject<'a> {
     pub(crate) name: &'a FileName,
     /// The number of the version.
     pub(crate) version: u32,
-    pub(crate) size: u64,
     pub(crate) inspection: &'a serde_json::Value,
     pub(crate) chunks: &'a ChunkDigests,
     /// Whether parts have MD5 digests instead of SHA-256.
@@ -58,10 +57,8 @@ impl Subject<'_> {
 
     fn app(&self, app: &App, title: String) -> Result<Value, Unfit> {
         let version = app.build_version.as_ref().or(app.version.as_ref());
-        let version = version.ok_or_else(|| self.unfit("it does not say which version it is"))?;
         let title = app.name.clone().unwrap_or(title);
-        let metadata = self.metadata(&app.identifier, version, title);
-        Ok(self.manifest(metadata))
+        Ok(self.manifest(metadata(&app.identifier, version, title)))
     }
 
     fn package(&self, package: &Package, title: String) -> Result<Value, Unfit> {
@@ -82,24 +79,10 @@ impl Subject<'_> {
                 "its signature is not one over what it holds, or cannot be checked: sign it again",
             ));
         }
-        let missing = |what| self.unfit(&format!("its Distribution names no {what}"));
-        let identifier = package.identifier.as_ref().ok_or_else(|| missing("identifier"))?;
-        let version = package.version.as_ref().ok_or_else(|| missing("version"))?;
-        let mut metadata = self.metadata(identifier, version, title);
-        let bundles = package.components.iter().flat_map(|component| &component.bundles);
-        let items: Vec<Value> = bundles
-            .filter_map(|bundle| {
-                let version = bundle.version.as_ref().or(bundle.short_version.as_ref())?;
-                let mut item = Dictionary::new();
-                item.insert("bundle-identifier".into(), text(&bundle.identifier));
-                item.insert("bundle-version".into(), text(version));
-                Some(Value::Dictionary(item))
-            })
-            .collect();
-        if !items.is_empty() {
-            metadata.insert("items".into(), Value::Array(items));
-        }
-        Ok(self.manifest(metadata))
+        let identifier = package.identifier.as_ref();
+        let identifier =
+            identifier.ok_or_else(|| self.unfit("its Distribution names no identifier"))?;
+        Ok(self.manifest(metadata(identifier, package.version.as_ref(), title)))
     }
 
     /// The command by which management has a device take a book.
@@ -119,16 +102,6 @@ impl Subject<'_> {
         let counted = self.version.to_string();
         command.insert("Version".into(), text(book.version.as_ref().unwrap_or(&counted)));
         Value::Dictionary(command)
-    }
-
-    fn metadata(&self, identifier: &str, version: &str, title: String) -> Dictionary {
-        let mut metadata = Dictionary::new();
-        metadata.insert("kind".into(), text("software"));
-        metadata.insert("bundle-identifier".into(), text(identifier));
-        metadata.insert("bundle-version".into(), text(version));
-        metadata.insert("title".into(), Value::String(title));
-        metadata.insert("sizeInBytes".into(), Value::Integer(self.size.into()));
-        metadata
     }
 
     fn manifest(&self, metadata: Dictionary) -> Value {
@@ -161,6 +134,19 @@ impl Subject<'_> {
     fn unfit(&self, why: &str) -> Unfit {
         Unfit { name: self.name.clone(), why: why.to_owned() }
     }
+}
+
+/// What is said of an app or a package. The schema names `sizeInBytes` and `items` as removed: they
+/// are left out.
+fn metadata(identifier: &str, version: Option<&String>, title: String) -> Dictionary {
+    let mut metadata = Dictionary::new();
+    metadata.insert("kind".into(), text("software"));
+    metadata.insert("bundle-identifier".into(), text(identifier));
+    if let Some(version) = version {
+        metadata.insert("bundle-version".into(), text(version));
+    }
+    metadata.insert("title".into(), Value::String(title));
+    metadata
 }
 
 fn text(text: &str) -> Value {

@@ -3,8 +3,8 @@ use xylem_model::{Md5, Sha256};
 
 use super::*;
 
-/// Keys that Apple's schema has, with their types and whether they must be there. From the pages
-/// "ManifestURL" and "InstallMediaCommand" of Apple's device management documentation.
+/// Keys that Apple's schema has and has not removed, with their types and whether they must be there:
+/// `other/manifesturl.yaml` and `mdm/commands/media.install.yaml` of Apple's device-management.
 const ASSET: &[(&str, &str, bool)] = &[
     ("kind", "string", true),
     ("url", "string", true),
@@ -17,11 +17,9 @@ const ASSET: &[(&str, &str, bool)] = &[
 const METADATA: &[(&str, &str, bool)] = &[
     ("kind", "string", true),
     ("bundle-identifier", "string", true),
-    ("bundle-version", "string", true),
+    ("bundle-version", "string", false),
     ("title", "string", true),
     ("subtitle", "string", false),
-    ("sizeInBytes", "integer", false),
-    ("items", "dictionaries", false),
 ];
 const BOOK: &[(&str, &str, bool)] = &[
     ("RequestType", "string", true),
@@ -40,7 +38,6 @@ fn type_of(value: &Value) -> &'static str {
         Value::Integer(_) => "integer",
         Value::Boolean(_) => "boolean",
         Value::Array(all) if all.iter().all(|it| type_of(it) == "string") => "strings",
-        Value::Array(_) => "dictionaries",
         _ => "another",
     }
 }
@@ -70,7 +67,6 @@ fn made(
         kind,
         name: &FileName::new(name).unwrap(),
         version: 3,
-        size: CHUNK_BYTES + 5,
         inspection: &inspection,
         chunks: &chunks,
         md5,
@@ -92,12 +88,7 @@ fn product() -> serde_json::Value {
     json!({ "size_bytes": 5, "display_name": "Tools", "version": "1.2", "warnings": [], "content": {
         "format": "flat_package", "kind": "product", "identifier": "org.example.tools",
         "version": "1.2", "signature": { "rsa": "matches", "cms": "not_checked" },
-        "components": [{ "bundles": [
-            { "identifier": "org.example.a", "version": "7", "short_version": "1.0", "path": null },
-            { "identifier": "org.example.b", "version": null, "short_version": "2", "path": null },
-            { "identifier": "org.example.c", "version": null, "short_version": null, "path": null },
-        ] }],
-    } })
+        "components": [] } })
 }
 
 #[test]
@@ -114,13 +105,6 @@ fn a_signed_product_archive_has_a_manifest_of_apples_schema() {
     assert_eq!(metadata["bundle-identifier"], text("org.example.tools"));
     assert_eq!(metadata["bundle-version"], text("1.2"));
     assert_eq!((&metadata["title"], &metadata["kind"]), (&text("Tools"), &text("software")));
-    assert_eq!(metadata["sizeInBytes"], Value::Integer((CHUNK_BYTES + 5).into()));
-    let bundles = metadata["items"].as_array().unwrap();
-    let told = bundles.iter().map(|it| it.as_dictionary().unwrap());
-    let told: Vec<_> =
-        told.map(|it| (it["bundle-identifier"].clone(), it["bundle-version"].clone())).collect();
-    let known = [("org.example.a", "7"), ("org.example.b", "2")];
-    assert_eq!(told, known.map(|(identifier, version)| (text(identifier), text(version))));
 }
 
 #[test]
@@ -180,12 +164,20 @@ fn what_a_device_would_not_take_is_refused_with_the_reason() {
         assert!(wrong.contains("its signature is not one over"), "{wrong}");
     }
     assert!(package(&|it| it["identifier"] = json!(null)).contains("no identifier"));
-    assert!(package(&|it| it["version"] = json!(null)).contains("no version"));
     let image = package(&|it| it["format"] = json!("disk_image"));
     assert!(image.contains("no installer package"), "{image}");
     assert!(package(&|it| *it = json!(null)).contains("not known here"));
-    let app = json!({ "format": "mobile_app", "identifier": "a", "name": null, "version": null,
-        "build_version": null });
-    let nameless = refused(FileKind::App, "A.ipa", &|it| *it = app.clone());
-    assert!(nameless.contains("which version"), "{nameless}");
+}
+
+#[test]
+fn a_version_is_told_where_there_is_one() {
+    let mut inspection = product();
+    inspection["content"]["version"] = json!(null);
+    let (_, metadata) = item(&made(FileKind::Package, "A.pkg", inspection, false).unwrap());
+    check(&metadata, METADATA);
+    assert!(!metadata.contains_key("bundle-version"));
+    let app = json!({ "display_name": null, "content": { "format": "mobile_app", "identifier": "a",
+        "name": null, "version": null, "build_version": null } });
+    let (_, metadata) = item(&made(FileKind::App, "A.ipa", app, false).unwrap());
+    check(&metadata, METADATA);
 }

@@ -9,9 +9,10 @@ use xylem_api::digests::ReportedDigests;
 use xylem_api::error::ErrorCode;
 use xylem_api::ingest::Ingested;
 use xylem_api::manifests::NewManifest;
-use xylem_client::{ClientError, empty_body};
+use xylem_api::tree::ChangeDistributionServer;
+use xylem_client::{ClientError, NamedKind, empty_body};
 use xylem_model::{ContentId, FileKind, Stamp};
-use xylem_trust::{Operation, Ticket};
+use xylem_trust::{Envelope, Operation, SigningKey, Ticket};
 
 use crate::digests::computed;
 use crate::harness::{FakeServer, Harness, declaration, found, present, refusal};
@@ -76,19 +77,29 @@ async fn an_apps_manifest_is_fetched_by_its_address_until_that_ends() {
 
     let ticket: Ticket = {
         let (_, text) = made.url.split_once("ticket=").unwrap();
-        let envelope = xylem_trust::Envelope::from_header(text).unwrap();
+        let envelope = Envelope::from_header(text).unwrap();
         root.trust.open(&envelope, crate::harness::START).unwrap()
     };
     assert_eq!(ticket.operation, Operation::Device { content: ContentId::of(b"one") });
     assert_eq!((ticket.holder, ticket.expires), (None, made.expires_at));
 
+    let audit = admin.audit(None).await.unwrap().items;
+    let noted = audit.iter().find(|it| it.action == "file.manifest").unwrap();
+    assert_eq!((&*noted.object, &noted.detail["hours"]), ("My app.ipa", &json!(2)));
+
     let (media, text) = fetch(&harness, &url).await.unwrap();
     assert_eq!(media, "application/xml");
     assert!(text.contains("<key>bundle-version</key>") && text.contains("<string>7</string>"));
-    let forged = url.replace("ticket=ey", "ticket=ez");
-    assert_eq!(refusal(fetch(&harness, &forged).await).0, ErrorCode::Forbidden);
     let (_, of_the_file) = made.url.split_once("ticket=").unwrap();
-    let (bare, _) = url.split_once("ticket=").unwrap();
+    let (bare, text) = url.split_once("ticket=").unwrap();
+    // The same in every word, signed by another key.
+    let envelope = Envelope::from_header(text).unwrap();
+    let same: Ticket = serde_json::from_slice(&envelope.payload).unwrap();
+    let rogue = SigningKey::from_seed(&[7; 32]).unwrap();
+    let forged = Envelope::sign(&same, &[&rogue]).unwrap().to_header();
+    let (code, why) = refusal(fetch(&harness, &format!("{bare}ticket={forged}")).await);
+    assert_eq!(code, ErrorCode::Forbidden);
+    assert!(why.contains("signatures"), "{why}");
     let (code, why) = refusal(fetch(&harness, &format!("{bare}ticket={of_the_file}")).await);
     assert_eq!(code, ErrorCode::Forbidden);
     assert!(why.contains("not for a manifest"), "{why}");
@@ -140,8 +151,44 @@ async fn a_book_needs_no_digests_and_what_has_no_manifest_says_why() {
     let component = json!({ "format": "flat_package", "kind": "component", "identifier": "a",
         "version": "1", "signature": null, "components": [] });
     publish(&harness, &root, (FileKind::Package, "A.pkg"), b"one", component).await;
-    tell(&root, b"one").await;
+    // That is said before its digests, which would not help.
     let (code, why) = ask(FileKind::Package, "A.pkg", &plain).await;
     assert_eq!(code, ErrorCode::Refused);
     assert!(why.contains("productbuild"), "{why}");
+}
+
+#[tokio::test]
+async fn devices_are_sent_to_their_site_and_elsewhere_once_that_server_gives_it_no_more() {
+    let harness = Harness::start().await;
+    let (root, child) = (harness.server("root").await, harness.server("child").await);
+    let admin = harness.admin();
+    admin.add_name(NamedKind::Site, "Campus").await.unwrap();
+    let to_campus = ChangeDistributionServer {
+        site: Some("Campus".into()),
+        ..ChangeDistributionServer::default()
+    };
+    admin.change_distribution_server("child", &to_campus).await.unwrap();
+    publish(&harness, &root, (FileKind::App, "A.ipa"), b"one", app()).await;
+    tell(&root, b"one").await;
+    let at =
+        |site: Option<&str>| NewManifest { site: site.map(Into::into), ..NewManifest::default() };
+    let made = async |asked: NewManifest| {
+        admin.make_manifest(FileKind::App, "A.ipa", &asked).await.unwrap()
+    };
+    assert_eq!(made(at(Some("Campus"))).await.server, "root", "nobody else holds it");
+    child.report(Stamp::default(), vec![present(b"one")]).await;
+    assert_eq!(made(at(None)).await.server, "root", "nobody said where");
+    let campus = made(at(Some("Campus"))).await;
+    assert_eq!(campus.server, "child");
+    let nowhere = admin.make_manifest(FileKind::App, "A.ipa", &at(Some("Nowhere"))).await;
+    assert_eq!(refusal(nowhere).0, ErrorCode::NotFound);
+
+    let url = campus.manifest_url.unwrap();
+    assert!(fetch(&harness, &url).await.unwrap().1.contains("https://child.example.org"));
+    let settings = Some(json!({ "maintenance": true }));
+    let in_maintenance =
+        ChangeDistributionServer { settings, ..ChangeDistributionServer::default() };
+    admin.change_distribution_server("child", &in_maintenance).await.unwrap();
+    let (_, text) = fetch(&harness, &url).await.unwrap();
+    assert!(text.contains("https://root.example.org"), "{text}");
 }

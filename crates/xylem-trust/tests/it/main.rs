@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use xylem_model::{
-    ContentId, DistributionServerId, FileId, FileKind, FileName, Priority, Sha256, Stamp, Timestamp,
-    VersionMark,
+    ContentId, DistributionServerId, FileId, FileKind, FileName, Priority, Sha256, Stamp,
+    Timestamp, VersionMark,
 };
 use xylem_trust::{
     Descriptor, DescriptorId, DigestSource, Envelope, Head, SigningKey, TrustDocument, TrustError,

@@ -258,9 +258,13 @@ pub enum FileCommand {
 pub struct ManifestOptions {
     /// Its name
     pub name: String,
-    /// The distribution server to fetch it from; one that holds it where left out
-    #[arg(long)]
+    /// The distribution server to fetch it from
+    #[arg(long, conflicts_with = "site")]
     pub server: Option<String>,
+    /// The site where the devices are: a server there is fetched from, where one holds it; else, and
+    /// where nothing is said, the root
+    #[arg(long)]
+    pub site: Option<String>,
     /// How many hours the addresses are good for, a week (168) at most; 24 where left out
     #[arg(long)]
     pub hours: Option<u32>,

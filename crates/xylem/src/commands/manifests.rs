@@ -15,8 +15,8 @@ pub(super) async fn show(
     access: &Access,
     output: &Output,
 ) -> Result<(), Failure> {
-    let ManifestOptions { name, server, hours, md5, plist } = options;
-    let asked = NewManifest { server, hours, md5 };
+    let ManifestOptions { name, server, site, hours, md5, plist } = options;
+    let asked = NewManifest { server, site, hours, md5 };
     let manifest = access.admin.make_manifest(kind, &name, &asked).await?;
     match plist {
         true => output.exactly(&manifest, |manifest| &manifest.plist),

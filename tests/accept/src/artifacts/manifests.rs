@@ -17,10 +17,11 @@ use xylem_api::manifests::{Manifest, NewManifest};
 use xylem_artifact::build::{
     ComponentBuilder, PackageBuilder, PayloadFormat, ProductBuilder, Signer, Source,
 };
-use xylem_client::{AdminClient, BaseUrl, Transport, empty_body};
+use xylem_client::{AdminClient, BaseUrl, ClientError, Transport, empty_body};
 use xylem_model::FileKind;
 use xylem_pki::{TrustAnchors, client_config};
 use xylem_runtime::{Environment, RealFs};
+use xylem_trust::{Envelope, SigningKey, Ticket};
 
 use crate::run::programs;
 
@@ -33,8 +34,8 @@ const LARGE_BYTES: u64 = 25 << 20;
 /// How long digests may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What Apple's schema says of keys: the name, the type, whether it must be there. From the pages
-/// "ManifestURL" and "InstallMediaCommand" of Apple's device management documentation.
+/// What Apple's schema says of keys that it has not removed: the name, the type, whether it must be
+/// there (`other/manifesturl.yaml`, `mdm/commands/media.install.yaml` of Apple's device-management).
 type Schema = [(&'static str, &'static str, bool)];
 const ASSET: &Schema = &[
     ("kind", "string", true),
@@ -48,11 +49,9 @@ const ASSET: &Schema = &[
 const METADATA: &Schema = &[
     ("kind", "string", true),
     ("bundle-identifier", "string", true),
-    ("bundle-version", "string", true),
+    ("bundle-version", "string", false),
     ("title", "string", true),
     ("subtitle", "string", false),
-    ("sizeInBytes", "integer", false),
-    ("items", "dictionaries", false),
 ];
 const BOOK: &Schema = &[
     ("RequestType", "string", true),
@@ -63,6 +62,14 @@ const BOOK: &Schema = &[
     ("Title", "string", false),
     ("Author", "string", false),
     ("Version", "string", false),
+];
+
+/// The values that the schema allows for some of them.
+const VALUES: &[(&str, &[&str])] = &[
+    ("kind", &["software-package", "software"]),
+    ("RequestType", &["InstallMedia"]),
+    ("MediaType", &["Book"]),
+    ("Kind", &["pdf", "epub", "ibooks"]),
 ];
 
 /// What was looked at.
@@ -147,7 +154,8 @@ async fn made(
 ) -> anyhow::Result<Manifest> {
     let begun = std::time::Instant::now();
     loop {
-        let asked = NewManifest { md5, server: Some(SERVER.to_owned()), hours: Some(1) };
+        let hours = Some(1);
+        let asked = NewManifest { md5, hours, ..NewManifest::default() };
         match admin.make_manifest(kind, name, &asked).await {
             Ok(manifest) => return Ok(manifest),
             Err(error) if begun.elapsed() > LIMIT => bail!("{name}: {error}"),
@@ -182,17 +190,31 @@ async fn check(
     let asset = only(item, "assets")?;
     let metadata = item.get("metadata").and_then(Value::as_dictionary).context("no metadata")?;
     figures.keys += keys(asset, ASSET)? + keys(metadata, METADATA)?;
-    let size = metadata.get("sizeInBytes").and_then(Value::as_unsigned_integer);
-    ensure!(size == Some(bytes.len() as u64), "another size is told");
+    let kinds = (text(asset, "kind")?, text(metadata, "kind")?);
+    ensure!(kinds == ("software-package", "software"), "they are of the kinds {kinds:?}");
+    ensure!(manifest.install_link.is_some() == (kind == FileKind::App), "no link, or one too many");
     if let Some(link) = &manifest.install_link {
-        ensure!(link.starts_with("itms-services://?action=download-manifest&url=https%3A%2F%2F"));
+        let target = link.strip_prefix("itms-services://?action=download-manifest&url=");
+        let target = target.context("the link installs nothing")?;
+        let target = percent_encoding::percent_decode_str(target).decode_utf8()?;
+        ensure!(target == url, "the link leads to {target}");
     }
+    let told = read(manifest.plist.as_bytes())?;
+    let told = only(only(&told, "items")?, "assets")?;
+    ensure!(without_url(told) == without_url(asset), "another manifest is shown than fetched");
     let url = text(asset, "url")?;
     figures.parts += device.parts(url, asset, bytes.len() as u64, md5).await?;
     figures.bytes += device.whole(url, &bytes).await?;
     device.refused(url).await?;
     figures.refused += 4;
     Ok(())
+}
+
+/// Each address is made anew.
+fn without_url(asset: &Dictionary) -> Dictionary {
+    let mut rest = asset.clone();
+    rest.remove("url");
+    rest
 }
 
 fn read(xml: &[u8]) -> anyhow::Result<Dictionary> {
@@ -218,14 +240,16 @@ fn keys(found: &Dictionary, schema: &Schema) -> anyhow::Result<usize> {
             Value::Integer(_) => "integer",
             Value::Boolean(_) => "boolean",
             Value::Array(all) if all.iter().all(|one| one.as_string().is_some()) => "strings",
-            Value::Array(all) if all.iter().all(|one| one.as_dictionary().is_some()) => {
-                "dictionaries"
-            }
             _ => "another",
         };
         let known = schema.iter().find(|(name, ..)| name == key);
         let (_, wanted, _) = known.with_context(|| format!("`{key}` is not in the schema"))?;
         ensure!(is == *wanted, "`{key}` is of type {is}, and {wanted} was expected");
+        let allowed = VALUES.iter().find(|(name, _)| name == key).map(|(_, allowed)| *allowed);
+        if let Some(allowed) = allowed {
+            let told = value.as_string().unwrap_or_default();
+            ensure!(allowed.contains(&told), "`{key}` is `{told}`, and must be one of {allowed:?}");
+        }
     }
     for (key, _, required) in schema {
         ensure!(!required || found.contains_key(key), "`{key}` is lacking");
@@ -294,15 +318,25 @@ impl Device {
         Ok(told.len())
     }
 
-    /// Makes sure that a changed address, and one without its ticket, give nothing.
+    /// Makes sure that an address without its ticket, and one with a ticket that says the same and
+    /// that another key signed, give nothing.
     async fn refused(&self, url: &str) -> anyhow::Result<()> {
-        let (bare, ticket) = url.split_once('?').context("no ticket")?;
-        let middle = ticket.len() / 2;
-        let flipped = if ticket.as_bytes().get(middle) == Some(&b'A') { "B" } else { "A" };
-        let mut forged = ticket.to_owned();
-        forged.replace_range(middle..=middle, flipped);
-        for url in [bare.to_owned(), format!("{bare}?{forged}")] {
-            ensure!(self.get(&url, None).await.is_err(), "{url} was answered");
+        let (bare, ticket) = url.split_once("?ticket=").context("no ticket")?;
+        let same: Ticket = serde_json::from_slice(&Envelope::from_header(ticket)?.payload)?;
+        let rogue = SigningKey::from_seed(&[7; 32])?;
+        let forged = Envelope::sign(&same, &[&rogue])?.to_header();
+        for (url, expected) in [
+            // What lacks its ticket is no question at all, or one from nobody.
+            (bare.to_owned(), &[400, 401][..]),
+            (format!("{bare}?ticket={forged}"), &[403]),
+        ] {
+            match self.get(&url, None).await {
+                Ok(_) => bail!("{url} was answered"),
+                Err(error) => match error.downcast_ref::<ClientError>() {
+                    Some(ClientError::Answer { status, .. }) if expected.contains(status) => {}
+                    _ => bail!("{url} is not refused: {error:#}"),
+                },
+            }
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ pub(super) async fn try_all(fleet: &Fleet, scratch: &Path) -> anyhow::Result<usi
 }
 
 /// What is said of a file of another form, or of an ending that its kind has not.
-const REASONS: [&str; 2] = ["refused", "end in"];
+const REASONS: [&str; 3] = ["was refused", "is refused", "end in"];
 
 /// Nothing but what the file holds, or how it is called, is the reason.
 async fn refused(fleet: &Fleet, words: &[&str]) -> anyhow::Result<()> {
