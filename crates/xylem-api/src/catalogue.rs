@@ -70,7 +70,8 @@ pub struct Upload {
     pub ingest: Option<IngestAddress>,
     /// What came of it.
     pub version: Option<FileVersion>,
-    /// What is to be said of that version, compared with the one before. Look at its warnings.
+    /// What is to be said of that version, compared with the one that was in production as it came.
+    /// Look at its warnings.
     #[serde(default)]
     pub comparison: Option<Comparison>,
 }
@@ -218,8 +219,9 @@ pub struct FileDetail {
     /// Further digests of the version that is served; none while they are not computed.
     #[serde(default)]
     pub digests: Option<WholeDigests>,
-    /// What is to be said of the version that is served, compared with the one before. None from a
-    /// server that compares nothing.
+    /// What is to be said of the version that waits to be promoted, or else of the one that is shown,
+    /// compared with the one that was in production as it came. None from a server that compares
+    /// nothing.
     #[serde(default)]
     pub comparison: Option<Comparison>,
     /// All its versions, newest first.

@@ -9,8 +9,8 @@ use crate::error::ClientError;
 use crate::records::between;
 
 impl AdminClient {
-    /// What is to be said of a version of a file, compared with another: by default of the newest,
-    /// compared with the one before.
+    /// What is to be said of a version of a file, compared with another: by default of the one that
+    /// waits to be promoted, or else is in production, compared with what it takes the place of.
     pub async fn compare(
         &self,
         kind: FileKind,

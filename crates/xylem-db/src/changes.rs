@@ -7,7 +7,7 @@
 
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Set};
 use serde_json::json;
-use xylem_model::{FileId, FileKind, FileName, Stamp, Timestamp};
+use xylem_model::{FileId, FileKind, FileName, InspectedVersion, Stamp, Timestamp};
 
 use crate::audit::{self, Actor};
 use crate::commits::{VersionFacts, checked_signature, file_row, next_version, version_row_of};
@@ -18,7 +18,7 @@ use crate::marks::sign_anew;
 use crate::state::{current_stamp, raise};
 use crate::transaction::{Outcome, change};
 use crate::uploads::other_name;
-use crate::{Database, DbError, search};
+use crate::{Database, DbError, compared, search};
 
 /// What becomes of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,18 +109,28 @@ impl Database {
             let is_other = matches!(place, Place::Other(_));
             let has_it = match &place {
                 Place::Same => return Ok(Changed::Made(current_stamp(tx).await?)),
-                Place::Other(other) => {
-                    other.production.is_some() && shown(tx, other).await?.content == content.content
-                }
+                Place::Other(other) => shown(tx, other).await?.content == content.content,
                 Place::Own | Place::New => false,
             };
             if !has_it {
+                let warnings = match &place {
+                    Place::Other(other) => {
+                        let new = InspectedVersion {
+                            content: content.content,
+                            size: content.size,
+                            inspection: &content.inspection,
+                        };
+                        compared::warnings(tx, other, new, now).await?
+                    }
+                    Place::Same | Place::Own | Place::New => Vec::new(),
+                };
                 let facts = facts(tx, asked, to, &source, &place, &content, now).await?;
                 let descriptor = checked_signature(&sign, &facts)?;
                 store(tx, &source, place, &content, &facts, descriptor, &sign).await?;
                 let detail = json!({
                     "to": to, "file": facts.file, "version": facts.number,
                     "content": facts.content, "generation": facts.stamp.generation,
+                    "warnings": warnings,
                 });
                 let action = if is_move { "file.rename" } else { "file.copy" };
                 audit::append(tx, actor, now, action, &source.name, &detail).await?;
@@ -187,7 +197,8 @@ async fn place(
     if let Some((existing, kind)) = other_name(&other, kind, to)? {
         return Ok(Err(Changed::NameTaken { existing, kind }));
     }
-    Ok(match replace {
+    // What only waits to be promoted shows nowhere: whoever cannot see it does not replace it.
+    Ok(match replace && other.production.is_some() {
         true => Ok(Place::Other(Box::new(other))),
         false => Err(Changed::Exists { existing: Box::new(shown(tx, &other).await?) }),
     })
@@ -242,6 +253,11 @@ where
     S: Fn(&VersionFacts) -> Result<Vec<u8>, E>,
     E: std::error::Error + Send + Sync + 'static,
 {
+    let replaces = match &place {
+        Place::New => None,
+        Place::Other(other) => other.production,
+        Place::Same | Place::Own => source.production,
+    };
     match place {
         Place::New => {
             let mut row = file_row(facts, facts.stamp)?;
@@ -270,6 +286,7 @@ where
     let mut row = version_row_of(facts, facts.stamp, &content.inspection, descriptor)?;
     // Where the content is offered already, it is offered under this name too.
     row.published_at = content.published.map(|_| facts.created.unix_ms());
+    row.replaces = replaces;
     version::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
     search::renew(tx, facts.file.uuid()).await
 }

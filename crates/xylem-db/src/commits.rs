@@ -9,8 +9,8 @@ use sea_orm::{ActiveModelTrait, DatabaseTransaction, EntityTrait, IntoActiveMode
 use serde_json::{Value, json};
 use uuid::Uuid;
 use xylem_model::{
-    ContentId, DistributionServerId, FileId, FileKind, FileName, Priority, Sha256, Stamp,
-    Timestamp, UploadId, VersionMark,
+    ContentId, DistributionServerId, FileId, FileKind, FileName, InspectedVersion, Priority,
+    Sha256, Stamp, Timestamp, UploadId, VersionMark,
 };
 
 use crate::audit::{self, Actor};
@@ -42,6 +42,13 @@ pub struct IngestResult {
     /// Whether the ingest server knows of marks. One that does not would offer a version for
     /// testing under the file's name.
     pub knows_marks: bool,
+}
+
+impl IngestResult {
+    /// What is compared of it.
+    pub(crate) const fn inspected(&self) -> InspectedVersion<'_> {
+        InspectedVersion { content: self.blake3, size: self.size, inspection: &self.inspection }
+    }
 }
 
 /// Everything a descriptor states about a version.
@@ -238,9 +245,14 @@ async fn place(
         Some(newest) if newest.content_id == found.blake3.as_bytes() => Ok(Place::Same(newest)),
         // Without declared digests it was announced when all of it had arrived. Whoever wrote the
         // newer one since, and was told that it is published, is not to find this one in its place.
-        Some(newest) if new.blake3.is_none() && newest.created_at > upload.created.unix_ms() => {
+        // A promotion or a rollback since then is no less.
+        Some(newest)
+            if new.blake3.is_none()
+                && newest.created_at.max(file.previous_since.unwrap_or(i64::MIN))
+                    > upload.created.unix_ms() =>
+        {
             Err(format!(
-                "a newer version of `{}` was published meanwhile: send it again if it is to \
+                "another version of `{}` went into production meanwhile: send it again if it is to \
                  replace that one",
                 new.name
             ))
@@ -328,8 +340,9 @@ async fn store(
     file: Option<file::Model>,
 ) -> Outcome<version::Model> {
     let (site, category) = (upload.declared.site, upload.declared.category);
+    let replaces = file.as_ref().and_then(|row| row.production);
     let warnings = match &file {
-        Some(row) => compared::warnings(tx, row, found, facts.created).await?,
+        Some(row) => compared::warnings(tx, row, found.inspected(), facts.created).await?,
         None => Vec::new(),
     };
     match file {
@@ -355,7 +368,8 @@ async fn store(
             change.update(tx).await?;
         }
     }
-    let row = version_row_of(facts, facts.stamp, &found.inspection, descriptor)?;
+    let mut row = version_row_of(facts, facts.stamp, &found.inspection, descriptor)?;
+    row.replaces = replaces;
     version::Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
     search::renew(tx, row.file_id).await?;
     let actor = Actor::new(&upload.actor);
@@ -441,6 +455,7 @@ pub(crate) fn version_row_of(
         epoch,
         generation,
         priority: facts.priority.as_str().into(),
+        replaces: None,
     })
 }
 

@@ -4,7 +4,6 @@ use sea_orm::DatabaseTransaction;
 use serde_json::Value;
 use xylem_model::{ContentId, InspectedVersion, Severity, Timestamp, compare_inspections};
 
-use crate::commits::IngestResult;
 use crate::convert::{bytes32, uint};
 use crate::entity::file;
 use crate::files::version_row;
@@ -15,10 +14,12 @@ use crate::transaction::Outcome;
 pub(crate) async fn warnings(
     tx: &DatabaseTransaction,
     row: &file::Model,
-    found: &IngestResult,
+    new: InspectedVersion<'_>,
     now: Timestamp,
 ) -> Outcome<Vec<&'static str>> {
-    let Some(before) = version_row(tx, row.id, row.latest).await? else { return Ok(Vec::new()) };
+    // What everybody has counts, not what only waited beside it.
+    let number = row.production.unwrap_or(row.latest);
+    let Some(before) = version_row(tx, row.id, number).await? else { return Ok(Vec::new()) };
     // One that cannot be read says nothing, and is in nobody's way.
     let inspection: Value = serde_json::from_str(&before.inspection).unwrap_or_default();
     let old = InspectedVersion {
@@ -26,8 +27,6 @@ pub(crate) async fn warnings(
         size: uint("size", before.size)?,
         inspection: &inspection,
     };
-    let new =
-        InspectedVersion { content: found.blake3, size: found.size, inspection: &found.inspection };
     let said = compare_inspections(Some(old), new, now).into_iter();
     Ok(said.filter(|it| it.severity == Severity::Warning).map(|it| it.code).collect())
 }

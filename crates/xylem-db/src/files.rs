@@ -120,6 +120,9 @@ pub struct Version {
     pub created: Timestamp,
     /// When it was first offered.
     pub published: Option<Timestamp>,
+    /// The version that was in production when it came: what it is compared with. Not known of
+    /// those from before there were marks.
+    pub replaces: Option<u32>,
     /// The change that brought it.
     pub stamp: Stamp,
 }
@@ -476,6 +479,10 @@ impl TryFrom<version::Model> for Version {
             descriptor: row.descriptor,
             created: Timestamp::from_unix_ms(row.created_at),
             published: moment(row.published_at),
+            replaces: row
+                .replaces
+                .map(|number| convert::count("version number", number))
+                .transpose()?,
             stamp: convert::stamp(row.epoch, row.generation)?,
         })
     }

@@ -77,6 +77,7 @@ pub use error::{BackupError, DbError, DriverError, InvitationRefusal};
 pub use files::{DigestSource, File, FileSorting, LiveFile, Version};
 pub use hand_over::Missing;
 pub use invitations::{Invitation, InvitationKind, NewInvitation};
+pub use marks::FORGOTTEN_AT_ONCE;
 pub use orders::{NewOrder, Order, OrderState, PendingOrders};
 pub use placements::{Placement, PlacementReport, PlacementState};
 pub use public_chains::SealedChain;

@@ -19,7 +19,10 @@ use crate::entity::{file, version};
 use crate::files::{File, Version, live_by_key, store_stamped, version_row};
 use crate::state::raise;
 use crate::transaction::{Outcome, change, query};
-use crate::{Database, DbError};
+use crate::{Database, DbError, search};
+
+/// Files of which one call forgets the previous version, at most.
+pub const FORGOTTEN_AT_ONCE: u64 = 500;
 
 impl Database {
     /// Makes the version that waits to be promoted the one that the name means. What was that
@@ -52,7 +55,7 @@ impl Database {
                 Some(test) if test != promoted => {
                     return Err(moved(&row, "waits to be promoted", test, version)?.into());
                 }
-                Some(_) => {}
+                Some(_) => require_offered(tx, &row, promoted).await?,
             }
             let detail = json!({ "id": row.id, "version": version, "before": row.production });
             let action = "version.promote";
@@ -104,6 +107,9 @@ impl Database {
 
     /// Forgets which versions were in production before, where they are not since before `before`:
     /// servers need not hold them any longer. Says of how many files.
+    ///
+    /// At most [`FORGOTTEN_AT_ONCE`], so that commits beside it need not wait for long: ask again
+    /// where there were so many.
     pub async fn forget_previous(
         &self,
         before: Timestamp,
@@ -115,7 +121,8 @@ impl Database {
                 .filter(file::Column::DeletedAt.is_null())
                 .filter(file::Column::PreviousSince.lt(before.unix_ms()));
             let mut forgotten = 0;
-            for row in old.order_by_asc(file::Column::Id).all(tx).await? {
+            let old = old.order_by_asc(file::Column::Id).limit(FORGOTTEN_AT_ONCE);
+            for row in old.all(tx).await? {
                 let (kept, detail) =
                     (row.name.clone(), json!({ "id": row.id, "version": row.previous }));
                 let mut change = row.into_active_model();
@@ -157,6 +164,18 @@ async fn require_live(tx: &DatabaseTransaction, name: &FileName) -> Outcome<file
     Ok(row.ok_or_else(|| DbError::NotFound { what: "file", name: name.to_string() })?)
 }
 
+/// A version is promoted once its bytes are where they are fetched from: until then the name would mean
+/// what nobody has.
+async fn require_offered(tx: &DatabaseTransaction, row: &file::Model, number: i32) -> Outcome<()> {
+    let version = version_row(tx, row.id, number).await?;
+    if version.is_some_and(|version| version.published_at.is_some()) {
+        return Ok(());
+    }
+    let name = format!("{}, version {number}", row.name);
+    let state = "not offered by the server where files enter yet";
+    Err(DbError::WrongState { what: "version", name, state, wanted: "promoted" }.into())
+}
+
 fn no_mark(row: &file::Model, mark: VersionMark) -> DbError {
     DbError::NoMark { name: row.name.clone(), mark }
 }
@@ -190,6 +209,7 @@ where
     let row = change.update(tx).await?;
     let signed = [Some(marks.production), marks.previous];
     sign_anew(tx, &row, signed.into_iter().flatten(), stamp, now, sign).await?;
+    search::renew(tx, row.id).await?;
     Ok(stamp)
 }
 

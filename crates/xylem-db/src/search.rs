@@ -1,7 +1,7 @@
 //! Files found by what is in them, and by how they are called.
 //!
 //! Each file, live or deleted, has terms: its name, the display name of its record, and what the
-//! inspection of its newest version says. They are written in the transaction that changes what they
+//! inspection of the version says that it is shown with. They are written in the transaction that changes what they
 //! are made from. All of it follows from other tables: backups leave it out, and where a file has no
 //! terms they are made, when a backup is loaded and when a database is opened that an older program
 //! wrote.
@@ -114,9 +114,9 @@ pub(crate) async fn fill(tx: &DatabaseTransaction, after: Option<Uuid>) -> Outco
     Ok(last)
 }
 
-/// Makes the terms of a file anew, once it has another newest version or another name.
+/// Makes the terms of a file anew, once it is shown with another version or has another name.
 pub(crate) async fn renew(tx: &DatabaseTransaction, id: Uuid) -> Outcome<()> {
-    match with_newest().filter(file::Column::Id.eq(id)).one(tx).await? {
+    match with_shown().filter(file::Column::Id.eq(id)).one(tx).await? {
         Some((file, version)) => set(tx, &file, version).await,
         None => Ok(()),
     }
@@ -169,15 +169,15 @@ async fn insert(tx: &DatabaseTransaction, rows: Vec<Model>) -> Outcome<()> {
     Ok(())
 }
 
-/// Files, live or deleted, each with its newest version.
-fn with_newest() -> SelectTwo<file::Entity, version::Entity> {
+/// Files, live or deleted, each with the version that it is shown with.
+fn with_shown() -> SelectTwo<file::Entity, version::Entity> {
     file::Entity::find().join(JoinType::InnerJoin, shown_version()).select_also(version::Entity)
 }
 
 /// Files without terms, by id. Each has at least its name once they are made.
 fn lacking(after: Option<Uuid>) -> SelectTwo<file::Entity, version::Entity> {
     let known = Entity::find().select_only().column(Column::FileId).into_query();
-    let mut files = with_newest().filter(file::Column::Id.not_in_subquery(known));
+    let mut files = with_shown().filter(file::Column::Id.not_in_subquery(known));
     if let Some(after) = after {
         files = files.filter(file::Column::Id.gt(after));
     }

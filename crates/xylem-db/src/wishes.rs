@@ -159,6 +159,12 @@ async fn store_file(
             change.live_key = Set(Some(key.clone()));
             change.collision_key = Set(key);
             change.production = Set(Some(number));
+            // What the backup knew of is of before: it neither waits any more nor leads back.
+            change.test = Set(row.test.filter(|test| *test > number));
+            if row.production.is_some() {
+                change.previous = Set(None);
+                change.previous_since = Set(None);
+            }
         }
         Some(VersionMark::Test) if Some(number) > row.production.max(row.test) => {
             change.test = Set(Some(number));

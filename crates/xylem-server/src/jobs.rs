@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
-use xylem_db::{Actor, CheckIn};
+use xylem_db::{Actor, CheckIn, FORGOTTEN_AT_ONCE};
 use xylem_model::Timestamp;
 use xylem_pki::RenewalRule;
 use xylem_runtime::Shutdown;
@@ -200,7 +200,14 @@ impl Household {
         let (before, actor) = (now.minus(DELETED_KEPT), Actor::system());
         let files = self.app.database.purge_deleted(before, &actor, now).await?;
         let scripts = self.app.database.purge_scripts(before, &actor, now).await?;
-        let versions = self.app.database.forget_previous(before, &actor, now).await?;
+        let mut versions = 0;
+        loop {
+            let forgotten = self.app.database.forget_previous(before, &actor, now).await?;
+            versions += forgotten;
+            if forgotten < FORGOTTEN_AT_ONCE {
+                break;
+            }
+        }
         let (files, scripts) = (files.len(), scripts.len());
         Ok(format!("{files} files, {scripts} scripts and {versions} previous versions forgotten"))
     }

@@ -87,6 +87,8 @@ table! {
         pub(crate) generation: i64,
         #[serde(default = "super::normal_priority")]
         pub(crate) priority: String,
+        #[serde(default)]
+        pub(crate) replaces: Option<i32>,
     }
 }
 

@@ -28,6 +28,7 @@ impl MigrationTrait for AddMarks {
         ];
         add_columns(manager, TABLE, columns).await?;
         add_columns(manager, "uploads", [boolean("test").default(false).take()]).await?;
+        add_columns(manager, "versions", [integer_null("replaces")]).await?;
         let newest = Query::update().table(TABLE).value("production", Expr::col("latest")).take();
         manager.get_connection().execute(&newest).await?;
         Ok(())

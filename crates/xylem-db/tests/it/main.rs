@@ -136,6 +136,7 @@ cases! {
     }
     search {
         files_are_found_by_any_part_whatever_the_case,
+        files_are_found_by_the_version_that_they_are_shown_with,
         whole_teams_and_identifiers_are_told_from_parts,
         what_is_found_comes_in_pages,
         files_are_found_by_what_they_are_now,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use xylem_db::{
-    ChangeFile, Commit, Database, FileChange, FileSearch, IngestResult, NewUpload, Version,
+    ChangeFile, Commit, DbError, Database, FileChange, FileSearch, IngestResult, NewUpload, Version,
 };
 use xylem_model::{DistributionServerId, FileId, FileKind, SearchText};
 
@@ -11,10 +11,13 @@ use crate::bench::{Bench, admin, at, declaration, declare, enroll, found, id, na
 /// Publishes the next version of a file, in which an inspection found this.
 async fn put(db: &Database, server: DistributionServerId, file: &str, content: Value) -> Version {
     let bytes = format!("{file} {content}");
-    let bytes = bytes.as_bytes();
     let kind = FileKind::of_name(file).unwrap();
-    let new = NewUpload { kind, replace: true, ..declaration(server, file, bytes) };
-    declare(db, &new).await;
+    let new = NewUpload { kind, replace: true, ..declaration(server, file, bytes.as_bytes()) };
+    commit(db, &new, bytes.as_bytes(), content).await
+}
+
+async fn commit(db: &Database, new: &NewUpload, bytes: &[u8], content: Value) -> Version {
+    declare(db, new).await;
     let inspection = json!({ "content": content });
     let result = IngestResult { inspection, ..found(bytes) };
     let new_file = id(FileId::from_parts);
@@ -147,6 +150,35 @@ pub(crate) async fn files_are_found_by_what_they_are_now(bench: Bench) {
     change(&db, "Anvil.pkg", FileChange::Delete).await;
     assert_eq!(db.purge_deleted(at(900), &admin(), at(901)).await.unwrap(), [tool.file]);
     assert_eq!(with(&db, "example.newest").await, ["Copy.pkg"]);
+}
+
+pub(crate) async fn files_are_found_by_the_version_that_they_are_shown_with(bench: Bench) {
+    let (db, server) = filled(&bench).await;
+    let tested = |file: &str, bytes: &[u8]| NewUpload {
+        test: true,
+        kind: FileKind::of_name(file).unwrap(),
+        ..declaration(server, file, bytes)
+    };
+    let waits = tested("Tool.pkg", b"newer");
+    let newer = commit(&db, &waits, b"newer", package("org.example.newer", "OTHER00000")).await;
+    assert_eq!(newer.replaces, Some(1));
+    assert_eq!(with(&db, "example.tool").await, ["Tool.pkg"]);
+    assert!(with(&db, "example.newer").await.is_empty(), "what waits is not what it is");
+    let promote =
+        async || db.promote_version(&name("Tool.pkg"), 2, &admin(), at(30), sign).await;
+    let early = promote().await;
+    assert!(matches!(early, Err(DbError::WrongState { .. })), "nobody has its bytes: {early:?}");
+    db.mark_published(waits.id, at(25)).await.unwrap();
+    promote().await.unwrap();
+    assert!(with(&db, "example.tool").await.is_empty());
+    assert_eq!(with(&db, "example.newer").await, ["Tool.pkg"]);
+    db.roll_back(&name("Tool.pkg"), 2, &admin(), at(40), sign).await.unwrap();
+    assert_eq!(with(&db, "example.tool").await, ["Tool.pkg"]);
+    // While none is in production, the one that waits is all there is.
+    let first = tested("First.pkg", b"first");
+    let first = commit(&db, &first, b"first", package("org.example.first", "OTHER00000")).await;
+    assert_eq!(first.replaces, None);
+    assert_eq!(with(&db, "example.first").await, ["First.pkg"]);
 }
 
 async fn change(db: &Database, file: &str, change: FileChange) {

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use xylem_api::control::RemovedVersion;
-use xylem_model::{ContentId, FileId, FileKind, FileName, Stamp};
+use xylem_model::{ContentId, FileId, FileKind, FileName, Stamp, VersionMark};
 use xylem_trust::{Descriptor, DescriptorId, Envelope, Head, set_root};
 
 /// A descriptor whose signature has been checked.
@@ -153,16 +153,19 @@ impl Change {
     /// Whether that is what the management server meant, the head tells.
     pub(crate) fn to(manifest: &Manifest, listing: &Listing) -> Self {
         let mut listed: BTreeMap<DescriptorId, &SignedDescriptor> = BTreeMap::new();
-        let mut latest: HashMap<FileId, Vec<DescriptorId>> = HashMap::new();
+        // Of each file what was listed last; each mark is on one version at most.
+        let mut latest: HashMap<FileId, Vec<(DescriptorId, Option<VersionMark>)>> = HashMap::new();
         for added in &listing.added {
-            let of_file = latest.entry(added.descriptor.file).or_default();
-            if !listing.full && added.descriptor.mark.is_none() {
+            let (of_file, mark) =
+                (latest.entry(added.descriptor.file).or_default(), added.descriptor.mark);
+            let begins_anew = mark.is_none() || of_file.iter().any(|(_, other)| *other == mark);
+            if !listing.full && begins_anew {
                 // The file changed again while pages were asked for.
-                for before in of_file.drain(..) {
+                for (before, _) in of_file.drain(..) {
                     listed.remove(&before);
                 }
             }
-            of_file.push(added.id);
+            of_file.push((added.id, mark));
             listed.insert(added.id, added);
         }
         let mut drop: BTreeSet<DescriptorId> = BTreeSet::new();
@@ -195,7 +198,7 @@ impl Change {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use xylem_model::{DistributionServerId, Priority, Sha256, Timestamp, VersionMark};
+    use xylem_model::{DistributionServerId, Priority, Sha256, Timestamp};
     use xylem_trust::{DigestSource, SigningKey};
 
     use super::*;

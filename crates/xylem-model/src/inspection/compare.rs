@@ -44,21 +44,17 @@ pub fn compare_inspections(
     let after = Facts::of(new.inspection);
     let mut said = Vec::new();
     if let Some(old) = old.filter(|old| old.content != new.content) {
-        let before = Facts::of(old.inspection);
-        let both = Both { before: &before, after: &after };
-        both.signer(&mut said);
-        both.identity(&mut said);
-        both.scripts(&mut said);
-        sizes(old.size, new.size, &mut said);
-        both.requirements(&mut said);
-        both.inside(&mut said);
-        both.profile(&mut said);
-        both.warnings(&mut said);
-        if [old, new].iter().any(|it| !it.inspection.get("content").is_some_and(Value::is_object)) {
+        let is_known =
+            |it: &InspectedVersion<'_>| it.inspection.get("content").is_some_and(Value::is_object);
+        if is_known(&old) && is_known(&new) {
+            let before = Facts::of(old.inspection);
+            Both { before: &before, after: &after }.all(&mut said);
+        } else {
             let message = "nothing is known of what is in one of the two versions, so only their \
                  sizes were compared";
             said.push(Finding::warning("not-compared", message));
         }
+        sizes(old.size, new.size, &mut said);
     }
     said.extend(standing(&after, now));
     // Stable: what was said first stays first among its like.
@@ -73,6 +69,16 @@ struct Both<'a> {
 }
 
 impl Both<'_> {
+    fn all(&self, said: &mut Vec<Finding>) {
+        self.signer(said);
+        self.identity(said);
+        self.scripts(said);
+        self.requirements(said);
+        self.inside(said);
+        self.profile(said);
+        self.warnings(said);
+    }
+
     fn signer(&self, said: &mut Vec<Finding>) {
         match (&self.before.signing, &self.after.signing) {
             (Signing::Signed(old), Signing::Unsigned) => said.push(Finding::warning(
@@ -142,7 +148,8 @@ impl Both<'_> {
             };
             among.insert(place.as_str());
         }
-        if !new.is_empty() {
+        // What was not listed before may have been there.
+        if !new.is_empty() && !self.before.has_unlisted_scripts {
             let message = format!("it runs scripts that were not there before: {}", names(&new));
             said.push(Finding::warning("scripts-new", message));
         }

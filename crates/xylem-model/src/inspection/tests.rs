@@ -285,6 +285,11 @@ fn what_cannot_be_read_is_not_known_and_nothing_is_made_of_it() {
         json!({ "content": { "format": "later_form", "identifier": { "a": 1 } } }),
     ];
     assert_eq!(codes(&odd[0], &odd[4]), [(Severity::Warning, "not-compared")]);
+    // Of what is not known nothing is new, and nothing is gone.
+    let ordinary = package(json!({ "version": "2", "minimum_os": "10.15",
+        "components": [{ "identifier": "a", "scripts": [{ "name": "preinstall", "sha256": "1" }] }] }));
+    assert_eq!(codes(&odd[0], &ordinary), [(Severity::Warning, "not-compared")]);
+    assert_eq!(codes(&ordinary, &odd[0]), [(Severity::Warning, "not-compared")]);
     for one in &odd {
         search_terms(one);
         for other in &odd {

@@ -8,7 +8,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use xylem_api::comparison::{Comparison, Finding};
-use xylem_db::Version;
+use xylem_db::{LiveFile, Version};
 use xylem_http::ApiError;
 use xylem_model::{FileKind, FileName, InspectedVersion, Timestamp, compare_inspections};
 
@@ -21,9 +21,10 @@ use crate::failure::Failure;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Versions {
-    /// From this version; the last one before `to` that has other content where left out.
+    /// From this version; where left out, the one that was in production when `to` came, or the last
+    /// one before it, whichever is the next that has other content.
     from: Option<u64>,
-    /// To this version; the newest where left out.
+    /// To this version; where left out, the one that waits to be promoted, or is in production.
     to: Option<u64>,
 }
 
@@ -44,7 +45,7 @@ pub(super) async fn comparison(
     let versions = app.database.versions(live.file.id).await?;
     let to = match asked.to {
         Some(number) => numbered(&versions, name, number)?,
-        None => &live.version,
+        None => looked_at(&live, &versions),
     };
     let from = match asked.from {
         Some(number) => Some(numbered(&versions, name, number)?),
@@ -75,11 +76,31 @@ pub(super) fn with_the_one_before(
     compared(name, before(versions, to), to, now)
 }
 
-/// The last version before one that has other content: a new name alone is a version too, and is not
-/// to hide what changed.
+/// The version that somebody is to look at: the one that waits to be promoted, or else the one that
+/// the file is shown with.
+pub(super) fn looked_at<'a>(live: &'a LiveFile, versions: &'a [Version]) -> &'a Version {
+    let waits = versions.iter().find(|it| Some(it.number) == live.file.test);
+    waits.unwrap_or(&live.version)
+}
+
+/// What a version takes the place of: what was in production when it came, so that another version
+/// that only waited hides nothing. Where that is not known, the last one before it. A new name alone
+/// is a version too, and is passed over.
 fn before<'a>(versions: &'a [Version], to: &Version) -> Option<&'a Version> {
-    let earlier = versions.iter().filter(|it| it.number < to.number && it.content != to.content);
-    earlier.max_by_key(|version| version.number)
+    let mut number = to.number;
+    loop {
+        let at = versions.iter().find(|it| it.number == number);
+        let replaced = at.and_then(|it| it.replaces).filter(|replaced| *replaced < number);
+        let earlier = versions.iter().filter(|it| it.number < number);
+        let found = match replaced {
+            Some(replaced) => versions.iter().find(|it| it.number == replaced),
+            None => earlier.max_by_key(|it| it.number),
+        }?;
+        if found.content != to.content {
+            return Some(found);
+        }
+        number = found.number;
+    }
 }
 
 fn compared(name: &FileName, from: Option<&Version>, to: &Version, now: Timestamp) -> Comparison {

@@ -18,7 +18,7 @@ use xylem_model::{CHUNK_BYTES, ContentId, DistributionServerId, FileKind, FileNa
 use xylem_sync::Holdings;
 use xylem_trust::DigestSource;
 
-use super::comparison::with_the_one_before;
+use super::comparison::{looked_at, with_the_one_before};
 use super::placement::server_placement;
 use crate::app::App;
 use crate::extract::{ApiPath, ApiQuery};
@@ -87,7 +87,8 @@ pub(super) async fn file(
     let live = app.live_file(&file).await?;
     let versions = app.database.versions(live.file.id).await?;
     let name = live.file.name.clone();
-    let comparison = Some(with_the_one_before(&name, &versions, &live.version, app.now()));
+    let told = looked_at(&live, &versions);
+    let comparison = Some(with_the_one_before(&name, &versions, told, app.now()));
     let versions = versions.into_iter().map(|version| version_wire(&name, version)).collect();
     let digests = app.database.content_digests(live.version.content).await?.map(whole_digests);
     Ok(Json(FileDetail { file: app.file_now(live).await?, digests, comparison, versions }))

@@ -68,7 +68,7 @@ impl App {
     /// The version of a file that waits to be promoted.
     pub(super) async fn test_version(&self, file: &(FileKind, String)) -> Result<Version, Failure> {
         let live = self.live_file(file).await?.file;
-        let versions = self.database.versions(live.id).await?;
+        let versions = self.database.marked_versions(&[live.id]).await?;
         let test = versions.into_iter().find(|version| Some(version.number) == live.test);
         let name = live.name.to_string();
         Ok(test.ok_or(DbError::NoMark { name, mark: VersionMark::Test })?)

@@ -4,6 +4,8 @@
 //! applied that this store never issued (then a higher epoch begins), and descriptors signed by
 //! our own key that the catalogue lacks (then they are adopted, or listed for a person).
 
+use std::cmp::Reverse;
+
 use axum::extract::State;
 use http::StatusCode;
 use xylem_api::control::ServerReport;
@@ -122,8 +124,9 @@ impl ControlService {
                 }
             }
         }
-        // A mark says something beside the version in production, which has to be there first.
-        lost.sort_by_key(|(descriptor, _)| descriptor.mark.is_some());
+        // A mark says something beside the version in production, which has to be there first. Of two
+        // that say they were in production before, the one that was signed last is right.
+        lost.sort_by_key(|(descriptor, _)| (descriptor.mark.is_some(), Reverse(descriptor.stamp)));
         for (descriptor, envelope) in lost {
             self.adopt(descriptor, envelope, now).await?;
         }

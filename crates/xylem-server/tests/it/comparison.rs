@@ -25,7 +25,17 @@ fn inspected(version: &str, team: Option<&str>) -> Value {
 /// Publishes the next version of a file; gives the answer that its uploader gets.
 async fn publish(harness: &Harness, root: &FakeServer, bytes: &[u8], inspection: Value) -> Upload {
     let declared = DeclareUpload { replace: true, ..declaration("Tool.pkg", bytes) };
-    let upload = harness.admin().declare_upload(&declared).await.unwrap();
+    commit(harness, root, &declared, bytes, inspection).await
+}
+
+async fn commit(
+    harness: &Harness,
+    root: &FakeServer,
+    declared: &DeclareUpload,
+    bytes: &[u8],
+    inspection: Value,
+) -> Upload {
+    let upload = harness.admin().declare_upload(declared).await.unwrap();
     assert!(upload.comparison.is_none(), "nothing is known yet");
     let found = Ingested { inspection, ..found(bytes) };
     root.control.ingested(upload.id, &found).await.unwrap();
@@ -74,6 +84,33 @@ async fn whoever_uploads_is_told_of_another_signer_and_so_is_everybody_after() {
     let backwards = admin.compare(KIND, "Tool.pkg", Some(4), Some(1)).await.unwrap();
     let expected = [(Severity::Warning, "version-lower"), (Severity::Note, "signature-new")];
     assert_eq!(said(&backwards), expected);
+}
+
+#[tokio::test]
+async fn what_only_waited_hides_nothing_from_a_comparison_with_what_everybody_has() {
+    let harness = Harness::start().await;
+    let root = harness.server("root").await;
+    let admin = harness.admin();
+    publish(&harness, &root, b"one", inspected("1.0", Some("ABCDE12345"))).await;
+    let waits = async |bytes: &[u8]| {
+        let declared = DeclareUpload { test: true, ..declaration("Tool.pkg", bytes) };
+        let of_another = inspected("1.1", Some("OTHER00000"));
+        commit(&harness, &root, &declared, bytes, of_another).await.comparison.unwrap()
+    };
+    for (bytes, number) in [(b"two", 2), (b"six", 3)] {
+        let told = waits(bytes).await;
+        assert_eq!((told.from, told.to), (Some(1), number));
+        assert_eq!(said(&told), [(Severity::Warning, "signer-changed")]);
+        // Whoever looks at the file is told of the one that waits: it is what is decided on.
+        assert_eq!(admin.file(KIND, "Tool.pkg").await.unwrap().comparison, Some(told));
+    }
+    admin.promote(KIND, "Tool.pkg", 3).await.unwrap();
+    let promoted = admin.compare(KIND, "Tool.pkg", None, None).await.unwrap();
+    assert_eq!((promoted.from, promoted.to), (Some(1), 3));
+    assert_eq!(said(&promoted), [(Severity::Warning, "signer-changed")]);
+    let audit = admin.audit(None).await.unwrap().items;
+    let warned = audit.iter().filter(|it| it.detail["warnings"] == json!(["signer-changed"]));
+    assert_eq!(warned.count(), 2, "each was compared with what was in production");
 }
 
 #[tokio::test]

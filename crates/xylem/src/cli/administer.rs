@@ -158,13 +158,17 @@ pub enum FileCommand {
         #[arg(value_name = "VERSION")]
         number: Option<u64>,
     },
-    /// Go back to the version that was in production before the last promotion
+    /// Go back to the version that was in production before the last promotion or rollback
     ///
     /// It is kept for 30 days, unless another version is published meanwhile. Once more goes
-    /// forward again.
+    /// forward again: name the version that is to be left where a call may be repeated.
     Rollback {
         /// Its name
         name: String,
+        /// The version that is to be left: where another one is in production, nothing is changed;
+        /// the one in production where left out
+        #[arg(value_name = "VERSION")]
+        number: Option<u64>,
     },
     /// Sort it, or say something of it
     ///
@@ -225,9 +229,10 @@ pub enum FileCommand {
     Compare {
         /// Its name
         name: String,
-        /// From this version; the last one before with other content where left out
+        /// From this version; where left out, the one that was in production when the other came
         from: Option<u64>,
-        /// To this version; the newest where left out
+        /// To this version; where left out, the one that waits, as uploaded with --test, or else
+        /// the one in production
         to: Option<u64>,
     },
     /// The property list with which a device or its management installs it

@@ -18,13 +18,12 @@ pub(super) fn in_words(it: &Comparison) -> String {
     }
 }
 
-/// What is to be said of the newest version, behind other things that are shown; empty where that
-/// is nothing.
+/// What is to be said of a version, behind other things that are shown; empty where that is nothing.
 pub(super) fn behind(it: Option<&Comparison>) -> String {
     let Some(it) = it.filter(|it| !it.findings.is_empty()) else { return String::new() };
     let with = match it.from {
-        Some(from) => format!("Compared with version {from}"),
-        None => "To be said of it".to_owned(),
+        Some(from) => format!("Version {}, compared with version {from}", it.to),
+        None => format!("To be said of version {}", it.to),
     };
     format!("\n{with}:\n{}", findings(it))
 }
@@ -82,7 +81,7 @@ mod tests {
         let text = in_words(&warned);
         assert!(text.starts_with("A.pkg, version 2, compared with version 1:"), "{text}");
         assert!(text.contains("WARNING  signer-changed  In words"), "{text}");
-        assert!(behind(Some(&warned)).starts_with("\nCompared with version 1:\n"));
+        assert!(behind(Some(&warned)).starts_with("\nVersion 2, compared with version 1:\n"));
         let none = Comparison { from: None, findings: Vec::new(), ..warned };
         assert_eq!(behind(Some(&none)), "");
         assert_eq!(behind(None), "");

@@ -57,7 +57,9 @@ pub(crate) async fn run(
         FileCommand::Promote { name, number } => {
             marks::promote(kind, &name, number, access, output).await
         }
-        FileCommand::Rollback { name } => marks::roll_back(kind, &name, access, output).await,
+        FileCommand::Rollback { name, number } => {
+            marks::roll_back(kind, &name, number, access, output).await
+        }
         FileCommand::Set { name, settings, revision }
             if revision.is_some() || records::are_meant(&settings) =>
         {

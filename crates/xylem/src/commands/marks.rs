@@ -32,12 +32,18 @@ pub(super) async fn promote(
 pub(super) async fn roll_back(
     kind: FileKind,
     name: &str,
+    version: Option<u64>,
     access: &Access,
     output: &Output,
 ) -> Result<(), Failure> {
-    let file = access.admin.file(kind, name).await?.file;
-    // Decided on what is in production now: whoever is faster is not overruled.
-    let version = file.production.unwrap_or(file.current.version);
+    let version = match version {
+        Some(version) => version,
+        // Decided on what is in production now: whoever is faster is not overruled.
+        None => {
+            let file = access.admin.file(kind, name).await?.file;
+            file.production.unwrap_or(file.current.version)
+        }
+    };
     let file = access.admin.roll_back(kind, name, version).await?;
     output.value(&file, now)
 }

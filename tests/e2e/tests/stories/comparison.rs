@@ -15,7 +15,7 @@ async fn a_version_that_changed_much_is_warned_of_when_it_is_uploaded_and_afterw
     // Another identifier, a script, a hundredth of the size.
     small_package(stage.path(), "Tool.pkg");
     let second = xylem(&["package", "upload", package, "--replace"]).await;
-    assert!(second.contains("Compared with version 1"), "{second}");
+    assert!(second.contains("Version 2, compared with version 1"), "{second}");
     for told in ["identifier-changed", "scripts-new", "size-halved", "preinstall"] {
         assert!(second.contains(told), "{told}: {second}");
     }
@@ -30,7 +30,7 @@ async fn a_version_that_changed_much_is_warned_of_when_it_is_uploaded_and_afterw
     assert!(backwards.contains("scripts-gone") && backwards.contains("size-doubled"));
     assert!(xylem(&["audit", "--json"]).await.contains("identifier-changed"));
 
-    // The newest version is what it is found by.
+    // The version in production is what it is found by.
     for asked in [&["ORG.example.tool"][..], &["--identifier", "org.example.tool"], &["Tool"]] {
         let found = xylem(&[&["package", "search"][..], asked].concat()).await;
         assert!(found.contains("Tool.pkg"), "{asked:?}: {found}");
