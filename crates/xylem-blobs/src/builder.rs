@@ -14,6 +14,9 @@ use crate::tree::{GROUP_BYTES, GroupHasher, Hash, Node, PARENT_BYTES, Parent};
 /// Groups of a span: a power of two, so that a span is a node of the tree.
 const SPAN_GROUPS: u64 = 256;
 
+/// Pieces that may wait to be written: 64 KiB, of 16 MiB of the file.
+const MAX_PENDING: usize = 4;
+
 /// A tree under construction.
 pub(crate) struct TreeBuilder {
     root: Node,
@@ -99,6 +102,11 @@ impl TreeBuilder {
     /// Whether part of the outboard waits to be written.
     pub(crate) fn has_pending(&self) -> bool {
         !self.pending.is_empty()
+    }
+
+    /// Whether so much of it waits that it is to be written before more bytes are taken.
+    pub(crate) fn has_much_pending(&self) -> bool {
+        self.pending.len() >= MAX_PENDING
     }
 
     /// Writes what is known of the outboard. What could not be written stays pending.

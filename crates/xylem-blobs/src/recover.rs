@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::path::Path;
 
 use xylem_model::ContentId;
 use xylem_runtime::{Fs, FsFile, read_bounded, replace_file};
@@ -14,8 +15,11 @@ use crate::layout::{
 use crate::reach::{read_full, read_whole};
 use crate::reader::FRAME_BYTES;
 use crate::repository::Entry;
-use crate::tree::{PREFIX_BYTES, groups_of, has_outboard, outboard_len};
+use crate::tree::{Hash, PREFIX_BYTES, groups_of, has_outboard, outboard_len};
 use crate::withdraw::{move_to_quarantine, sync_quarantine};
+
+/// Content is not condemned on a single reading, which a passing fault may have spoilt.
+const READINGS: u32 = 2;
 
 /// Makes the folders and checks the format.
 pub(crate) fn prepare(fs: &dyn Fs, layout: &Layout) -> Result<(), BlobError> {
@@ -147,8 +151,12 @@ fn sound_size(fs: &dyn Fs, layout: &Layout, id: &ContentId) -> Result<Option<u64
     let size = file.len().doing("measure", &path)?;
     if groups_of(size) == 1 {
         // It has no outboard, and hashing it costs no more than looking for one would.
-        if prove(&*file, id, size).doing("read", &path)?.is_some() {
-            return Ok(Some(size));
+        for _ in 0..READINGS {
+            let mut tree = TreeBuilder::new(size);
+            feed(&*file, size, |bytes| tree.update(bytes)).doing("read", &path)?;
+            if tree.finish() == *id.as_bytes() {
+                return Ok(Some(size));
+            }
         }
     } else if !has_outboard(size)
         || outboard_is_sound(fs, layout, id, size)?
@@ -195,12 +203,17 @@ pub(crate) fn rebuild(
     if fs.exists(&staged).doing("look for", &staged)? {
         fs.remove_file(&staged).doing("remove", &staged)?;
     }
-    let Some(mut tree) = prove(file, id, size).doing("read", &layout.blob(id))? else {
-        return Ok(false);
-    };
     let write = |error| BlobError::writing(fs, "write", &staged, outboard_len(size), error);
     let outboard = fs.create_new(&staged).map_err(write)?;
-    tree.write_pending(&*outboard).map_err(write)?;
+    let mut readings = READINGS;
+    while hash_into(&*outboard, file, size, &layout.blob(id), write)? != *id.as_bytes() {
+        readings -= 1;
+        if readings == 0 {
+            drop(outboard);
+            fs.remove_file(&staged).doing("remove", &staged)?;
+            return Ok(false);
+        }
+    }
     outboard.sync().map_err(write)?;
     drop(outboard);
     fs.rename(&staged, &path).doing("rename", &staged)?;
@@ -209,17 +222,31 @@ pub(crate) fn rebuild(
     Ok(true)
 }
 
-/// The tree of a file, still to be written, if the file has this id. Content is not condemned on a
-/// single reading, which a passing fault may have spoilt.
-fn prove(file: &dyn FsFile, id: &ContentId, size: u64) -> io::Result<Option<TreeBuilder>> {
-    for _ in 0..2 {
-        let mut tree = TreeBuilder::new(size);
-        feed(file, size, |bytes| tree.update(bytes))?;
-        if tree.finish() == *id.as_bytes() {
-            return Ok(Some(tree));
+/// The root hash of a file, whose outboard is written as it becomes known: the memory needed does not
+/// grow with the file.
+fn hash_into(
+    outboard: &dyn FsFile,
+    file: &dyn FsFile,
+    size: u64,
+    path: &Path,
+    write: impl Fn(io::Error) -> BlobError,
+) -> Result<Hash, BlobError> {
+    let mut tree = TreeBuilder::new(size);
+    let mut block = vec![0; FRAME_BYTES.min(size) as usize];
+    let mut offset = 0;
+    while offset < size {
+        let want = FRAME_BYTES.min(size - offset) as usize;
+        let block = block.get_mut(..want).unwrap_or_default();
+        read_whole(file, block, offset).doing("read", path)?;
+        tree.update(block);
+        offset += want as u64;
+        if tree.has_much_pending() {
+            tree.write_pending(outboard).map_err(&write)?;
         }
     }
-    Ok(None)
+    let hash = tree.finish();
+    tree.write_pending(outboard).map_err(write)?;
+    Ok(hash)
 }
 
 /// Reads a file's first `size` bytes in frames.

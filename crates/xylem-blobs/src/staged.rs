@@ -80,11 +80,31 @@ impl StagedFile {
             }
             return Err(refused);
         }
-        let mut check = Computation::new(size, digests);
-        feed(&*file, offset, |bytes| check.update(bytes)).doing("read", &path)?;
-        let check = Check::AtEnd(check);
+        let check = Check::AtEnd(Computation::new(size, digests));
         let durable = Arc::new(Durability::new(Arc::clone(&file), offset, offset));
-        Ok(Self { claim, size, offset, file, durable, has_marks: true, check, arrival: None })
+        let mut staged =
+            Self { claim, size, offset: 0, file, durable, has_marks: true, check, arrival: None };
+        staged.hash_again(offset)?;
+        Ok(staged)
+    }
+
+    /// Hashes what is here from before, up to `end`. Its outboard is written anew on the way, so
+    /// that the memory needed does not grow with the file.
+    fn hash_again(&mut self, end: u64) -> Result<(), BlobError> {
+        let path = self.claim.repository.layout().part(&self.claim.key);
+        let mut block = vec![0; FRAME_BYTES.min(end) as usize];
+        while self.offset < end {
+            let want = FRAME_BYTES.min(end - self.offset) as usize;
+            let block = block.get_mut(..want).unwrap_or_default();
+            read_whole(&*self.file, block, self.offset).doing("read", &path)?;
+            self.offset += want as u64;
+            let Check::AtEnd(check) = &mut self.check else { return Ok(()) };
+            check.update(block);
+            if check.tree.has_much_pending() {
+                self.write_outboard()?;
+            }
+        }
+        Ok(())
     }
 
     /// The same for a file that nobody will resume: no mark moves along, and syncing it while it

@@ -1,5 +1,7 @@
 //! Staging: resuming, refusing, comparing.
 
+use std::path::PathBuf;
+
 use super::{Sample, open, read_all, store};
 use crate::test_fs::{Cut, Dice, Plan, TestFs};
 use crate::{BlobError, DigestSet, Expected, StageKey};
@@ -260,4 +262,30 @@ fn after_a_failed_sync_nothing_unsynced_is_trusted() {
         fs.power_cut(Cut::Nothing);
         open(&fs).unwrap().verify(&sample.id).unwrap();
     }
+}
+
+#[test]
+fn what_is_hashed_again_is_written_on_the_way_and_not_gathered() {
+    let (fs, sample) = (TestFs::new(), Sample::new(9, (25 << 20) + 77));
+    let end = (24 << 20) + 5;
+    let repository = open(&fs).unwrap();
+    let mut staged = repository.stage(&sample.key, sample.size(), BOTH).unwrap();
+    staged.append(0, &sample.bytes[..end]).unwrap();
+    staged.pause().unwrap();
+    drop(staged);
+    // Not what the first attempt wrote, but what the second one writes.
+    let path = PathBuf::from(format!("/repository/staged/{}.tree", sample.key));
+    fs.overwrite(&path, &[]);
+    let mut staged = repository.stage(&sample.key, sample.size(), BOTH).unwrap();
+    assert_eq!(staged.offset(), end as u64);
+    let right = crate::builder::outboard_of(&sample.bytes).1;
+    let written = fs.contents(&path).unwrap();
+    let same = written.chunks(64).zip(right.chunks(64)).filter(|(one, other)| one == other);
+    // Three of the six spans of 4 MiB that are whole, and the size in front.
+    assert!(same.count() >= 3 * 254, "it lies in memory");
+
+    staged.append(end as u64, &sample.bytes[end..]).unwrap();
+    repository.publish(staged.finish(&sample.expected()).unwrap()).unwrap();
+    assert_eq!(fs.contents(&sample.tree_path()), Some(right));
+    assert!(read_all(&repository, &sample.id).0 == sample.bytes);
 }
