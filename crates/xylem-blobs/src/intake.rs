@@ -64,8 +64,10 @@ impl TreeIntake {
         let len = outboard_len(self.size);
         if file.len().doing("measure", &path)? == len {
             let mut right = true;
-            feed(&*file, len, |bytes| right = right && self.check.update(bytes).is_ok())
-                .doing("read", &path)?;
+            feed(&*file, &path, 0..len, |bytes| {
+                right = right && self.check.update(bytes).is_ok();
+                Ok(())
+            })?;
             if right && self.check.is_complete() {
                 self.received = len;
             } else {

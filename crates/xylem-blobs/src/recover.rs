@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use xylem_model::ContentId;
@@ -153,7 +154,10 @@ fn sound_size(fs: &dyn Fs, layout: &Layout, id: &ContentId) -> Result<Option<u64
         // It has no outboard, and hashing it costs no more than looking for one would.
         for _ in 0..READINGS {
             let mut tree = TreeBuilder::new(size);
-            feed(&*file, size, |bytes| tree.update(bytes)).doing("read", &path)?;
+            feed(&*file, &path, 0..size, |bytes| {
+                tree.update(bytes);
+                Ok(())
+            })?;
             if tree.finish() == *id.as_bytes() {
                 return Ok(Some(size));
             }
@@ -232,32 +236,32 @@ fn hash_into(
     write: impl Fn(io::Error) -> BlobError,
 ) -> Result<Hash, BlobError> {
     let mut tree = TreeBuilder::new(size);
-    let mut block = vec![0; FRAME_BYTES.min(size) as usize];
-    let mut offset = 0;
-    while offset < size {
-        let want = FRAME_BYTES.min(size - offset) as usize;
-        let block = block.get_mut(..want).unwrap_or_default();
-        read_whole(file, block, offset).doing("read", path)?;
-        tree.update(block);
-        offset += want as u64;
-        if tree.has_much_pending() {
-            tree.write_pending(outboard).map_err(&write)?;
+    feed(file, path, 0..size, |bytes| {
+        tree.update(bytes);
+        match tree.has_much_pending() {
+            true => tree.write_pending(outboard).map_err(&write),
+            false => Ok(()),
         }
-    }
+    })?;
     let hash = tree.finish();
     tree.write_pending(outboard).map_err(write)?;
     Ok(hash)
 }
 
-/// Reads a file's first `size` bytes in frames.
-pub(crate) fn feed(file: &dyn FsFile, size: u64, mut take: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut buffer = vec![0; FRAME_BYTES.min(size) as usize];
-    let mut offset = 0;
-    while offset < size {
-        let want = FRAME_BYTES.min(size - offset) as usize;
+/// Reads a range of a file in frames, as long as each of them is taken.
+pub(crate) fn feed(
+    file: &dyn FsFile,
+    path: &Path,
+    Range { start, end }: Range<u64>,
+    mut take: impl FnMut(&[u8]) -> Result<(), BlobError>,
+) -> Result<(), BlobError> {
+    let mut buffer = vec![0; FRAME_BYTES.min(end.saturating_sub(start)) as usize];
+    let mut offset = start;
+    while offset < end {
+        let want = FRAME_BYTES.min(end - offset) as usize;
         let frame = buffer.get_mut(..want).unwrap_or_default();
-        read_whole(file, frame, offset)?;
-        take(frame);
+        read_whole(file, frame, offset).doing("read", path)?;
+        take(frame)?;
         offset += want as u64;
     }
     Ok(())

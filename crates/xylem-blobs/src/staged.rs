@@ -29,8 +29,6 @@ use crate::intake::Comparison;
 use crate::layout::{Layout, StageKey};
 use crate::mark;
 use crate::publish::{Unnamed, Verified};
-use crate::reach::read_whole;
-use crate::reader::FRAME_BYTES;
 use crate::recover::feed;
 use crate::repository::{Claim, Repository};
 use crate::tree::{has_outboard, outboard_len};
@@ -92,19 +90,18 @@ impl StagedFile {
     /// that the memory needed does not grow with the file.
     fn hash_again(&mut self, end: u64) -> Result<(), BlobError> {
         let path = self.claim.repository.layout().part(&self.claim.key);
-        let mut block = vec![0; FRAME_BYTES.min(end) as usize];
-        while self.offset < end {
-            let want = FRAME_BYTES.min(end - self.offset) as usize;
-            let block = block.get_mut(..want).unwrap_or_default();
-            read_whole(&*self.file, block, self.offset).doing("read", &path)?;
-            self.offset += want as u64;
-            let Check::AtEnd(check) = &mut self.check else { return Ok(()) };
-            check.update(block);
-            if check.tree.has_much_pending() {
-                self.write_outboard()?;
+        let file = Arc::clone(&self.file);
+        feed(&*file, &path, self.offset..end, |bytes| {
+            self.offset += bytes.len() as u64;
+            match &mut self.check {
+                Check::AtEnd(check) => {
+                    check.update(bytes);
+                    if check.tree.has_much_pending() { self.write_outboard() } else { Ok(()) }
+                }
+                // Its tree was here first, and its bytes were compared with it.
+                Check::AgainstTree(_) => Ok(()),
             }
-        }
-        Ok(())
+        })
     }
 
     /// The same for a file that nobody will resume: no mark moves along, and syncing it while it
@@ -202,17 +199,13 @@ impl StagedFile {
         if end > self.size {
             return Err(BlobError::Overrun { key: self.claim.key, size: self.size });
         }
-        let mut block = vec![0; FRAME_BYTES.min(end.saturating_sub(self.offset)) as usize];
-        while self.offset < end {
-            let want = FRAME_BYTES.min(end - self.offset) as usize;
-            let block = block.get_mut(..want).unwrap_or_default();
-            let path = self.claim.repository.layout().part(&self.claim.key);
-            read_whole(&*self.file, block, self.offset).doing("read", &path)?;
+        let path = self.claim.repository.layout().part(&self.claim.key);
+        let file = Arc::clone(&self.file);
+        feed(&*file, &path, self.offset..end, |bytes| {
             self.write_outboard()?;
-            self.take(block)?;
-            self.note_taken()?;
-        }
-        Ok(())
+            self.take(bytes)?;
+            self.note_taken()
+        })
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), BlobError> {
@@ -317,7 +310,10 @@ impl StagedFile {
             None if want_sha256 => {
                 let mut sha256 = digest::Context::new(&digest::SHA256);
                 let path = self.claim.repository.layout().part(&self.claim.key);
-                feed(&*self.file, self.size, |bytes| sha256.update(bytes)).doing("read", &path)?;
+                feed(&*self.file, &path, 0..self.size, |bytes| {
+                    sha256.update(bytes);
+                    Ok(())
+                })?;
                 Some(sha256)
             }
             sha256 => sha256,
