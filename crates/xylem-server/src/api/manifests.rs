@@ -103,8 +103,7 @@ pub(super) async fn fetch(
     }
     let holding = app.device_servers(&live, None).await?;
     // The one that was chosen, while it has the file and gives it out.
-    let chosen = holding.iter().position(|it| it.id == server);
-    let server = app.one_of(&live, holding, chosen)?;
+    let server = one_of(&live, holding, |it| it.id == server)?;
     let url = app.device_url(&live, &server, ticket.expires)?;
     let plist = app.plist_of(&live, &url, md5).await?;
     Ok(([(header::CONTENT_TYPE, "application/xml"), (header::CACHE_CONTROL, "no-store")], plist)
@@ -122,9 +121,7 @@ impl App {
         let site = self.site_id(asked.site.as_deref()).await?;
         let holding = self.device_servers(live, site).await?;
         let Some(name) = asked.server.as_deref() else {
-            let is_near = |server: &DistributionServer| site.is_some() && server.site == site;
-            let first = holding.iter().position(is_near);
-            return self.one_of(live, holding, first);
+            return one_of(live, holding, |server| site.is_some() && server.site == site);
         };
         let named = self.database.distribution_server_by_name(name).await?.id;
         holding.into_iter().find(|server| server.id == named).ok_or_else(|| {
@@ -148,23 +145,6 @@ impl App {
         let mut offering = self.offering(content, &file, site).await?;
         offering.retain(|server| holding.contains(&server.id));
         Ok(offering)
-    }
-
-    /// The server at this place; where none is chosen the root, which feeds all places alike.
-    fn one_of(
-        &self,
-        live: &LiveFile,
-        mut servers: Vec<DistributionServer>,
-        chosen: Option<usize>,
-    ) -> Result<DistributionServer, Failure> {
-        if servers.is_empty() {
-            let file = &live.file.name;
-            let message = format!("no distribution server holds `{file}` yet: try again soon");
-            return Err(ApiError::unavailable(message, RETRY_AFTER_SECONDS).into());
-        }
-        let root = || servers.iter().position(|server| server.is_root);
-        let place = chosen.or_else(root).unwrap_or(0);
-        Ok(servers.swap_remove(place))
     }
 
     /// Where a device fetches a file until `expires`.
@@ -224,6 +204,26 @@ impl App {
         }
         Ok(plist)
     }
+}
+
+/// The first of the servers that is preferred; where none is the root, which feeds all places alike,
+/// or else the first.
+fn one_of(
+    live: &LiveFile,
+    servers: Vec<DistributionServer>,
+    is_preferred: impl Fn(&DistributionServer) -> bool,
+) -> Result<DistributionServer, Failure> {
+    let rank = |server: &DistributionServer| match is_preferred(server) {
+        true => 0,
+        false if server.is_root => 1,
+        false => 2,
+    };
+    // Of those that rank alike it is the first.
+    servers.into_iter().min_by_key(rank).ok_or_else(|| {
+        let message =
+            format!("no distribution server holds `{}` yet: try again soon", live.file.name);
+        ApiError::unavailable(message, RETRY_AFTER_SECONDS).into()
+    })
 }
 
 /// A part of an address.
