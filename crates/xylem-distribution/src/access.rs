@@ -108,7 +108,7 @@ pub(crate) struct Access {
     pub(crate) settings: ServerSettings,
     /// How often the root or the principal was moved.
     pub(crate) root_epoch: Option<u64>,
-    /// Whether the management server knows of marks on versions.
+    /// Whether the management server knew of marks on versions: [`crate::control::knows_marks`].
     pub(crate) marks: bool,
 }
 

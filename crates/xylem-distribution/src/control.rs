@@ -119,6 +119,22 @@ pub(crate) async fn take_over(node: &Arc<Node>) -> Result<(), FollowError> {
     Err(FollowError::Incomplete { stamp: last })
 }
 
+/// Whether the management server knows of marks on versions. One that was of before when its state
+/// was taken over, perhaps by an earlier program here, may have been upgraded since: it is asked.
+///
+/// # Errors
+/// Where it cannot be asked, and nothing is to be decided on what it was.
+pub(crate) async fn knows_marks(node: &Node) -> Result<bool, ClientError> {
+    if node.access().is_some_and(|access| access.marks) {
+        return Ok(true);
+    }
+    let knows = node.control.state().await?.marks;
+    if knows {
+        node.resync.notify_one();
+    }
+    Ok(knows)
+}
+
 async fn check(node: &Arc<Node>, state: &ControlState) -> Result<CheckedState, StateError> {
     check_state(&node.trust(), state, node.id, node.seen(), node.now())
 }

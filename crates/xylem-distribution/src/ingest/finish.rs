@@ -17,6 +17,7 @@ use super::out_of_order::take_in;
 use super::record::{Facts, Stage, refusal};
 use super::routes::{not_where_files_enter, require_principal};
 use super::slots::{Work, blob_error};
+use crate::control::knows_marks;
 use crate::inspector::Candidate;
 use crate::node::Node;
 use crate::report::Arrival;
@@ -115,16 +116,16 @@ async fn commit(node: &Arc<Node>, work: &mut Work, facts: &Facts) -> Result<Veri
         .sha256()
         .ok_or_else(|| ApiError::internal("verifying the upload", "no SHA-256 was computed"))?;
     let _finishing = node.uploads.finishing(facts.upload, content);
-    let access = node.access();
-    let root_epoch = access.as_ref().and_then(|access| access.root_epoch);
+    // Before it commits: without the word, an upload of a version for testing is refused for good.
+    let knows_marks = knows_marks(node).await.map_err(|error| away(&error))?;
     let found = Ingested {
         size: verified.size(),
         blake3: content,
         sha256,
         inspection,
-        root_epoch,
+        root_epoch: node.access().and_then(|access| access.root_epoch),
         // A management server of before does not know the word.
-        knows_marks: access.is_some_and(|access| access.marks),
+        knows_marks,
     };
     match node.control.ingested(facts.upload, &found).await {
         Ok(committed) => {

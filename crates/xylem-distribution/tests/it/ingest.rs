@@ -252,6 +252,21 @@ async fn an_upload_waits_for_a_management_server_that_is_away() {
 }
 
 #[tokio::test]
+async fn a_management_server_that_was_upgraded_hears_at_once_who_knows_marks() {
+    let fleet = Fleet::chain(1).await;
+    let committed = async |name: &str, bytes: &[u8]| {
+        let sender = Sender::new(&fleet, name, bytes).await;
+        sender.put_bytes(0, bytes).await.unwrap();
+        assert!(sender.complete().await.unwrap());
+        fleet.management.world().uploads[&sender.upload].with_marks
+    };
+    assert!(!committed("Before.pkg", b"before").await, "it does not know the word");
+    // The state that was taken over is of before, and nobody says that there is another.
+    fleet.management.world().knows_marks = true;
+    assert!(committed("After.pkg", b"after").await);
+}
+
+#[tokio::test]
 async fn what_is_published_and_not_told_yet_is_all_there_and_stages_nothing() {
     let fleet = Fleet::chain(1).await;
     let bytes = noise(8, 20_000);

@@ -68,6 +68,8 @@ pub(crate) struct UploadRow {
     pub(crate) refused: Option<String>,
     pub(crate) published: bool,
     pub(crate) commits: u32,
+    /// Whether the server where it was committed said that it knows of marks.
+    pub(crate) with_marks: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -114,6 +116,8 @@ pub(crate) struct World {
     pub(crate) unlisted: Vec<Envelope>,
     /// Every call is answered 503.
     pub(crate) away: bool,
+    /// Whether it is of a program that knows of marks on versions.
+    pub(crate) knows_marks: bool,
     pub(crate) renewals: u32,
     /// Who told which digests of a content.
     pub(crate) digests: HashMap<ContentId, (DistributionServerId, FurtherDigests)>,
@@ -342,6 +346,7 @@ impl Management {
             refused: None,
             published: false,
             commits: 0,
+            with_marks: false,
         };
         self.world().uploads.insert(upload, row);
         let ticket = self.ticket(Operation::Ingest {
@@ -427,7 +432,7 @@ impl Management {
             public_chain: None,
             public_url: None,
             root_epoch: Some(1),
-            marks: false,
+            marks: world.knows_marks,
             trust: self.trust(),
             head: signed_head,
             grants: if rogue { self.rogue_sign(&grants) } else { self.sign(&grants) },

@@ -86,12 +86,13 @@ async fn state(
 async fn descriptors(
     State(management): State<Management>,
     peer: Peer,
-    Query(query): Query<HashMap<String, u64>>,
+    Query(query): Query<HashMap<String, String>>,
 ) -> Result<Json<DescriptorPage>, ApiError> {
     management.caller(&peer)?;
     let mut world = management.world();
-    let full = query["since"] == 0 || query["epoch"] != world.stamp().epoch.0;
-    let since = if full { 0 } else { query["since"] };
+    let [epoch, since] = ["epoch", "since"].map(|word| query[word].parse::<u64>().unwrap());
+    let full = since == 0 || epoch != world.stamp().epoch.0;
+    let since = if full { 0 } else { since };
     world.descriptor_calls.push(since);
     let mut newer: Vec<Live> =
         world.live.values().filter(|live| live.generation > since).cloned().collect();
@@ -193,6 +194,7 @@ async fn ingested(
     let row = world.uploads.get_mut(&id).unwrap();
     row.committed = Some(descriptor.clone());
     row.commits += 1;
+    row.with_marks = found.knows_marks;
     Ok(Json(Committed { descriptor }))
 }
 
