@@ -21,8 +21,8 @@ pub struct DigestsWanted {
 }
 
 /// A place in the list of contents that lack further digests: behind this one.
+// Part of an answer: what a newer management server says besides is read over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct DigestsAfter {
     /// The last change of its file.
     #[schema(value_type = u64)]
@@ -185,6 +185,16 @@ mod tests {
         let text = serde_json::to_string(&told).unwrap();
         let heard: ReportedDigests = serde_json::from_str(&text).unwrap();
         assert_eq!(FurtherDigests::try_from(&heard), Ok(found()));
+    }
+
+    #[test]
+    fn what_a_newer_management_server_says_besides_is_read_over() {
+        let after = DigestsAfter { generation: Generation(7), content: ContentId::of(b"a") };
+        let answer = DigestsWanted { contents: Vec::new(), next: Some(after) };
+        let mut newer = serde_json::to_value(&answer).unwrap();
+        newer["newer"] = true.into();
+        newer["next"]["newer"] = true.into();
+        assert_eq!(serde_json::from_value::<DigestsWanted>(newer).unwrap(), answer);
     }
 
     #[test]
