@@ -132,3 +132,18 @@ async fn what_is_replaced_or_deleted_meanwhile_is_left_alone() {
     assert_eq!(computed_by(&fleet, &old), None);
     assert_eq!(fleet.management.world().digest_calls, 1);
 }
+
+#[tokio::test]
+async fn what_cannot_be_computed_is_in_nobodys_way_however_much_it_is() {
+    let mut fleet = Fleet::chain(1).await;
+    let nobody = xylem_model::DistributionServerId::from_parts(1, &[1; 10]);
+    fleet.management.world().computing = Some(nobody);
+    let bytes = noise(10, 20_000);
+    let content = fleet.upload("A.pkg", &bytes).await;
+    fleet.stop(0).await;
+    // A hundred pages, more than are asked for at once, in front of it.
+    fleet.management.world().also_wanted = (0..200_u8).map(|n| ContentId::of(&[n])).collect();
+    fleet.management.world().computing = None;
+    fleet.start(0).await;
+    check(&digested(&fleet, &content).await, &bytes);
+}
