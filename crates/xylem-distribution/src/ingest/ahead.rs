@@ -53,17 +53,6 @@ impl Ahead {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nobody writes into a staged file that was opened before.
-    ///
-    /// # Errors
-    /// Where somebody does: whoever asked asks again.
-    pub(crate) fn require_idle(&self) -> Result<(), ApiError> {
-        match self.state().reserved.first() {
-            Some(Range { start, end }) => Err(taken(*start, *end)),
-            None => Ok(()),
-        }
-    }
-
     /// A staged file was opened, and all up to its offset has been hashed; nothing else that was
     /// written before counts.
     ///

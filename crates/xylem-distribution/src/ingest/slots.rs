@@ -222,11 +222,10 @@ impl Work {
         if let Some(staged) = self.staged.take() {
             return Ok(staged);
         }
-        // Nothing is written ahead while what is there is being hashed.
+        // Nobody begins to write ahead while what is there is being hashed.
         self.ahead.closed();
-        // What could not be taken over afterwards need not be hashed.
-        self.ahead.require_idle()?;
         let staged = open_staged(node, facts).await?;
+        // How far it reaches is known now, and whether somebody is still writing in front of that.
         self.ahead.opened(facts, &staged)?;
         Ok(staged)
     }

@@ -154,3 +154,43 @@ async fn each_byte_has_one_writer_and_what_breaks_off_counts_as_far_as_it_came()
     let computer = fleet.asker(Some(fleet.computer()));
     assert_eq!(fleet.get(0, &computer, "/Packages/One-writer.pkg").await.bytes(), bytes);
 }
+
+#[tokio::test]
+async fn an_upload_goes_on_beside_a_part_that_was_begun_before_its_file_was_given_up() {
+    let fleet = Fleet::chain(1).await;
+    let bytes = noise(16, 2_000_000);
+    let sender = Sender::new(&fleet, "Goes-on.pkg", &bytes).await;
+    let content = fleet.file(0, &ContentId::of(&bytes));
+    let staged = content.ancestors().nth(3).unwrap().join("staged");
+    let (part, mark) = (
+        staged.join(format!("{}.part", sender.upload)),
+        staged.join(format!("{}.mark", sender.upload)),
+    );
+    sender.put_bytes(0, &bytes[..100_000]).await.unwrap();
+    let (pieces, body) = channel_body();
+    let far = sender.send_ahead(1_000_000, 800_000, body);
+    let meanwhile = async {
+        pieces.send(Ok(Bytes::copy_from_slice(&bytes[1_000_000..1_300_000]))).await.unwrap();
+        let came = async || std::fs::metadata(&part).is_ok_and(|it| it.len() > 1_200_000);
+        fleet.until("some of it is written", came).await;
+        // A file takes the place of no folder: what came cannot be kept, and the file is given up.
+        std::fs::remove_file(&mark).unwrap();
+        std::fs::create_dir(&mark).unwrap();
+        let told = sender.put_bytes(100_000, &bytes[100_000..200_000]).await;
+        assert_eq!(code(told), ErrorCode::Internal);
+        std::fs::remove_dir(&mark).unwrap();
+
+        // The far part is still being sent, and in nobody's way but its own.
+        assert_eq!(sender.progress().await.unwrap().offset, 0);
+        assert_eq!(sender.put_bytes(0, &bytes[..1_000_000]).await.unwrap(), 1_000_000);
+        let told = sender.put_ahead(1_100_000, &bytes[1_100_000..1_200_000]).await;
+        assert_eq!(code(told), ErrorCode::Conflict);
+        pieces.send(Err(io::Error::other("cut"))).await.unwrap();
+    };
+    let (sent, ()) = tokio::join!(far, meanwhile);
+    sent.unwrap_err();
+    sender.send_rest(&bytes).await;
+    assert!(sender.complete().await.unwrap());
+    let computer = fleet.asker(Some(fleet.computer()));
+    assert_eq!(fleet.get(0, &computer, "/Packages/Goes-on.pkg").await.bytes(), bytes);
+}
