@@ -14,21 +14,23 @@ pub const MAX_HOURS: u32 = 168;
 pub const TICKET_PARAMETER: &str = "ticket";
 
 /// `POST /v1/files/{kind}/{name}/manifest`: what kind of manifest is wanted.
+// What is not asked for is not named: a management server of before refuses words that it does not
+// know.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewManifest {
     /// The distribution server to fetch from, by name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     /// The site where the devices are, by name: a server there is fetched from, where one holds the
     /// file. Without both, and where there is none, the root is.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
     /// How many hours the addresses in it are good for: 1 to 168, and 24 where left out.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<u32>,
     /// Whether parts have MD5 digests instead of SHA-256, for macOS before 10.13.6.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub md5: bool,
 }
 
@@ -50,4 +52,16 @@ pub struct Manifest {
     pub expires_at: Timestamp,
     /// The property list in XML: a manifest, or the `InstallMedia` command of a book.
     pub plist: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_asked_for_is_not_named() {
+        let asked = NewManifest { hours: Some(2), ..NewManifest::default() };
+        assert_eq!(serde_json::to_string(&asked).unwrap(), r#"{"hours":2}"#);
+        assert_eq!(serde_json::from_str::<NewManifest>("{}").unwrap(), NewManifest::default());
+    }
 }
