@@ -8,7 +8,7 @@ use xylem_model::Timestamp;
 pub const DEFAULT_HOURS: u32 = 24;
 
 /// The longest that they can be good for, in hours: a week.
-pub const MAX_HOURS: u32 = 168;
+pub const MAX_HOURS: u32 = xylem_trust::LONGEST_DEVICE_TICKET_HOURS;
 
 /// What the ticket is called in an address.
 pub const TICKET_PARAMETER: &str = "ticket";

@@ -6,15 +6,14 @@ use xylem_api::catalogue::{Candidate, IngestAddress, Sources};
 use xylem_db::{DistributionServer, LiveFile, Upload};
 use xylem_model::{ContentId, Party, SiteId, Timestamp};
 use xylem_sync::FileFacts;
-use xylem_trust::{Envelope, Operation, Ticket};
+use xylem_trust::{Envelope, LONGEST_TICKET_LIFE, Operation, Ticket};
 
 use crate::app::App;
 use crate::candidates::{Holder, nearest_first};
 use crate::failure::Failure;
 
-/// How long a ticket is good for. The same in all cases: long enough to try several candidates, and
-/// the most that distribution servers accept (`Operation::longest_life`).
-const TICKET_LIFETIME: Duration = Duration::from_secs(600);
+/// How long a ticket is good for that names its holder, or one upload: as long as may be.
+const TICKET_LIFETIME: Duration = LONGEST_TICKET_LIFE;
 
 /// Tickets without a holder serve whoever finds them, so they end sooner.
 const BEARER_TICKET_LIFETIME: Duration = Duration::from_secs(180);

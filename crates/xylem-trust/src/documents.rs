@@ -190,6 +190,14 @@ pub struct Revocations {
     pub parties: Vec<Party>,
 }
 
+/// The longest that a ticket may be good for whose holder has just asked for it: long enough to try
+/// several servers.
+pub const LONGEST_TICKET_LIFE: Duration = Duration::from_secs(600);
+
+/// The longest that the ticket in a device's address may be good for, in hours: a week, since a device
+/// fetches when it gets around to it.
+pub const LONGEST_DEVICE_TICKET_HOURS: u32 = 168;
+
 /// What a ticket lets its bearer do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -232,18 +240,19 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The longest that a ticket for it may be good for. A device fetches when it gets around to it.
+    /// The longest that a ticket for it may be good for.
     #[must_use]
     pub const fn longest_life(&self) -> Duration {
         match self {
-            Self::Ingest { .. } | Self::Read { .. } => Duration::from_secs(600),
-            Self::Device { .. } | Self::Manifest { .. } => Duration::from_secs(168 * 3600),
+            Self::Ingest { .. } | Self::Read { .. } => LONGEST_TICKET_LIFE,
+            Self::Device { .. } | Self::Manifest { .. } => {
+                Duration::from_secs(LONGEST_DEVICE_TICKET_HOURS as u64 * 3600)
+            }
         }
     }
 }
 
-/// Lets its bearer do one thing for at most ten minutes; a device, and who fetches its manifest, for at
-/// most a week.
+/// Lets its bearer do one thing for a while: [`Operation::longest_life`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
     /// What it is good for.

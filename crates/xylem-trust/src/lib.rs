@@ -22,8 +22,9 @@ mod set;
 mod store;
 
 pub use documents::{
-    Account, Descriptor, DigestSource, Document, Grant, GrantedEntries, Grants, Head, Operation,
-    Order, OrderAction, Orders, Revocations, Ticket, TrustDocument,
+    Account, Descriptor, DigestSource, Document, Grant, GrantedEntries, Grants, Head,
+    LONGEST_DEVICE_TICKET_HOURS, LONGEST_TICKET_LIFE, Operation, Order, OrderAction, Orders,
+    Revocations, Ticket, TrustDocument,
 };
 pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, Signature};
 pub use key::{KeyError, KeyId, PublicKey, SigningKey};

@@ -56,6 +56,10 @@ async fn an_address_that_is_not_good_is_refused_with_the_reason() {
     assert!(refusal(&fleet, path, &forged).await.contains("not accepted"));
     assert!(refusal(&fleet, path, "nonsense").await.contains("not accepted"));
     assert!(refusal(&fleet, path, "").await.contains("not accepted"));
+    let (issued, week) = (ticket.issued, Duration::from_secs(7 * 86_400));
+    let for_ever = Ticket { expires: issued.plus(week + week), ..ticket.clone() };
+    let for_ever = fleet.management.sign(&for_ever).to_header();
+    assert!(refusal(&fleet, path, &for_ever).await.contains("at most 604800 s"));
     let (issued, expires) = (ticket.issued.minus(Duration::from_secs(60)), ticket.issued);
     let over = fleet.management.sign(&Ticket { issued, expires, ..ticket }).to_header();
     assert!(refusal(&fleet, path, &over).await.contains("expired"));

@@ -8,7 +8,7 @@ use xylem_api::catalogue::DeclareUpload;
 use xylem_api::digests::ReportedDigests;
 use xylem_api::error::ErrorCode;
 use xylem_api::ingest::Ingested;
-use xylem_api::manifests::NewManifest;
+use xylem_api::manifests::{MAX_HOURS, NewManifest};
 use xylem_api::tree::ChangeDistributionServer;
 use xylem_client::{ClientError, NamedKind, empty_body};
 use xylem_model::{ContentId, FileKind, Stamp};
@@ -143,7 +143,9 @@ async fn a_book_needs_no_digests_and_what_has_no_manifest_says_why() {
     assert!(made.url.starts_with("https://child.example.org:443/eBooks/Map%2Epdf?ticket="));
     let nowhere = NewManifest { server: Some("nowhere".into()), ..plain.clone() };
     assert_eq!(ask(FileKind::Ebook, "Map.pdf", &nowhere).await.0, ErrorCode::NotFound);
-    for hours in [0, 169] {
+    let longest = NewManifest { hours: Some(MAX_HOURS), ..plain.clone() };
+    admin.make_manifest(FileKind::Ebook, "Map.pdf", &longest).await.unwrap();
+    for hours in [0, MAX_HOURS + 1] {
         let asked = NewManifest { hours: Some(hours), ..plain.clone() };
         assert_eq!(ask(FileKind::Ebook, "Map.pdf", &asked).await.0, ErrorCode::BadRequest);
     }

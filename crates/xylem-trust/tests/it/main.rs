@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use xylem_model::{
     ContentId, DistributionServerId, FileId, FileKind, FileName, Priority, Sha256, Stamp,
-    Timestamp, VersionMark,
+    Timestamp, UploadId, VersionMark,
 };
 use xylem_trust::{
-    Descriptor, DescriptorId, DigestSource, Envelope, Head, SigningKey, TrustDocument, TrustError,
-    TrustStore, set_root,
+    Descriptor, DescriptorId, DigestSource, Envelope, Head, Operation, SigningKey, Ticket,
+    TrustDocument, TrustError, TrustStore, set_root,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -140,6 +140,45 @@ fn heads_that_step_back_or_are_stale_or_come_from_the_future_are_refused() {
     assert!(matches!(open(None, now().plus(14 * DAY)), Err(TrustError::Expired { .. })));
     assert!(matches!(open(None, now().minus(DAY)), Err(TrustError::NotYetValid { .. })));
     assert!(open(None, now().minus(Duration::from_secs(300))).is_ok(), "small skew is tolerated");
+}
+
+/// A ticket for each thing that there is one for, and the longest that it may be good for.
+fn operations() -> [(Operation, Duration); 4] {
+    let content = ContentId::of(b"bytes");
+    let ingest = Operation::Ingest {
+        upload: UploadId::from_parts(1, &[4; 10]),
+        size: 5,
+        content: Some(content),
+        sha256: None,
+        name: descriptor().name,
+        kind: FileKind::Package,
+    };
+    let server = DistributionServerId::from_parts(1, &[1; 10]);
+    let (minutes, week) = (Duration::from_secs(600), 7 * DAY);
+    [
+        (ingest, minutes),
+        (Operation::Read { content }, minutes),
+        (Operation::Device { content }, week),
+        (Operation::Manifest { content, server, md5: false }, week),
+    ]
+}
+
+#[test]
+fn a_ticket_that_is_good_for_longer_than_its_kind_is_refused() {
+    let store = pinned();
+    for (operation, longest) in operations() {
+        let open = |life: Duration| {
+            let (issued, operation) = (now(), operation.clone());
+            let ticket = Ticket { operation, holder: None, issued, expires: issued.plus(life) };
+            let text = Envelope::sign(&ticket, &[&key(2)]).unwrap().to_header();
+            store.open_ticket(&text, now()).map(|opened| assert_eq!(opened, ticket))
+        };
+        open(longest).unwrap();
+        let told = open(longest + Duration::from_secs(1)).unwrap_err();
+        let (seconds, longest) = (longest.as_secs() + 1, longest.as_secs());
+        assert_eq!(told, TrustError::TooLong { what: "ticket", seconds, longest });
+        assert!(open(100 * 365 * DAY).is_err());
+    }
 }
 
 #[test]
