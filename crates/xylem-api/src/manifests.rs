@@ -19,7 +19,7 @@ pub const TICKET_PARAMETER: &str = "ticket";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewManifest {
-    /// The distribution server to fetch from, by name.
+    /// The distribution server to fetch from, by name. Not with `site`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     /// The site where the devices are, by name: a server there is fetched from, where one holds the

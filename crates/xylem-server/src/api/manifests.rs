@@ -48,6 +48,10 @@ pub(super) async fn make(
     ApiJson(asked): ApiJson<NewManifest>,
 ) -> Result<Json<Manifest>, Failure> {
     let live = app.served_file(&file).await?;
+    if asked.server.is_some() && asked.site.is_some() {
+        let message = "say `server` or `site`, not both: a server is at the site where it is";
+        return Err(Failure::new(ErrorCode::BadRequest, message));
+    }
     let hours = asked.hours.unwrap_or(DEFAULT_HOURS);
     if !(1..=MAX_HOURS).contains(&hours) {
         let message = format!("addresses are good for 1 to {MAX_HOURS} hours, not for {hours}");
@@ -111,8 +115,8 @@ pub(super) async fn fetch(
 }
 
 impl App {
-    /// The server that a device is sent to: the one that is named; else one at the site that is
-    /// named; else the root.
+    /// The server that a device is sent to: the one that is named, or one at the site that is named;
+    /// else the root.
     async fn device_server(
         &self,
         live: &LiveFile,

@@ -182,6 +182,10 @@ async fn devices_are_sent_to_their_site_and_elsewhere_once_that_server_gives_it_
     assert_eq!(made(at(None)).await.server, "root", "nobody said where");
     let campus = made(at(Some("Campus"))).await;
     assert_eq!(campus.server, "child");
+    let both = NewManifest { server: Some("child".into()), ..at(Some("Campus")) };
+    let (code, why) = refusal(admin.make_manifest(FileKind::App, "A.ipa", &both).await);
+    assert_eq!(code, ErrorCode::BadRequest);
+    assert!(why.contains("not both"), "{why}");
     let nowhere = admin.make_manifest(FileKind::App, "A.ipa", &at(Some("Nowhere"))).await;
     assert_eq!(refusal(nowhere).0, ErrorCode::NotFound);
 
