@@ -9,8 +9,11 @@ use crate::failure::{Attempting, Failure, Outcome, passed_on};
 /// Names the folder of fixtures when `--fixtures` does not.
 const FIXTURES_VARIABLE: &str = "XYLEM_FIXTURES";
 
-/// What the acceptance runs start, and the one that runs them.
-const PROGRAMS: &[&str] = &["xylem", "xylem-agent", "xylem-sim", "xylem-faults", "xylem-accept"];
+/// What every acceptance run starts, and the one that runs them.
+const PROGRAMS: &[&str] = &["xylem", "xylem-agent", "xylem-accept"];
+
+/// What a run starts besides. Each program is linked on its own, which as they ship takes minutes.
+const MORE_PROGRAMS: &[(&str, &[&str])] = &[("content-link", &["xylem-sim", "xylem-faults"])];
 
 /// Runs that measure the memory and time of programs themselves: only what ships counts, and of a
 /// development build the code alone takes more than some limits.
@@ -26,11 +29,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
             request.fixtures.display()
         )));
     }
-    let profile = match MEASURED.contains(&request.name.as_str()) {
-        true => Profile::Release,
-        false => Profile::Dev,
-    };
-    let programs = cargo::build_as(profile, PROGRAMS)?;
+    let programs = cargo::build_as(profile_of(&request.name), &programs_of(&request.name))?;
     let status = Command::new(programs.path("xylem-accept")?)
         .arg(&request.name)
         .arg("--fixtures")
@@ -39,6 +38,17 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         .status()
         .attempting("start the acceptance run")?;
     passed_on(status)
+}
+
+/// How the programs of a run are built.
+fn profile_of(run: &str) -> Profile {
+    if MEASURED.contains(&run) { Profile::Release } else { Profile::Dev }
+}
+
+/// The programs that a run needs: one build makes them all, so that nothing is compiled twice.
+fn programs_of(run: &str) -> Vec<&'static str> {
+    let more = MORE_PROGRAMS.iter().filter(|(name, _)| *name == run).flat_map(|(_, more)| *more);
+    PROGRAMS.iter().chain(more).copied().collect()
 }
 
 /// What was asked for.
@@ -88,6 +98,14 @@ mod tests {
     fn parse(line: &str, from_environment: Option<&str>) -> Outcome<Request> {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         Request::parse(&words, from_environment.map(PathBuf::from))
+    }
+
+    #[test]
+    fn nothing_is_built_as_it_ships_but_what_is_measured() {
+        assert_eq!(profile_of("artifacts"), Profile::Release);
+        assert_eq!(programs_of("artifacts"), ["xylem", "xylem-agent", "xylem-accept"]);
+        assert_eq!(profile_of("content-link"), Profile::Dev);
+        assert!(programs_of("content-link").contains(&"xylem-faults"));
     }
 
     #[test]
