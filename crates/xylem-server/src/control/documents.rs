@@ -1,6 +1,6 @@
 //! `GET /v1/control/state`: the signed head, grants and revocations of one server.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub(super) struct Documents {
     selections: Selections,
     /// Of those without a mark alone, for servers that do not.
     unmarked: Selections,
+    /// The servers that asked last as those do that know of no marks.
+    without_marks: HashSet<DistributionServerId>,
     /// What was signed for a server, and whether with marked versions.
     signed: HashMap<(DistributionServerId, bool), Signed>,
 }
@@ -125,6 +127,11 @@ pub(super) async fn control_state(
     let id = caller.distribution_server()?;
     let mut documents = service.inner.documents.lock().await;
     documents.follow(service.store()).await?;
+    if known.marks {
+        documents.without_marks.remove(&id);
+    } else {
+        documents.without_marks.insert(id);
+    }
     let now = service.environment().clock.now();
     documents.sign(&service, id, known.marks, now)?;
     let state = documents.state_of(id, known.marks, &service);
@@ -300,16 +307,22 @@ impl ControlService {
         Ok(Arc::clone(&documents.holdings))
     }
 
-    /// How many versions of files each server is to hold in the newest state.
+    /// How many versions of files each server is to hold in the newest state, of those that it is
+    /// told of. One that has not asked in this life of the process counts as one that knows of marks.
     pub(crate) async fn wanted_counts(
         &self,
     ) -> Result<HashMap<DistributionServerId, u64>, Failure> {
         let mut documents = self.inner.documents.lock().await;
         documents.follow(self.store()).await?;
-        let Documents { holdings, files, selections, .. } = &mut *documents;
-        let all = View { files, marks: true };
-        let mut wanted = |holding| count(&selections.held(holding, &all));
-        Ok(holdings.iter().map(|(id, holding)| (id, wanted(holding))).collect())
+        let Documents { holdings, files, selections, unmarked, without_marks, .. } =
+            &mut *documents;
+        let files = &*files;
+        let counts = holdings.iter().map(|(id, holding)| {
+            let marks = !without_marks.contains(&id);
+            let selections = if marks { &mut *selections } else { &mut *unmarked };
+            (id, count(&selections.held(holding, &View { files, marks })))
+        });
+        Ok(counts.collect())
     }
 
     /// Signs a document with the online key.

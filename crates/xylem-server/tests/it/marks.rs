@@ -138,6 +138,8 @@ async fn a_server_of_an_earlier_program_is_told_of_no_marks() {
     harness.publish(&root, NAME, b"one").await;
     put_test(&harness, &root, b"two").await;
     assert_eq!(held(&root).await.len(), 2);
+    let counted = async || harness.admin().distribution_server("root").await.unwrap().files_wanted;
+    assert_eq!(counted().await, 2);
 
     let transport = harness.transport(Some(&root.identity));
     let state: ControlState = transport
@@ -153,6 +155,9 @@ async fn a_server_of_an_earlier_program_is_told_of_no_marks() {
         .await
         .unwrap();
     assert!(!state.marks);
+    assert_eq!(counted().await, 1, "it is to hold what it is told of");
+    root.control.state().await.unwrap();
+    assert_eq!(counted().await, 2, "once it was upgraded");
     let head = root.trust.open_head(&state.head, None, START).unwrap();
     assert_eq!((head.count, page.descriptors.len()), (1, 1));
     assert_eq!(head.set_root, set_root(page.descriptors.iter().map(DescriptorId::of)));
