@@ -11,6 +11,7 @@
 mod compare;
 mod facts;
 mod finding;
+mod scripts;
 mod signer;
 mod standing;
 mod terms;

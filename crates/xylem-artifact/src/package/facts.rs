@@ -103,6 +103,8 @@ pub struct ScriptFacts {
     pub first_line: String,
     /// Whether it may be executed.
     pub executable: bool,
+    /// Whether the installer starts it, as the component's `PackageInfo` says.
+    pub declared: bool,
 }
 
 /// A bundle that a component installs, as its `PackageInfo` lists it.

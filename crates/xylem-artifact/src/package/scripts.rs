@@ -96,14 +96,10 @@ fn walk(
     while let Some(member) = scripts.next_member()? {
         let name = member.path.as_str();
         // A link to a script will do, and no Mac minds the case.
-        let declared = match member.kind {
-            MemberKind::Directory => false,
-            _ => {
-                let before = missing.len();
-                missing.retain(|file| !file.eq_ignore_ascii_case(name));
-                missing.len() < before
-            }
-        };
+        let is_it = |file: &str| file.eq_ignore_ascii_case(name);
+        let declared = !matches!(member.kind, MemberKind::Directory)
+            && component.script_files.iter().any(|file| is_it(file));
+        missing.retain(|file| !(declared && is_it(file)));
         let is_file = matches!(member.kind, MemberKind::File | MemberKind::HardLink { .. });
         if !is_file || is_apple_double(name) {
             continue;
@@ -112,7 +108,11 @@ fn walk(
         if declared || allowance.listed > 0 {
             allowance.listed = allowance.listed.saturating_sub(1);
             let facts = describe(&member, scripts.body()).map_err(PayloadError::from_io)?;
-            component.facts.scripts.push(facts);
+            if declared {
+                // Of two of one name the last is what is there once the archive is unpacked.
+                component.facts.scripts.retain(|script| !is_it(&script.name));
+            }
+            component.facts.scripts.push(ScriptFacts { declared, ..facts });
         }
     }
     allowance.expanded_bytes = allowance.expanded_bytes.saturating_sub(scripts.expanded_bytes());
@@ -141,6 +141,7 @@ fn describe(member: &Member, mut body: impl Read) -> io::Result<ScriptFacts> {
         sha256: hex::encode(hash.finish()),
         first_line: first_line(&head),
         executable: member.mode & 0o111 != 0,
+        declared: false,
     })
 }
 

@@ -64,6 +64,7 @@ fn scripts_are_listed_with_what_tells_them_apart() {
         assert_eq!(facts.auth.as_deref(), Some("root"));
         assert_eq!(facts.script_files, 2);
         let [first, second] = facts.scripts.as_slice() else { panic!("{:?}", facts.scripts) };
+        assert!(first.declared && second.declared);
         assert_eq!((first.name.as_str(), first.bytes, first.executable), ("preinstall", 22, true));
         assert_eq!(first.first_line, "#!/bin/bash -e");
         assert_eq!(
@@ -97,6 +98,21 @@ fn of_many_files_the_declared_ones_are_listed_still() {
     assert_eq!(facts.script_files, members.len());
     assert_eq!(facts.scripts.len(), MAX_LISTED_SCRIPTS + 2);
     assert_eq!(facts.scripts.last().unwrap().name, "run.sh");
+    assert_eq!(facts.scripts.iter().filter(|script| script.declared).count(), 2);
+}
+
+#[test]
+fn of_declared_scripts_of_one_name_the_last_is_told() {
+    let names: Vec<String> = (0..MAX_LISTED_SCRIPTS).map(|n| format!("./a{n}")).collect();
+    let mut members: Vec<(&str, u32, &[u8])> = vec![("./PREINSTALL", 0o100_755, b"first")];
+    members.extend(names.iter().map(|name| (name.as_str(), 0o100_644, &b"x"[..])));
+    members.push(("./preinstall", 0o100_755, b"second"));
+    members.push(("./run.sh", 0o100_755, b"x"));
+    let (facts, _) = inspected(&gzip(&cpio(&members)));
+    let declared = facts.scripts.iter().filter(|script| script.declared);
+    let declared: Vec<(&str, u64)> = declared.map(|it| (it.name.as_str(), it.bytes)).collect();
+    assert_eq!(declared, [("preinstall", 6), ("run.sh", 1)]);
+    assert!(facts.script_files > facts.scripts.len(), "the other one was not listed");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::facts::{Facts, Signing, restart_word};
 use super::finding::{Finding, Severity, names, or_none, shown};
+use super::scripts::scripts;
 use super::signer::{signers, who};
 use super::standing::{moment, standing};
 use super::versions;
@@ -72,7 +73,7 @@ impl Both<'_> {
     fn all(&self, said: &mut Vec<Finding>) {
         self.signer(said);
         self.identity(said);
-        self.scripts(said);
+        scripts(&self.before.scripts, &self.after.scripts, said);
         self.requirements(said);
         self.inside(said);
         self.profile(said);
@@ -131,48 +132,6 @@ impl Both<'_> {
             Some(Ordering::Equal) => said.push(same_version(new)),
             None if new == old => said.push(same_version(new)),
             _ => {}
-        }
-    }
-
-    fn scripts(&self, said: &mut Vec<Finding>) {
-        let (before, after) = (&self.before.scripts, &self.after.scripts);
-        let known: BTreeSet<&str> = before.values().copied().collect();
-        let (mut new, mut moved, mut changed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        for (place, digest) in after {
-            let among = match before.get(place) {
-                Some(former) if former == digest => continue,
-                Some(_) => &mut changed,
-                // Only a file beside the scripts before, it may be one that runs now.
-                None if known.contains(digest) => &mut moved,
-                None => &mut new,
-            };
-            among.insert(place.as_str());
-        }
-        // What was not listed before may have been there.
-        if !new.is_empty() && !self.before.has_unlisted_scripts {
-            let message = format!("it runs scripts that were not there before: {}", names(&new));
-            said.push(Finding::warning("scripts-new", message));
-        }
-        if !changed.is_empty() {
-            let message = format!("scripts of it have another content: {}", names(&changed));
-            said.push(Finding::note("scripts-changed", message));
-        }
-        if !moved.is_empty() {
-            let message = format!("scripts were elsewhere in it before: {}", names(&moved));
-            said.push(Finding::note("scripts-moved", message));
-        }
-        let kept: BTreeSet<&str> = after.values().copied().collect();
-        let gone = before
-            .iter()
-            .filter(|(place, digest)| !after.contains_key(*place) && !kept.contains(*digest));
-        let gone: BTreeSet<&str> = gone.map(|(place, _)| place.as_str()).collect();
-        if !gone.is_empty() {
-            let message = format!("scripts are not there any more: {}", names(&gone));
-            said.push(Finding::note("scripts-gone", message));
-        }
-        if self.before.has_unlisted_scripts || self.after.has_unlisted_scripts {
-            let message = "not all files beside the scripts are listed, so not all were compared";
-            said.push(Finding::note("scripts-not-compared", message));
         }
     }
 

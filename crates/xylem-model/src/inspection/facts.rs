@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::scripts::Scripts;
+
 /// What has to happen once a package is installed, weakest first, as inspections write it.
 const RESTARTS: [&str; 5] = ["none", "recommend_restart", "logout", "restart", "shutdown"];
 
@@ -26,10 +28,7 @@ pub(super) struct Facts<'a> {
     pub(super) sealed: Option<bool>,
     pub(super) ticket: Option<bool>,
     pub(super) license: Option<bool>,
-    /// Digests of scripts by where they are.
-    pub(super) scripts: BTreeMap<String, &'a str>,
-    /// Whether there are scripts that are not listed.
-    pub(super) has_unlisted_scripts: bool,
+    pub(super) scripts: Scripts<'a>,
     /// Identifiers of receipts, or names of packages inside.
     pub(super) parts: BTreeSet<&'a str>,
     /// Identifiers, else names, of applications and other bundles inside.
@@ -96,7 +95,10 @@ impl<'a> Facts<'a> {
             ..Self::default()
         };
         match facts.format {
-            Some("flat_package") => facts.read_flat_package(content),
+            Some("flat_package") => {
+                facts.scripts = Scripts::of_components(content, inspection);
+                facts.read_flat_package(content);
+            }
             Some("bundle_package") => facts.read_bundle_package(content),
             Some("disk_image") => facts.read_disk_image(content),
             Some("mobile_app") => facts.read_mobile_app(content),
@@ -128,11 +130,7 @@ impl<'a> Facts<'a> {
             })
         });
         for component in list(content, "components") {
-            let identifier = text(component, "identifier").unwrap_or_default();
-            self.parts.extend(Some(identifier).filter(|it| !it.is_empty()));
-            self.add_scripts(component, identifier);
-            let listed = list(component, "scripts").count();
-            self.has_unlisted_scripts |= is_more(component, "script_files", listed);
+            self.parts.extend(text(component, "identifier"));
             let bundles = list(component, "bundles");
             self.apps.extend(bundles.filter_map(|bundle| text(bundle, "identifier")));
             let listed = list(component, "bundles").count();
@@ -144,7 +142,7 @@ impl<'a> Facts<'a> {
         let inside = list(content, "packages");
         self.parts =
             inside.filter_map(|it| text(it, "identifier").or_else(|| text(it, "path"))).collect();
-        self.add_scripts(content, "");
+        self.scripts = Scripts::of_bundle(content);
     }
 
     fn read_disk_image(&mut self, content: &'a Value) {
@@ -190,20 +188,6 @@ impl<'a> Facts<'a> {
             expires: number(profile, "expires_unix_seconds"),
         });
     }
-
-    fn add_scripts(&mut self, of: &'a Value, part: &str) {
-        for script in list(of, "scripts") {
-            let (Some(name), Some(digest)) = (text(script, "name"), text(script, "sha256")) else {
-                continue;
-            };
-            let part = text(script, "package").unwrap_or(part);
-            let place = match part {
-                "" => name.to_owned(),
-                part => format!("{part}: {name}"),
-            };
-            self.scripts.insert(place, digest);
-        }
-    }
 }
 
 /// The word for what has to happen afterwards.
@@ -240,7 +224,7 @@ pub(super) fn texts<'a>(of: &'a Value, key: &str) -> impl Iterator<Item = &'a st
     list(of, key).filter_map(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
 }
 
-fn flag(of: &Value, key: &str) -> Option<bool> {
+pub(super) fn flag(of: &Value, key: &str) -> Option<bool> {
     of.get(key).and_then(Value::as_bool)
 }
 
@@ -249,7 +233,7 @@ fn number(of: &Value, key: &str) -> Option<i64> {
 }
 
 /// Whether a count is of more than was listed.
-fn is_more(of: &Value, key: &str, listed: usize) -> bool {
+pub(super) fn is_more(of: &Value, key: &str, listed: usize) -> bool {
     let count = of.get(key).and_then(Value::as_u64);
     count.is_some_and(|count| usize::try_from(count).is_ok_and(|count| count > listed))
 }

@@ -189,6 +189,97 @@ fn scripts_that_are_new_are_told_from_those_that_changed_or_moved() {
     assert_eq!(of_change(cut), [unlisted]);
 }
 
+/// A package whose only part declares these scripts, has these files beside them, by name and digest,
+/// and this many in all.
+fn scripted(declared: &[&str], listed: &[(&str, &str)], files: usize) -> Value {
+    let scripts: Vec<Value> = listed
+        .iter()
+        .map(|(name, digest)| {
+            json!({ "name": name, "sha256": digest, "declared": declared.contains(name) })
+        })
+        .collect();
+    package(json!({ "version": "2.1", "components": [{ "identifier": "org.example.tool.core",
+        "script_names": declared, "scripts": scripts, "script_files": files, "bundle_count": 1,
+        "bundles": [{ "identifier": "org.example.app" }] }] }))
+}
+
+/// Severity and word of what is said of the scripts alone.
+fn of_scripts(old: &Value, new: &Value) -> Vec<(Severity, &'static str)> {
+    let mut said = codes(old, new);
+    said.retain(|(_, code)| code.starts_with("scripts-"));
+    said
+}
+
+#[test]
+fn a_list_that_was_cut_hides_nothing_that_the_installer_starts() {
+    let (new, gone) = ((Severity::Warning, "scripts-new"), (Severity::Note, "scripts-gone"));
+    let unlisted = (Severity::Note, "scripts-not-compared");
+    let both = ["preinstall", "postinstall"];
+    let cut = scripted(&["postinstall"], &[("helper", "a"), ("postinstall", "b")], 900);
+    let now = scripted(&both, &[("postinstall", "b"), ("preinstall", "c")], 2);
+    assert_eq!(of_scripts(&cut, &now), [new, gone, unlisted]);
+    // A file beside them may have been among those that were not listed.
+    let beside = scripted(&["postinstall"], &[("other", "c"), ("postinstall", "b")], 2);
+    assert_eq!(of_scripts(&cut, &beside), [gone, unlisted]);
+    // What left such a list may be there still.
+    assert_eq!(of_scripts(&beside, &cut), [new, unlisted]);
+
+    // The gap is one of its part: in another part the same file is new.
+    let mut parts = cut.clone();
+    let other = json!({ "identifier": "org.example.other", "script_files": 1,
+        "scripts": [{ "name": "other", "sha256": "c" }] });
+    parts["content"]["components"].as_array_mut().unwrap().push(other);
+    assert_eq!(of_scripts(&cut, &parts), [new, unlisted]);
+    // Inspections of before do not say what is declared.
+    let mut earlier = now.clone();
+    for script in earlier["content"]["components"][0]["scripts"].as_array_mut().unwrap() {
+        script.as_object_mut().unwrap().remove("declared");
+    }
+    assert_eq!(of_scripts(&cut, &earlier), [new, gone, unlisted]);
+}
+
+#[test]
+fn scripts_that_nobody_looked_into_are_compared_by_what_is_declared() {
+    let passed_over = |declared: &[&str]| {
+        let mut inspection = scripted(declared, &[], 0);
+        inspection["warnings"] = json!([{ "code": "unlisted_scripts", "message": "Too large" }]);
+        inspection
+    };
+    let (one, two) = (["postinstall"], ["preinstall", "postinstall"]);
+    let new = (Severity::Warning, "scripts-new");
+    let unlisted = (Severity::Note, "scripts-not-compared");
+    let listed = scripted(&one, &[("postinstall", "a")], 1);
+    let more = scripted(&two, &[("postinstall", "a"), ("preinstall", "b")], 2);
+    assert_eq!(of_scripts(&passed_over(&one), &listed), [unlisted]);
+    assert_eq!(of_scripts(&passed_over(&one), &more), [new, unlisted]);
+    assert_eq!(of_scripts(&listed, &passed_over(&one)), [unlisted]);
+    assert_eq!(of_scripts(&listed, &passed_over(&two)), [new, unlisted]);
+    assert_eq!(of_scripts(&passed_over(&one), &passed_over(&two)), [new, unlisted]);
+}
+
+#[test]
+fn a_link_that_the_installer_starts_is_told_though_it_has_no_content() {
+    let file = scripted(&["postinstall"], &[("postinstall", "a")], 900);
+    let link = scripted(&["postinstall"], &[("helper", "a")], 900);
+    let linked = scripted(&["preinstall", "postinstall"], &[("postinstall", "a")], 900);
+    let unlisted = (Severity::Note, "scripts-not-compared");
+    assert_eq!(of_scripts(&file, &linked), [(Severity::Warning, "scripts-new"), unlisted]);
+    assert_eq!(of_scripts(&link, &link.clone()), [unlisted]);
+}
+
+#[test]
+fn parts_of_one_name_hide_no_scripts_of_each_other() {
+    let with = |digests: &[&str]| {
+        let part = |digest: &&str| {
+            json!({ "identifier": "a", "script_files": 1,
+                "scripts": [{ "name": "postinstall", "sha256": digest }] })
+        };
+        package(json!({ "components": digests.iter().map(part).collect::<Vec<_>>() }))
+    };
+    let new = [(Severity::Warning, "scripts-new"), (Severity::Note, "scripts-changed")];
+    assert_eq!(of_scripts(&with(&["aa"]), &with(&["bb", "cc"])), new);
+}
+
 #[test]
 fn what_it_asks_for_and_what_is_inside_are_compared() {
     for (change, expected) in [
