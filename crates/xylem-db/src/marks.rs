@@ -17,6 +17,7 @@ use crate::commits::{VersionFacts, checked_signature};
 use crate::convert;
 use crate::entity::{file, version};
 use crate::files::{File, Version, live_by_key, store_stamped, version_row};
+use crate::placements::is_held_at_the_top;
 use crate::state::raise;
 use crate::transaction::{Outcome, change, query};
 use crate::{Database, DbError, search};
@@ -55,7 +56,7 @@ impl Database {
                 Some(test) if test != promoted => {
                     return Err(moved(&row, "waits to be promoted", test, version)?.into());
                 }
-                Some(_) => require_offered(tx, &row, promoted).await?,
+                Some(_) => require_offered(tx, &row, promoted, now).await?,
             }
             let detail = json!({ "id": row.id, "version": version, "before": row.production });
             let action = "version.promote";
@@ -165,11 +166,24 @@ async fn require_live(tx: &DatabaseTransaction, name: &FileName) -> Outcome<file
 }
 
 /// A version is promoted once its bytes are where they are fetched from: until then the name would mean
-/// what nobody has.
-async fn require_offered(tx: &DatabaseTransaction, row: &file::Model, number: i32) -> Outcome<()> {
-    let version = version_row(tx, row.id, number).await?;
-    if version.is_some_and(|version| version.published_at.is_some()) {
-        return Ok(());
+/// what nobody has. Whoever took the upload may never have come to say that it offers it, and a restored
+/// backup may not know that it did: a verified copy says as much.
+async fn require_offered(
+    tx: &DatabaseTransaction,
+    row: &file::Model,
+    number: i32,
+    now: Timestamp,
+) -> Outcome<()> {
+    if let Some(version) = version_row(tx, row.id, number).await? {
+        if version.published_at.is_some() {
+            return Ok(());
+        }
+        if is_held_at_the_top(tx, &version.content_id).await? {
+            let mut change = version.into_active_model();
+            change.published_at = Set(Some(now.unix_ms()));
+            change.update(tx).await?;
+            return Ok(());
+        }
     }
     let name = format!("{}, version {number}", row.name);
     let state = "not offered by the server where files enter yet";

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, sea_query::OnConflict,
+    QuerySelect,
+    sea_query::{Condition, OnConflict},
 };
 use uuid::Uuid;
 use xylem_model::{ContentId, DistributionServerId, Stamp, Timestamp};
 
 use crate::convert::{self, bytes32, clip, int, moment, parsed, uint};
+use crate::entity::distribution_server;
 use crate::entity::placement::{Column, Entity, Model};
 use crate::servers::require_live;
 use crate::transaction::{Outcome, query, report};
@@ -200,6 +202,26 @@ impl Database {
             |(server, count)| Ok((DistributionServerId::from_uuid(server), uint("count", count)?));
         rows.into_iter().map(count).collect()
     }
+}
+
+/// Whether the root, or the server where files enter, holds a verified copy: from there it goes
+/// everywhere.
+pub(crate) async fn is_held_at_the_top(tx: &DatabaseTransaction, content: &[u8]) -> Outcome<bool> {
+    let holders: Vec<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::ServerId)
+        .filter(Column::ContentId.eq(content.to_vec()))
+        .filter(Column::State.eq(PlacementState::Present.as_str()))
+        .into_tuple()
+        .all(tx)
+        .await?;
+    let is_top = Condition::any()
+        .add(distribution_server::Column::IsRoot.eq(true))
+        .add(distribution_server::Column::IsPrincipal.eq(true));
+    let at_the_top = distribution_server::Entity::find()
+        .filter(distribution_server::Column::Id.is_in(holders))
+        .filter(is_top);
+    Ok(at_the_top.one(tx).await?.is_some())
 }
 
 fn is_content(content: ContentId) -> sea_orm::sea_query::Expr {

@@ -99,6 +99,7 @@ cases! {
         a_version_for_testing_waits_and_production_stays,
         a_first_version_waits_and_its_name_means_nothing_yet,
         promotion_and_rollback_are_one_step_each,
+        a_version_is_promoted_once_it_is_offered_or_held,
         of_many_who_promote_at_once_one_does,
         steps_that_cannot_be_change_nothing,
         a_version_put_in_production_at_once_drops_all_marks,

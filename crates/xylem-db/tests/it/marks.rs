@@ -2,7 +2,7 @@
 
 use xylem_db::{
     ChangeFile, Changed, Database, DbError, Declaration, DigestSource, FileChange, IngestResult,
-    LiveFile, Missing, NewUpload, Version, VersionFacts,
+    LiveFile, Missing, NewUpload, PlacementReport, PlacementState, Version, VersionFacts,
 };
 use xylem_model::{
     CategoryId, ContentId, DistributionServerId, FileId, FileKind, Priority, Stamp, Timestamp,
@@ -10,7 +10,7 @@ use xylem_model::{
 };
 
 use crate::bench::{
-    Bench, admin, at, declaration, declare, enroll, found, id, in_parallel, name, publish,
+    Bench, admin, at, commit, declaration, declare, enroll, found, id, in_parallel, name, publish,
     sha256_of,
 };
 
@@ -140,6 +140,42 @@ pub(crate) async fn promotion_and_rollback_are_one_step_each(bench: Bench) {
     promote(&db, 3).await.unwrap();
     assert_eq!(marks(&db).await, (Some(3), None, Some(2)), "one step back is kept, not two");
     assert_eq!(db.marked_versions(&[third.file]).await.unwrap()[0].number, 2);
+}
+
+pub(crate) async fn a_version_is_promoted_once_it_is_offered_or_held(bench: Bench) {
+    let db = bench.open().await;
+    let (server, child) = (enroll(&db, "root").await, enroll(&db, "child").await);
+    put(&db, server, "one").await;
+    let new = NewUpload { test: true, ..declaration(server, TOOL, b"two") };
+    declare(&db, &new).await;
+    commit(&db, new.id, b"two").await;
+    let told = promote(&db, 2).await.unwrap_err();
+    assert!(told.to_string().contains("not offered"), "{told}");
+
+    // Who took it never came to say so, and to send it again is of no use.
+    let again = NewUpload { test: true, ..declaration(server, TOOL, b"two") };
+    let asked = db.declare_upload(&again, &admin(), at(40)).await.unwrap();
+    assert!(matches!(asked, Declaration::AlreadyThere(_)), "{asked:?}");
+    let holds = async |server, state| {
+        let report = PlacementReport {
+            content: ContentId::of(b"two"),
+            state,
+            bytes: 3,
+            rate: None,
+            verified: Some(at(41)),
+            reason: None,
+            next_try: None,
+            stamp: Stamp::default(),
+        };
+        db.report_placements(server, &[report], false, at(41)).await.unwrap();
+    };
+    holds(server, PlacementState::Verifying).await;
+    holds(child, PlacementState::Present).await;
+    assert!(matches!(promote(&db, 2).await, Err(DbError::WrongState { .. })));
+    holds(server, PlacementState::Present).await;
+    promote(&db, 2).await.unwrap();
+    assert_eq!(marks(&db).await, (Some(2), None, Some(1)));
+    assert_eq!(tool(&db).await.version.published, Some(at(100)));
 }
 
 pub(crate) async fn of_many_who_promote_at_once_one_does(bench: Bench) {
