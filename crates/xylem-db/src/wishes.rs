@@ -53,7 +53,8 @@ impl Database {
 
     /// Takes a version into the catalogue that servers hold and a restored backup lacks, from its
     /// signed descriptor: same file, number and content, a new generation. The caller has checked
-    /// the signature. Adopting a version that is there already changes nothing.
+    /// the signature, and names the state that the restore went back to. Adopting a version that is
+    /// there already changes nothing.
     ///
     /// # Errors
     /// [`DbError::Conflict`] where the name, or that version's number, stands for something
@@ -62,6 +63,7 @@ impl Database {
         &self,
         facts: &VersionFacts,
         descriptor: &[u8],
+        restored: Stamp,
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Stamp, DbError> {
@@ -72,7 +74,7 @@ impl Database {
                 return Ok(stamp);
             }
             let stamp = raise(tx).await?;
-            store_file(tx, facts, stamp, row, now).await?;
+            store_file(tx, facts, stamp, row, restored, now).await?;
             let mut version = version_row_of(facts, stamp, &Value::Null, descriptor.to_vec())?;
             // It was published: that is how the servers came to hold it.
             version.published_at = Some(now.unix_ms());
@@ -141,6 +143,7 @@ async fn store_file(
     facts: &VersionFacts,
     stamp: Stamp,
     row: Option<file::Model>,
+    restored: Stamp,
     now: Timestamp,
 ) -> Outcome<()> {
     let Some(row) = row else {
@@ -159,9 +162,10 @@ async fn store_file(
             change.live_key = Set(Some(key.clone()));
             change.collision_key = Set(key);
             change.production = Set(Some(number));
-            // What the backup knew of is of before: it neither waits any more nor leads back.
+            // What the backup knew of is of before: it neither waits any more nor leads back. What
+            // was adopted itself is of now, for marks may come before what they stand beside.
             change.test = Set(row.test.filter(|test| *test > number));
-            if row.production.is_some() {
+            if is_previous_of_before(tx, &row, restored).await? {
                 change.previous = Set(None);
                 change.previous_since = Set(None);
             }
@@ -180,4 +184,15 @@ async fn store_file(
     change.generation = Set(generation);
     change.update(tx).await?;
     Ok(())
+}
+
+/// Whether the version that leads back was in the restored backup.
+async fn is_previous_of_before(
+    tx: &DatabaseTransaction,
+    row: &file::Model,
+    restored: Stamp,
+) -> Outcome<bool> {
+    let Some(number) = row.previous else { return Ok(false) };
+    let Some(version) = version_row(tx, row.id, number).await? else { return Ok(true) };
+    Ok(convert::stamp(version.epoch, version.generation)? <= restored)
 }

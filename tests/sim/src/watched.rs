@@ -230,8 +230,9 @@ impl WishStore for WatchedStore {
         &self,
         descriptor: &Descriptor,
         envelope: &[u8],
+        restored: Stamp,
         now: Timestamp,
     ) -> Result<(), WishError> {
-        self.store.adopt(descriptor, envelope, now).await
+        self.store.adopt(descriptor, envelope, restored, now).await
     }
 }

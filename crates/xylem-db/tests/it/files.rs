@@ -144,7 +144,7 @@ pub(crate) async fn lost_versions_can_be_adopted(bench: Bench) {
     let server = enroll(&db, "root").await;
     let kept = put(&db, server, "Kept.pkg", "kept").await;
     let adopt = async |facts: &VersionFacts| {
-        db.adopt_version(facts, b"signed long ago", &admin(), at(200)).await
+        db.adopt_version(facts, b"signed long ago", Stamp::default(), &admin(), at(200)).await
     };
 
     let lost = facts(id(FileId::from_parts), "Lost.pkg", 3, "lost");
@@ -177,7 +177,7 @@ pub(crate) async fn a_version_under_a_later_name_is_adopted_with_it(bench: Bench
     let kept = put(&db, server, "Kept.pkg", "kept").await;
     put(&db, server, "Other.pkg", "other").await;
     let adopt = async |facts: &VersionFacts| {
-        db.adopt_version(facts, b"signed long ago", &admin(), at(200)).await
+        db.adopt_version(facts, b"signed long ago", Stamp::default(), &admin(), at(200)).await
     };
     let taken = adopt(&facts(kept.file, "OTHER.pkg", 2, "kept")).await;
     assert!(matches!(taken, Err(DbError::Conflict { what: "file", .. })), "{taken:?}");

@@ -360,26 +360,31 @@ pub(crate) async fn lost_marks_can_be_adopted(bench: Bench) {
     let db = bench.open().await;
     let server = enroll(&db, "root").await;
     let file = put(&db, server, "one").await.file;
-    let adopt = async |facts: &VersionFacts| {
-        db.adopt_version(facts, b"signed long ago", &admin(), at(200)).await
+    let adopt = async |facts: &VersionFacts, restored| {
+        db.adopt_version(facts, b"signed long ago", restored, &admin(), at(200)).await
     };
-    adopt(&lost(file, 5, "five", Some(VersionMark::Test))).await.unwrap();
+    let restored = db.stamp().await.unwrap();
+    adopt(&lost(file, 5, "five", Some(VersionMark::Test)), restored).await.unwrap();
     assert_eq!(marks(&db).await, (Some(1), Some(5), None));
     // The one that waits has the higher number, and does not stand in the way of production.
-    adopt(&lost(file, 4, "four", None)).await.unwrap();
+    adopt(&lost(file, 4, "four", None), restored).await.unwrap();
     assert_eq!(marks(&db).await, (Some(4), Some(5), None));
-    adopt(&lost(file, 3, "three", Some(VersionMark::Previous))).await.unwrap();
+    adopt(&lost(file, 3, "three", Some(VersionMark::Previous)), restored).await.unwrap();
     assert_eq!(marks(&db).await, (Some(4), Some(5), Some(3)));
     assert_eq!(tool(&db).await.file.latest, 5);
 
-    // A later one that was in production: what was known to wait, or to lead back, is of before.
-    adopt(&lost(file, 6, "six", None)).await.unwrap();
+    // A later one that was in production: what a backup knew to wait, or to lead back, is of before.
+    let restored = db.stamp().await.unwrap();
+    adopt(&lost(file, 6, "six", None), restored).await.unwrap();
     assert_eq!(marks(&db).await, (Some(6), None, None));
-    adopt(&lost(file, 2, "two", Some(VersionMark::Previous))).await.unwrap();
+    // The way back may be told of before what it leads back from.
+    adopt(&lost(file, 2, "two", Some(VersionMark::Previous)), restored).await.unwrap();
     assert_eq!(marks(&db).await, (Some(6), None, Some(2)));
+    adopt(&lost(file, 7, "seven", None), restored).await.unwrap();
+    assert_eq!(marks(&db).await, (Some(7), None, Some(2)));
 
     let stranger = lost(id(FileId::from_parts), 1, "x", Some(VersionMark::Previous));
-    let told = adopt(&stranger).await;
+    let told = adopt(&stranger, restored).await;
     assert!(matches!(told, Err(DbError::WrongState { .. })), "{told:?}");
 }
 

@@ -10,6 +10,7 @@
 //!   wakes at once. A change made elsewhere is found by asking the store now and then: nothing
 //!   depends on having been woken.
 
+mod adoption;
 mod changes;
 mod copies;
 mod descriptors;
@@ -35,7 +36,7 @@ use xylem_api::error::ErrorCode;
 use xylem_http::{ApiError, Peer};
 use xylem_model::{FileId, Party, Stamp};
 use xylem_runtime::{Environment, Shutdown, random_array};
-use xylem_trust::{Descriptor, SigningKey, TrustStore};
+use xylem_trust::{Descriptor, Envelope, SigningKey, TrustStore};
 
 use crate::failure::Failure;
 use crate::permission::{Caller, Gatekeeper, Permission, Routes, require_party};
@@ -72,6 +73,8 @@ struct Inner {
 pub struct Unlisted {
     /// What it says of itself, signed by our own key.
     pub descriptor: Descriptor,
+    /// The same as it was signed.
+    pub envelope: Envelope,
     /// Why it was not adopted.
     pub reason: String,
 }

@@ -4,26 +4,17 @@
 //! applied that this store never issued (then a higher epoch begins), and descriptors signed by
 //! our own key that the catalogue lacks (then they are adopted, or listed for a person).
 
-use std::cmp::Reverse;
-
 use axum::extract::State;
 use http::StatusCode;
 use xylem_api::control::ServerReport;
 use xylem_api::inventory::Inventory;
 use xylem_http::{ApiJson, Peer};
 use xylem_model::{Stamp, Timestamp};
-use xylem_trust::{Descriptor, Envelope};
 
-use super::{ControlService, Unlisted};
+use super::ControlService;
 use crate::failure::Failure;
 use crate::permission::Caller;
-use crate::wish::{ServerNews, WishError};
-
-/// Unlisted descriptors looked at in one report; a server names the rest in the next one.
-const MAX_UNLISTED: usize = 1_000;
-
-/// Unlisted versions remembered for a person to decide on.
-const MAX_REMEMBERED: usize = 10_000;
+use crate::wish::ServerNews;
 
 /// A report that is ahead by more epochs than this is not believed: it would let one broken
 /// server push the counter to its end. Restores are rarer than that.
@@ -103,57 +94,5 @@ impl ControlService {
         );
         self.refresh().await?;
         Ok(())
-    }
-
-    /// Adopts what a restore forgot. Outside of a restore an unlisted version is one that was
-    /// deleted, and stays so.
-    async fn take_unlisted(&self, unlisted: &[Envelope], now: Timestamp) -> Result<(), Failure> {
-        if unlisted.is_empty() {
-            return Ok(());
-        }
-        let Some(restored) = self.store().restored_from().await? else { return Ok(()) };
-        let trust = self.trust();
-        let mut lost = Vec::new();
-        for envelope in unlisted.iter().take(MAX_UNLISTED) {
-            match trust.open::<Descriptor>(envelope, now) {
-                // What was signed up to the backup is in it, or was deleted before.
-                Ok(descriptor) if descriptor.stamp <= restored => {}
-                Ok(descriptor) => lost.push((descriptor, envelope)),
-                Err(error) => {
-                    tracing::warn!(%error, "a descriptor that a server holds is not ours");
-                }
-            }
-        }
-        // A mark says something beside the version in production, which has to be there first. Of two
-        // that say they were in production before, the one that was signed last is right.
-        lost.sort_by_key(|(descriptor, _)| (descriptor.mark.is_some(), Reverse(descriptor.stamp)));
-        for (descriptor, envelope) in lost {
-            self.adopt(descriptor, envelope, now).await?;
-        }
-        self.refresh().await?;
-        Ok(())
-    }
-
-    async fn adopt(
-        &self,
-        descriptor: Descriptor,
-        envelope: &Envelope,
-        now: Timestamp,
-    ) -> Result<(), Failure> {
-        let key = (descriptor.file, descriptor.version);
-        match self.store().adopt(&descriptor, &envelope.to_bytes(), now).await {
-            Ok(()) => {
-                self.lock_unlisted().remove(&key);
-                Ok(())
-            }
-            Err(WishError::Conflict(reason)) => {
-                let mut remembered = self.lock_unlisted();
-                if remembered.len() < MAX_REMEMBERED {
-                    remembered.insert(key, Unlisted { descriptor, reason });
-                }
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 }

@@ -402,6 +402,7 @@ impl WishStore for DatabaseWishStore {
         &self,
         descriptor: &Descriptor,
         envelope: &[u8],
+        restored: Stamp,
         now: Timestamp,
     ) -> Result<(), WishError> {
         let number = u32::try_from(descriptor.version)
@@ -425,7 +426,7 @@ impl WishStore for DatabaseWishStore {
             stamp: descriptor.stamp,
             created: descriptor.issued,
         };
-        match self.database.adopt_version(&facts, envelope, &Actor::system(), now).await {
+        match self.database.adopt_version(&facts, envelope, restored, &Actor::system(), now).await {
             Ok(_) => Ok(()),
             Err(error @ DbError::WrongState { .. }) => Err(WishError::Conflict(error.to_string())),
             Err(error) => Err(error.into()),

@@ -346,7 +346,8 @@ pub trait WishStore: Send + Sync {
     async fn restored_from(&self) -> Result<Option<Stamp>, WishError>;
 
     /// Takes in a version that servers hold and the restored store lacks. The caller has checked
-    /// the signature of `envelope`. Adopting what is there already changes nothing.
+    /// the signature of `envelope`, and names the state that the restore went back to. Adopting what
+    /// is there already changes nothing.
     ///
     /// # Errors
     /// [`WishError::Conflict`] where name or number stand for something else by now.
@@ -354,6 +355,7 @@ pub trait WishStore: Send + Sync {
         &self,
         descriptor: &Descriptor,
         envelope: &[u8],
+        restored: Stamp,
         now: Timestamp,
     ) -> Result<(), WishError>;
 }

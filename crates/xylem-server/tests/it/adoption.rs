@@ -1,12 +1,13 @@
 //! Backup and restore, and how what a restore forgot comes back.
 
-use xylem_api::control::ServerReport;
+use xylem_api::control::{Author, ChangeFile, FileChange, ServerReport};
 use xylem_api::error::ErrorCode;
-use xylem_model::{ContentId, FileKind, Stamp};
+use xylem_model::{AccountAccess, ContentId, FileKind, FileName, Stamp};
 use xylem_runtime::Environment;
 use xylem_server::{ServerError, backup, restore};
-use xylem_trust::Envelope;
+use xylem_trust::{Descriptor, Envelope};
 
+use crate::accounts::{name, new};
 use crate::harness::{FakeServer, Harness, START, Stopped, refusal, report};
 
 /// Replaces a stopped server by what a backup of it held.
@@ -37,6 +38,14 @@ fn again(harness: &Harness, old: FakeServer) -> FakeServer {
 async fn names(harness: &Harness) -> Vec<String> {
     let page = harness.admin().files(FileKind::Package, None).await.unwrap();
     page.items.into_iter().map(|file| file.name.to_string()).collect()
+}
+
+/// How the restore stands.
+async fn standing(harness: &Harness) -> serde_json::Value {
+    let transport = harness.transport(None);
+    let request = http::Request::get("/v1/restore")
+        .header("authorization", format!("Bearer {}", harness.token));
+    transport.json(&harness.url, request, None::<&()>).await.unwrap()
 }
 
 #[tokio::test]
@@ -111,16 +120,48 @@ async fn what_cannot_be_adopted_is_listed_for_a_person() {
     harness.publish(&root, "same.pkg", b"after").await;
     root.control.report(&with_unlisted(stamp, &[lost])).await.unwrap();
 
-    let transport = harness.transport(None);
-    let request = http::Request::get("/v1/restore")
-        .header("authorization", format!("Bearer {}", harness.token));
-    let shown: serde_json::Value =
-        transport.json(&harness.url, request, None::<&()>).await.unwrap();
+    let shown = standing(&harness).await;
     assert_eq!(shown["unconfirmed"], true);
     assert_eq!(shown["unlisted"][0]["name"], "same.pkg");
     assert_eq!(names(&harness).await, ["same.pkg"]);
     let current = harness.admin().file(FileKind::Package, "same.pkg").await.unwrap().file.current;
     assert_eq!(current.content, ContentId::of(b"after"));
+}
+
+#[tokio::test]
+async fn a_name_that_was_given_on_is_adopted_with_both_files_in_whatever_order_they_come() {
+    let mut harness = Harness::start().await;
+    let mut root = harness.server("root").await;
+    harness.admin().add_account("root", &new("writer", AccountAccess::Write)).await.unwrap();
+    harness.publish(&root, "a.pkg", b"first").await;
+    back_up(&harness).await;
+    let file_name = |text: &str| FileName::new(text).unwrap();
+    let asked = ChangeFile {
+        kind: FileKind::Package,
+        name: file_name("a.pkg"),
+        change: FileChange::Rename { to: file_name("b.pkg"), replace: false },
+        author: Author { account: name("writer"), server: root.id },
+    };
+    root.control.change_file(&asked).await.unwrap();
+    let pages = root.pages(Stamp::default()).await;
+    let renamed = pages[0].descriptors[0].clone();
+    assert_eq!(root.trust.open::<Descriptor>(&renamed, START).unwrap().name.as_str(), "b.pkg");
+    let second = harness.publish(&root, "a.pkg", b"second").await;
+    let stamp = harness.admin().status().await.unwrap().stamp;
+
+    let at_once = vec![vec![second.clone(), renamed.clone()]];
+    let one_by_one = vec![vec![second], vec![renamed]];
+    for reports in [at_once, one_by_one] {
+        harness = restored(harness.stop().await).await;
+        root = again(&harness, root);
+        for unlisted in reports {
+            root.control.report(&with_unlisted(stamp, &unlisted)).await.unwrap();
+        }
+        assert_eq!(names(&harness).await, ["a.pkg", "b.pkg"]);
+        let current = harness.admin().file(FileKind::Package, "a.pkg").await.unwrap().file.current;
+        assert_eq!(current.content, ContentId::of(b"second"));
+        assert_eq!(standing(&harness).await["unlisted"], serde_json::json!([]));
+    }
 }
 
 #[tokio::test]

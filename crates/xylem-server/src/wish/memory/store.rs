@@ -244,6 +244,7 @@ impl WishStore for MemoryWishStore {
         &self,
         descriptor: &Descriptor,
         envelope: &[u8],
+        _restored: Stamp,
         _now: Timestamp,
     ) -> Result<(), WishError> {
         let mut memory = self.lock();
