@@ -248,7 +248,7 @@ async fn place(
         // A promotion or a rollback since then is no less.
         Some(newest)
             if new.blake3.is_none()
-                && newest.created_at.max(file.previous_since.unwrap_or(i64::MIN))
+                && newest.created_at.max(file.production_since.unwrap_or(i64::MIN))
                     > upload.created.unix_ms() =>
         {
             Err(format!(
@@ -397,6 +397,7 @@ pub(crate) fn next_version(
         change.test = Set(Some(number));
     } else {
         change.production = Set(Some(number));
+        change.production_since = Set(Some(facts.created.unix_ms()));
         change.test = Set(None);
         change.previous = Set(None);
         change.previous_since = Set(None);
@@ -422,6 +423,7 @@ pub(crate) fn file_row(facts: &VersionFacts, stamp: Stamp) -> Result<file::Model
         marked_sites: None,
         latest: number,
         production: facts.mark.is_none().then_some(number),
+        production_since: facts.mark.is_none().then_some(facts.created.unix_ms()),
         test: (facts.mark == Some(VersionMark::Test)).then_some(number),
         previous: None,
         previous_since: None,

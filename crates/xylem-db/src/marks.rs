@@ -215,6 +215,7 @@ where
     let (epoch, generation) = convert::columns(stamp)?;
     let mut change = row.into_active_model();
     change.production = Set(Some(marks.production));
+    change.production_since = Set(Some(now.unix_ms()));
     change.test = Set(marks.test);
     change.previous = Set(marks.previous);
     change.previous_since = Set(marks.previous.map(|_| now.unix_ms()));

@@ -23,6 +23,7 @@ mod m0014_records;
 mod m0015_digests;
 mod m0016_marks;
 mod m0017_search;
+mod m0018_production_since;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0015_digests::AddDigests),
             Box::new(m0016_marks::AddMarks),
             Box::new(m0017_search::AddSearch),
+            Box::new(m0018_production_since::AddProductionSince),
         ]
     }
 }
@@ -84,5 +86,8 @@ pub(crate) fn upgrade_row(schema: usize, table: &str, row: &mut serde_json::Valu
     }
     if schema < 16 {
         m0016_marks::upgrade(table, row);
+    }
+    if schema < 18 {
+        m0018_production_since::upgrade(table, row);
     }
 }

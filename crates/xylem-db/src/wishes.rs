@@ -162,6 +162,7 @@ async fn store_file(
             change.live_key = Set(Some(key.clone()));
             change.collision_key = Set(key);
             change.production = Set(Some(number));
+            change.production_since = Set(Some(facts.created.unix_ms()));
             // What the backup knew of is of before: it neither waits any more nor leads back. What
             // was adopted itself is of now, for marks may come before what they stand beside.
             change.test = Set(row.test.filter(|test| *test > number));

@@ -52,6 +52,10 @@ table! {
         /// Number of the version that the name means.
         #[serde(default)]
         pub(crate) production: Option<i32>,
+        /// When that version was put into production. None: when it was made, as long as nothing
+        /// is promoted.
+        #[serde(default)]
+        pub(crate) production_since: Option<i64>,
         /// Number of the version that waits to be promoted.
         #[serde(default)]
         pub(crate) test: Option<i32>,

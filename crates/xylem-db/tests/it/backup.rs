@@ -236,7 +236,7 @@ fn as_an_older_program_wrote_it(text: &str) -> String {
             continue;
         }
         if let Some(row) = value.get_mut("row").and_then(|row| row.as_object_mut()) {
-            let marks = ["production", "test", "previous", "previous_since"];
+            let marks = ["production", "production_since", "test", "previous", "previous_since"];
             for added in ["priority", "rate", "scrub_asked_at"].iter().chain(&marks) {
                 row.remove(*added);
             }

@@ -118,7 +118,9 @@ pub(crate) async fn wishes_come_in_the_order_of_change(bench: Bench) {
     assert_eq!(since[0].version.content, ContentId::of(b"a again"));
     let removed = db.removed_since(start, 9).await.unwrap();
     assert_eq!(removed.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), ["c.pkg"]);
-    assert!(db.removed_since(Generation(removed[0].stamp.generation.0), 9).await.unwrap().is_empty());
+    assert!(
+        db.removed_since(Generation(removed[0].stamp.generation.0), 9).await.unwrap().is_empty()
+    );
 }
 
 fn facts(file: FileId, file_name: &str, number: u32, text: &str) -> VersionFacts {

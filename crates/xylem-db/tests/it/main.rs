@@ -103,6 +103,8 @@ cases! {
         of_many_who_promote_at_once_one_does,
         steps_that_cannot_be_change_nothing,
         a_version_put_in_production_at_once_drops_all_marks,
+        what_was_announced_before_a_promotion_does_not_undo_it,
+        a_database_from_before_knows_its_last_promotions,
         marks_go_with_their_file,
         the_previous_version_is_forgotten_in_time,
         what_is_marked_is_held_and_digested,

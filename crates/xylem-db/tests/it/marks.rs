@@ -1,8 +1,9 @@
 //! Versions for testing, promotion, rollback, and what is kept of them.
 
 use xylem_db::{
-    ChangeFile, Changed, Database, DbError, Declaration, DigestSource, FileChange, IngestResult,
-    LiveFile, Missing, NewUpload, PlacementReport, PlacementState, Version, VersionFacts,
+    ChangeFile, Changed, Commit, Database, DbError, Declaration, DigestSource, FileChange,
+    IngestResult, LiveFile, Missing, NewUpload, PlacementReport, PlacementState, Version,
+    VersionFacts,
 };
 use xylem_model::{
     CategoryId, ContentId, DistributionServerId, FileId, FileKind, Priority, Stamp, Timestamp,
@@ -252,6 +253,58 @@ pub(crate) async fn a_version_put_in_production_at_once_drops_all_marks(bench: B
     assert_eq!(fourth.number, 4, "what waits is not what is in production");
     assert_eq!(marks(&db).await, (Some(4), None, None));
     assert!(db.marked_versions(&[fourth.file]).await.unwrap().is_empty());
+}
+
+/// Announces what a WebDAV account has written; its digests are not known yet.
+async fn announce(db: &Database, server: DistributionServerId, text: &str, ms: i64) -> UploadId {
+    let new = NewUpload {
+        blake3: None,
+        sha256: None,
+        replace: true,
+        ..declaration(server, TOOL, text.as_bytes())
+    };
+    let declared = db.declare_received(&new, &admin(), at(ms)).await.unwrap();
+    assert!(matches!(declared, Declaration::Declared(_)), "{declared:?}");
+    new.id
+}
+
+/// How the commit of what was announced ends.
+async fn arrives(db: &Database, upload: UploadId, text: &str) -> Result<u32, String> {
+    let file = id(FileId::from_parts);
+    match db.commit_upload(upload, &found(text.as_bytes()), file, at(500), sign).await.unwrap() {
+        Commit::Committed(version) => Ok(version.number),
+        Commit::Failed(upload) => Err(upload.reason.unwrap()),
+    }
+}
+
+pub(crate) async fn what_was_announced_before_a_promotion_does_not_undo_it(bench: Bench) {
+    let db = bench.open().await;
+    let server = enroll(&db, "root").await;
+    put_test(&db, server, "one").await;
+    let (before, after) =
+        (announce(&db, server, "early", 50).await, announce(&db, server, "late", 101).await);
+    // The first one, which takes nobody's place.
+    promote(&db, 1).await.unwrap();
+    let told = arrives(&db, before, "early").await.unwrap_err();
+    assert!(told.contains("went into production meanwhile"), "{told}");
+    assert_eq!(tool(&db).await.version.content, ContentId::of(b"one"));
+    assert_eq!(arrives(&db, after, "late").await, Ok(2));
+}
+
+pub(crate) async fn a_database_from_before_knows_its_last_promotions(bench: Bench) {
+    let db = bench.open().await;
+    let server = enroll(&db, "root").await;
+    put(&db, server, "one").await;
+    put_test(&db, server, "two").await;
+    promote(&db, 2).await.unwrap();
+    let upload = announce(&db, server, "early", 50).await;
+    drop(db);
+    bench.tamper("ALTER TABLE files DROP COLUMN production_since").await;
+    let unknown = "DELETE FROM seaql_migrations WHERE version = 'm0018_production_since'";
+    bench.tamper(unknown).await;
+    let db = bench.open().await;
+    arrives(&db, upload, "early").await.unwrap_err();
+    assert_eq!(marks(&db).await, (Some(2), None, Some(1)));
 }
 
 pub(crate) async fn marks_go_with_their_file(bench: Bench) {
