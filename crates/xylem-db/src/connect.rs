@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr};
+use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
 use sea_orm_migration::MigratorTrait;
 use tokio::sync::Mutex;
 use xylem_runtime::{Fs, RealFs};
@@ -54,22 +54,25 @@ impl Database {
     ///   folder must exist. Everything after `sqlite://` is the path, taken literally.
     /// - `postgres://user:password@host/name`: as in libpq; the database must exist.
     /// - `mysql://user:password@host/name` or `mariadb://…`: the database must exist, be empty or
-    ///   ours, and its user must be allowed to change it: it gets a binary collation.
+    ///   ours, and its user must be allowed to change it: it and its tables get a binary collation.
     ///
     /// # Errors
     /// [`DbError::NewerSchema`] where a newer program has changed the tables: nothing is touched
     /// then. Otherwise what stood in the way, see [`DbError`].
     pub async fn connect(url: &str) -> Result<Self, DbError> {
         let (connection, writer) = if let Some(path) = url.strip_prefix("sqlite://") {
-            (open_sqlite(Path::new(path)).await?, Some(Mutex::new(())))
+            let connection = open_sqlite(Path::new(path)).await?;
+            migrate(&connection).await?;
+            (connection, Some(Mutex::new(())))
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            (open_postgres(url).await?, None)
+            let connection = open_postgres(url).await?;
+            migrate(&connection).await?;
+            (connection, None)
         } else if url.starts_with("mysql://") || url.starts_with("mariadb://") {
-            (mysql::open(url).await?, None)
+            (mysql::open_and_migrate(url).await?, None)
         } else {
             return Err(DbError::Address);
         };
-        update_tables(&connection).await?;
         let database = Self { inner: Arc::new(Inner { connection, writer }) };
         database.fill_terms().await?;
         Ok(database)
@@ -147,17 +150,7 @@ fn connect_error(backend: &'static str, error: DbErr) -> DbError {
     DbError::Connect { backend, source: error.into() }
 }
 
-async fn update_tables(connection: &DatabaseConnection) -> Result<(), DbError> {
-    if connection.get_database_backend() != DbBackend::MySql {
-        return migrate(connection).await;
-    }
-    let failed = |error: DbErr| DbError::Migrate(error.into());
-    let lock = mysql::lock(connection).await.map_err(failed)?;
-    migrate(connection).await?;
-    mysql::widen(connection).await.map_err(failed)?;
-    mysql::unlock(lock).await.map_err(failed)
-}
-
+/// Brings the tables up to date.
 async fn migrate(connection: &DatabaseConnection) -> Result<(), DbError> {
     let mut tries_left = MIGRATION_TRIES;
     let mut fewest_pending = usize::MAX;

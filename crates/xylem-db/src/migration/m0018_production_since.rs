@@ -2,7 +2,7 @@
 
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::big_integer_null;
+use sea_orm_migration::schema::{big_integer_null, integer_null};
 use serde_json::Value;
 
 use super::add_columns;
@@ -27,6 +27,10 @@ impl MigrationTrait for AddProductionSince {
             .value("production_since", Expr::col("previous_since"))
             .take();
         manager.get_connection().execute(&since).await?;
+        // `m0016_marks` was without this column for a while, before any release.
+        if !manager.has_column("versions", "replaces").await? {
+            add_columns(manager, "versions", [integer_null("replaces")]).await?;
+        }
         Ok(())
     }
 

@@ -10,6 +10,9 @@ use xylem_db::{Database, DbError};
 
 use crate::throwaway::{Home, find_programs, run_all_cases};
 
+/// The collation that compares by bytes.
+const BINARY: &str = "utf8mb4_nopad_bin";
+
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(60);
 
@@ -26,19 +29,67 @@ async fn every_case_holds_on_mariadb_too() {
     };
     run_all_cases("MariaDB", create).await;
     what_is_long_is_kept_whole(create("long_text")).await;
-    every_column_of_text_is_compared_by_its_bytes(&admin).await;
+    assert_eq!(collations(&admin, "case%").await, [BINARY], "in all databases of this run");
+    tables_with_another_collation_are_converted(create("old_tables"), &admin).await;
+    what_a_newer_program_made_is_left_as_it_is(create("newer"), &admin).await;
     a_database_that_cannot_be_changed_is_refused(&admin, &server).await;
 }
 
-/// In all databases of this run: a table that a connection made which knew the database as it was
-/// before would take no name of other scripts.
-async fn every_column_of_text_is_compared_by_its_bytes(admin: &DatabaseConnection) {
-    let asked = "SELECT DISTINCT collation_name AS c FROM information_schema.columns \
-         WHERE table_schema LIKE 'case%' AND collation_name IS NOT NULL";
+/// How text is compared in the tables of databases. A table that a connection made which knew the
+/// database as it was before would take no name of other scripts.
+async fn collations(admin: &DatabaseConnection, databases: &str) -> Vec<String> {
+    let asked = format!(
+        "SELECT DISTINCT collation_name AS c FROM information_schema.columns \
+         WHERE table_schema LIKE '{databases}' AND collation_name IS NOT NULL ORDER BY c"
+    );
+    texts(admin, &asked).await
+}
+
+/// The texts in the column `c` of an answer.
+async fn texts(admin: &DatabaseConnection, asked: &str) -> Vec<String> {
     let statement = Statement::from_string(DbBackend::MySql, asked);
     let rows = admin.query_all_raw(statement).await.unwrap();
-    let collations: Vec<String> = rows.iter().map(|row| row.try_get("", "c").unwrap()).collect();
-    assert_eq!(collations, ["utf8mb4_nopad_bin"]);
+    rows.iter().map(|row| row.try_get("", "c").unwrap()).collect()
+}
+
+/// As they were made before the database had its collation first.
+async fn tables_with_another_collation_are_converted(url: String, admin: &DatabaseConnection) {
+    let db = Database::connect(&url).await.unwrap();
+    let (actor, now) = (xylem_db::Actor::system(), crate::bench::at(1));
+    db.set_setting("greeting", Some("Grüße"), &actor, now).await.unwrap();
+    db.close().await.unwrap();
+    for step in [
+        "ALTER TABLE old_tables.settings CONVERT TO CHARACTER SET latin1",
+        "ALTER TABLE old_tables.files CONVERT TO CHARACTER SET latin1",
+        "ALTER TABLE old_tables.files MODIFY marked_sites TEXT CHARACTER SET latin1",
+        "ALTER TABLE old_tables.sites CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+    ] {
+        admin.execute_unprepared(step).await.unwrap();
+    }
+    assert_eq!(collations(admin, "old_tables").await.len(), 3);
+    let db = Database::connect(&url).await.unwrap();
+    assert_eq!(db.setting("greeting").await.unwrap().as_deref(), Some("Grüße"));
+    assert_eq!(collations(admin, "old_tables").await, [BINARY]);
+    let kind = "SELECT data_type AS c FROM information_schema.columns \
+         WHERE table_schema = 'old_tables' AND column_name = 'marked_sites'";
+    assert_eq!(texts(admin, kind).await, ["longtext"]);
+}
+
+async fn what_a_newer_program_made_is_left_as_it_is(url: String, admin: &DatabaseConnection) {
+    Database::connect(&url).await.unwrap().close().await.unwrap();
+    for step in [
+        "INSERT INTO newer.seaql_migrations VALUES ('m0999_tomorrow', 0)",
+        "ALTER DATABASE newer CHARACTER SET latin1",
+        "ALTER TABLE newer.sites CONVERT TO CHARACTER SET latin1",
+    ] {
+        admin.execute_unprepared(step).await.unwrap();
+    }
+    let error = Database::connect(&url).await.unwrap_err();
+    assert!(matches!(error, DbError::NewerSchema { .. }), "{error:?}");
+    let of_database = "SELECT default_collation_name AS c FROM information_schema.schemata \
+         WHERE schema_name = 'newer'";
+    assert!(texts(admin, of_database).await[0].starts_with("latin1"));
+    assert_eq!(collations(admin, "newer").await.len(), 2, "nothing is converted");
 }
 
 /// Columns of text that nobody widened would hold 64 KiB.

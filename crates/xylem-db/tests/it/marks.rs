@@ -300,6 +300,7 @@ pub(crate) async fn a_database_from_before_knows_its_last_promotions(bench: Benc
     let upload = announce(&db, server, "early", 50).await;
     drop(db);
     bench.tamper("ALTER TABLE files DROP COLUMN production_since").await;
+    bench.tamper("ALTER TABLE versions DROP COLUMN replaces").await;
     let unknown = "DELETE FROM seaql_migrations WHERE version = 'm0018_production_since'";
     bench.tamper(unknown).await;
     let db = bench.open().await;
