@@ -109,7 +109,10 @@ impl Database {
             let is_other = matches!(place, Place::Other(_));
             let has_it = match &place {
                 Place::Same => return Ok(Changed::Made(current_stamp(tx).await?)),
-                Place::Other(other) => shown(tx, other).await?.content == content.content,
+                // What only waits is not what the name means, also where it is the same.
+                Place::Other(other) => {
+                    other.production.is_some() && shown(tx, other).await?.content == content.content
+                }
                 Place::Own | Place::New => false,
             };
             if !has_it {
@@ -165,9 +168,9 @@ async fn require_file(tx: &DatabaseTransaction, asked: &ChangeFile) -> Outcome<f
     })?)
 }
 
-/// The version in production, or the one that waits to be promoted while there is none.
+/// The version in production, of a file that has one.
 async fn shown(tx: &DatabaseTransaction, file: &file::Model) -> Outcome<Version> {
-    let number = file.production.or(file.test).unwrap_or(file.latest);
+    let number = file.production.unwrap_or(file.latest);
     let row = version_row(tx, file.id, number).await?;
     let row = row.ok_or_else(|| DbError::Corrupt {
         what: "file",
@@ -197,8 +200,9 @@ async fn place(
     if let Some((existing, kind)) = other_name(&other, kind, to)? {
         return Ok(Err(Changed::NameTaken { existing, kind }));
     }
-    // What only waits to be promoted shows nowhere: whoever cannot see it does not replace it.
-    Ok(match replace && other.production.is_some() {
+    // A name under which something only waits to be promoted means nothing yet. It is as free as it is
+    // to an upload: nothing of it shows, so nobody could say that it is to be replaced.
+    Ok(match replace || other.production.is_none() {
         true => Ok(Place::Other(Box::new(other))),
         false => Err(Changed::Exists { existing: Box::new(shown(tx, &other).await?) }),
     })

@@ -145,6 +145,27 @@ pub(crate) async fn a_copy_is_a_file_of_its_own(bench: Bench) {
     assert_eq!(all.len(), 4);
 }
 
+/// To whoever writes, moves and copies; also where the content is the same.
+pub(crate) async fn a_name_under_which_a_version_only_waits_is_free(bench: Bench) {
+    let db = filled(&bench).await;
+    let server = db.distribution_servers().await.unwrap()[0].id;
+    for (file, bytes) in [("Moved.pkg", "tool"), ("Copied.pkg", "new"), ("Written.pkg", "new")] {
+        let bytes = bytes.as_bytes();
+        let waits = NewUpload { test: true, ..declaration(server, file, bytes) };
+        publish(&db, &waits, bytes).await;
+    }
+    made(&db, "Other.pkg", copy("Copied.pkg", false)).await;
+    made(&db, "Tool.pkg", rename("Moved.pkg", false)).await;
+    publish(&db, &declaration(server, "Written.pkg", b"written"), b"written").await;
+    assert!(live(&db, "Tool.pkg").await.is_none());
+    for (file, bytes) in [("Moved.pkg", "tool"), ("Copied.pkg", "other"), ("Written.pkg", "written")]
+    {
+        let found = live(&db, file).await.unwrap();
+        assert_eq!((found.file.production, found.file.test), (Some(2), None), "{file}");
+        assert_eq!(found.version.content, ContentId::of(bytes.as_bytes()), "{file}");
+    }
+}
+
 pub(crate) async fn changes_that_cannot_be_change_nothing(bench: Bench) {
     let db = filled(&bench).await;
     let before = db.stamp().await.unwrap();

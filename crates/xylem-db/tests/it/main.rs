@@ -73,6 +73,7 @@ cases! {
         another_spelling_is_a_new_name_and_the_same_is_none,
         renaming_onto_a_file_replaces_it_and_can_be_undone,
         a_copy_is_a_file_of_its_own,
+        a_name_under_which_a_version_only_waits_is_free,
         changes_that_cannot_be_change_nothing,
         what_was_received_is_declared_once,
     }
