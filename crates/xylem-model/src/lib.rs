@@ -11,6 +11,7 @@ mod file_name;
 mod further_digests;
 mod generation;
 mod ids;
+mod index;
 mod inspection;
 mod kind;
 mod os_requirement;
@@ -34,6 +35,11 @@ pub use generation::{Epoch, Generation, Stamp};
 pub use ids::{
     CategoryId, ComputerId, DistributionServerId, FileId, InvitationId, OrderId, ScriptEditId,
     ScriptId, SiteId, TokenId, UploadId,
+};
+pub use index::{
+    CheckedIndex, FoundIndex, IndexError, IndexedKind, IndexedPath, MAX_INDEX_ENTRIES,
+    MAX_INDEXED_PATH_BYTES, MAX_PACKED_INDEX_BYTES, MAX_UNPACKED_INDEX_BYTES, PackedIndex,
+    UnpackedIndex, missing_index, take_index,
 };
 pub use inspection::{
     Finding, InspectedVersion, MAX_SEARCH_BYTES, MAX_SEARCH_TERMS, MAX_TERM_BYTES, SearchField,

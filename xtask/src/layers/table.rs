@@ -235,7 +235,7 @@ const WRAPPED: &[Wrapped] = &[
     },
     Wrapped {
         name: "flate2",
-        only: &["xylem-artifact"],
+        only: &["xylem-artifact", "xylem-model"],
         tests_may: true,
         why: "what expands is read through bounded readers only",
     },
