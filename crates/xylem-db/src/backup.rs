@@ -24,6 +24,7 @@ use sea_orm_migration::MigratorTrait;
 use serde::{Deserialize, Serialize};
 use xylem_model::Stamp;
 
+use crate::entity::content_index;
 use crate::migration::Migrator;
 use crate::state::current_stamp;
 use crate::transaction::{Kind, Outcome, Transaction};
@@ -37,6 +38,9 @@ const FORMAT: &str = "xylem-backup";
 const FORMAT_VERSION: u32 = 1;
 /// Rows read from the database at a time.
 const PAGE: u64 = 500;
+/// Indexes read from the database at a time, of up to 1.5 MB each: as many bytes as a page of digests
+/// of parts.
+const PAGE_OF_INDEXES: u64 = 16;
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,7 +72,7 @@ macro_rules! each_table {
     (|$table:ident| $body:expr) => {
         each_table!(@ $table, $body, state, setting, site, category, invitation, token,
             certificate, distribution_server, further_parent, account, computer, file, version,
-            record_revision, content_digest, chunk_digest, upload, placement, order, script,
+            record_revision, content_digest, chunk_digest, content_index, upload, placement, order, script,
             script_version,
             script_edit, audit)
     };
@@ -127,13 +131,15 @@ where
     E::Model: Serialize + Sync,
     W: Write + Send,
 {
+    let is_large = entity.table_name() == content_index::Entity.table_name();
+    let rows = if is_large { PAGE_OF_INDEXES } else { PAGE };
     let mut last = None;
     loop {
         let mut cursor = E::find().cursor_by(PrimaryKey::<E>::default());
         if let Some(last) = last {
             cursor.after::<sea_orm::sea_query::ValueTuple>(last);
         }
-        let page = cursor.first(PAGE).all(tx).await?;
+        let page = cursor.first(rows).all(tx).await?;
         let Some(end) = page.last() else { return Ok(()) };
         last = Some(end.get_primary_key_value());
         for row in &page {

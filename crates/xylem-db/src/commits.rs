@@ -9,8 +9,8 @@ use sea_orm::{ActiveModelTrait, DatabaseTransaction, EntityTrait, IntoActiveMode
 use serde_json::{Value, json};
 use uuid::Uuid;
 use xylem_model::{
-    ContentId, DistributionServerId, FileId, FileKind, FileName, InspectedVersion, Priority,
-    Sha256, Stamp, Timestamp, UploadId, VersionMark,
+    CheckedIndex, ContentId, DistributionServerId, FileId, FileKind, FileName, InspectedVersion,
+    Priority, Sha256, Stamp, Timestamp, UploadId, VersionMark,
 };
 
 use crate::audit::{self, Actor};
@@ -22,7 +22,7 @@ use crate::servers::require_live;
 use crate::state::{self, raise};
 use crate::transaction::{Outcome, change};
 use crate::uploads::{self, Upload, UploadState};
-use crate::{Database, DbError, compared, search};
+use crate::{Database, DbError, compared, indexes, search};
 
 /// What the ingest server found in the bytes that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +33,10 @@ pub struct IngestResult {
     pub blake3: ContentId,
     /// Their SHA-256.
     pub sha256: Sha256,
-    /// What the inspection found.
+    /// What the inspection found, without the index.
     pub inspection: Value,
+    /// The list of what it puts on a Mac, where there is one.
+    pub index: Option<CheckedIndex>,
     /// Who found it, where that is known: the upload must be for it at the moment of the commit.
     pub server: Option<DistributionServerId>,
     /// The root epoch that the ingest server knows of, where it says so.
@@ -138,6 +140,9 @@ impl Database {
                     store(tx, &upload, found, &facts, descriptor, file).await?
                 }
             };
+            if let Some(index) = &found.index {
+                indexes::store(tx, found.blake3, index).await?;
+            }
             move_on(tx, row, &version, now).await?;
             Ok(Commit::Committed(Box::new(version.try_into()?)))
         })

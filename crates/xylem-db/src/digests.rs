@@ -15,7 +15,7 @@ use crate::marks::held_versions;
 use crate::placements::PlacementState;
 use crate::servers::require_live;
 use crate::transaction::{Outcome, change, query};
-use crate::{Database, DbError};
+use crate::{Database, DbError, indexes};
 
 /// Parts whose digests are in one row: 48 kB, which every backend's column of bytes holds, and a page
 /// of a backup in memory.
@@ -148,7 +148,7 @@ impl Database {
     }
 }
 
-/// Forgets the digests of those contents that no version has any more.
+/// Forgets the digests and indexes of those contents that no version has any more.
 pub(crate) async fn forget_unnamed(
     tx: &DatabaseTransaction,
     contents: Vec<Vec<u8>>,
@@ -160,6 +160,7 @@ pub(crate) async fn forget_unnamed(
         }
         let of_content = chunk_digest::Column::ContentId.eq(&*content);
         chunk_digest::Entity::delete_many().filter(of_content).exec(tx).await?;
+        indexes::forget(tx, &content).await?;
         content_digest::Entity::delete_by_id(content).exec(tx).await?;
     }
     Ok(())

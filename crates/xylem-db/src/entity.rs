@@ -27,6 +27,7 @@ macro_rules! table {
 mod catalogue;
 mod digests;
 mod hex_bytes;
+mod indexes;
 mod parties;
 mod records;
 mod scripts;
@@ -35,6 +36,7 @@ mod trust;
 
 pub(crate) use catalogue::{category, file, order, placement, site, upload, version};
 pub(crate) use digests::{chunk_digest, content_digest};
+pub(crate) use indexes::content_index;
 pub(crate) use parties::{account, computer, distribution_server, further_parent};
 pub(crate) use records::record_revision;
 pub(crate) use scripts::{script, script_edit, script_version};

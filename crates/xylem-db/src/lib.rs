@@ -40,6 +40,7 @@ mod entity;
 mod error;
 mod files;
 mod hand_over;
+mod indexes;
 mod invitations;
 mod marks;
 mod migration;

@@ -24,6 +24,7 @@ mod m0015_digests;
 mod m0016_marks;
 mod m0017_search;
 mod m0018_production_since;
+mod m0019_indexes;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0016_marks::AddMarks),
             Box::new(m0017_search::AddSearch),
             Box::new(m0018_production_since::AddProductionSince),
+            Box::new(m0019_indexes::AddIndexes),
         ]
     }
 }

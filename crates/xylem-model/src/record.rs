@@ -160,7 +160,7 @@ impl PackageRecord {
                 RecordError::Value { field: name.clone(), problem }
             })?;
         }
-        changed.check(subject)?;
+        changed.check_after(self, subject)?;
         Ok(changed)
     }
 }

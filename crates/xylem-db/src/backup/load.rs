@@ -22,7 +22,8 @@ use crate::state::row as state_row;
 use crate::transaction::{Kind, Outcome, Transaction};
 use crate::{BackupError, Database, DbError, search};
 
-/// Longest line: a row with two documents of the largest size, written as JSON.
+/// Longest line: a row with two documents of the largest size, written as JSON. An index of the
+/// largest size takes 3 MB.
 const MAX_LINE_BYTES: u64 = 16 << 20;
 /// Rows stored by one statement: at twenty columns well below every backend's limit of values.
 const BATCH_ROWS: usize = 200;

@@ -16,7 +16,7 @@ use crate::entity::record_revision::{Entity, Model};
 use crate::files::store_stamped;
 use crate::sites::require_category;
 use crate::transaction::{Outcome, change};
-use crate::{Database, DbError, search};
+use crate::{Database, DbError, indexes, search};
 
 /// What came of an edit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Database {
         change!(self, "changing the record of a file", |tx| {
             let row = require_live(tx, file).await?;
             let present = newest(tx, &row).await?;
-            let record = present.record.changed(patch, &subject(&row)?)?;
+            let record = present.record.changed(patch, &subject(tx, &row).await?)?;
             save(tx, row, present, based_on, Edit { record, restores: None, actor, now }).await
         })
     }
@@ -79,8 +79,8 @@ impl Database {
             let row = require_live(tx, file).await?;
             let record = revision(tx, &row, number).await?.record;
             // What was taken once may have been ruled out since.
-            record.check(&subject(&row)?)?;
             let present = newest(tx, &row).await?;
+            record.check_after(&present.record, &subject(tx, &row).await?)?;
             let restores = Some(number);
             save(tx, row, present, based_on, Edit { record, restores, actor, now }).await
         })
@@ -96,11 +96,11 @@ async fn require_live(tx: &DatabaseTransaction, id: FileId) -> Outcome<file::Mod
 }
 
 /// The file, as far as the rules ask.
-fn subject(row: &file::Model) -> Result<RecordSubject, DbError> {
+async fn subject(tx: &DatabaseTransaction, row: &file::Model) -> Outcome<RecordSubject> {
     let (kind, name): (FileKind, FileName) =
         (parsed("file's kind", &row.kind)?, parsed("file's name", &row.name)?);
-    // The inspection of an upload lists no files so far.
-    Ok(RecordSubject::new(FileId::from_uuid(row.id), kind, &name, false))
+    let has_index = indexes::is_of_shown(tx, row).await?;
+    Ok(RecordSubject::new(FileId::from_uuid(row.id), kind, &name, has_index))
 }
 
 async fn save(

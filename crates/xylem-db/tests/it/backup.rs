@@ -11,8 +11,9 @@ use xylem_model::{
 };
 
 use crate::accounts::account;
-use crate::bench::{Bench, admin, at, declaration, declare, enroll, enroll_computer, id, publish};
+use crate::bench::{Bench, admin, at, declaration, declare, enroll, enroll_computer, id};
 use crate::digests::{digests, hold};
+use crate::indexes::{index, publish_indexed};
 use crate::records::describe;
 use crate::scripts::script;
 
@@ -59,7 +60,8 @@ async fn fill(db: &Database) {
         category: Some(category),
         ..declaration(root, "Tool.pkg", b"tool")
     };
-    let version = publish(db, &tool, b"tool").await;
+    let paths = index(&["/Applications/Tool.app", "/Library/Tool"]);
+    let version = publish_indexed(db, &tool, b"tool", &paths).await;
     describe(db, version.file, 0, json!({ "notes": "n", "priority": 2 })).await.unwrap();
     let open = NewUpload { blake3: None, ..declaration(root, "Open.pkg", b"open") };
     declare(db, &open).await;
@@ -120,7 +122,7 @@ async fn moves(from: &Database, to: &Database) {
     for table in [
         "state", "settings", "sites", "categories", "invitations", "tokens", "certificates",
         "distribution_servers", "further_parents", "accounts", "computers", "files", "versions", "record_revisions",
-        "content_digests", "chunk_digests", "uploads", "placements",
+        "content_digests", "chunk_digests", "content_indexes", "uploads", "placements",
         "orders", "scripts", "script_versions", "script_edits", "audit",
     ] {
         assert!(text.contains(&format!("{{\"table\":\"{table}\"")), "no row of {table}");
@@ -131,7 +133,10 @@ async fn moves(from: &Database, to: &Database) {
     assert!(dump(to).await == bytes, "the backup of the restored database is the same");
     let check = to.verify_audit().await.unwrap();
     assert!(matches!(check, AuditCheck::Intact { .. }), "{check:?}");
-    let file = from.live_versions(None, 9).await.unwrap()[0].file.id;
+    let live = from.live_versions(None, 9).await.unwrap().remove(0);
+    let (file, content) = (live.file.id, live.version.content);
+    let paths = to.index(content).await.unwrap();
+    assert!(paths.is_some() && paths == from.index(content).await.unwrap());
     let record = to.record(file).await.unwrap();
     assert_eq!((record.revision.number, record.record.notes.as_str()), (1, "n"));
     assert_eq!(record, from.record(file).await.unwrap());
@@ -230,7 +235,7 @@ fn as_an_older_program_wrote_it(text: &str) -> String {
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
         let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
-        let added = |table: &str| table.starts_with("script") || table == "record_revisions";
+        let added = |table: &str| table.starts_with("script") || ["record_revisions", "content_indexes"].contains(&table);
         if value["table"].as_str().is_some_and(added) {
             left_out += 1;
             continue;

@@ -108,6 +108,7 @@ pub(crate) fn found(bytes: &[u8]) -> IngestResult {
         blake3: ContentId::of(bytes),
         sha256: sha256_of(bytes),
         inspection: json!({ "identifier": "org.example.tool" }),
+        index: None,
     }
 }
 

@@ -23,7 +23,8 @@ pub struct RecordSubject {
     pub is_disk_image: bool,
     /// Whether it is an installer package, zipped or not.
     pub is_installer: bool,
-    /// Whether there is an index of it: a list of the files that it installs.
+    /// Whether there is an index of it, a list of what it installs: of the version in production, or
+    /// of the one that waits where none is yet.
     pub has_index: bool,
 }
 
@@ -99,12 +100,16 @@ impl PackageRecord {
         kind == FileKind::Package || OF_EVERY_KIND.contains(&field)
     }
 
-    /// Whether a file may have this record. What it refers to is not looked up here.
+    /// Whether a file may have this record after the one `before`. What it refers to is not looked up
+    /// here.
+    ///
+    /// Whether it may be uninstalled is asked where that is new: the next version may come without
+    /// an index, and is not to stand in the way of any other change.
     ///
     /// # Errors
     /// [`RecordError::Rule`] for the first field that may not be as it is.
-    pub fn check(&self, subject: &RecordSubject) -> Result<(), RecordError> {
-        let broken = self.rules(subject).into_iter().find(|(_, holds, _)| !holds);
+    pub fn check_after(&self, before: &Self, subject: &RecordSubject) -> Result<(), RecordError> {
+        let broken = self.rules(before, subject).into_iter().find(|(_, holds, _)| !holds);
         match broken {
             Some((field, _, why)) => Err(RecordError::Rule { field, why }),
             None => Ok(()),
@@ -112,7 +117,11 @@ impl PackageRecord {
     }
 
     /// Each rule: the field, whether it holds, and what is said where it does not.
-    fn rules(&self, subject: &RecordSubject) -> [(&'static str, bool, &'static str); 10] {
+    fn rules(
+        &self,
+        before: &Self,
+        subject: &RecordSubject,
+    ) -> [(&'static str, bool, &'static str); 10] {
         const HOMES: &str = "home folders are taken from disk images (.dmg) alone";
         const ITSELF: &str = "it cannot be the package itself: name another one";
         [
@@ -120,9 +129,9 @@ impl PackageRecord {
             ("fill_existing_homes", !self.fill_existing_homes || subject.is_disk_image, HOMES),
             (
                 "allow_uninstall",
-                !self.allow_uninstall || subject.has_index,
-                "there is no index of this package, the list of the files that it installs, so \
-                 nothing would know what to take away; uploads are not indexed yet",
+                !self.allow_uninstall || before.allow_uninstall || subject.has_index,
+                "there is no index of this package, the list of what it installs, so nothing would \
+                 know what to take away: `xylem package index` says why there is none",
             ),
             (
                 "install_if_reported_available",

@@ -187,7 +187,16 @@ fn what_has_no_index_cannot_be_taken_away() {
     assert!(field == "allow_uninstall" && why.contains("no index"), "{field}: {why}");
     let Value::Object(patch) = patch else { unreachable!() };
     let indexed = RecordSubject { has_index: true, ..subject("A.pkg") };
-    assert!(PackageRecord::default().changed(&patch, &indexed).unwrap().allow_uninstall);
+    let record = PackageRecord::default().changed(&patch, &indexed).unwrap();
+    assert!(record.allow_uninstall);
+
+    // The next version came without an index.
+    let Value::Object(other) = json!({ "notes": "n" }) else { unreachable!() };
+    assert!(record.changed(&other, &subject("A.pkg")).unwrap().allow_uninstall);
+    assert!(record.changed(&patch, &subject("A.pkg")).is_ok(), "it is so already");
+    let Value::Object(no) = json!({ "allow_uninstall": false }) else { unreachable!() };
+    let without = record.changed(&no, &subject("A.pkg")).unwrap();
+    assert!(without.changed(&patch, &subject("A.pkg")).is_err());
 }
 
 #[test]
