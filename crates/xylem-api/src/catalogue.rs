@@ -10,6 +10,7 @@ use xylem_trust::Envelope;
 
 use crate::comparison::Comparison;
 use crate::digests::WholeDigests;
+use crate::index::IndexSummary;
 
 /// A site or a category: a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -219,6 +220,10 @@ pub struct FileDetail {
     /// Further digests of the version that is served; none while they are not computed.
     #[serde(default)]
     pub digests: Option<WholeDigests>,
+    /// How many files, folders and links the version that is shown puts on a Mac, or why that is not
+    /// known. None for apps and books, and from a server that keeps no indexes.
+    #[serde(default)]
+    pub index: Option<IndexSummary>,
     /// What is to be said of the version that waits to be promoted, or else of the one that is shown,
     /// compared with the one that was in production as it came. None from a server that compares
     /// nothing.

@@ -16,6 +16,7 @@ pub mod control;
 pub mod digests;
 pub mod enrollment;
 pub mod error;
+pub mod index;
 pub mod ingest;
 pub mod inventory;
 pub mod manifests;

@@ -83,6 +83,7 @@ impl From<WishError> for Failure {
         let code = match &error {
             WishError::NotFound { .. } => ErrorCode::NotFound,
             WishError::Conflict(_) => ErrorCode::Conflict,
+            WishError::Invalid(_) => ErrorCode::BadRequest,
             WishError::Behind(_) => ErrorCode::Unavailable,
             WishError::Store(_) => {
                 return Self(ApiError::internal("looking up what is wished", error));

@@ -54,7 +54,8 @@ pub(super) async fn comparison(
     Ok(Json(compared(name, from, to, app.now())))
 }
 
-fn numbered<'a>(
+/// The version of this number.
+pub(super) fn numbered<'a>(
     versions: &'a [Version],
     name: &FileName,
     number: u64,

@@ -91,7 +91,8 @@ pub(super) async fn file(
     let comparison = Some(with_the_one_before(&name, &versions, told, app.now()));
     let versions = versions.into_iter().map(|version| version_wire(&name, version)).collect();
     let digests = app.database.content_digests(live.version.content).await?.map(whole_digests);
-    Ok(Json(FileDetail { file: app.file_now(live).await?, digests, comparison, versions }))
+    let index = app.index_summary(live.file.kind, &live.version).await?;
+    Ok(Json(FileDetail { file: app.file_now(live).await?, digests, index, comparison, versions }))
 }
 
 /// All digests of the version that is served. There are none until they are computed, which is soon

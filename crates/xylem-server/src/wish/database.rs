@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_db::{
@@ -10,8 +11,8 @@ use xylem_db::{
     IngestResult, LiveFile, PlacementReport, PlacementState, ServerReport, Version, VersionFacts,
 };
 use xylem_model::{
-    ByteSize, ContentId, DistributionServerId, Epoch, FileId, FurtherDigests, Generation, Party,
-    Stamp, Timestamp, UploadId,
+    ByteSize, CheckedIndex, ContentId, DistributionServerId, Epoch, FileId, FurtherDigests,
+    Generation, IndexError, Party, Stamp, Timestamp, UploadId, take_index,
 };
 use xylem_runtime::Environment;
 use xylem_trust::{Account, Descriptor, DigestSource};
@@ -252,17 +253,26 @@ impl WishStore for DatabaseWishStore {
         now: Timestamp,
         sign: &Sign<'_>,
     ) -> Result<CommitOutcome, WishError> {
+        let (inspection, index) = without_index(found.inspection.clone()).await?;
         let found = IngestResult {
             size: found.size,
             blake3: found.blake3,
             sha256: found.sha256,
-            inspection: found.inspection.clone(),
+            inspection,
+            index,
             server: Some(server),
             root_epoch: found.root_epoch,
             knows_marks: found.knows_marks,
         };
         let sign = |facts: &VersionFacts| sign(&descriptor(facts));
-        Ok(match self.database.commit_upload(upload, &found, new_file, now, sign).await? {
+        let committed = match self.database.commit_upload(upload, &found, new_file, now, sign).await
+        {
+            Err(error @ DbError::Invalid { .. }) => {
+                return Err(WishError::Invalid(error.to_string()));
+            }
+            committed => committed?,
+        };
+        Ok(match committed {
             Commit::Committed(version) => CommitOutcome::Committed(version.descriptor),
             Commit::Failed(upload) => CommitOutcome::Failed(
                 upload.reason.unwrap_or_else(|| "the upload was refused".to_owned()),
@@ -432,6 +442,17 @@ impl WishStore for DatabaseWishStore {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// An inspection without its index, and the index. Unpacking it once takes up to a second: not where
+/// requests are answered.
+async fn without_index(mut inspection: Value) -> Result<(Value, Option<CheckedIndex>), WishError> {
+    let checking = tokio::task::spawn_blocking(move || {
+        let index = take_index(&mut inspection)?;
+        Ok::<_, IndexError>((inspection, index))
+    });
+    let checked = checking.await.map_err(|error| WishError::Store(Box::new(error)))?;
+    checked.map_err(|error| WishError::bad_index(&error))
 }
 
 impl From<DbError> for WishError {

@@ -20,8 +20,8 @@ use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_api::inventory::Inventory;
 use xylem_model::{
-    ContentId, DistributionServerId, Epoch, FileId, FurtherDigests, Generation, Party, ScrubReport,
-    SetCount, SiteId, Stamp, Timestamp, Tree, UploadId, VersionMark,
+    ContentId, DistributionServerId, Epoch, FileId, FurtherDigests, Generation, IndexError, Party,
+    ScrubReport, SetCount, SiteId, Stamp, Timestamp, Tree, UploadId, VersionMark,
 };
 use xylem_sync::{Choice, FileFacts, Holdings, ServerSettings};
 use xylem_trust::{Account, Descriptor, EnvelopeError};
@@ -225,12 +225,25 @@ pub enum WishError {
     /// What is there contradicts it; the sentence says what.
     #[error("{0}")]
     Conflict(String),
+    /// What was told cannot be; the sentence says why.
+    #[error("{0}")]
+    Invalid(String),
     /// Whoever asks has to learn something first, and may ask again then.
     #[error("{0}")]
     Behind(String),
     /// The store itself failed.
     #[error("the store of wishes failed")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl WishError {
+    /// An inspection came with an index that cannot be believed.
+    fn bad_index(error: &IndexError) -> Self {
+        Self::Invalid(format!(
+            "the upload is not committed, for what the distribution server lists of it cannot be \
+             right: {error}"
+        ))
+    }
 }
 
 /// What is wished, and what is heard of it.
@@ -264,6 +277,10 @@ pub trait WishStore: Send + Sync {
     /// Commits an upload that `server` has taken in one step: digests compared, version allocated,
     /// generation raised, descriptor signed. Asking again for a committed upload gives the same
     /// answer. `new_file` is the id to use where the name is new.
+    ///
+    /// # Errors
+    /// [`WishError::Invalid`] where what was found has an index that cannot be believed, or cannot be
+    /// stored: nothing is committed.
     async fn commit_upload(
         &self,
         upload: UploadId,

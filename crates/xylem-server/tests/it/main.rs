@@ -20,6 +20,7 @@ mod events;
 mod file_records;
 mod hand_over;
 mod harness;
+mod index;
 mod ingest;
 mod manifests;
 mod marks;

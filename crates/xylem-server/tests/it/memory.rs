@@ -13,7 +13,7 @@ use xylem_api::control::{
     Author, ChangeFile, ControlState, DeclareReceived, DescriptorPage, FileChange, FileChanged,
 };
 use xylem_api::digests::{DigestsWanted, ReportedDigests};
-use xylem_api::ingest::Committed;
+use xylem_api::ingest::{Committed, Ingested};
 use xylem_http::Peer;
 use xylem_model::{
     AccountAccess, AccountName, ContentId, DistributionServerId, FileKind, FileName, ParentPolicy,
@@ -216,6 +216,10 @@ async fn the_memory_store_carries_what_accounts_do() {
     let not_ingest = simulated.call::<()>(2, declare(), Some(&sent)).await;
     assert_eq!(not_ingest.unwrap_err(), StatusCode::FORBIDDEN);
     let path = format!("/v1/control/uploads/{}/ingested", sent.upload);
+    let no_index = serde_json::json!({ "index": { "entries": 1 } });
+    let unbelievable = Ingested { inspection: no_index, ..found(b"one") };
+    let refused = simulated.call::<Committed>(1, Request::post(&path), Some(&unbelievable)).await;
+    assert_eq!(refused.unwrap_err(), StatusCode::BAD_REQUEST);
     simulated.call::<Committed>(1, Request::post(path), Some(&found(b"one"))).await.unwrap();
     simulated.upload(2, "b.pkg", b"two").await.unwrap();
 

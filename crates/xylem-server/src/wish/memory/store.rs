@@ -7,7 +7,7 @@ use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_model::{
     ContentId, DistributionServerId, Epoch, FileId, FurtherDigests, Generation, Party, Stamp,
-    Timestamp, UploadId,
+    Timestamp, UploadId, take_index,
 };
 use xylem_trust::Descriptor;
 
@@ -115,6 +115,8 @@ impl WishStore for MemoryWishStore {
         now: Timestamp,
         sign: &Sign<'_>,
     ) -> Result<CommitOutcome, WishError> {
+        // Nobody asks this store what is in a file.
+        take_index(&mut found.inspection.clone()).map_err(|error| WishError::bad_index(&error))?;
         let mut memory = self.lock();
         let stored = memory.uploads.get(&upload).ok_or_else(|| no_upload(upload))?;
         if let Some(outcome) = &stored.outcome {
