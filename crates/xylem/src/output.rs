@@ -44,6 +44,11 @@ impl Output {
         }
     }
 
+    /// Whether results are for programs.
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// A sentence for people; nothing in JSON mode.
     pub(crate) fn say(&self, text: &str) -> Result<(), Failure> {
         if self.json { Ok(()) } else { self.line(text) }

@@ -47,7 +47,7 @@ pub(super) struct Which {
         ("name" = String, Path, description = "Its name."), Which),
     responses((status = 200, description = "A page of it.", body = IndexPage))
 )]
-pub(super) async fn index(
+pub(super) async fn file_index(
     State(app): State<App>,
     ApiPath(file): ApiPath<(FileKind, String)>,
     ApiQuery(which): ApiQuery<Which>,

@@ -117,7 +117,7 @@ fn files(routes: Routes<App>) -> Routes<App> {
         .add(FILES, routes!(marks::promote))
         .add(FILES, routes!(marks::roll_back))
         .add(READ_FILES, routes!(files::digests))
-        .add(READ_FILES, routes!(index::index))
+        .add(READ_FILES, routes!(index::file_index))
         .add(READ_FILES, routes!(comparison::comparison))
         .add(FILES, routes!(manifests::make))
         .add(Permission::Public, routes!(manifests::fetch))

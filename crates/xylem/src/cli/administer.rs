@@ -235,6 +235,13 @@ pub enum FileCommand {
         /// the one in production
         to: Option<u64>,
     },
+    /// What it puts on a Mac: a line for each file, folder and link
+    ///
+    /// By the order of paths, as they come. There is an index of flat packages and disk images, unless
+    /// what they say of themselves cannot be read; `show` says how long it is, or why there is none.
+    // Its --version is that of the file, not of this program.
+    #[command(disable_version_flag = true)]
+    Index(IndexOptions),
     /// The property list with which a device or its management installs it
     Manifest(ManifestOptions),
     /// Where copies are, and how far the others have come
@@ -256,6 +263,20 @@ pub enum FileCommand {
         #[arg(long, value_parser = duration, default_value = "10m")]
         timeout: Duration,
     },
+}
+
+/// Options of `xylem package index`.
+#[derive(Debug, Args)]
+pub struct IndexOptions {
+    /// Its name
+    pub name: String,
+    /// Only those with this text in their path; case makes no difference
+    #[arg(long, value_name = "TEXT")]
+    pub search: Option<String>,
+    /// Of this version; where left out, of the one in production, or of the one that waits where
+    /// none is yet
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<u64>,
 }
 
 /// Options of `xylem package manifest`.

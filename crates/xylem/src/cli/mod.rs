@@ -19,8 +19,8 @@ pub use account::{AccountCommand, AddAccountOptions};
 pub(crate) use administer::duration;
 pub use administer::{
     AccessOptions, Administer, AuditOptions, CategoryOrSite, ComputerCommand, DsCommand,
-    FileCommand, HandOverOptions, InstallOptions, InviteOptions, InviteRole, ManifestOptions,
-    PrincipalCommand, SelectOptions, TokenCommand, UploadCommand, UploadOptions,
+    FileCommand, HandOverOptions, IndexOptions, InstallOptions, InviteOptions, InviteRole,
+    ManifestOptions, PrincipalCommand, SelectOptions, TokenCommand, UploadCommand, UploadOptions,
 };
 pub use ca::CaCommand;
 pub use certificate::{CertificateCommand, ChainOptions, DsCertificateCommand};
@@ -173,6 +173,8 @@ mod tests {
             "package download n -o f",
             "package delete n",
             "package restore n",
+            "package index n",
+            "package index n --search t --version 3 --json",
             "package manifest n --server s --hours 5 --md5 --plist",
             "app manifest n",
             "package placement n",

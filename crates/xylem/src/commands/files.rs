@@ -8,7 +8,7 @@ use xylem_client::FileSearch;
 use xylem_model::{ByteSize, FileKind};
 
 use super::records::{self, Shown};
-use super::{comparison, manifests, marks, placement, selection, wait_for_copies};
+use super::{comparison, index, manifests, marks, placement, selection, wait_for_copies};
 use crate::Failure;
 use crate::access::Access;
 use crate::cli::{FileCommand, UploadOptions};
@@ -83,6 +83,7 @@ pub(crate) async fn run(
             let compared = admin.compare(kind, &name, from, to).await?;
             output.value(&compared, comparison::in_words)
         }
+        FileCommand::Index(options) => index::show(options, kind, access, output).await,
         FileCommand::Manifest(options) => manifests::show(options, kind, access, output).await,
         FileCommand::Placement { name, watch } => {
             placement::show(kind, &name, watch, access, output).await
@@ -241,6 +242,7 @@ fn detail(it: &FileDetail) -> String {
         ("MD5", or_not_yet(it.digests.map(|digests| digests.md5))),
         ("SHA-512", or_not_yet(it.digests.map(|digests| digests.sha512))),
         ("SHA3-512", or_not_yet(it.digests.map(|digests| digests.sha3_512))),
+        ("Index", or_dash(it.index.as_ref().map(index::summary))),
         ("Copies", format!("{} of {}", file.copies, file.wanted_copies)),
         ("Deleted", or_dash(file.deleted_at)),
     ]);

@@ -8,6 +8,7 @@ mod computers;
 mod files;
 mod follow;
 mod hand_over;
+mod index;
 mod inventory;
 mod manifests;
 mod marks;

@@ -30,6 +30,18 @@ async fn a_version_that_changed_much_is_warned_of_when_it_is_uploaded_and_afterw
     assert!(backwards.contains("scripts-gone") && backwards.contains("size-doubled"));
     assert!(xylem(&["audit", "--json"]).await.contains("identifier-changed"));
 
+    // What each of them puts on a Mac.
+    let index = xylem(&["package", "index", "Tool.pkg"]).await;
+    for line in ["folder  /Library/Example/bin", "link    /Library/Example/tool"] {
+        assert!(index.contains(line), "{line}: {index}");
+    }
+    let some = xylem(&["package", "index", "Tool.pkg", "--search", "BIN/tool"]).await;
+    assert_eq!(some.trim_end(), "file    /Library/Example/bin/tool");
+    let before = xylem(&["package", "index", "Tool.pkg", "--version", "1", "--json"]).await;
+    assert!(before.contains("/Library/Example/large.bin"), "{before}");
+    assert!(shown.contains("files and folders"), "{shown}");
+    xylem(&["package", "set", "Tool.pkg", "uninstall=yes"]).await;
+
     // The version in production is what it is found by.
     for asked in [&["ORG.example.tool"][..], &["--identifier", "org.example.tool"], &["Tool"]] {
         let found = xylem(&[&["package", "search"][..], asked].concat()).await;
