@@ -8,6 +8,7 @@ use std::fmt::{self, Write as _};
 use std::fs::File;
 
 use serde::{Deserialize, Serialize};
+use xylem_model::FoundIndex;
 
 use crate::app::AppFacts;
 use crate::archive::{AppBundleFacts, BundleFacts};
@@ -31,6 +32,9 @@ pub struct Inspection {
     pub content: Content,
     /// What is allowed, but should be known.
     pub warnings: Vec<Warning>,
+    /// What it puts on a Mac, or why that cannot be told; absent where no list is made of such files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<FoundIndex>,
 }
 
 /// The kinds of file that are understood, with what is known of each.
@@ -95,6 +99,7 @@ fn inspect_package(file: File) -> Result<Inspection, ArtifactError> {
         version: facts.version.clone(),
         content: Content::FlatPackage(facts),
         warnings,
+        index: Some(package.index()),
     })
 }
 

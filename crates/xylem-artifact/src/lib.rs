@@ -19,6 +19,8 @@
 //! 7. [`payload`] reads the files inside; only the managed Mac's agent does that, never a server.
 //! 8. [`build`] writes genuine packages of any size in bounded memory, for demonstrations and tests.
 //!
+//! What a file puts on a Mac ([`inspect::Inspection::index`]) is gathered by `index`.
+//!
 //! One module per format, with a variant of [`inspect::Content`].
 //!
 //! Deliberately not here: trust. The facts of a signature are reported separately
@@ -33,6 +35,7 @@ mod digest;
 mod error;
 mod form;
 pub mod image;
+mod index;
 pub mod inspect;
 pub mod package;
 pub mod payload;

@@ -40,6 +40,7 @@ pub(crate) fn inspect(file: File) -> Result<Inspection, ArtifactError> {
         version: facts.version.clone().or_else(|| facts.build_version.clone()),
         content: Content::MobileApp(facts),
         warnings,
+        index: None,
     })
 }
 

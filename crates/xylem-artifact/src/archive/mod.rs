@@ -64,6 +64,7 @@ pub(crate) fn inspect(file: File) -> Result<Inspection, ArtifactError> {
         version,
         content,
         warnings,
+        index: None,
     })
 }
 

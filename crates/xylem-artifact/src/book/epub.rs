@@ -36,6 +36,7 @@ pub(crate) fn inspect(file: File, form: Form) -> Result<Inspection, ArtifactErro
         version: facts.version.clone(),
         content: Content::Book(facts),
         warnings,
+        index: None,
     })
 }
 

@@ -14,8 +14,9 @@ const GRACE_SECONDS: u64 = 5;
 /// Bytes of file for each further second: a tenth of what a small machine hashes, so that a large
 /// package on a busy disk is not mistaken for a hostile one.
 const BYTES_PER_SECOND: u64 = 64 << 20;
-/// Longest answer, in bytes.
-const ANSWER_BYTES: u64 = 1 << 20;
+/// Longest answer, in bytes: an index, which has up to 1,500,000 bytes and 2,000,000 in base64, and
+/// up to 1 MiB of all else, as far as that is ever needed.
+const ANSWER_BYTES: u64 = 4 << 20;
 
 /// Limits for one inspection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -264,5 +264,6 @@ fn finish(
         ),
         _ => (facts.volume.as_ref().and_then(|volume| volume.name.clone()), None),
     };
-    Inspection { size_bytes, display_name, version, content: Content::DiskImage(facts), warnings }
+    let content = Content::DiskImage(facts);
+    Inspection { size_bytes, display_name, version, content, warnings, index: None }
 }

@@ -3,14 +3,17 @@
 //! A **component package** has a `PackageInfo` at the top, usually with `Payload`, `Bom` and
 //! `Scripts`. A **product archive** has a `Distribution` at the top that names component packages,
 //! each a folder of the same archive. Payloads are never expanded here; what they hold is the
-//! business of [`crate::payload`] and the managed Mac.
+//! business of [`crate::payload`] and the managed Mac. What they are said to hold is read from each
+//! component's bill of materials.
 //!
 //! [`FlatPackage::open`] costs memory in proportion to the table of contents and reads a few
 //! kilobytes; [`FlatPackage::verify`] streams the whole file once.
 
+mod bom;
 mod component;
 mod distribution;
 mod facts;
+mod index;
 mod os_versions;
 mod package_info;
 mod product;
@@ -25,9 +28,12 @@ pub use component::Component;
 pub use facts::{
     BundleFacts, ComponentFacts, PackageFacts, PackageKind, PayloadKind, RestartAction, ScriptFacts,
 };
+pub use index::MAX_BOM_BYTES;
 pub use scripts::{MAX_EXPANDED_SCRIPTS_BYTES, MAX_LISTED_SCRIPTS, MAX_SCRIPTS_BYTES};
 pub(crate) use signature::der_element;
 pub use signature::{SignatureMatch, SignatureSummary, SignerKind, TimestampFacts};
+
+use xylem_model::FoundIndex;
 
 use crate::error::ArtifactError;
 use crate::warning::{Warning, WarningCode};
@@ -103,6 +109,13 @@ impl FlatPackage {
             facts.script_files = component.facts.script_files;
         }
         Ok(())
+    }
+
+    /// What all components put on a Mac, as their bills of materials list it, or why there is no such
+    /// list. Best after [`verify`](Self::verify): what is damaged is refused there.
+    #[must_use]
+    pub fn index(&self) -> FoundIndex {
+        index::index(&self.archive, &self.components)
     }
 
     /// Everything that the documents say, in one serialisable value.

@@ -14,6 +14,7 @@ mod archive;
 mod book;
 mod corrupted;
 mod image;
+mod index;
 mod raw;
 mod refused;
 mod scripts;

@@ -69,6 +69,13 @@ impl Raw {
         self
     }
 
+    /// Adds a folder with the files of another archive, which was begun with the heap of this one.
+    pub(crate) fn folder(mut self, name: &str, inner: Self) -> Self {
+        let files = inner.files;
+        self.heap = inner.heap;
+        self.xml(&format!("<file><name>{name}</name><type>directory</type>{files}</file>"))
+    }
+
     /// A `data` element for content that will be added at the current offset.
     pub(crate) fn data(&self, content: &[u8], size: u64, style: &str, more: &str) -> String {
         format!(

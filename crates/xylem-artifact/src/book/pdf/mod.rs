@@ -68,6 +68,7 @@ pub(crate) fn inspect(file: File) -> Result<Inspection, ArtifactError> {
         version: None,
         warnings: warnings(&facts, read),
         content: Content::Book(facts),
+        index: None,
     })
 }
 
