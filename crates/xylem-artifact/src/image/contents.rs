@@ -1,15 +1,21 @@
-//! What a user sees first: the folder at the top of the volume.
+//! What a user sees first: the folder at the top of the volume. Then all that is in it.
 
 use std::io;
 
+use xylem_model::FoundIndex;
+
 use super::disk::Disk;
 use super::facts::{ApplicationFacts, FileSystem, RootFacts, VolumeFacts, shown};
-use super::files::{Apfs, Entry, EntryKind, Files, Hfs, ROOT, Window};
+use super::files::{Apfs, Entry, EntryKind, FIRST_NUMBER, Files, Hfs, ROOT, Window};
 use super::info_plist;
+use crate::index::{Listing, Names, NoIndex, Top, missing};
 use crate::warning::{Warning, WarningCode};
 
 /// Most bytes that may be decoded and read to look into the file system.
 const MAX_READ_BYTES: u64 = 256 << 20;
+/// Most bytes that may be decoded and read for the names of all files, counted anew: a volume with too
+/// many is still looked into at its top.
+const MAX_WALK_BYTES: u64 = 256 << 20;
 /// Most names of the top that are reported.
 const MAX_NAMES: usize = 256;
 /// Most applications, and packages, at the top that are reported.
@@ -43,6 +49,8 @@ const INFO_KEYS: [&str; 4] = [
 pub(super) struct Contents {
     pub(super) volume: VolumeFacts,
     pub(super) root: Option<RootFacts>,
+    /// All that is in it, or why that cannot be told.
+    pub(super) index: FoundIndex,
 }
 
 impl Contents {
@@ -56,20 +64,19 @@ impl Contents {
     ) -> Self {
         disk.allow(MAX_READ_BYTES);
         let window = Window { disk, start };
-        let root = match volume.file_system {
+        let found = match volume.file_system {
             FileSystem::Apfs => apfs(window, &mut volume, warnings),
             FileSystem::HfsPlus | FileSystem::Hfsx => hfs(window, &mut volume, warnings),
             _ => Err(io::Error::other("there is no reader for it")),
         };
-        let root = root.unwrap_or_else(|error| {
-            let message = format!(
-                "the volume ({}) could not be looked into: {error}; a Mac may read it",
-                volume.file_system
-            );
+        let (root, index) = found.unwrap_or_else(|error| {
+            let reason =
+                format!("the volume ({}) could not be looked into: {error}", volume.file_system);
+            let message = format!("{reason}; a Mac may read it");
             warnings.push(Warning::new(WarningCode::FileSystemUnread, message));
-            None
+            (None, missing(reason))
         });
-        Self { volume, root }
+        Self { volume, root, index }
     }
 }
 
@@ -77,18 +84,19 @@ fn hfs(
     window: Window<'_>,
     volume: &mut VolumeFacts,
     warnings: &mut Vec<Warning>,
-) -> io::Result<Option<RootFacts>> {
+) -> io::Result<(Option<RootFacts>, FoundIndex)> {
     let mut files = Hfs::open(window)?;
     volume.journaled = files.journaled;
     volume.name = files.name()?.map(|name| shown(&name));
-    look_around(&mut files, warnings).map(Some)
+    let root = look_around(&mut files, warnings)?;
+    Ok((Some(root), index(&mut files)))
 }
 
 fn apfs(
     window: Window<'_>,
     volume: &mut VolumeFacts,
     warnings: &mut Vec<Warning>,
-) -> io::Result<Option<RootFacts>> {
+) -> io::Result<(Option<RootFacts>, FoundIndex)> {
     let mut files = Apfs::open(window)?;
     volume.name = Some(shown(&files.name));
     volume.encrypted = files.encrypted;
@@ -96,9 +104,29 @@ fn apfs(
         let message = "the volume is encrypted, so nothing can be said of what it holds, and it \
                        cannot be installed without its password";
         warnings.push(Warning::new(WarningCode::EncryptedVolume, message));
-        return Ok(None);
+        return Ok((None, missing("the volume is encrypted")));
     }
-    look_around(&mut files, warnings).map(Some)
+    let root = look_around(&mut files, warnings)?;
+    Ok((Some(root), index(&mut files)))
+}
+
+/// What an image puts on a startup disk that it is unpacked onto: all that is on the volume.
+fn index(files: &mut dyn Files) -> FoundIndex {
+    match list_all(files) {
+        Ok(listing) => listing.finish(),
+        Err(reason) => missing(format!("not all of the volume can be listed: {reason}")),
+    }
+}
+
+fn list_all(files: &mut dyn Files) -> Result<Listing, NoIndex> {
+    files.allow(MAX_WALK_BYTES);
+    let mut names = Names::default();
+    files.walk(&mut names)?;
+    let left_out = files.own_names();
+    let top = Top { numbers: &[ROOT], first_number: FIRST_NUMBER, path: &[], left_out };
+    let mut listing = Listing::default();
+    names.place(&top, &mut listing)?;
+    Ok(listing)
 }
 
 fn look_around(files: &mut dyn Files, warnings: &mut Vec<Warning>) -> io::Result<RootFacts> {

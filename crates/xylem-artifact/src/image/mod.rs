@@ -9,8 +9,9 @@
 //!
 //! The trailer leads to the property list, its block tables to the chunks, and the chunks make up a
 //! disk with partitions and a file system. The stored disk is hashed once; what it expands to is
-//! decoded as far as a budget goes, to compare it with its checksums and to look at the folder that
-//! a user sees first. Nothing is written anywhere, and memory does not depend on the image.
+//! decoded as far as a budget goes, to compare it with its checksums, to look at the folder that a
+//! user sees first, and for the names of all files. Nothing is written anywhere, and memory depends
+//! on nothing but those names, of which there is a limit.
 //!
 //! Files that are a disk themselves, without a trailer, are accepted as `raw`. Encrypted and
 //! segmented images are refused: no Mac could install them.
@@ -47,6 +48,7 @@ pub use verify::MAX_EXPANDED_BYTES;
 
 use crate::Form;
 use crate::error::ArtifactError;
+use crate::index::missing;
 use crate::inspect::{Content, Inspection};
 use crate::sniff::LooksLike;
 use crate::warning::{Warning, WarningCode};
@@ -246,16 +248,19 @@ fn finish(
     start: u64,
     mut warnings: Vec<Warning>,
 ) -> Inspection {
-    match facts.volume.take() {
+    let index = match facts.volume.take() {
         Some(volume) => {
             let contents = Contents::read(disk, start, volume, &mut warnings);
             (facts.volume, facts.root) = (Some(contents.volume), contents.root);
+            contents.index
         }
-        None => warnings.push(Warning::new(
-            WarningCode::FileSystemUnread,
-            "the disk holds no file system that is known here; a Mac may know it",
-        )),
-    }
+        None => {
+            let reason = "the disk holds no file system that is known here";
+            let message = format!("{reason}; a Mac may know it");
+            warnings.push(Warning::new(WarningCode::FileSystemUnread, message));
+            missing(reason)
+        }
+    };
     let applications = facts.root.as_ref().map(|root| root.applications.as_slice());
     let (display_name, version) = match applications.unwrap_or_default() {
         [only] => (
@@ -265,5 +270,5 @@ fn finish(
         _ => (facts.volume.as_ref().and_then(|volume| volume.name.clone()), None),
     };
     let content = Content::DiskImage(facts);
-    Inspection { size_bytes, display_name, version, content, warnings, index: None }
+    Inspection { size_bytes, display_name, version, content, warnings, index: Some(index) }
 }

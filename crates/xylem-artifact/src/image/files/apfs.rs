@@ -11,6 +11,7 @@ use std::io;
 use super::super::fields::{Fields, broken};
 use super::super::partitions::c_text;
 use super::{Entry, EntryKind, Files, MAX_LISTED, Window, bounded, compressed, unit};
+use crate::index::Names;
 use object::{Blocks, ObjectMap};
 use tree::Catalog;
 
@@ -37,6 +38,9 @@ const INODE: u8 = 3;
 const ATTRIBUTE: u8 = 4;
 const EXTENT: u8 = 8;
 const NAME: u8 = 9;
+
+/// What macOS keeps on every volume.
+const OWN_NAMES: [&str; 3] = [".Spotlight-V100", ".Trashes", ".fseventsd"];
 
 /// A volume.
 pub(in super::super) struct Apfs<'a> {
@@ -118,20 +122,31 @@ impl Files for Apfs<'_> {
     fn list(&mut self, folder: u64) -> io::Result<Vec<Entry>> {
         let (mut entries, hashed) = (Vec::new(), self.hashed_names);
         self.catalog.walk(&mut self.blocks, (folder, NAME), |key, record| {
-            let kind = match record.le16(16)? & 0x0f {
-                4 => EntryKind::Folder,
-                10 => EntryKind::Link,
-                _ => EntryKind::File,
-            };
-            let (at, len) = match hashed {
-                true => (12, key.le32(8)? as usize & 0x3ff),
-                false => (10, key.le16(8)?.into()),
-            };
-            let name = c_text(key.bytes(at, len)?);
-            entries.push(Entry { name, kind, id: record.le64(0)?, fork: None });
+            let name = c_text(name_of(key, hashed)?);
+            entries.push(Entry { name, kind: kind_of(record)?, id: record.le64(0)?, fork: None });
             Ok(entries.len() < MAX_LISTED)
         })?;
         Ok(entries)
+    }
+
+    /// A file with several names is listed under each.
+    fn walk(&mut self, names: &mut Names) -> io::Result<()> {
+        let hashed = self.hashed_names;
+        self.catalog.walk_all(&mut self.blocks, NAME, |folder, key, record| {
+            let name = name_of(key, hashed)?;
+            let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+            let name = str::from_utf8(name.get(..end).unwrap_or_default())
+                .map_err(|_| broken("a name in it is no Unicode"))?;
+            Ok(names.add(record.le64(0)?, folder, kind_of(record)?.into(), name)?)
+        })
+    }
+
+    fn own_names(&self) -> &'static [&'static str] {
+        &OWN_NAMES
+    }
+
+    fn allow(&mut self, budget_bytes: u64) {
+        self.blocks.window.disk.allow(budget_bytes);
     }
 
     fn read(&mut self, file: &Entry, max_bytes: usize) -> io::Result<Vec<u8>> {
@@ -150,6 +165,24 @@ impl Files for Apfs<'_> {
         }
         Ok(content)
     }
+}
+
+/// What a record of a name leads to.
+fn kind_of(record: Fields<'_>) -> io::Result<EntryKind> {
+    Ok(match record.le16(16)? & 0x0f {
+        4 => EntryKind::Folder,
+        10 => EntryKind::Link,
+        _ => EntryKind::File,
+    })
+}
+
+/// The name in a record's key, with the zero byte that ends it.
+fn name_of(key: Fields<'_>, hashed: bool) -> io::Result<&[u8]> {
+    let (at, len) = match hashed {
+        true => (12, key.le32(8)? as usize & 0x3ff),
+        false => (10, key.le16(8)?.into()),
+    };
+    key.bytes(at, len)
 }
 
 /// The superblock with the highest transaction: the first block, or one of the checkpoints.

@@ -7,8 +7,10 @@ use std::io;
 
 use super::super::fields::{Fields, broken};
 use super::{
-    Entry, EntryKind, Files, MAX_LEVELS, MAX_LISTED, Nodes, Window, bounded, compressed, unit,
+    Entry, EntryKind, Files, MAX_LEVELS, MAX_LISTED, Nodes, Walked, Window, bounded, compressed,
+    unit,
 };
+use crate::index::Names;
 
 const HEADER_AT: u64 = 1024;
 const HEADER_BYTES: usize = 512;
@@ -23,6 +25,17 @@ const LINK_KIND: u16 = 0o120_000;
 const COMPRESSED: u8 = 0x20;
 /// An attribute that is held in the tree itself.
 const INLINE: u32 = 0x10;
+
+/// The folders with what hard links stand for, the journal, and what macOS keeps on every volume.
+const OWN_NAMES: [&str; 7] = [
+    "\0\0\0\0HFS+ Private Data",
+    ".HFS+ Private Directory Data\r",
+    ".journal",
+    ".journal_info_block",
+    ".Spotlight-V100",
+    ".Trashes",
+    ".fseventsd",
+];
 
 /// A volume.
 pub(in super::super) struct Hfs<'a> {
@@ -100,12 +113,7 @@ impl Files for Hfs<'_> {
     fn list(&mut self, folder: u64) -> io::Result<Vec<Entry>> {
         let (mut entries, block_bytes) = (Vec::new(), self.block_bytes);
         self.catalog.walk(&mut self.window, folder, |key, record| {
-            let kind = match record.be16(0)? {
-                1 => EntryKind::Folder,
-                2 if record.be16(42)? & KIND_MASK == LINK_KIND => EntryKind::Link,
-                2 => EntryKind::File,
-                _ => return Ok(true),
-            };
+            let Some(kind) = kind_of(record)? else { return Ok(true) };
             let fork = match kind {
                 EntryKind::Folder => None,
                 _ => {
@@ -117,6 +125,26 @@ impl Files for Hfs<'_> {
             Ok(entries.len() < MAX_LISTED)
         })?;
         Ok(entries)
+    }
+
+    /// A file with several names is listed under each: every name is a record of its own, of a file
+    /// that stands for the content in a private folder.
+    fn walk(&mut self, names: &mut Names) -> io::Result<()> {
+        self.catalog.walk_all(&mut self.window, |key, record| {
+            let Some(kind) = kind_of(record)? else { return Ok(()) };
+            let name = String::from_utf16(&units(key, 6)?)
+                .map_err(|_| broken("a name in it is no Unicode"))?;
+            let (number, parent) = (record.be32(8)?.into(), key.be32(2)?.into());
+            Ok(names.add(number, parent, kind.into(), &with_colons(&name))?)
+        })
+    }
+
+    fn own_names(&self) -> &'static [&'static str] {
+        &OWN_NAMES
+    }
+
+    fn allow(&mut self, budget_bytes: u64) {
+        self.window.disk.allow(budget_bytes);
     }
 
     fn read(&mut self, file: &Entry, max_bytes: usize) -> io::Result<Vec<u8>> {
@@ -198,6 +226,29 @@ impl Tree {
         }
     }
 
+    /// Hands on all records, in order.
+    fn walk_all(
+        &self,
+        window: &mut Window<'_>,
+        mut visit: impl FnMut(Fields<'_>, Fields<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut walked = Walked::default();
+        let mut node = self.first_leaf(window, 0)?;
+        loop {
+            for index in 0..node.records {
+                let (key, record) = node.record(index)?;
+                visit(key, record)?;
+            }
+            match Fields(&node.bytes).be32(0)? {
+                0 => return Ok(()),
+                next => {
+                    walked.enter(next.into())?;
+                    node = self.node(window, next, LEAF)?;
+                }
+            }
+        }
+    }
+
     /// The leaf in which the first record with this number is, or would be.
     fn first_leaf(&self, window: &mut Window<'_>, number: u64) -> io::Result<Node> {
         let mut next = self.root;
@@ -257,9 +308,28 @@ impl Node {
     }
 }
 
-/// Text with its length before it. What a Mac shows as a slash is stored as one.
+/// What a record of the catalog is of; none for those that lead from a number to a name.
+fn kind_of(record: Fields<'_>) -> io::Result<Option<EntryKind>> {
+    Ok(match record.be16(0)? {
+        1 => Some(EntryKind::Folder),
+        2 if record.be16(42)? & KIND_MASK == LINK_KIND => Some(EntryKind::Link),
+        2 => Some(EntryKind::File),
+        _ => None,
+    })
+}
+
+/// Text with its length before it.
 fn text(fields: Fields<'_>, at: usize) -> io::Result<String> {
+    Ok(with_colons(&String::from_utf16_lossy(&units(fields, at)?)))
+}
+
+/// The UTF-16 of a text with its length before it.
+fn units(fields: Fields<'_>, at: usize) -> io::Result<Vec<u16>> {
     let units = fields.bytes(at + 2, usize::from(fields.be16(at)?) * 2)?.as_chunks::<2>().0;
-    let units: Vec<u16> = units.iter().map(|unit| u16::from_be_bytes(*unit)).collect();
-    Ok(String::from_utf16_lossy(&units).replace('/', ":"))
+    Ok(units.iter().map(|unit| u16::from_be_bytes(*unit)).collect())
+}
+
+/// What a Mac shows as a slash is stored as one, and is a colon in paths.
+fn with_colons(name: &str) -> String {
+    name.replace('/', ":")
 }

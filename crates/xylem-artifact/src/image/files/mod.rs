@@ -1,29 +1,39 @@
 //! Folders and small files of the two file systems that Macs start from.
 //!
-//! Only what an inspection needs: listing a folder, and reading a file of a few kilobytes. Trees are
-//! walked down to the keys that are asked for, with a bound on the nodes looked at; the crates for
-//! these file systems follow whatever a damaged tree says, scan a whole volume to find one file, and
-//! allocate what a header claims.
+//! Only what an inspection needs: listing a folder, reading a file of a few kilobytes, and, once, the
+//! names of all files. Trees are walked down to the keys that are asked for, or from one end to the
+//! other, with a bound on the nodes looked at; the crates for these file systems follow whatever a
+//! damaged tree says, scan a whole volume to find one file, and allocate what a header claims.
 
 mod apfs;
 mod compressed;
 mod hfs;
 
+use std::collections::BTreeSet;
 use std::io;
 
 pub(super) use apfs::Apfs;
 pub(super) use hfs::Hfs;
 
+use xylem_model::IndexedKind;
+
 use super::disk::Disk;
 use super::fields::broken;
+use crate::index::Names;
 
 /// The folder at the top, in both file systems.
 pub(super) const ROOT: u64 = 2;
+/// The first number of a user's file or folder, in both file systems; lower ones but [`ROOT`] are
+/// the file system's own.
+pub(super) const FIRST_NUMBER: u64 = 16;
 /// Most entries that are listed of one folder.
 pub(super) const MAX_LISTED: usize = 10_000;
 
 /// Most nodes of a tree that are looked at for one answer.
 const MAX_NODES: usize = 4096;
+/// Most nodes of a tree that are looked at for the names of all files. Nodes of 4 KiB have room for a
+/// dozen files, with all that is noted of them, so it is twice what an index can take.
+const MAX_WALKED_NODES: usize = 1 << 17;
 /// Deepest tree. Real ones have five levels at most.
 const MAX_LEVELS: usize = 12;
 
@@ -45,10 +55,30 @@ pub(super) enum EntryKind {
     Link,
 }
 
+impl From<EntryKind> for IndexedKind {
+    fn from(kind: EntryKind) -> Self {
+        match kind {
+            EntryKind::File => Self::File,
+            EntryKind::Folder => Self::Folder,
+            EntryKind::Link => Self::Link,
+        }
+    }
+}
+
 /// A file system that can be looked into.
 pub(super) trait Files {
     /// What lies in a folder; not more than [`MAX_LISTED`] entries.
     fn list(&mut self, folder: u64) -> io::Result<Vec<Entry>>;
+
+    /// The names of all files, folders and links, in the tree's order.
+    fn walk(&mut self, names: &mut Names) -> io::Result<()>;
+
+    /// What the file system, or macOS for it, keeps in the folder at the top: names that are no
+    /// content of the volume.
+    fn own_names(&self) -> &'static [&'static str];
+
+    /// Allows this many bytes to be decoded or read, until it is said again.
+    fn allow(&mut self, budget_bytes: u64);
 
     /// A file's content, if it is not longer than allowed.
     fn read(&mut self, file: &Entry, max_bytes: usize) -> io::Result<Vec<u8>>;
@@ -76,6 +106,22 @@ impl Nodes {
             return Err(broken(format!(
                 "more than {MAX_NODES} nodes of a tree lead to one answer"
             )));
+        }
+        Ok(())
+    }
+}
+
+/// The nodes that a walk over a whole tree has been to; none may come twice.
+#[derive(Default)]
+struct Walked(BTreeSet<u64>);
+
+impl Walked {
+    fn enter(&mut self, node: u64) -> io::Result<()> {
+        if self.0.len() >= MAX_WALKED_NODES {
+            return Err(broken(format!("its tree has more than {MAX_WALKED_NODES} nodes")));
+        }
+        if !self.0.insert(node) {
+            return Err(broken("the nodes of its tree lead back to one another"));
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ mod apfs;
 mod corrupted;
 mod disks;
 mod hfs;
+mod index;
 mod refused;
 mod udif;
 

@@ -1,5 +1,6 @@
 //! Blocks with a checksum, nodes of trees, and maps from objects to blocks.
 
+use std::collections::{BTreeMap, btree_map};
 use std::io;
 
 use super::super::super::fields::{Fields, broken};
@@ -90,6 +91,21 @@ impl Node {
         fields.bytes(self.keys_at + usize::from(at), len).map(Fields)
     }
 
+    /// The last of a map's keys with this number or a lower one. Keys are in order, so it takes a
+    /// dozen steps.
+    fn last_up_to(&self, number: u64) -> io::Result<Option<usize>> {
+        let (mut from, mut to) = (0, self.keys);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if self.key(middle)?.le64(0)? <= number {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        Ok(from.checked_sub(1))
+    }
+
     /// Values are counted from the node's end.
     pub(super) fn value(&self, index: usize) -> io::Result<Fields<'_>> {
         let fields = Fields(&self.bytes);
@@ -120,17 +136,20 @@ impl ObjectMap {
 
     /// The block of an object's newest version.
     pub(super) fn find(&self, blocks: &mut Blocks<'_>, object: u64) -> io::Result<u64> {
+        self.find_cached(blocks, object, &mut NodeCache::of_bytes(0))
+    }
+
+    /// The same, for who looks for one object after the other.
+    pub(super) fn find_cached(
+        &self,
+        blocks: &mut Blocks<'_>,
+        object: u64,
+        cache: &mut NodeCache,
+    ) -> io::Result<u64> {
         let mut block = self.root;
         for _ in 0..MAX_LEVELS {
-            let node = Node::parse(blocks.object(block)?)?;
-            let mut last = None;
-            for index in 0..node.keys {
-                if node.key(index)?.le64(0)? > object {
-                    break;
-                }
-                last = Some(index);
-            }
-            let last = last.ok_or_else(|| missing(object))?;
+            let node = cache.node(blocks, block)?;
+            let last = node.last_up_to(object)?.ok_or_else(|| missing(object))?;
             if !node.is_leaf() {
                 block = node.value(last)?.le64(0)?;
             } else if node.key(last)?.le64(0)? == object {
@@ -140,6 +159,37 @@ impl ObjectMap {
             }
         }
         Err(broken("a map of objects does not lead to its leaves"))
+    }
+}
+
+/// The first nodes of a map that were read, up to a limit; the root is among them, and what is looked
+/// for often. Looking into them costs no reading, so it must not cost much time either.
+pub(super) struct NodeCache {
+    nodes: BTreeMap<u64, Node>,
+    left_bytes: usize,
+    /// The last node that found no room.
+    other: Option<Node>,
+}
+
+impl NodeCache {
+    pub(super) fn of_bytes(left_bytes: usize) -> Self {
+        Self { nodes: BTreeMap::new(), left_bytes, other: None }
+    }
+
+    fn node(&mut self, blocks: &mut Blocks<'_>, block: u64) -> io::Result<&Node> {
+        match self.nodes.entry(block) {
+            btree_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
+            btree_map::Entry::Vacant(entry) => {
+                let node = Node::parse(blocks.object(block)?)?;
+                match self.left_bytes.checked_sub(node.bytes.len()) {
+                    Some(left_bytes) => {
+                        self.left_bytes = left_bytes;
+                        Ok(entry.insert(node))
+                    }
+                    None => Ok(self.other.insert(node)),
+                }
+            }
+        }
     }
 }
 

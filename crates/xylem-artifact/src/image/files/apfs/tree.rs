@@ -3,8 +3,12 @@
 use std::io;
 
 use super::super::super::fields::{Fields, broken};
-use super::super::{MAX_LEVELS, Nodes};
-use super::object::{Blocks, Node, ObjectMap};
+use super::super::{MAX_LEVELS, Nodes, Walked};
+use super::object::{Blocks, Node, NodeCache, ObjectMap};
+
+/// Nodes of the map that are kept while all of a tree is walked, in bytes: enough to find a hundred
+/// thousand nodes of the tree.
+const MAX_CACHED_BYTES: usize = 4 << 20;
 
 /// A record's number and kind, which share eight bytes.
 pub(super) type Key = (u64, u8);
@@ -51,6 +55,42 @@ impl Catalog {
                 }
                 path.push((self.node(blocks, child)?, 0));
             }
+        }
+        Ok(())
+    }
+
+    /// Hands on all records of a kind with their number, in order.
+    pub(super) fn walk_all(
+        &self,
+        blocks: &mut Blocks<'_>,
+        kind: u8,
+        mut visit: impl FnMut(u64, Fields<'_>, Fields<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut walked = Walked::default();
+        let mut cache = NodeCache::of_bytes(MAX_CACHED_BYTES);
+        let mut path = vec![(self.node(blocks, self.root)?, 0)];
+        while let Some((node, next)) = path.last_mut() {
+            let index = *next;
+            *next += 1;
+            if index >= node.keys {
+                path.pop();
+                continue;
+            }
+            if node.is_leaf() {
+                let key = node.key(index)?;
+                let (number, found) = parse(key)?;
+                if found == kind {
+                    visit(number, key, node.value(index)?)?;
+                }
+                continue;
+            }
+            let child = node.value(index)?.le64(0)?;
+            walked.enter(child)?;
+            if path.len() == MAX_LEVELS {
+                return Err(broken("a tree does not lead to its leaves"));
+            }
+            let block = self.map.find_cached(blocks, child, &mut cache)?;
+            path.push((Node::parse(blocks.object(block)?)?, 0));
         }
         Ok(())
     }
