@@ -5,12 +5,16 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
+use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Value, json};
+use xylem_artifact::inspect::Inspection;
+use xylem_model::{FoundIndex, IndexedKind, PackedIndex, Sha256};
 
 use super::fixture::{Fixture, all, inspect};
 
 /// By SHA-256: the name for people, and either `accepted` with all that is found, or `refused` with
-/// the word for why.
+/// the word for why. Of an index there is the digest of its entries, as what packs them may pack them
+/// otherwise one day. Where `XYLEM_ACCEPT_WRITE_TABLE` names a file, the table is written there.
 const EXPECTED: &str = include_str!("../../expected/artifacts.json");
 
 /// Most differences that are printed.
@@ -68,17 +72,40 @@ fn found_in(fixture: &Fixture) -> anyhow::Result<Value> {
         return Ok(json!({ "name": name, "refused": "no file ends so" }));
     };
     Ok(match inspect(form, File::open(&fixture.path)?)?.answer {
-        Ok(inspection) => json!({ "name": name, "accepted": inspection }),
+        Ok(inspection) => json!({ "name": name, "accepted": comparable(&inspection)? }),
         Err(refusal) => json!({ "name": name, "refused": refusal.code }),
     })
 }
 
+fn comparable(inspection: &Inspection) -> anyhow::Result<Value> {
+    let mut comparable = serde_json::to_value(inspection)?;
+    if let Some(FoundIndex::Packed(index)) = &inspection.index {
+        let sha256 = entries_sha256(index)?;
+        comparable["index"] = json!({ "entries": index.entries, "sha256": sha256 });
+    }
+    Ok(comparable)
+}
+
+/// The digest of an index as it is unpacked.
+fn entries_sha256(index: &PackedIndex) -> anyhow::Result<String> {
+    let mut hash = Context::new(&SHA256);
+    for entry in index.unpack()? {
+        let entry = entry?;
+        hash.update(match entry.kind {
+            IndexedKind::File => b"f",
+            IndexedKind::Folder => b"d",
+            IndexedKind::Link => b"l",
+        });
+        hash.update(entry.path.as_bytes());
+        hash.update(&[0]);
+    }
+    Ok(Sha256::from_bytes(hash.finish().as_ref().try_into()?).to_string())
+}
+
 fn sha256(path: &Path) -> anyhow::Result<String> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    Ok(xylem_model::Sha256::from_bytes(
-        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes).as_ref().try_into()?,
-    )
-    .to_string())
+    Ok(Sha256::from_bytes(aws_lc_rs::digest::digest(&SHA256, &bytes).as_ref().try_into()?)
+        .to_string())
 }
 
 /// The first place at which two values part.
