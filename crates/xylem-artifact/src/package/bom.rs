@@ -29,6 +29,10 @@ const LEAF: u16 = 1;
 /// Where a page's entries begin, and how long one is.
 const ENTRIES_AT: usize = 12;
 const ENTRY_BYTES: usize = 8;
+/// Where the details of a path have its mode, and what of that says that it is a link (`stat.h`).
+const MODE_AT: usize = 4;
+const FORMAT_MASK: u16 = 0o170_000;
+const LINK_FORMAT: u16 = 0o120_000;
 /// What the folder at the top is called; it lies in the folder 0.
 const TOP: &[u8] = b".";
 const ABOVE_TOP: u32 = 0;
@@ -81,13 +85,7 @@ impl Bom {
         let end = name.iter().position(|byte| *byte == 0);
         let name =
             end.and_then(|end| name.get(..end)).ok_or_else(|| damaged("a name has no end"))?;
-        let kind = match details.u8(0)? {
-            // Devices are none that is told apart.
-            1 | 4 => IndexedKind::File,
-            2 => IndexedKind::Folder,
-            3 => IndexedKind::Link,
-            kind => return Err(damaged(format!("{kind} is no kind of file"))),
-        };
+        let kind = kind_of(details)?;
         if parent == ABOVE_TOP && name == TOP {
             return match self.top.replace(number) {
                 None => Ok(()),
@@ -100,6 +98,20 @@ impl Bom {
         })?;
         self.names.add(number.into(), parent.into(), kind, name)
     }
+}
+
+/// What a path is.
+fn kind_of(details: Fields<'_>) -> Result<IndexedKind, NoIndex> {
+    let is_link = details.be16(MODE_AT)? & FORMAT_MASK == LINK_FORMAT;
+    Ok(match details.u8(0)? {
+        // Other tools than Apple's tell a link from a file by its mode alone.
+        1 if is_link => IndexedKind::Link,
+        // Devices are none that is told apart.
+        1 | 4 => IndexedKind::File,
+        2 => IndexedKind::Folder,
+        3 => IndexedKind::Link,
+        kind => return Err(damaged(format!("{kind} is no kind of file"))),
+    })
 }
 
 /// The blocks of a Bom.

@@ -208,6 +208,16 @@ fn a_hostile_list_gives_a_reason_and_no_index() {
 }
 
 #[test]
+fn a_link_that_is_called_a_file_is_told_by_its_mode() {
+    // The rest of its details stays: only Apple's own tools give links a kind.
+    let mut bom = bom();
+    let [_, details, _] = path(&bom, 3);
+    assert_eq!(bom[details..details + 2], [1, 1]);
+    bom[details + 4..details + 6].copy_from_slice(&0o120_755_u16.to_be_bytes());
+    assert_eq!(with_bom(&bom).unwrap().last().unwrap(), "link /a/b/c");
+}
+
+#[test]
 fn a_list_that_was_changed_or_cut_anywhere_is_no_reason_to_refuse() {
     let bom = bom();
     // At its end is the list of blocks that are free, which says nothing of paths.
