@@ -120,8 +120,9 @@ pub struct Version {
     pub created: Timestamp,
     /// When it was first offered.
     pub published: Option<Timestamp>,
-    /// The version that was in production when it came: what it is compared with. Not known of
-    /// those from before there were marks.
+    /// The version that was in production when it came; none where nothing was, and where that is not
+    /// known: of those from before there were marks, and of those that were adopted after a restore.
+    /// [`before`](Self::before) says what it is compared with.
     pub replaces: Option<u32>,
     /// The change that brought it.
     pub stamp: Stamp,

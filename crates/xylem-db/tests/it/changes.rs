@@ -149,19 +149,26 @@ pub(crate) async fn a_copy_is_a_file_of_its_own(bench: Bench) {
 pub(crate) async fn a_name_under_which_a_version_only_waits_is_free(bench: Bench) {
     let db = filled(&bench).await;
     let server = db.distribution_servers().await.unwrap()[0].id;
-    for (file, bytes) in [("Moved.pkg", "tool"), ("Copied.pkg", "new"), ("Written.pkg", "new")] {
+    for (file, bytes) in
+        [("Moved.pkg", "old"), ("Moved.pkg", "tool"), ("Copied.pkg", "new"), ("Written.pkg", "new")]
+    {
         let bytes = bytes.as_bytes();
         let waits = NewUpload { test: true, ..declaration(server, file, bytes) };
         publish(&db, &waits, bytes).await;
     }
     made(&db, "Other.pkg", copy("Copied.pkg", false)).await;
     made(&db, "Tool.pkg", rename("Moved.pkg", false)).await;
+    let records = db.audit_records(None, 2).await.unwrap();
+    let moved = records.iter().find(|it| it.action == "file.rename").unwrap();
+    // The same content waited there: it is compared with what was before that.
+    assert_eq!(moved.detail["warnings"], serde_json::json!(["not-compared"]));
     publish(&db, &declaration(server, "Written.pkg", b"written"), b"written").await;
     assert!(live(&db, "Tool.pkg").await.is_none());
-    for (file, bytes) in [("Moved.pkg", "tool"), ("Copied.pkg", "other"), ("Written.pkg", "written")]
+    for (file, number, bytes) in
+        [("Moved.pkg", 3, "tool"), ("Copied.pkg", 2, "other"), ("Written.pkg", 2, "written")]
     {
         let found = live(&db, file).await.unwrap();
-        assert_eq!((found.file.production, found.file.test), (Some(2), None), "{file}");
+        assert_eq!((found.file.production, found.file.test), (Some(number), None), "{file}");
         assert_eq!(found.version.content, ContentId::of(bytes.as_bytes()), "{file}");
     }
 }

@@ -49,7 +49,7 @@ pub(super) async fn comparison(
     };
     let from = match asked.from {
         Some(number) => Some(numbered(&versions, name, number)?),
-        None => before(&versions, to),
+        None => to.before(&versions),
     };
     Ok(Json(compared(name, from, to, app.now())))
 }
@@ -74,7 +74,7 @@ pub(super) fn with_the_one_before(
     to: &Version,
     now: Timestamp,
 ) -> Comparison {
-    compared(name, before(versions, to), to, now)
+    compared(name, to.before(versions), to, now)
 }
 
 /// The version that somebody is to look at: the one that waits to be promoted, or else the one that
@@ -82,26 +82,6 @@ pub(super) fn with_the_one_before(
 pub(super) fn looked_at<'a>(live: &'a LiveFile, versions: &'a [Version]) -> &'a Version {
     let waits = versions.iter().find(|it| Some(it.number) == live.file.test);
     waits.unwrap_or(&live.version)
-}
-
-/// What a version takes the place of: what was in production when it came, so that another version
-/// that only waited hides nothing. Where that is not known, the last one before it. A new name alone
-/// is a version too, and is passed over.
-fn before<'a>(versions: &'a [Version], to: &Version) -> Option<&'a Version> {
-    let mut number = to.number;
-    loop {
-        let at = versions.iter().find(|it| it.number == number);
-        let replaced = at.and_then(|it| it.replaces).filter(|replaced| *replaced < number);
-        let earlier = versions.iter().filter(|it| it.number < number);
-        let found = match replaced {
-            Some(replaced) => versions.iter().find(|it| it.number == replaced),
-            None => earlier.max_by_key(|it| it.number),
-        }?;
-        if found.content != to.content {
-            return Some(found);
-        }
-        number = found.number;
-    }
 }
 
 fn compared(name: &FileName, from: Option<&Version>, to: &Version, now: Timestamp) -> Comparison {
