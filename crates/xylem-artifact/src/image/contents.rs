@@ -16,6 +16,13 @@ const MAX_READ_BYTES: u64 = 256 << 20;
 /// Most bytes that may be decoded and read for the names of all files, counted anew: a volume with too
 /// many is still looked into at its top.
 const MAX_WALK_BYTES: u64 = 256 << 20;
+/// Decoded chunks that are kept meanwhile, in bytes: trees are walked in the order of their keys, and
+/// their nodes may lie anywhere. So much holds the names of a hundred thousand files.
+const WALK_CACHE_BYTES: usize = 64 << 20;
+/// Why there is no index of an image with more than one volume: what is looked into is the first, and
+/// a list of that alone would be no list of the image.
+pub(super) const SEVERAL_VOLUMES: &str =
+    "the image holds several volumes, of which only one is looked into";
 /// Most names of the top that are reported.
 const MAX_NAMES: usize = 256;
 /// Most applications, and packages, at the top that are reported.
@@ -107,7 +114,11 @@ fn apfs(
         return Ok((None, missing("the volume is encrypted")));
     }
     let root = look_around(&mut files, warnings)?;
-    Ok((Some(root), index(&mut files)))
+    let index = match files.volumes {
+        1 => index(&mut files),
+        _ => missing(SEVERAL_VOLUMES),
+    };
+    Ok((Some(root), index))
 }
 
 /// What an image puts on a startup disk that it is unpacked onto: all that is on the volume.
@@ -119,7 +130,8 @@ fn index(files: &mut dyn Files) -> FoundIndex {
 }
 
 fn list_all(files: &mut dyn Files) -> Result<Listing, NoIndex> {
-    files.allow(MAX_WALK_BYTES);
+    files.disk().allow(MAX_WALK_BYTES);
+    files.disk().keep(WALK_CACHE_BYTES);
     let mut names = Names::default();
     files.walk(&mut names)?;
     let left_out = files.own_names();

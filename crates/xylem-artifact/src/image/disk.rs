@@ -10,7 +10,8 @@ use super::chunk;
 use super::table::{Chunk, Encoding, Table};
 use super::trailer::ByteRange;
 
-/// Decoded chunks that are kept, in bytes: file systems jump between their tables and their files.
+/// Decoded chunks that are kept, in bytes, until it is said otherwise: file systems jump between their
+/// tables and their files.
 const CACHE_BYTES: usize = 8 << 20;
 
 /// A disk that can be read by position.
@@ -21,6 +22,8 @@ pub(super) struct Disk {
     bytes: u64,
     /// The chunks used last, the most recent at the end, by their first byte on the disk.
     cache: VecDeque<(u64, Vec<u8>)>,
+    /// How much of them is kept.
+    cache_bytes: usize,
     /// What may still be decoded and read.
     budget_bytes: u64,
 }
@@ -29,14 +32,19 @@ impl Disk {
     /// The disk that these tables describe.
     pub(super) fn of_tables(file: Arc<File>, tables: Vec<Table>, bytes: u64) -> Self {
         let chunks = tables.into_iter().flat_map(|table| table.chunks).collect();
-        Self { file, chunks, bytes, cache: VecDeque::new(), budget_bytes: 0 }
+        Self::of_chunks(file, chunks, bytes)
     }
 
     /// A file that is the disk.
     pub(super) fn raw(file: Arc<File>, bytes: u64) -> Self {
         let stored = ByteRange { offset: 0, length: bytes };
         let chunks = vec![Chunk { start: 0, bytes, stored, encoding: Encoding::Stored }];
-        Self { file, chunks, bytes, cache: VecDeque::new(), budget_bytes: 0 }
+        Self::of_chunks(file, chunks, bytes)
+    }
+
+    fn of_chunks(file: Arc<File>, chunks: Vec<Chunk>, bytes: u64) -> Self {
+        let (cache, cache_bytes) = (VecDeque::new(), CACHE_BYTES);
+        Self { file, chunks, bytes, cache, cache_bytes, budget_bytes: 0 }
     }
 
     /// Length of the disk.
@@ -47,6 +55,11 @@ impl Disk {
     /// Allows this many bytes to be decoded or read, until it is said again.
     pub(super) fn allow(&mut self, budget_bytes: u64) {
         self.budget_bytes = budget_bytes;
+    }
+
+    /// Keeps this many bytes of decoded chunks from now on.
+    pub(super) fn keep(&mut self, cache_bytes: usize) {
+        self.cache_bytes = cache_bytes;
     }
 
     /// Reads `len` bytes at a position.
@@ -98,7 +111,7 @@ impl Disk {
         };
         self.cache.push_back(entry);
         while self.cache.len() > 1
-            && self.cache.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > CACHE_BYTES
+            && self.cache.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > self.cache_bytes
         {
             self.cache.pop_front();
         }

@@ -52,7 +52,7 @@ use crate::index::missing;
 use crate::inspect::{Content, Inspection};
 use crate::sniff::LooksLike;
 use crate::warning::{Warning, WarningCode};
-use contents::Contents;
+use contents::{Contents, SEVERAL_VOLUMES};
 use disk::Disk;
 use facts::shown;
 use partitions::{Layout, Partition};
@@ -139,7 +139,7 @@ fn inspect_image(file: Arc<File>, file_bytes: u64) -> Result<Inspection, Artifac
     let mut disk = Disk::of_tables(file, tables, trailer.sectors * SECTOR_BYTES);
     let parts = Parts::read(&mut disk);
     let facts = ImageFacts { license_agreement, signature, verified, ..parts.facts(kind, &disk) };
-    Ok(finish(file_bytes, facts, &mut disk, parts.start, warnings))
+    Ok(finish(file_bytes, facts, &mut disk, &parts, warnings))
 }
 
 /// A file without trailer is a disk when something on it says so.
@@ -167,7 +167,7 @@ fn inspect_raw(
         "the file is a plain disk without any checksum, so damage to it cannot be noticed";
     let warnings = vec![Warning::new(WarningCode::Unprotected, message)];
     let facts = parts.facts(ImageKind::Raw, &disk);
-    Ok(finish(file_bytes, facts, &mut disk, parts.start, warnings))
+    Ok(finish(file_bytes, facts, &mut disk, &parts, warnings))
 }
 
 /// The partitions of a disk, and which of them a user sees.
@@ -175,6 +175,8 @@ struct Parts {
     layout: Layout,
     probes: Vec<Probe>,
     volume: Option<VolumeFacts>,
+    /// Whether another partition has a volume for Macs, too.
+    has_more_volumes: bool,
     /// Where the volume starts.
     start: u64,
     /// How long the disk is by the account of what fills all of it.
@@ -199,6 +201,7 @@ impl Parts {
             FileSystem::Unknown => 2,
             _ => 1,
         };
+        let has_more_volumes = probes.iter().filter(|probe| rank(probe) == 0).count() > 1;
         let best = candidates.into_iter().min_by_key(|(_, probe)| rank(probe));
         let best = best.filter(|(_, probe)| probe.file_system != FileSystem::Unknown);
         let start = best.map_or(0, |(start, _)| start);
@@ -208,7 +211,7 @@ impl Parts {
             journaled: false,
             encrypted: false,
         });
-        Self { whole_bytes: whole.bytes, layout, probes, volume, start }
+        Self { whole_bytes: whole.bytes, layout, probes, volume, has_more_volumes, start }
     }
 
     /// How long the disk has to be to hold everything that is on it.
@@ -245,14 +248,14 @@ fn finish(
     size_bytes: u64,
     mut facts: ImageFacts,
     disk: &mut Disk,
-    start: u64,
+    parts: &Parts,
     mut warnings: Vec<Warning>,
 ) -> Inspection {
     let index = match facts.volume.take() {
         Some(volume) => {
-            let contents = Contents::read(disk, start, volume, &mut warnings);
+            let contents = Contents::read(disk, parts.start, volume, &mut warnings);
             (facts.volume, facts.root) = (Some(contents.volume), contents.root);
-            contents.index
+            if parts.has_more_volumes { missing(SEVERAL_VOLUMES) } else { contents.index }
         }
         None => {
             let reason = "the disk holds no file system that is known here";

@@ -22,6 +22,8 @@ pub struct Component {
     pub bom: Option<Entry>,
     /// The files in the archive of scripts that the installer will start.
     pub(super) script_files: Vec<String>,
+    /// Whether the product may put it elsewhere than it says itself.
+    pub(super) is_sent_elsewhere: bool,
 }
 
 impl Component {
@@ -63,7 +65,8 @@ impl Component {
             relocatable: info.relocatable,
         };
         warn(&facts, scripts.is_some(), warnings);
-        Ok(Self { facts, payload, scripts, bom, script_files: info.script_files })
+        let (script_files, is_sent_elsewhere) = (info.script_files, false);
+        Ok(Self { facts, payload, scripts, bom, script_files, is_sent_elsewhere })
     }
 }
 

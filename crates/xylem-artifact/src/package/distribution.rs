@@ -43,6 +43,8 @@ pub(super) struct Reference {
     /// The folder in the archive, decoded; absent where no element says it.
     pub(super) folder: Option<String>,
     pub(super) install_kbytes: u64,
+    /// Where the choices that it belongs to put it, as far as they say it: none, one, or two of several.
+    pub(super) custom_locations: Vec<String>,
 }
 
 /// An open element, as far as what is inside it counts.
@@ -53,6 +55,7 @@ enum Tag {
     Reference(usize),
     MustClose,
     AllowedOsVersions,
+    Choice,
     Other,
 }
 
@@ -61,6 +64,8 @@ struct Reader {
     distribution: Distribution,
     by_id: BTreeMap<String, usize>,
     text: String,
+    /// Of the open choice.
+    custom_location: Option<String>,
 }
 
 impl Distribution {
@@ -112,7 +117,11 @@ impl Reader {
                 distribution.root_volume_only = is_true(text("rootVolumeOnly")?);
             }
             (Some(Tag::Root), b"license") => distribution.license_present = true,
-            (Some(Tag::Root), b"choice") => distribution.choices += 1,
+            (Some(Tag::Root), b"choice") => {
+                distribution.choices += 1;
+                self.custom_location = text("customLocation")?;
+                return Ok(Tag::Choice);
+            }
             (Some(Tag::Root), b"script") => distribution.javascript = true,
             (Some(Tag::Root), b"installation-check" | b"volume-check") => {
                 distribution.javascript |= element.attribute("script")?.is_some();
@@ -121,7 +130,13 @@ impl Reader {
             (Some(Tag::AllowedOsVersions), b"os-version") => {
                 distribution.os_versions.add(text("min")?, text("before")?);
             }
-            (_, b"pkg-ref") => return self.reference(element),
+            (parent, b"pkg-ref") => {
+                let location = match parent {
+                    Some(Tag::Choice) => self.custom_location.clone(),
+                    _ => None,
+                };
+                return self.reference(element, location);
+            }
             (Some(Tag::Reference(_) | Tag::Root), b"must-close") => return Ok(Tag::MustClose),
             (Some(Tag::MustClose), b"app") => {
                 push_bounded(&mut distribution.must_close, text("id")?, WHAT)?;
@@ -131,7 +146,11 @@ impl Reader {
         Ok(Tag::Other)
     }
 
-    fn reference(&mut self, element: &Element<'_>) -> Result<Tag, ArtifactError> {
+    fn reference(
+        &mut self,
+        element: &Element<'_>,
+        location: Option<String>,
+    ) -> Result<Tag, ArtifactError> {
         self.text.clear();
         let Some(id) = bounded_text(WHAT, "pkg-ref id", element.attribute("id")?)? else {
             return Err(ArtifactError::malformed(WHAT, "a pkg-ref has no id"));
@@ -153,6 +172,9 @@ impl Reader {
         let install_kbytes = count(element, "installKBytes")?;
         if let Some(reference) = references.get_mut(index) {
             reference.install_kbytes = reference.install_kbytes.max(install_kbytes);
+            // Two that differ cannot both be where it says itself that it goes.
+            let known = &mut reference.custom_locations;
+            known.extend(location.filter(|it| known.len() < 2 && !known.contains(it)));
         }
         Ok(Tag::Reference(index))
     }
@@ -187,6 +209,7 @@ impl Reader {
                     reference.folder = Some(folder);
                 }
             }
+            Tag::Choice => self.custom_location = None,
             _ => {}
         }
         Ok(())

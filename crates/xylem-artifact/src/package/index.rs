@@ -41,6 +41,11 @@ fn list(
             None => Ok(()),
         };
     };
+    if component.is_sent_elsewhere {
+        return Err(NoIndex::new(
+            "the Distribution puts it elsewhere than it says itself (customLocation)",
+        ));
+    }
     let location = location(component.facts.install_location.as_deref().unwrap_or_default())?;
     let bom = Bom::read(&content(archive, entry, left_bytes)?)?;
     if bom.top.is_some() && !location.is_empty() {

@@ -52,6 +52,9 @@ pub(super) fn open(
         };
         if folders.insert(folder.as_str()) {
             let mut component = Component::read(archive, Some(folder), warnings)?;
+            let own = component.facts.install_location.as_deref().unwrap_or_default();
+            component.is_sent_elsewhere =
+                reference.custom_locations.iter().any(|other| !is_same_place(own, other));
             if component.facts.install_kbytes == 0 {
                 component.facts.install_kbytes = reference.install_kbytes;
             }
@@ -71,6 +74,15 @@ pub(super) fn open(
     }
     let facts = facts_of_product(distribution, &components);
     Ok((components, facts))
+}
+
+/// Whether two paths from the top of a volume lead through the same folders.
+fn is_same_place(one: &str, other: &str) -> bool {
+    let names = |path: &str| -> Vec<String> {
+        let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
+        names.map(str::to_owned).collect()
+    };
+    names(one) == names(other)
 }
 
 fn facts_of_product(distribution: Distribution, components: &[Component]) -> PackageFacts {

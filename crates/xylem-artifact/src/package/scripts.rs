@@ -100,6 +100,10 @@ fn walk(
         let declared = !matches!(member.kind, MemberKind::Directory)
             && component.script_files.iter().any(|file| is_it(file));
         missing.retain(|file| !(declared && is_it(file)));
+        if declared {
+            // Of two of one name the last is what is there once the archive is unpacked, a link too.
+            component.facts.scripts.retain(|script| !is_it(&script.name));
+        }
         let is_file = matches!(member.kind, MemberKind::File | MemberKind::HardLink { .. });
         if !is_file || is_apple_double(name) {
             continue;
@@ -108,10 +112,6 @@ fn walk(
         if declared || allowance.listed > 0 {
             allowance.listed = allowance.listed.saturating_sub(1);
             let facts = describe(&member, scripts.body()).map_err(PayloadError::from_io)?;
-            if declared {
-                // Of two of one name the last is what is there once the archive is unpacked.
-                component.facts.scripts.retain(|script| !is_it(&script.name));
-            }
             component.facts.scripts.push(ScriptFacts { declared, ..facts });
         }
     }

@@ -15,6 +15,7 @@ use xylem_artifact::child::{
 };
 use xylem_artifact::inspect::{Inspection, Refusal, inspect};
 use xylem_artifact::{Form, RefusalCode};
+use xylem_model::FoundIndex;
 
 use crate::{acts, packages};
 
@@ -39,6 +40,7 @@ pub(crate) fn main(name: &str) -> ExitCode {
             every_odd_end_becomes_a_refusal();
             a_child_that_uses_too_much_is_ended();
             every_package_that_can_be_built_is_inspected_under_the_limits();
+            a_long_index_fits_the_limits();
             a_crash_under_the_limits_is_told_as_what_it_is();
             what_a_child_may_do_freely_ends_it_under_the_limits();
             println!("{name}: ok");
@@ -175,6 +177,26 @@ fn a_child_that_uses_too_much_is_ended() {
     assert!(refusal.message.contains("signal"), "{refusal}");
     let refusal = run("spin", package(), &limits).unwrap_err();
     assert_eq!(refusal.code, RefusalCode::InspectionTimedOut);
+}
+
+/// Near the largest list that there may be: 150,000 files, which take 15 MB as paths.
+fn a_long_index_fits_the_limits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.pkg");
+    let mut component = ComponentBuilder::new("org.example.a", "1");
+    let stem = "x".repeat(72);
+    for number in 0..150_000 {
+        let file = format!("Library/{:02}/{stem}{number:06}", number / 2_000);
+        component = component.file(&file, 0o644, Source::bytes(b""));
+    }
+    PackageBuilder::component(component).write_to(&path).unwrap();
+    let package = File::open(&path).unwrap();
+    let limits = Limits::for_file_bytes(package.metadata().unwrap().len());
+    let inspection = run("serve", package, &limits).unwrap();
+    let Some(FoundIndex::Packed(index)) = inspection.index else {
+        panic!("{:?}", inspection.index)
+    };
+    assert_eq!(index.check().unwrap().entries(), 150_000 + 75 + 1);
 }
 
 /// Every decoder, and every way in which a package can be refused half-way, under the filter.

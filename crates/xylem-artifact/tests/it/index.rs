@@ -117,6 +117,37 @@ fn a_package_that_installs_nothing_or_does_not_say_what_has_no_index() {
     assert!(reason.contains("install location"), "{reason}");
 }
 
+#[test]
+fn a_product_that_sends_its_packages_elsewhere_has_no_index() {
+    let bom = bom();
+    let with = |locations: &[&str]| {
+        let choices = locations
+            .iter()
+            .map(|location| format!("<choice id=\"a\" {location}><pkg-ref id=\"a\"/></choice>"));
+        let choices: String = choices.collect();
+        let distribution = format!(
+            "<installer-gui-script>{choices}<choice id=\"b\" customLocation=\"/b\"/>\
+             <pkg-ref id=\"a\">#a.pkg</pkg-ref></installer-gui-script>"
+        );
+        let mut product = Raw::distribution(&distribution);
+        let inner = Raw { heap: product.heap.clone(), ..Raw::default() }
+            .stored("PackageInfo", PACKAGE_INFO.as_bytes())
+            .stored("Bom", &bom);
+        product = product.folder("a.pkg", inner);
+        listed(&raw::inspect(&product.bytes()).unwrap())
+    };
+    // It says itself that it goes to the top of the volume.
+    for same in [&[][..], &["customLocation=\"\""], &["customLocation=\"/\"", "title=\"t\""]] {
+        assert_eq!(with(same).unwrap().len(), 3, "{same:?}");
+    }
+    for other in
+        [&["customLocation=\"/opt\""][..], &["customLocation=\"/\"", "customLocation=\"/o\""]]
+    {
+        let reason = with(other).unwrap_err();
+        assert!(reason.contains("customLocation"), "{other:?}: {reason}");
+    }
+}
+
 /// A Bom as the writer makes it, with `a`, `a/b` and `a/b/c`.
 fn bom() -> Vec<u8> {
     let component = ComponentBuilder::new("org.example.a", "1").file("a/b/c", 0o644, content());

@@ -113,6 +113,16 @@ fn of_declared_scripts_of_one_name_the_last_is_told() {
     let declared: Vec<(&str, u64)> = declared.map(|it| (it.name.as_str(), it.bytes)).collect();
     assert_eq!(declared, [("preinstall", 6), ("run.sh", 1)]);
     assert!(facts.script_files > facts.scripts.len(), "the other one was not listed");
+
+    // A link in its place starts something else.
+    let linked: [(&str, u32, &[u8]); 3] = [
+        ("./preinstall", 0o100_755, b"harmless"),
+        ("./run.sh", 0o100_755, b"x"),
+        ("./preinstall", 0o120_755, b"run.sh"),
+    ];
+    let (facts, _) = inspected(&gzip(&cpio(&linked)));
+    let told: Vec<&str> = facts.scripts.iter().map(|script| script.name.as_str()).collect();
+    assert_eq!(told, ["run.sh"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod tree;
 
 use std::io;
 
+use super::super::disk::Disk;
 use super::super::fields::{Fields, broken};
 use super::super::partitions::c_text;
 use super::{Entry, EntryKind, Files, MAX_LISTED, Window, bounded, compressed, unit};
@@ -40,7 +41,14 @@ const EXTENT: u8 = 8;
 const NAME: u8 = 9;
 
 /// What macOS keeps on every volume.
-const OWN_NAMES: [&str; 3] = [".Spotlight-V100", ".Trashes", ".fseventsd"];
+const OWN_NAMES: [&str; 6] = [
+    ".DocumentRevisions-V100",
+    ".Spotlight-V100",
+    ".TemporaryItems",
+    ".Trashes",
+    ".fseventsd",
+    ".vol",
+];
 
 /// A volume.
 pub(in super::super) struct Apfs<'a> {
@@ -51,6 +59,8 @@ pub(in super::super) struct Apfs<'a> {
     pub(in super::super) name: String,
     /// Whether its files are encrypted; nothing can be listed or read then.
     pub(in super::super) encrypted: bool,
+    /// How many volumes its container has; this is the first.
+    pub(in super::super) volumes: usize,
 }
 
 impl<'a> Apfs<'a> {
@@ -62,14 +72,15 @@ impl<'a> Apfs<'a> {
         let container = newest_superblock(&mut blocks)?;
         let container = Fields(&container);
         let map = ObjectMap::open(&mut blocks, container.le64(160)?)?;
-        let mut volumes = (0..MAX_VOLUMES).filter_map(|index| container.le64(184 + index * 8).ok());
-        let volume = volumes.find(|number| *number != 0).ok_or_else(|| broken("no volume"))?;
-        let volume = map.find(&mut blocks, volume)?;
+        let volumes = (0..MAX_VOLUMES).filter_map(|index| container.le64(184 + index * 8).ok());
+        let volumes: Vec<u64> = volumes.filter(|number| *number != 0).collect();
+        let first = volumes.first().ok_or_else(|| broken("no volume"))?;
+        let volume = map.find(&mut blocks, *first)?;
         let volume = blocks.object(volume)?;
-        Self::of_volume(blocks, Fields(&volume))
+        Self::of_volume(blocks, Fields(&volume), volumes.len())
     }
 
-    fn of_volume(mut blocks: Blocks<'a>, volume: Fields<'_>) -> io::Result<Self> {
+    fn of_volume(mut blocks: Blocks<'a>, volume: Fields<'_>, volumes: usize) -> io::Result<Self> {
         if volume.bytes(32, 4)? != VOLUME_MAGIC {
             return Err(broken("the container's first volume is none"));
         }
@@ -79,6 +90,7 @@ impl<'a> Apfs<'a> {
             catalog: Catalog { map, root: volume.le64(136)? },
             hashed_names: volume.le64(56)? & HASHED_NAMES != 0,
             name: c_text(volume.bytes(704, 256)?),
+            volumes,
             encrypted: volume.le64(264)? & UNENCRYPTED == 0,
         })
     }
@@ -145,8 +157,8 @@ impl Files for Apfs<'_> {
         &OWN_NAMES
     }
 
-    fn allow(&mut self, budget_bytes: u64) {
-        self.blocks.window.disk.allow(budget_bytes);
+    fn disk(&mut self) -> &mut Disk {
+        self.blocks.window.disk
     }
 
     fn read(&mut self, file: &Entry, max_bytes: usize) -> io::Result<Vec<u8>> {

@@ -5,6 +5,7 @@
 
 use std::io;
 
+use super::super::disk::Disk;
 use super::super::fields::{Fields, broken};
 use super::{
     Entry, EntryKind, Files, MAX_LEVELS, MAX_LISTED, Nodes, Walked, Window, bounded, compressed,
@@ -21,19 +22,27 @@ const LEAF: u8 = 0xff;
 const INDEX: u8 = 0;
 const KIND_MASK: u16 = 0o170_000;
 const LINK_KIND: u16 = 0o120_000;
+/// Where the record of a file has its type and its creator, and those of another name of a folder, as
+/// backups have them. Whoever wants to know what is in there would have to follow it.
+const USER_INFO_AT: usize = 48;
+const FOLDER_LINK: &[u8] = b"fdrpMACS";
 /// The owner flag of a file that macOS has compressed.
 const COMPRESSED: u8 = 0x20;
 /// An attribute that is held in the tree itself.
 const INLINE: u32 = 0x10;
 
 /// The folders with what hard links stand for, the journal, and what macOS keeps on every volume.
-const OWN_NAMES: [&str; 7] = [
+const OWN_NAMES: [&str; 11] = [
     "\0\0\0\0HFS+ Private Data",
     ".HFS+ Private Directory Data\r",
     ".journal",
     ".journal_info_block",
+    ".hotfiles.btree",
+    ".DocumentRevisions-V100",
     ".Spotlight-V100",
+    ".TemporaryItems",
     ".Trashes",
+    ".vol",
     ".fseventsd",
 ];
 
@@ -132,6 +141,9 @@ impl Files for Hfs<'_> {
     fn walk(&mut self, names: &mut Names) -> io::Result<()> {
         self.catalog.walk_all(&mut self.window, |key, record| {
             let Some(kind) = kind_of(record)? else { return Ok(()) };
+            if kind == EntryKind::File && record.bytes(USER_INFO_AT, 8)? == FOLDER_LINK {
+                return Err(broken("a name in it is another one of a folder (a hard link)"));
+            }
             let name = String::from_utf16(&units(key, 6)?)
                 .map_err(|_| broken("a name in it is no Unicode"))?;
             let (number, parent) = (record.be32(8)?.into(), key.be32(2)?.into());
@@ -143,8 +155,8 @@ impl Files for Hfs<'_> {
         &OWN_NAMES
     }
 
-    fn allow(&mut self, budget_bytes: u64) {
-        self.window.disk.allow(budget_bytes);
+    fn disk(&mut self) -> &mut Disk {
+        self.window.disk
     }
 
     fn read(&mut self, file: &Entry, max_bytes: usize) -> io::Result<Vec<u8>> {

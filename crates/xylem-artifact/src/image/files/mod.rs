@@ -77,8 +77,8 @@ pub(super) trait Files {
     /// content of the volume.
     fn own_names(&self) -> &'static [&'static str];
 
-    /// Allows this many bytes to be decoded or read, until it is said again.
-    fn allow(&mut self, budget_bytes: u64);
+    /// The disk that it is on.
+    fn disk(&mut self) -> &mut Disk;
 
     /// A file's content, if it is not longer than allowed.
     fn read(&mut self, file: &Entry, max_bytes: usize) -> io::Result<Vec<u8>>;

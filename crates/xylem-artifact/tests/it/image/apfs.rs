@@ -22,6 +22,8 @@ pub(crate) struct Apfs {
     next: u64,
     /// Whether the volume says that its files are encrypted.
     pub(crate) encrypted: bool,
+    /// Whether the container says that there is one more, which nobody looks at.
+    pub(crate) has_another_volume: bool,
 }
 
 impl Apfs {
@@ -90,6 +92,9 @@ impl Apfs {
         }
         blocks.extend(self.contents.iter().cloned());
         blocks.iter_mut().for_each(|block| block.resize(BLOCK_BYTES, 0));
+        if self.has_another_volume {
+            put(&mut blocks[1], 184 + 16, (VOLUME + 1).to_le_bytes());
+        }
         let objects = blocks.len() - self.contents.len();
         blocks.iter_mut().take(objects).for_each(|block| seal(block));
         put(&mut blocks[0], 40, (objects as u64 + self.contents.len() as u64).to_le_bytes());

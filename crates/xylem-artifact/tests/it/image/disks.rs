@@ -25,6 +25,17 @@ pub(crate) fn gpt(content: &[u8]) -> Vec<u8> {
     disk
 }
 
+/// A disk with a GUID partition table, and this in each of two partitions of Apple's HFS type.
+pub(crate) fn gpt_of_two(content: &[u8]) -> Vec<u8> {
+    let (mut disk, sectors) = (gpt(content), content.len() as u64 / 512);
+    let second = disk[1024..1024 + 128].to_vec();
+    put(&mut disk, 1024 + 128, second);
+    put(&mut disk, 1024 + 128 + 32, (40 + sectors).to_le_bytes());
+    put(&mut disk, 1024 + 128 + 40, (40 + 2 * sectors - 1).to_le_bytes());
+    disk.extend_from_slice(content);
+    disk
+}
+
 /// A disk with an Apple partition map of two entries, and this at sector 8.
 pub(crate) fn apple(content: &[u8]) -> Vec<u8> {
     let mut disk = blank(8 + content.len() / 512);

@@ -55,6 +55,13 @@ impl Hfs {
         self.records.push((parent, name.to_owned(), record));
     }
 
+    /// Adds another name of a folder, as backups have them.
+    pub(crate) fn folder_link(&mut self, parent: u32, name: &str) {
+        let mut record = self.file_record(0o100_644, 0, 0, 0, 0);
+        put(&mut record, 48, b"fdrpMACS");
+        self.records.push((parent, name.to_owned(), record));
+    }
+
     /// Adds a file that macOS has compressed into this attribute.
     pub(crate) fn compressed(&mut self, parent: u32, name: &str, attribute: &[u8]) {
         let record = self.file_record(0o100_644, 0x20, 0, 0, 0);

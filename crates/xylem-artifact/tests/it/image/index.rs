@@ -43,7 +43,7 @@ fn everything_on_an_hfs_volume_is_listed_but_its_own_things() {
     for name in [".journal", ".journal_info_block"] {
         volume.file(hfs::ROOT, name, b"x");
     }
-    for name in [".fseventsd", ".Spotlight-V100"] {
+    for name in [".fseventsd", ".Spotlight-V100", ".DocumentRevisions-V100", ".TemporaryItems"] {
         volume.folder(hfs::ROOT, name);
     }
     let volume = volume.bytes();
@@ -66,7 +66,7 @@ fn everything_on_an_apfs_volume_is_listed_but_its_own_things() {
     // Beside the root lies a private folder, which has the number 3.
     volume.folder(1, "private-dir");
     volume.file(3, "private", b"x");
-    for name in [".fseventsd", ".Spotlight-V100", ".Trashes"] {
+    for name in [".fseventsd", ".Spotlight-V100", ".Trashes", ".DocumentRevisions-V100"] {
         let own = volume.folder(apfs::ROOT, name);
         volume.file(own, "0001", b"x");
     }
@@ -114,6 +114,7 @@ fn a_volume_that_cannot_be_listed_has_a_reason_and_is_looked_into_all_the_same()
         ),
         ("a folder that is missing", volume(&|it| it.file(999, "x", b"")), "999 is missing"),
         ("a name that steers a terminal", volume(&|it| it.file(17, "\u{1b}", b"")), "control"),
+        ("another name of a folder", volume(&|it| it.folder_link(17, "x")), "hard link"),
         ("nothing at all", Hfs::named("Volume").bytes(), "it installs no files"),
     ] {
         let bytes = image(&disk);
@@ -121,6 +122,21 @@ fn a_volume_that_cannot_be_listed_has_a_reason_and_is_looked_into_all_the_same()
         assert!(facts(&bytes).root.is_some(), "{name}");
         let reason = index(&disk).expect_err(name);
         assert!(reason.contains(expected), "{name}: {reason}");
+    }
+}
+
+#[test]
+fn an_image_of_several_volumes_has_no_list_of_one_of_them() {
+    let mut hfs = Hfs::named("Volume");
+    hfs.file(hfs::ROOT, "a", b"x");
+    let mut apfs = Apfs::default();
+    apfs.folder(apfs::ROOT, "a");
+    assert_eq!(index(&apfs.bytes()).unwrap(), ["folder /a"]);
+    apfs.has_another_volume = true;
+    for disk in [disks::gpt_of_two(&hfs.bytes()), apfs.bytes()] {
+        assert!(facts(&image(&disk)).root.is_some());
+        let reason = index(&disk).unwrap_err();
+        assert!(reason.contains("several volumes"), "{reason}");
     }
 }
 
