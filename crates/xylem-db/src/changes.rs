@@ -106,6 +106,14 @@ impl Database {
                 Ok(place) => place,
                 Err(answer) => return Ok(answer),
             };
+            let place = match place {
+                // What only waits there goes as if it were deleted; the file keeps all that is its own.
+                Place::Other(other) if is_move && other.production.is_none() => {
+                    delete(tx, *other, actor, now).await?;
+                    Place::Own
+                }
+                place => place,
+            };
             let is_other = matches!(place, Place::Other(_));
             let has_it = match &place {
                 Place::Same => return Ok(Changed::Made(current_stamp(tx).await?)),
@@ -270,7 +278,14 @@ where
             file::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
         }
         Place::Other(other) => {
-            next_version(*other, facts)?.update(tx).await?;
+            let means_nothing = other.production.is_none();
+            let mut change = next_version(*other, facts)?;
+            if means_nothing {
+                // As under a free name.
+                change.site_id = Set(source.site_id);
+                change.category_id = Set(source.category_id);
+            }
+            change.update(tx).await?;
         }
         Place::Same | Place::Own => {
             let key = facts.name.collision_key();

@@ -154,6 +154,8 @@ async fn store_file(
     let (epoch, generation) = convert::columns(stamp)?;
     let number = convert::small("version number", facts.number)?;
     let mut change = row.clone().into_active_model();
+    let is_of_before = is_previous_of_before(tx, &row, restored).await?;
+    let leads_back_anew = row.previous.is_none() || is_of_before;
     match facts.mark {
         None if is_newer(facts, number, &row) => {
             // The file was renamed after the backup, where the names differ.
@@ -166,7 +168,7 @@ async fn store_file(
             // What the backup knew of is of before: it neither waits any more nor leads back. What
             // was adopted itself is of now, for marks may come before what they stand beside.
             change.test = Set(row.test.filter(|test| *test > number));
-            if is_previous_of_before(tx, &row, restored).await? {
+            if is_of_before {
                 change.previous = Set(None);
                 change.previous_since = Set(None);
             }
@@ -174,7 +176,7 @@ async fn store_file(
         Some(VersionMark::Test) if Some(number) > row.production.max(row.test) => {
             change.test = Set(Some(number));
         }
-        Some(VersionMark::Previous) if row.previous.is_none() => {
+        Some(VersionMark::Previous) if leads_back_anew => {
             change.previous = Set(Some(number));
             change.previous_since = Set(Some(now.unix_ms()));
         }

@@ -117,11 +117,11 @@ async fn compare_by_bytes(connection: &DatabaseConnection) -> Result<(), DbErr> 
 /// tells apart is more, so no two rows become the same.
 async fn convert_tables(connection: &DatabaseConnection, wanted: &str) -> Result<(), DbErr> {
     let others = format!(
-        "SELECT DISTINCT c.table_name AS t FROM information_schema.columns c \
-         JOIN information_schema.tables b \
-         ON b.table_schema = c.table_schema AND b.table_name = c.table_name \
-         WHERE c.table_schema = DATABASE() AND b.table_type = 'BASE TABLE' \
-         AND c.collation_name <> '{wanted}'"
+        "SELECT b.table_name AS t FROM information_schema.tables b \
+         WHERE b.table_schema = DATABASE() AND b.table_type = 'BASE TABLE' \
+         AND (b.table_collation <> '{wanted}' OR EXISTS (SELECT 1 \
+         FROM information_schema.columns c WHERE c.table_schema = b.table_schema \
+         AND c.table_name = b.table_name AND c.collation_name <> '{wanted}'))"
     );
     for row in connection.query_all_raw(statement(others)).await? {
         let table: String = row.try_get("", "t")?;

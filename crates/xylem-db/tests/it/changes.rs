@@ -156,19 +156,26 @@ pub(crate) async fn a_name_under_which_a_version_only_waits_is_free(bench: Bench
         let waits = NewUpload { test: true, ..declaration(server, file, bytes) };
         publish(&db, &waits, bytes).await;
     }
+    // What moves there comes with what waits beside it, and stays the file that it is.
+    let next = NewUpload { test: true, replace: true, ..declaration(server, "Tool.pkg", b"next") };
+    let waiting = publish(&db, &next, b"next").await.number;
+    let source = live(&db, "Tool.pkg").await.unwrap().file.id;
     made(&db, "Other.pkg", copy("Copied.pkg", false)).await;
     made(&db, "Tool.pkg", rename("Moved.pkg", false)).await;
+    let file = live(&db, "Moved.pkg").await.unwrap().file;
+    assert_eq!((file.id, file.test), (source, Some(waiting)));
     let records = db.audit_records(None, 2).await.unwrap();
     let moved = records.iter().find(|it| it.action == "file.rename").unwrap();
-    // The same content waited there: it is compared with what was before that.
-    assert_eq!(moved.detail["warnings"], serde_json::json!(["not-compared"]));
+    assert_eq!(moved.detail["warnings"], serde_json::json!([]), "its content is the same");
     publish(&db, &declaration(server, "Written.pkg", b"written"), b"written").await;
     assert!(live(&db, "Tool.pkg").await.is_none());
-    for (file, number, bytes) in
-        [("Moved.pkg", 3, "tool"), ("Copied.pkg", 2, "other"), ("Written.pkg", 2, "written")]
-    {
+    for (file, number, test, bytes) in [
+        ("Moved.pkg", waiting + 1, Some(waiting), "tool"),
+        ("Copied.pkg", 2, None, "other"),
+        ("Written.pkg", 2, None, "written"),
+    ] {
         let found = live(&db, file).await.unwrap();
-        assert_eq!((found.file.production, found.file.test), (Some(number), None), "{file}");
+        assert_eq!((found.file.production, found.file.test), (Some(number), test), "{file}");
         assert_eq!(found.version.content, ContentId::of(bytes.as_bytes()), "{file}");
     }
 }
