@@ -208,6 +208,15 @@ impl Database {
         rows.into_iter().map(Version::try_from).collect()
     }
 
+    /// One version of a file, where it has that.
+    pub async fn version(&self, id: FileId, number: u64) -> Result<Option<Version>, DbError> {
+        let Ok(number) = i32::try_from(number) else { return Ok(None) };
+        let row = query!(self, "looking up a version", |db| {
+            Ok(version::Entity::find_by_id((id.uuid(), number)).one(db).await?)
+        })?;
+        row.map(Version::try_from).transpose()
+    }
+
     /// All versions, of files live or deleted, with this content.
     pub async fn versions_of_content(&self, content: ContentId) -> Result<Vec<Version>, DbError> {
         let rows = query!(self, "looking up a content", |db| {

@@ -156,7 +156,7 @@ pub fn fold_name(text: &str) -> String {
 }
 
 /// Marks that change the direction of text or take no room: they make two names look alike.
-pub(crate) fn is_invisible(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 

@@ -36,17 +36,18 @@ pub(crate) async fn publish_indexed(
     *version
 }
 
-pub(crate) async fn an_index_is_kept_by_content_and_the_first_stays(bench: Bench) {
+pub(crate) async fn an_index_is_kept_by_content_and_the_last_counts(bench: Bench) {
     let db = bench.open().await;
     let root = enroll(&db, "root").await;
     let first = index(&["/Applications/A.app", "/Library/A"]);
     let content =
         publish_indexed(&db, &declaration(root, "A.pkg", b"same"), b"same", &first).await.content;
-    assert_eq!(db.index(content).await.unwrap(), Some(first.clone()));
+    assert_eq!(db.index(content).await.unwrap(), Some(first));
     assert_eq!(db.index_entries(content).await.unwrap(), Some(2));
     let other = index(&["/elsewhere"]);
     publish_indexed(&db, &declaration(root, "B.pkg", b"same"), b"same", &other).await;
-    assert_eq!(db.index(content).await.unwrap(), Some(first));
+    // Whoever reads better later on is believed.
+    assert_eq!(db.index(content).await.unwrap(), Some(other.clone()));
 
     let without = publish(&db, &declaration(root, "C.pkg", b"c"), b"c").await.content;
     assert_eq!(db.index(without).await.unwrap(), None);

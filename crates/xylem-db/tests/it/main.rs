@@ -89,7 +89,7 @@ cases! {
         an_upload_is_committed_only_where_new_files_enter,
     }
     indexes {
-        an_index_is_kept_by_content_and_the_first_stays,
+        an_index_is_kept_by_content_and_the_last_counts,
         an_index_is_forgotten_with_the_last_version,
         indexes_of_the_largest_size_go_into_backups,
         what_has_an_index_may_be_uninstalled,

@@ -61,10 +61,13 @@ pub(super) fn numbered<'a>(
     number: u64,
 ) -> Result<&'a Version, Failure> {
     let found = versions.iter().find(|version| u64::from(version.number) == number);
-    found.ok_or_else(|| {
-        let message = format!("`{name}` has no version {number}: ask for the file to see which");
-        ApiError::not_found(message).into()
-    })
+    found.ok_or_else(|| no_version(name, number))
+}
+
+/// What is said of a version that is not there.
+pub(super) fn no_version(name: &FileName, number: u64) -> Failure {
+    let message = format!("`{name}` has no version {number}: ask for the file to see which");
+    ApiError::not_found(message).into()
 }
 
 /// A version compared with the one before.

@@ -3,20 +3,26 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 use xylem_api::error::ErrorCode;
 use xylem_api::index::{DEFAULT_INDEX_PAGE, IndexEntry, IndexPage, IndexSummary, MAX_INDEX_PAGE};
 use xylem_db::{LiveFile, Version};
 use xylem_http::ApiError;
-use xylem_model::{CheckedIndex, FileKind, IndexError, SearchText, fold_name, missing_index};
+use xylem_model::{
+    CheckedIndex, FileKind, IndexError, SearchText, fold_name, is_invisible, missing_index,
+};
 
-use super::comparison::numbered;
+use super::comparison::no_version;
 use crate::app::App;
 use crate::extract::{ApiPath, ApiQuery};
 use crate::failure::Failure;
 
 /// Bytes of paths after which a page ends early, so that the longest paths make no answer of 40 MB.
 const PAGE_BYTES: usize = 4 << 20;
+
+/// Pages that are looked for at a time: each may go through 64 MiB of paths.
+static READERS: Semaphore = Semaphore::const_new(2);
 
 /// What is said where an inspection says nothing of an index.
 const NOT_MADE: &str =
@@ -59,9 +65,10 @@ pub(super) async fn file_index(
     }
     let LiveFile { file, version } = app.live_file(&file).await?;
     let version = match which.version {
-        Some(number) => {
-            numbered(&app.database.versions(file.id).await?, &file.name, number)?.clone()
-        }
+        Some(number) => match app.database.version(file.id, number).await? {
+            Some(version) => version,
+            None => return Err(no_version(&file.name, number)),
+        },
         None => version,
     };
     let Some(index) = app.database.index(version.content).await? else {
@@ -71,9 +78,13 @@ pub(super) async fn file_index(
         return Err(ApiError::not_found(message).into());
     };
     let entries = u64::from(index.entries());
-    // Up to a second of work: not where requests are answered.
+    let internal = |error| ApiError::internal("reading an index", error);
+    // Up to seconds of work: not where requests are answered, and not on all processors at once.
+    let turn =
+        READERS.acquire().await.map_err(|error| ApiError::internal("reading an index", error))?;
     let reading = tokio::task::spawn_blocking(move || page(index, &which, limit));
-    let read = reading.await.map_err(|error| ApiError::internal("reading an index", error))?;
+    let read = reading.await.map_err(internal)?;
+    drop(turn);
     let (items, next) = read.map_err(|error| ApiError::internal("reading an index", error))?;
     Ok(Json(IndexPage { version: u64::from(version.number), entries, items, next }))
 }
@@ -106,11 +117,13 @@ fn page(
 
 /// Whether a path has a text in it, which is folded.
 fn has(path: &str, folded: &str) -> bool {
-    match path.is_ascii() {
+    if path.is_ascii() {
         // The same, for most paths, without a table.
-        true => path.to_ascii_lowercase().contains(folded),
-        false => fold_name(path).contains(folded),
+        return path.to_ascii_lowercase().contains(folded);
     }
+    // What is searched for has no such characters.
+    let visible: String = path.chars().filter(|c| !is_invisible(*c)).collect();
+    fold_name(&visible).contains(folded)
 }
 
 impl App {
@@ -164,16 +177,26 @@ mod tests {
 
     #[test]
     fn a_search_minds_neither_case_nor_unicode_form() {
-        let (app, coffee, street) =
-            ("/Applications/A.app", "/Library/Cafe\u{301}", "/Library/STRASSE");
-        let all = index(&[app, coffee, street]);
-        for (text, found) in [("a.APP", app), ("stra\u{df}e", street), ("CAF\u{c9}", coffee)] {
+        let (app, coffee, street, joined) = (
+            "/Applications/A.app",
+            "/Library/Cafe\u{301}",
+            "/Library/STRASSE",
+            "/Library/a\u{200d}b",
+        );
+        let all = index(&[app, coffee, street, joined]);
+        for (text, found) in [
+            ("a.APP", app),
+            ("stra\u{df}e", street),
+            ("CAF\u{c9}", coffee),
+            ("A\u{200d}B", joined),
+            ("ab", joined),
+        ] {
             assert_eq!(paths(&all, &which(Some(text), None), 9).0, [found], "{text}");
         }
         let (first, next) = paths(&all, &which(Some("library"), None), 1);
         assert_eq!((first.len(), next.is_some()), (1, true));
-        let (_, last) = paths(&all, &which(Some("library"), next.as_deref()), 1);
-        assert_eq!(last, None);
+        let (rest, last) = paths(&all, &which(Some("library"), next.as_deref()), 2);
+        assert_eq!((rest.len(), last), (2, None));
     }
 
     #[test]

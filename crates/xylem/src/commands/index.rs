@@ -2,7 +2,7 @@
 
 use xylem_api::index::{IndexEntry, IndexPage, IndexSummary, MAX_INDEX_PAGE};
 use xylem_client::IndexQuery;
-use xylem_model::FileKind;
+use xylem_model::{FileKind, is_invisible};
 
 use crate::Failure;
 use crate::access::Access;
@@ -29,7 +29,7 @@ pub(super) async fn show(
         if output.is_json() {
             all.items.append(&mut page.items);
         } else {
-            output.say(lines(&page.items).trim_end())?;
+            output.say(&lines(&page.items))?;
         }
         match page.next.take() {
             Some(next) => asked.after = Some(next),
@@ -62,13 +62,15 @@ fn counted(entries: u64) -> String {
 
 fn lines(entries: &[IndexEntry]) -> String {
     let line =
-        |entry: &IndexEntry| format!("{:<6}  {}\n", entry.kind.as_str(), printable(&entry.path));
-    entries.iter().map(line).collect()
+        |entry: &IndexEntry| format!("{:<6}  {}", entry.kind.as_str(), printable(&entry.path));
+    entries.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A text of somebody else's package, which is to move nothing on the screen and to stay in its line.
 fn printable(text: &str) -> String {
-    let shown = |c: char| match c.is_control() {
+    let steers =
+        |c: char| c.is_control() || is_invisible(c) || matches!(c, '\u{2028}' | '\u{2029}');
+    let shown = |c: char| match steers(c) {
         true => c.escape_default().collect(),
         false => String::from(c),
     };
@@ -112,8 +114,10 @@ mod tests {
         let entries = [
             entry(IndexedKind::Folder, "/Applications/Ä.app"),
             entry(IndexedKind::File, "/Applications/Ä.app/Icon\r"),
+            entry(IndexedKind::Link, "/a\u{202e}b\u{2028} "),
         ];
-        let expected = "folder  /Applications/Ä.app\nfile    /Applications/Ä.app/Icon\\r\n";
+        let expected = "folder  /Applications/Ä.app\nfile    /Applications/Ä.app/Icon\\r\n\
+                        link    /a\\u{202e}b\\u{2028} ";
         assert_eq!(lines(&entries), expected);
     }
 }
