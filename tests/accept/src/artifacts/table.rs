@@ -79,9 +79,11 @@ fn found_in(fixture: &Fixture) -> anyhow::Result<Value> {
 
 fn comparable(inspection: &Inspection) -> anyhow::Result<Value> {
     let mut comparable = serde_json::to_value(inspection)?;
-    if let Some(FoundIndex::Packed(index)) = &inspection.index {
+    if let Some(FoundIndex::Packed(index)) = &inspection.index
+        && let Some(field) = comparable.get_mut("index")
+    {
         let sha256 = entries_sha256(index)?;
-        comparable["index"] = json!({ "entries": index.entries, "sha256": sha256 });
+        *field = json!({ "entries": index.entries, "sha256": sha256 });
     }
     Ok(comparable)
 }

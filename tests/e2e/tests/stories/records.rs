@@ -29,6 +29,7 @@ async fn what_is_said_of_a_package_is_set_compared_and_taken_back() {
         "processor=arm64",
         "switch-with=B.pkg",
         "info=Maps the drives",
+        "uninstall=yes",
     ];
     let said = xylem(&first).await;
     for told in ["Tool for all", "10.6.x, >=10.13", "arm64", "B.pkg", "Maps the drives"] {
@@ -44,7 +45,6 @@ async fn what_is_said_of_a_package_is_set_compared_and_taken_back() {
     assert!(told.contains("changed meanwhile") && told.contains("revision 2 by"), "{told}");
     for (setting, why) in [
         ("fill-user-template=yes", "disk images"),
-        ("uninstall=yes", "no index"),
         ("switch-with=A.pkg", "itself"),
         ("priority=21", "1 (first) to 20 (last)"),
     ] {
