@@ -13,9 +13,7 @@
 //! Names that then collide get ` (2)`, ` (3)` … before the ending ([`numbered`]).
 
 use unicode_normalization::UnicodeNormalization as _;
-use xylem_model::{FileName, FileNameError, MAX_FILE_NAME_BYTES};
-
-use crate::path::is_invisible;
+use xylem_model::{FileName, FileNameError, MAX_FILE_NAME_BYTES, is_invisible};
 
 /// Longest ending with its dot; what is longer is part of the name.
 const MAX_ENDING_BYTES: usize = 16;

@@ -160,6 +160,12 @@ pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// What no text of one line may hold: control characters, what [`is_invisible`], and the ends of lines
+/// and paragraphs that are no control characters.
+pub fn breaks_a_line(c: char) -> bool {
+    c.is_control() || is_invisible(c) || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 fn too_long(name: &str, bytes: usize) -> FileNameError {
     FileNameError::TooLong { shown: name.chars().take(40).collect(), bytes }
 }

@@ -29,7 +29,9 @@ mod word;
 
 pub use account::{AccountAccess, AccountName, AccountNameError, MAX_ACCOUNT_NAME_BYTES};
 pub use digest::{ContentId, DigestError, Digests, Md5, Sha3_512, Sha256, Sha512};
-pub use file_name::{FileName, FileNameError, MAX_FILE_NAME_BYTES, fold_name, is_invisible};
+pub use file_name::{
+    FileName, FileNameError, MAX_FILE_NAME_BYTES, breaks_a_line, fold_name, is_invisible,
+};
 pub use further_digests::{CHUNK_BYTES, ChunkDigests, FurtherDigests, WrongChunks, chunks_of};
 pub use generation::{Epoch, Generation, Stamp};
 pub use ids::{

@@ -73,10 +73,14 @@ fn content(archive: &XarArchive, entry: &Entry, left_bytes: &mut u64) -> Result<
     Ok(bytes)
 }
 
+/// The names of the folders that an install location leads through, as they are written there.
+pub(super) fn folders_of(location: &str) -> impl Iterator<Item = &str> {
+    location.split('/').filter(|name| !matches!(*name, "" | "."))
+}
+
 /// The names of the folders that an install location consists of; none is the top of the volume.
 fn location(path: &str) -> Result<Vec<String>, NoIndex> {
-    let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
-    let names = names.map(|name| check_name(name).map(|()| name.to_owned()));
+    let names = folders_of(path).map(|name| check_name(name).map(|()| name.to_owned()));
     names.collect::<Result<_, _>>().map_err(|reason: NoIndex| {
         NoIndex::new(format!("its install location cannot be used, since {reason}"))
     })

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::distribution::Distribution;
 use super::facts::{ComponentFacts, PackageFacts, PackageKind, RestartAction};
+use super::index::folders_of;
 use super::{Component, MAX_LISTED_BUNDLES, document, version};
 use crate::error::ArtifactError;
 use crate::warning::{Warning, WarningCode};
@@ -78,11 +79,7 @@ pub(super) fn open(
 
 /// Whether two paths from the top of a volume lead through the same folders.
 fn is_same_place(one: &str, other: &str) -> bool {
-    let names = |path: &str| -> Vec<String> {
-        let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
-        names.map(str::to_owned).collect()
-    };
-    names(one) == names(other)
+    folders_of(one).eq(folders_of(other))
 }
 
 fn facts_of_product(distribution: Distribution, components: &[Component]) -> PackageFacts {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::file_name::is_invisible;
+use crate::file_name::breaks_a_line;
 use crate::word::words;
 
 /// Longest text of one line, in bytes.
@@ -117,8 +117,7 @@ impl Line {
     /// seen, or the end of a line or paragraph.
     pub fn new(text: &str) -> Result<Self, TextError> {
         let text = text.trim();
-        let ends_line = |c| matches!(c, '\u{2028}' | '\u{2029}');
-        bounded(text, MAX_LINE_BYTES, |c| c.is_control() || is_invisible(c) || ends_line(c))?;
+        bounded(text, MAX_LINE_BYTES, breaks_a_line)?;
         Ok(Self(text.to_owned()))
     }
 

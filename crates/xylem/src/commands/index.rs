@@ -2,7 +2,7 @@
 
 use xylem_api::index::{IndexEntry, IndexPage, IndexSummary, MAX_INDEX_PAGE};
 use xylem_client::IndexQuery;
-use xylem_model::{FileKind, is_invisible};
+use xylem_model::{FileKind, breaks_a_line};
 
 use crate::Failure;
 use crate::access::Access;
@@ -68,9 +68,7 @@ fn lines(entries: &[IndexEntry]) -> String {
 
 /// A text of somebody else's package, which is to move nothing on the screen and to stay in its line.
 fn printable(text: &str) -> String {
-    let steers =
-        |c: char| c.is_control() || is_invisible(c) || matches!(c, '\u{2028}' | '\u{2029}');
-    let shown = |c: char| match steers(c) {
+    let shown = |c: char| match breaks_a_line(c) {
         true => c.escape_default().collect(),
         false => String::from(c),
     };
