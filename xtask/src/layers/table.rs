@@ -76,6 +76,7 @@ const CRATES: &[Member] = &[
     member("xylem-model", Layer::Pure, &[]),
     member("xylem-trust", Layer::Pure, &["xylem-model"]),
     member("xylem-sync", Layer::Pure, &["xylem-model"]),
+    member("xylem-cloud", Layer::Pure, &["xylem-model"]),
     member("xylem-api", Layer::Pure, &["xylem-model", "xylem-sync", "xylem-trust"]),
     member("xylem-runtime", Layer::Adapter, &["xylem-model"]),
     member("xylem-telemetry", Layer::Adapter, &[]),
@@ -210,7 +211,7 @@ const WRAPPED: &[Wrapped] = &[
     },
     Wrapped {
         name: "quick-xml",
-        only: &["xylem-agent", "xylem-artifact", "xylem-install"],
+        only: &["xylem-agent", "xylem-artifact", "xylem-cloud", "xylem-install"],
         tests_may: true,
         why: "XML and property lists are read through bounded readers only",
     },
@@ -323,7 +324,7 @@ const BANNED: &[Banned] = &[
 
 const REACH: &[Reach] = &[
     Reach {
-        of: &["xylem-api", "xylem-model", "xylem-sync", "xylem-trust"],
+        of: &["xylem-api", "xylem-cloud", "xylem-model", "xylem-sync", "xylem-trust"],
         never: &["axum", "hyper", "rustix", "rustls", "sea-orm", "tempfile", "tokio", "tracing"],
         why: "a pure crate knows no disk, network, clock or database",
     },

@@ -1,0 +1,47 @@
+//! Protocols of cloud storage: requests are made, answers are read, nothing is sent.
+//!
+//! The cloud distribution point (`docs/design/cloud.md`) parts signing from sending: the management
+//! server has the keys and signs, the root distribution server has the bytes and sends (decision
+//! 8). So this crate touches nothing (decision 9): the present moment, numbers at random and keys
+//! are arguments, and whoever has a connection sends a [`CloudRequest`] as it is and hands the
+//! [`CloudAnswer`] back.
+//!
+//! * [`CloudSettings`] and [`Secrets`]: what is set, checked, and what is never printed.
+//! * [`Prefix`], [`ObjectKey`], [`Marker`], [`disposition`]: under which names things lie.
+//! * [`PartRules`], [`PartPlan`]: how a file is cut.
+//! * [`Fault`]: why something did not succeed, and how far that reaches.
+//!
+//! Answers come from strangers: they are bounded, and what is not of the protocol is a fault, never
+//! a guess.
+
+mod answer;
+mod digest;
+mod encode;
+mod endpoint;
+mod fault;
+mod layout;
+mod parts;
+mod request;
+mod secret;
+mod settings;
+mod upload;
+mod xml;
+
+pub use answer::{CloudAnswer, MAX_ANSWER_BYTES};
+pub use endpoint::{Endpoint, EndpointError};
+pub use fault::{Fault, FaultKind, FaultScope};
+pub use layout::{
+    LAYOUT, MAX_MARKER_BYTES, MAX_PREFIX_BYTES, Marker, MarkerError, Named, ObjectKey, Prefix,
+    PrefixError, disposition,
+};
+pub use parts::{FileTooLarge, MIB, Part, PartPlan, PartRules};
+pub use request::{Body, CloudRequest, Header, SecretUrl};
+pub use secret::{AkamaiSecrets, EdgeGridSecrets, S3Secrets, Secret, Secrets, SwiftSecrets};
+pub use settings::{
+    AkamaiSettings, CLOUDFRONT_LARGEST_BYTES, CloudFrontSettings, CloudSettings, KeyScope,
+    RACKSPACE_TTL_SECONDS, RackspaceSettings, S3Settings, SettingsError, SwiftAuth, SwiftSettings,
+};
+pub use upload::{
+    Cursor, Found, Leftover, Listed, MAX_REFERENCE_BYTES, Moment, Page, Piece, StoredPiece, Upload,
+    UploadRef,
+};

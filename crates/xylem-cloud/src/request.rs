@@ -1,0 +1,177 @@
+//! What is to be sent.
+
+use std::fmt;
+
+use http::Method;
+
+use crate::endpoint::Endpoint;
+
+/// A request that is complete but for its body's bytes: whoever has them sends it as it is.
+///
+/// Every byte of method, host, path, query and headers may be covered by a signature, so a sender
+/// changes none of them; it adds `content-length` and what belongs to its connection.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CloudRequest {
+    /// The method.
+    pub method: Method,
+    /// Where to; always HTTPS.
+    pub endpoint: Endpoint,
+    /// The path as it goes onto the request line: percent-encoded, begins with `/`.
+    pub path: String,
+    /// The query as it goes onto the request line, without `?`; empty means that there is none.
+    pub query: String,
+    /// Headers, `host` and `content-length` not among them.
+    pub headers: Vec<Header>,
+    /// What follows the headers.
+    pub body: Body,
+}
+
+/// One header. Names are ours, so they are literals, in lower case.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The name, in lower case.
+    pub name: &'static str,
+    /// The value: visible ASCII and blanks.
+    pub value: String,
+}
+
+/// What follows the headers of a request.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Nothing; `content-length: 0` where the method calls for a body.
+    None,
+    /// These bytes. They may be keys, so they are not printed.
+    Bytes(Vec<u8>),
+    /// Bytes of a file that the sender has: those of the piece that the request was made for.
+    Piece {
+        /// How many bytes: the `content-length`.
+        size: u64,
+    },
+}
+
+/// An address that lets whoever has it do something: never printed beyond its path.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretUrl(String);
+
+impl CloudRequest {
+    pub(crate) fn new(method: Method, endpoint: Endpoint, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            endpoint,
+            path: path.into(),
+            query: String::new(),
+            headers: Vec::new(),
+            body: Body::None,
+        }
+    }
+
+    pub(crate) fn with_query(mut self, query: impl Into<String>) -> Self {
+        self.query = query.into();
+        self
+    }
+
+    pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push(Header { name, value: value.into() });
+        self
+    }
+
+    pub(crate) fn with_body(mut self, body: Body) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// The value of a header of this request; `name` in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|header| header.name == name).map(|header| header.value.as_str())
+    }
+
+    /// Path and query as they go onto the request line. A query may hold a signature: a secret.
+    pub fn target(&self) -> String {
+        match self.query.as_str() {
+            "" => self.path.clone(),
+            query => format!("{}?{query}", self.path),
+        }
+    }
+}
+
+impl fmt::Debug for CloudRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|header| header.name).collect();
+        f.debug_struct("CloudRequest")
+            .field("method", &self.method)
+            .field("endpoint", &self.endpoint)
+            .field("path", &self.path)
+            .field("headers", &names)
+            .field("body", &self.body)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: …", self.name)
+    }
+}
+
+impl Body {
+    /// How many bytes it has.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Piece { size } => *size,
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Self::Piece { size } => write!(f, "Piece({size})"),
+        }
+    }
+}
+
+impl SecretUrl {
+    pub(crate) fn new(endpoint: &Endpoint, path: &str, query: &str) -> Self {
+        let origin = endpoint.origin();
+        Self(match query {
+            "" => format!("{origin}{path}"),
+            query => format!("{origin}{path}?{query}"),
+        })
+    }
+
+    /// The whole address, to be handed to the one it was made for.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.split('?').next().unwrap_or_default();
+        write!(f, "SecretUrl({shown}?…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let endpoint = Endpoint::parse("https://s3.example.org:8443").unwrap();
+        let request = CloudRequest::new(Method::PUT, endpoint.clone(), "/b/k")
+            .with_query("X-Amz-Signature=secret1")
+            .with_header("authorization", "secret2")
+            .with_body(Body::Bytes(b"secret3".to_vec()));
+        let url = SecretUrl::new(&endpoint, "/b/k", "sig=secret4");
+        let printed = format!("{request:?} {url:?} {:?}", request.headers);
+        assert!(!printed.contains("secret"), "{printed}");
+        assert!(printed.contains("/b/k") && printed.contains("authorization"), "{printed}");
+        assert_eq!(url.reveal(), "https://s3.example.org:8443/b/k?sig=secret4");
+        assert_eq!(request.target(), "/b/k?X-Amz-Signature=secret1");
+    }
+}
