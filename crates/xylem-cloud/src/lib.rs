@@ -9,6 +9,7 @@
 //! * [`CloudSettings`] and [`Secrets`]: what is set, checked, and what is never printed.
 //! * [`Prefix`], [`ObjectKey`], [`Marker`], [`disposition`]: under which names things lie.
 //! * [`PartRules`], [`PartPlan`]: how a file is cut.
+//! * [`Provider`]: what every provider can be asked; [`s3`] speaks to one.
 //! * [`Fault`]: why something did not succeed, and how far that reaches.
 //!
 //! Answers come from strangers: they are bounded, and what is not of the protocol is a fault, never
@@ -21,7 +22,9 @@ mod endpoint;
 mod fault;
 mod layout;
 mod parts;
+mod provider;
 mod request;
+pub mod s3;
 mod secret;
 mod settings;
 mod upload;
@@ -35,6 +38,7 @@ pub use layout::{
     PrefixError, disposition,
 };
 pub use parts::{FileTooLarge, MIB, Part, PartPlan, PartRules};
+pub use provider::{Provider, UrlFor};
 pub use request::{Body, CloudRequest, Header, SecretUrl};
 pub use secret::{AkamaiSecrets, EdgeGridSecrets, S3Secrets, Secret, Secrets, SwiftSecrets};
 pub use settings::{

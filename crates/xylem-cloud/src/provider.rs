@@ -1,0 +1,151 @@
+//! What every provider can be asked: the one interface above all protocols.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use xylem_model::FileName;
+
+use crate::answer::CloudAnswer;
+use crate::fault::Fault;
+use crate::layout::ObjectKey;
+use crate::parts::PartRules;
+use crate::request::{CloudRequest, SecretUrl};
+use crate::upload::{
+    Cursor, Found, Leftover, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef,
+};
+
+/// Makes a provider's requests and reads its answers. What is asked for by one function is read
+/// by the next one, which is told the same things again.
+///
+/// `None` instead of a request means that the protocol has no such step.
+pub trait Provider {
+    /// How files are cut, and how large they may be.
+    fn part_rules(&self) -> PartRules;
+
+    /// Begins an upload in parts.
+    fn begin(&self, upload: &Upload, at: Moment) -> Option<CloudRequest>;
+
+    /// The id of the upload that was begun.
+    ///
+    /// # Errors
+    /// When it was refused.
+    fn begun(&self, upload: &Upload, answer: &CloudAnswer) -> Result<UploadRef, Fault>;
+
+    /// Sends one part, or a whole file. Its body is the piece's bytes, which the sender has.
+    ///
+    /// # Errors
+    /// When it cannot be made: an upload without an id, keys that are none.
+    fn piece(&self, upload: &Upload, piece: &Piece, at: Moment) -> Result<CloudRequest, Fault>;
+
+    /// The provider's word for a piece that arrived whole.
+    ///
+    /// # Errors
+    /// When it was refused, or the provider has other bytes.
+    fn piece_answered(
+        &self,
+        upload: &Upload,
+        piece: &Piece,
+        answer: &CloudAnswer,
+    ) -> Result<UploadRef, Fault>;
+
+    /// Ends an upload in parts. `pieces` are all, in order.
+    fn finish(&self, upload: &Upload, pieces: &[StoredPiece], at: Moment) -> Option<CloudRequest>;
+
+    /// Whether the upload was ended. The object is asked after all the same.
+    ///
+    /// # Errors
+    /// When it was refused, which a status of 200 may hide.
+    fn finished(&self, upload: &Upload, answer: &CloudAnswer) -> Result<(), Fault>;
+
+    /// Asks after one object by its name.
+    fn ask(&self, key: &ObjectKey, at: Moment) -> CloudRequest;
+
+    /// What is there under that name; `None` where nothing is.
+    ///
+    /// # Errors
+    /// When it was refused, or the answer is not of the protocol.
+    fn found(&self, key: &ObjectKey, answer: &CloudAnswer) -> Result<Option<Found>, Fault>;
+
+    /// What [`Found::etag`] of this upload must be; `None` where the provider tells none that
+    /// follows from the parts.
+    fn expected_etag(&self, upload: &Upload, pieces: &[StoredPiece]) -> Option<String>;
+
+    /// Reads one small object whole: the marker, a probe.
+    fn read(&self, key: &ObjectKey, at: Moment) -> CloudRequest;
+
+    /// Asks for a page of the objects below `content/`.
+    fn list(&self, cursor: &Cursor, at: Moment) -> CloudRequest;
+
+    /// The page.
+    ///
+    /// # Errors
+    /// When it was refused, or the answer is not of the protocol.
+    fn listed(&self, cursor: &Cursor, answer: &CloudAnswer) -> Result<Page<Listed>, Fault>;
+
+    /// Asks for a page of unended uploads and segments, of one object or of all of ours.
+    fn leftovers(
+        &self,
+        of: Option<&ObjectKey>,
+        cursor: &Cursor,
+        at: Moment,
+    ) -> Option<CloudRequest>;
+
+    /// The page.
+    ///
+    /// # Errors
+    /// When it was refused, or the answer is not of the protocol.
+    fn leftovers_listed(&self, answer: &CloudAnswer) -> Result<Page<Leftover>, Fault>;
+
+    /// Aborts an upload, or deletes a segment; its answer is read by [`Provider::removed`].
+    fn discard(&self, leftover: &Leftover, at: Moment) -> CloudRequest;
+
+    /// Deletes an object that was asked after; with its segments, where it has some.
+    fn remove(&self, key: &ObjectKey, found: &Found, at: Moment) -> CloudRequest;
+
+    /// Whether it is gone; that it was gone before is fine.
+    ///
+    /// # Errors
+    /// When it was refused, which a status of 200 may hide.
+    fn removed(&self, key: &ObjectKey, answer: &CloudAnswer) -> Result<(), Fault>;
+
+    /// Takes removed objects out of the caches of the delivery network. `reference` makes asking
+    /// again the same request.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    fn purge(
+        &self,
+        keys: &[ObjectKey],
+        reference: &str,
+        at: Moment,
+    ) -> Result<Option<CloudRequest>, Fault>;
+
+    /// Whether the caches were told.
+    ///
+    /// # Errors
+    /// When it was refused.
+    fn purged(&self, answer: &CloudAnswer) -> Result<(), Fault>;
+
+    /// An address that one client can fetch one object by.
+    ///
+    /// # Errors
+    /// When it cannot be signed, or the object is larger than what is delivered.
+    fn url(&self, wanted: &UrlFor<'_>) -> Result<SecretUrl, Fault>;
+}
+
+/// What an address is made for.
+#[derive(Debug, Clone, Copy)]
+pub struct UrlFor<'a> {
+    /// The object.
+    pub key: &'a ObjectKey,
+    /// Its size, bytes.
+    pub size: u64,
+    /// What it is called at present.
+    pub name: &'a FileName,
+    /// The client's address, where it is known.
+    pub client: Option<Ipv4Addr>,
+    /// From when on.
+    pub at: Moment,
+    /// For how long a request may begin.
+    pub life: Duration,
+}

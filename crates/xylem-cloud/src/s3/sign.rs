@@ -1,0 +1,137 @@
+//! Signature Version 4 in headers.
+//!
+//! Amazon's description: "Authenticating Requests: Using the Authorization Header (AWS Signature
+//! Version 4)" in the S3 API reference. Every header that the request has is signed, `host` too, so
+//! whoever sends it can change none of them.
+
+use std::fmt::Write as _;
+
+use time::OffsetDateTime;
+use xylem_model::{Sha256, Timestamp};
+
+use crate::digest::{hmac_sha256, sha256};
+use crate::request::CloudRequest;
+use crate::secret::S3Secrets;
+
+/// The method of signing.
+pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+/// The header whose value is the SHA-256 of the body.
+const CONTENT_SHA256: &str = "x-amz-content-sha256";
+
+/// What a signature is good for.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// The region.
+    pub region: &'a str,
+    /// The service: `s3`, or `cloudfront`, whose region is `us-east-1`.
+    pub service: &'a str,
+}
+
+/// Signs a request whose body has this SHA-256; headers that are there already are signed too.
+/// It has to arrive within 15 minutes of `now`.
+pub fn sign(
+    request: CloudRequest,
+    body: &Sha256,
+    keys: &S3Secrets,
+    scope: Scope<'_>,
+    now: Timestamp,
+) -> CloudRequest {
+    let stamp = Stamp::of(now);
+    let mut request = request
+        .with_header(CONTENT_SHA256, body.to_hex())
+        .with_header("x-amz-date", stamp.second.clone());
+    if let Some(token) = &keys.session_token {
+        request = request.with_header("x-amz-security-token", token.reveal());
+    }
+    let headers = signed_headers(&request);
+    let names = names(&headers);
+    let canonical = canonical_request(&request, &headers, &names, &body.to_hex());
+    let signature = signature(&canonical, keys, scope, &stamp);
+    let authorization = format!(
+        "{ALGORITHM} Credential={}/{}, SignedHeaders={names}, Signature={signature}",
+        keys.key_id,
+        scope.written(&stamp),
+    );
+    request.with_header("authorization", authorization)
+}
+
+/// A moment in the two forms that are signed.
+pub(super) struct Stamp {
+    /// `20130524`.
+    pub(super) day: String,
+    /// `20130524T000000Z`.
+    pub(super) second: String,
+}
+
+impl Stamp {
+    pub(super) fn of(now: Timestamp) -> Self {
+        // Beyond the year 9999 there is no form; what is signed for 1970 is refused as any wrong
+        // clock's requests are.
+        let moment = OffsetDateTime::from_unix_timestamp(now.unix_seconds())
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let (hour, minute, second) = moment.to_hms();
+        let month = u8::from(moment.month());
+        let day = format!("{:04}{month:02}{:02}", moment.year(), moment.day());
+        let second = format!("{day}T{hour:02}{minute:02}{second:02}Z");
+        Self { day, second }
+    }
+}
+
+impl Scope<'_> {
+    pub(super) fn written(&self, stamp: &Stamp) -> String {
+        format!("{}/{}/{}/aws4_request", stamp.day, self.region, self.service)
+    }
+}
+
+/// Names and values of the headers that are signed, sorted.
+fn signed_headers(request: &CloudRequest) -> Vec<(&'static str, String)> {
+    let mut headers: Vec<_> =
+        request.headers.iter().map(|header| (header.name, collapsed(&header.value))).collect();
+    headers.push(("host", request.endpoint.authority()));
+    headers.sort();
+    headers
+}
+
+/// Without blanks at the ends, and single ones within.
+fn collapsed(value: &str) -> String {
+    value.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+fn names(headers: &[(&'static str, String)]) -> String {
+    headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";")
+}
+
+fn canonical_request(
+    request: &CloudRequest,
+    headers: &[(&'static str, String)],
+    names: &str,
+    body: &str,
+) -> String {
+    let mut lines = format!("{}\n{}\n{}\n", request.method, request.path, request.query);
+    for (name, value) in headers {
+        // Writing to a string cannot fail.
+        let _ = writeln!(lines, "{name}:{value}");
+    }
+    format!("{lines}\n{names}\n{body}")
+}
+
+/// The signature over a canonical request, in hexadecimal.
+pub(super) fn signature(
+    canonical: &str,
+    keys: &S3Secrets,
+    scope: Scope<'_>,
+    stamp: &Stamp,
+) -> String {
+    let text = format!(
+        "{ALGORITHM}\n{}\n{}\n{}",
+        stamp.second,
+        scope.written(stamp),
+        sha256(canonical.as_bytes()).to_hex()
+    );
+    let secret = format!("AWS4{}", keys.secret.reveal());
+    let steps = [stamp.day.as_str(), scope.region, scope.service, "aws4_request", &text];
+    let signature = steps
+        .iter()
+        .fold(secret.into_bytes(), |key, message| hmac_sha256(&key, message.as_bytes()));
+    hex::encode(signature)
+}

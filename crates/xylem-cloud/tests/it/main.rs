@@ -1,0 +1,12 @@
+//! Golden vectors of others, and whole lives of objects, request by request. No network.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on must fail"
+)]
+
+mod common;
+mod s3_life;
+mod s3_refusals;
+mod s3_vectors;
