@@ -9,11 +9,13 @@ mod sign;
 use http::Method;
 use xylem_model::{Md5, Sha256, Timestamp};
 
+pub(crate) use error::fault as answered_fault;
 pub use list::StoredPart;
 pub use presign::{MAX_PRESIGNED, presign};
 pub use sign::{Scope, sign};
 
 use crate::answer::{Attempt, CloudAnswer};
+use crate::cloudfront::CloudFront;
 use crate::digest::{base64, sha256};
 use crate::encode;
 use crate::endpoint::{Endpoint, EndpointError};
@@ -260,15 +262,24 @@ impl Provider for S3<'_> {
         }
     }
 
-    fn purge(&self, _: &[ObjectKey], _: &str, _: Moment) -> Result<Option<CloudRequest>, Fault> {
-        Ok(None)
+    fn purge(
+        &self,
+        keys: &[ObjectKey],
+        reference: &str,
+        at: Moment,
+    ) -> Result<Option<CloudRequest>, Fault> {
+        let Some(settings) = &self.settings.cloudfront else { return Ok(None) };
+        CloudFront::new(settings, self.keys).invalidate(keys, reference, at.now)
     }
 
-    fn purged(&self, _: &CloudAnswer) -> Result<(), Fault> {
-        Ok(())
+    fn purged(&self, answer: &CloudAnswer) -> Result<(), Fault> {
+        crate::cloudfront::invalidated(answer)
     }
 
     fn url(&self, wanted: &UrlFor<'_>) -> Result<SecretUrl, Fault> {
+        if let Some(settings) = &self.settings.cloudfront {
+            return CloudFront::new(settings, self.keys).url(wanted);
+        }
         let disposition = crate::layout::disposition(wanted.name);
         let parameters = [("response-content-disposition", disposition.as_str())];
         let path = self.path(wanted.key.as_str());

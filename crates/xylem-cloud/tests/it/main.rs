@@ -6,6 +6,7 @@
     reason = "a test that cannot go on must fail"
 )]
 
+mod cloudfront;
 mod common;
 mod s3_life;
 mod s3_refusals;
