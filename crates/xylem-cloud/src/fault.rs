@@ -42,7 +42,7 @@ pub enum FaultKind {
     Public,
     /// The keys are known, and may not do this.
     Rights,
-    /// The token has ended: one new token, then the same again.
+    /// The token, or the signed address, has ended: a new one, then the same again.
     Session,
     /// The file is larger than the provider takes.
     TooLarge,
@@ -110,7 +110,7 @@ impl FaultKind {
             Self::Place => "check the point's address, region and name of bucket or container",
             Self::Public => "close it at the provider, or set the point as public",
             Self::Rights => "give the keys the rights that `xylem cloud policy` prints",
-            Self::Session => "a new token is asked for",
+            Self::Session => "it is asked again with a new token or address",
             Self::TooLarge => "take another provider, or leave the file out of the selection",
             Self::Unexpected => "check that the address is the provider's and no other's",
             Self::Unsupported => "it is done without",

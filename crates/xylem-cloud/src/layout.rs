@@ -5,7 +5,8 @@
 //! | `PREFIX/xylem.json` | the [`Marker`] |
 //! | `PREFIX/content/ab/abcd…` | a content, under its id |
 //! | `PREFIX/probe/ID-NAME` | what a test writes and deletes |
-//! | `PREFIX/content/ab/abcd…/PARTSIZE/NUMBER` | a segment of a large object (Swift) |
+//! | `PREFIX/content/ab/abcd…/PARTSIZE/NUMBER` | a segment of a large object (Swift), in a container of its own |
+//! | `PREFIX/segments/content/…` | the same in the container of the objects |
 
 use std::fmt;
 
@@ -143,6 +144,12 @@ impl Prefix {
         self.content(id).segment(part_bytes, number)
     }
 
+    /// The same name below `segments/`, for where segments lie in the container of the objects.
+    pub fn in_segments(&self, key: &ObjectKey) -> ObjectKey {
+        let rest = key.as_str().strip_prefix(self.everything().as_str()).unwrap_or(key.as_str());
+        self.join(&format!("segments/{rest}"))
+    }
+
     /// A probe's name: `id` makes it unique, `name` is odd on purpose.
     pub fn probe(&self, id: &str, name: &str) -> ObjectKey {
         self.join(&format!("probe/{id}-{name}"))
@@ -156,6 +163,10 @@ impl Prefix {
 
     fn recognise(&self, key: &str) -> Option<Named> {
         let rest = key.strip_prefix(self.everything().as_str())?;
+        if let Some(rest) = rest.strip_prefix("segments/") {
+            let named = self.recognise(self.join(rest).as_str());
+            return named.filter(|named| matches!(named, Named::Segment { .. }));
+        }
         if rest == "xylem.json" {
             return Some(Named::Marker);
         }
@@ -209,14 +220,14 @@ impl ObjectKey {
         Self(format!("{}/{part_bytes}/{number:0width$}", self.0, width = SEGMENT_DIGITS))
     }
 
+    /// What the names of its segments begin with.
+    pub(crate) fn folder(&self) -> Self {
+        Self(format!("{}/", self.0))
+    }
+
     /// A name that was found in a listing, whosoever's it is.
     pub(crate) const fn listed(name: String) -> Self {
         Self(name)
-    }
-
-    /// The same name below a folder.
-    pub(crate) fn beneath(&self, folder: &str) -> Self {
-        Self(format!("{folder}/{}", self.0))
     }
 }
 
@@ -283,6 +294,9 @@ mod tests {
             assert!(segment.as_str().ends_with("/67108864/00007"), "{segment}");
             let named = Named::Segment { content: id, part_bytes: 1 << 26, number: 7 };
             assert_eq!(prefix.read(segment.as_str()), named);
+            assert_eq!(prefix.read(prefix.in_segments(&segment).as_str()), named);
+            let content = prefix.in_segments(&prefix.content(&id));
+            assert_eq!(prefix.read(content.as_str()), Named::Foreign);
         }
     }
 

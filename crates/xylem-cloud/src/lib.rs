@@ -9,7 +9,8 @@
 //! * [`CloudSettings`] and [`Secrets`]: what is set, checked, and what is never printed.
 //! * [`Prefix`], [`ObjectKey`], [`Marker`], [`disposition`]: under which names things lie.
 //! * [`PartRules`], [`PartPlan`]: how a file is cut.
-//! * [`Provider`]: what every provider can be asked; [`s3`] and [`cloudfront`] speak to some.
+//! * [`Provider`]: what every provider can be asked; [`s3`], [`cloudfront`] and [`swift`] speak to
+//!   some.
 //! * [`Fault`]: why something did not succeed, and how far that reaches.
 //!
 //! Answers come from strangers: they are bounded, and what is not of the protocol is a fault, never
@@ -28,6 +29,7 @@ mod request;
 pub mod s3;
 mod secret;
 mod settings;
+pub mod swift;
 mod upload;
 mod xml;
 

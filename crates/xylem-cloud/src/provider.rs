@@ -6,7 +6,7 @@ use std::time::Duration;
 use xylem_model::FileName;
 
 use crate::answer::CloudAnswer;
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
 use crate::layout::ObjectKey;
 use crate::parts::PartRules;
 use crate::request::{CloudRequest, SecretUrl};
@@ -25,11 +25,14 @@ pub trait Provider {
     /// Begins an upload in parts.
     fn begin(&self, upload: &Upload, at: Moment) -> Option<CloudRequest>;
 
-    /// The id of the upload that was begun.
+    /// The id of the upload that was begun; only asked where [`Provider::begin`] has a request.
     ///
     /// # Errors
     /// When it was refused.
-    fn begun(&self, upload: &Upload, answer: &CloudAnswer) -> Result<UploadRef, Fault>;
+    fn begun(&self, upload: &Upload, _: &CloudAnswer) -> Result<UploadRef, Fault> {
+        let attempt = format!("beginning the upload of `{}`", upload.key);
+        Err(Fault::new(FaultKind::Unsupported, attempt, "uploads have no ids here"))
+    }
 
     /// Sends one part, or a whole file. Its body is the piece's bytes, which the sender has.
     ///
@@ -108,17 +111,18 @@ pub trait Provider {
     /// When it was refused, which a status of 200 may hide.
     fn removed(&self, key: &ObjectKey, answer: &CloudAnswer) -> Result<(), Fault>;
 
-    /// Takes removed objects out of the caches of the delivery network. `reference` makes asking
-    /// again the same request.
+    /// Takes removed objects out of the caches of the delivery network: as many requests as its
+    /// limits make of them, none where there is no network or it cannot be asked. `reference`
+    /// makes asking again the same request.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When they cannot be made.
     fn purge(
         &self,
         keys: &[ObjectKey],
         reference: &str,
         at: Moment,
-    ) -> Result<Option<CloudRequest>, Fault>;
+    ) -> Result<Vec<CloudRequest>, Fault>;
 
     /// Whether the caches were told.
     ///

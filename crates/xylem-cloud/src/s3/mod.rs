@@ -267,9 +267,10 @@ impl Provider for S3<'_> {
         keys: &[ObjectKey],
         reference: &str,
         at: Moment,
-    ) -> Result<Option<CloudRequest>, Fault> {
-        let Some(settings) = &self.settings.cloudfront else { return Ok(None) };
-        CloudFront::new(settings, self.keys).invalidate(keys, reference, at.now)
+    ) -> Result<Vec<CloudRequest>, Fault> {
+        let Some(settings) = &self.settings.cloudfront else { return Ok(Vec::new()) };
+        let request = CloudFront::new(settings, self.keys).invalidate(keys, reference, at.now)?;
+        Ok(request.into_iter().collect())
     }
 
     fn purged(&self, answer: &CloudAnswer) -> Result<(), Fault> {

@@ -11,3 +11,5 @@ mod common;
 mod s3_life;
 mod s3_refusals;
 mod s3_vectors;
+mod swift_auth;
+mod swift_life;

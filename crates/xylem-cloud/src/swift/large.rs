@@ -1,0 +1,112 @@
+//! Static large objects ("Static Large Objects" in Swift's documentation): segments, and a
+//! manifest that names each by its path, MD5 and size.
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+
+use super::Swift;
+use crate::answer::{Attempt, CloudAnswer};
+use crate::digest::md5;
+use crate::fault::{Fault, FaultKind};
+use crate::layout::ObjectKey;
+use crate::request::{Body, CloudRequest};
+use crate::settings::KeyScope;
+use crate::upload::{StoredPiece, Upload};
+
+#[derive(Serialize)]
+struct Segment<'a> {
+    path: String,
+    etag: &'a str,
+    size_bytes: u64,
+}
+
+/// What deleting answers, with a status of 200 whatever became of it.
+#[derive(Deserialize)]
+struct Deleted {
+    #[serde(rename = "Response Status")]
+    status: String,
+    #[serde(default, rename = "Errors")]
+    errors: Vec<(String, String)>,
+}
+
+impl Swift<'_> {
+    pub(super) fn segments_container(&self) -> String {
+        match self.key_scope {
+            KeyScope::Account => format!("{}_segments", self.container),
+            KeyScope::Container => self.container.to_owned(),
+        }
+    }
+
+    /// The name of a segment in its container.
+    pub(super) fn segment(&self, upload: &Upload, number: u32) -> ObjectKey {
+        let key = upload.key.segment(upload.plan.part_bytes(), number);
+        match self.key_scope {
+            KeyScope::Account => key,
+            KeyScope::Container => self.prefix.in_segments(&key),
+        }
+    }
+
+    /// The manifest is written with the token: a TempURL drops every other parameter of a query.
+    pub(super) fn manifest(&self, upload: &Upload, pieces: &[StoredPiece]) -> CloudRequest {
+        let container = self.segments_container();
+        let segments: Vec<_> = pieces
+            .iter()
+            .map(|stored| Segment {
+                path: format!("/{container}/{}", self.segment(upload, stored.piece.part.number)),
+                etag: stored.tag.as_str(),
+                size_bytes: stored.piece.part.bytes,
+            })
+            .collect();
+        // Strings and numbers always have a form in JSON.
+        let body = serde_json::to_vec(&segments).unwrap_or_default();
+        let request = self
+            .authorised(Method::PUT, self.path(self.container, &upload.key))
+            .with_query("multipart-manifest=put");
+        self.described(request, upload).with_body(Body::Bytes(body))
+    }
+
+    pub(super) fn manifest_answered(
+        &self,
+        upload: &Upload,
+        answer: &CloudAnswer,
+    ) -> Result<(), Fault> {
+        if answer.is_success() {
+            return Ok(());
+        }
+        let attempt = Attempt { doing: "writing the manifest of", on: upload.key.as_str() };
+        let mut fault = self.fault(answer, attempt);
+        // 400 lists the segments that are not there or are others.
+        if answer.status == 400 {
+            fault.kind = FaultKind::UploadLost;
+        }
+        Err(fault)
+    }
+
+    pub(super) fn deleted(&self, key: &ObjectKey, answer: &CloudAnswer) -> Result<(), Fault> {
+        let attempt = Attempt { doing: "deleting", on: key.as_str() };
+        match answer.status {
+            204 | 404 => return Ok(()),
+            200 => {}
+            _ => return Err(self.fault(answer, attempt)),
+        }
+        let told: Deleted = serde_json::from_slice(&answer.body).map_err(|error| {
+            answer.fault(FaultKind::Unexpected, attempt, format!("the answer is odd: {error}"))
+        })?;
+        let refused = told.errors.first();
+        if refused.is_none() && (told.status.starts_with("200") || told.status.starts_with("404")) {
+            return Ok(());
+        }
+        let status = refused.map_or(told.status.as_str(), |(_, why)| why.as_str());
+        let number = status.get(..3).and_then(|digits| digits.parse().ok());
+        let inner = CloudAnswer { status: number.unwrap_or(500), ..answer.clone() };
+        let mut fault = self.fault(&inner, attempt);
+        fault.why = format!("it answered 200 and then: {}", inner.said());
+        Err(fault)
+    }
+}
+
+/// The ETag of a static large object: MD5 of its segments' MD5s in hexadecimal.
+pub(super) fn manifest_etag(pieces: &[StoredPiece]) -> String {
+    let digests: String = pieces.iter().map(|stored| stored.piece.md5.to_hex()).collect();
+    md5(digests.as_bytes()).to_hex()
+}

@@ -1,0 +1,94 @@
+//! Listings of a container.
+
+use serde::Deserialize;
+use xylem_model::Timestamp;
+
+use super::Swift;
+use crate::answer::{Attempt, CloudAnswer};
+use crate::encode;
+use crate::fault::{Fault, FaultKind};
+use crate::layout::ObjectKey;
+use crate::request::CloudRequest;
+use crate::upload::{Cursor, Leftover, Listed, Page, unquoted};
+
+/// How many names are asked for at once. Swift gives 10,000, which is more than an answer may be.
+const PAGE: &str = "1500";
+
+/// An entry; one that has `subdir` instead is passed over.
+#[derive(Deserialize)]
+struct Entry {
+    name: Option<String>,
+    #[serde(default)]
+    bytes: u64,
+    #[serde(default)]
+    hash: String,
+    slo_etag: Option<String>,
+    last_modified: Option<String>,
+}
+
+impl Swift<'_> {
+    pub(super) fn list_names(
+        &self,
+        container: &str,
+        below: &ObjectKey,
+        cursor: &Cursor,
+    ) -> CloudRequest {
+        let mut pairs = vec![("format", "json"), ("limit", PAGE), ("prefix", below.as_str())];
+        if let Cursor::After(name) = cursor {
+            pairs.push(("marker", name));
+        }
+        let path = format!("{}/{}", self.session.storage.0.base(), encode::component(container));
+        self.authorised(http::Method::GET, path).with_query(encode::query(&pairs))
+    }
+
+    pub(super) fn objects(&self, answer: &CloudAnswer) -> Result<Page<Listed>, Fault> {
+        let largest_whole = self.info.part_rules().whole_up_to;
+        self.page(answer, |name, entry| Listed {
+            key: ObjectKey::listed(name),
+            size: entry.bytes,
+            etag: match &entry.slo_etag {
+                Some(etag) => Some(unquoted(etag).to_owned()),
+                // Of a large object the listing tells the MD5 of the manifest.
+                None => (entry.bytes <= largest_whole).then(|| entry.hash.clone()),
+            },
+        })
+    }
+
+    pub(super) fn segments(&self, answer: &CloudAnswer) -> Result<Page<Leftover>, Fault> {
+        self.page(answer, |name, entry| Leftover {
+            key: ObjectKey::listed(name),
+            reference: None,
+            begun: entry.last_modified.as_deref().and_then(moment),
+        })
+    }
+
+    fn page<T>(
+        &self,
+        answer: &CloudAnswer,
+        item: impl Fn(String, &Entry) -> T,
+    ) -> Result<Page<T>, Fault> {
+        let attempt = Attempt { doing: "listing the container", on: self.container };
+        match answer.status {
+            204 => return Ok(Page { items: Vec::new(), next: None }),
+            200 => {}
+            404 => {
+                return Err(answer.fault(FaultKind::Place, attempt, "there is no such container"));
+            }
+            _ => return Err(self.fault(answer, attempt)),
+        }
+        let mut entries: Vec<Entry> = serde_json::from_slice(&answer.body)
+            .map_err(|error| answer.fault(FaultKind::Unexpected, attempt, error.to_string()))?;
+        // A page may be shorter than what was asked for: only an empty one is the last.
+        let next = entries.last().and_then(|entry| entry.name.clone()).map(Cursor::After);
+        let items = entries
+            .iter_mut()
+            .filter_map(|entry| entry.name.take().map(|name| item(name, entry)))
+            .collect();
+        Ok(Page { items, next })
+    }
+}
+
+/// `2026-01-31T08:00:00.123450`, which is UTC without saying so.
+fn moment(text: &str) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| format!("{text}Z").parse().ok())
+}

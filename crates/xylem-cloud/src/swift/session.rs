@@ -1,0 +1,73 @@
+//! What a token opens: the addresses of an account, each a type of its own.
+
+use std::fmt;
+use std::time::Duration;
+
+use xylem_model::Timestamp;
+
+use crate::endpoint::Endpoint;
+use crate::secret::Secret;
+
+/// Longest token that is taken, bytes: what most servers take as one header.
+pub(super) const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// How long before its end a token is not used any more.
+const RENEWED_EARLY: Duration = Duration::from_secs(5 * 60);
+
+/// A token with the addresses that came with it. The management server's alone, in memory.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SwiftSession {
+    pub(super) token: Secret,
+    pub(super) storage: StorageEndpoint,
+    pub(super) cdn: Option<CdnEndpoint>,
+    pub(super) ends: Option<Timestamp>,
+}
+
+/// Where the objects of an account are: `…/v1/ACCOUNT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageEndpoint(pub(super) Endpoint);
+
+/// Where the delivery network of an account is managed. `DELETE` of an object takes it out of the
+/// caches here and away for good at the [`StorageEndpoint`]: never one for the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CdnEndpoint(pub(super) Endpoint);
+
+impl SwiftSession {
+    /// Whether a new token is to be asked for before the next request.
+    pub fn is_ending(&self, now: Timestamp) -> bool {
+        self.ends.is_some_and(|ends| ends <= now.plus(RENEWED_EARLY))
+    }
+
+    /// Where the objects are.
+    pub const fn storage(&self) -> &StorageEndpoint {
+        &self.storage
+    }
+
+    /// Where the delivery network is managed, if there is one.
+    pub const fn cdn(&self) -> Option<&CdnEndpoint> {
+        self.cdn.as_ref()
+    }
+}
+
+impl StorageEndpoint {
+    /// The address, to be shown.
+    pub const fn address(&self) -> &Endpoint {
+        &self.0
+    }
+}
+
+impl CdnEndpoint {
+    /// The address, to be shown.
+    pub const fn address(&self) -> &Endpoint {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SwiftSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SwiftSession")
+            .field("storage", &self.storage)
+            .field("cdn", &self.cdn)
+            .field("ends", &self.ends)
+            .finish_non_exhaustive()
+    }
+}
