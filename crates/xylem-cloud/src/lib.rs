@@ -9,13 +9,14 @@
 //! * [`CloudSettings`] and [`Secrets`]: what is set, checked, and what is never printed.
 //! * [`Prefix`], [`ObjectKey`], [`Marker`], [`disposition`]: under which names things lie.
 //! * [`PartRules`], [`PartPlan`]: how a file is cut.
-//! * [`Provider`]: what every provider can be asked; [`s3`], [`cloudfront`] and [`swift`] speak to
-//!   some.
+//! * [`Provider`]: what every provider can be asked; [`s3`], [`cloudfront`], [`swift`] and
+//!   [`akamai`] speak to one each.
 //! * [`Fault`]: why something did not succeed, and how far that reaches.
 //!
 //! Answers come from strangers: they are bounded, and what is not of the protocol is a fault, never
 //! a guess.
 
+pub mod akamai;
 mod answer;
 pub mod cloudfront;
 mod digest;

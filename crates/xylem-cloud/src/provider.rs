@@ -22,8 +22,10 @@ pub trait Provider {
     /// How files are cut, and how large they may be.
     fn part_rules(&self) -> PartRules;
 
-    /// Begins an upload in parts.
-    fn begin(&self, upload: &Upload, at: Moment) -> Option<CloudRequest>;
+    /// Begins an upload in parts, where parts need that.
+    fn begin(&self, _: &Upload, _: Moment) -> Option<CloudRequest> {
+        None
+    }
 
     /// The id of the upload that was begun; only asked where [`Provider::begin`] has a request.
     ///
@@ -52,13 +54,17 @@ pub trait Provider {
     ) -> Result<UploadRef, Fault>;
 
     /// Ends an upload in parts. `pieces` are all, in order.
-    fn finish(&self, upload: &Upload, pieces: &[StoredPiece], at: Moment) -> Option<CloudRequest>;
+    fn finish(&self, _: &Upload, _: &[StoredPiece], _: Moment) -> Option<CloudRequest> {
+        None
+    }
 
     /// Whether the upload was ended. The object is asked after all the same.
     ///
     /// # Errors
     /// When it was refused, which a status of 200 may hide.
-    fn finished(&self, upload: &Upload, answer: &CloudAnswer) -> Result<(), Fault>;
+    fn finished(&self, _: &Upload, _: &CloudAnswer) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// Asks after one object by its name.
     fn ask(&self, key: &ObjectKey, at: Moment) -> CloudRequest;
@@ -86,18 +92,17 @@ pub trait Provider {
     fn listed(&self, cursor: &Cursor, answer: &CloudAnswer) -> Result<Page<Listed>, Fault>;
 
     /// Asks for a page of unended uploads and segments, of one object or of all of ours.
-    fn leftovers(
-        &self,
-        of: Option<&ObjectKey>,
-        cursor: &Cursor,
-        at: Moment,
-    ) -> Option<CloudRequest>;
+    fn leftovers(&self, _: Option<&ObjectKey>, _: &Cursor, _: Moment) -> Option<CloudRequest> {
+        None
+    }
 
     /// The page.
     ///
     /// # Errors
     /// When it was refused, or the answer is not of the protocol.
-    fn leftovers_listed(&self, answer: &CloudAnswer) -> Result<Page<Leftover>, Fault>;
+    fn leftovers_listed(&self, _: &CloudAnswer) -> Result<Page<Leftover>, Fault> {
+        Ok(Page { items: Vec::new(), next: None })
+    }
 
     /// Aborts an upload, or deletes a segment; its answer is read by [`Provider::removed`].
     fn discard(&self, leftover: &Leftover, at: Moment) -> CloudRequest;

@@ -180,9 +180,6 @@ pub struct AkamaiSettings {
     /// What the token is called in the query.
     #[serde(default = "token_name")]
     pub token_name: String,
-    /// Whether the property escapes the token's input ("escape token input").
-    #[serde(default)]
-    pub token_escape_early: bool,
 }
 
 const fn cloudfront_largest() -> u64 {
@@ -212,7 +209,7 @@ impl CloudSettings {
                 line("user", &settings.user)
             }
             Self::Akamai(settings) => {
-                line("account", &settings.account)?;
+                word("account", &settings.account)?;
                 word("token_name", &settings.token_name)?;
                 plain_host("upload_host", &settings.upload_host)
             }

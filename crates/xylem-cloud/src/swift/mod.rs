@@ -154,10 +154,6 @@ impl Provider for Swift<'_> {
         self.info.part_rules()
     }
 
-    fn begin(&self, _: &Upload, _: Moment) -> Option<CloudRequest> {
-        None
-    }
-
     fn piece(&self, upload: &Upload, piece: &Piece, at: Moment) -> Result<CloudRequest, Fault> {
         let whole = upload.plan.is_whole();
         let (container, key) = match whole {

@@ -6,6 +6,8 @@
     reason = "a test that cannot go on must fail"
 )]
 
+mod akamai_life;
+mod akamai_vectors;
 mod cloudfront;
 mod common;
 mod s3_life;
