@@ -14,6 +14,8 @@ use crate::fault::{Fault, FaultKind};
 pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 /// Longest wait that a provider may ask for: what is longer counts as this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+/// How much of a body is looked at for a message.
+const MAX_SAID_BYTES: usize = 2048;
 /// Most characters of a provider's text that get into a message.
 const MAX_SAID_CHARS: usize = 300;
 
@@ -77,8 +79,9 @@ impl CloudAnswer {
 
     /// The beginning of the body as text that can be printed: one line, no control characters.
     pub(crate) fn said(&self) -> String {
-        let text = String::from_utf8_lossy(&self.body);
-        let words: Vec<_> = text.split_whitespace().take(MAX_SAID_CHARS).collect();
+        let beginning = self.body.get(..MAX_SAID_BYTES).unwrap_or(&self.body);
+        let text = String::from_utf8_lossy(beginning);
+        let words: Vec<_> = text.split_whitespace().collect();
         words
             .join(" ")
             .chars()

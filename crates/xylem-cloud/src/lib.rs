@@ -42,7 +42,7 @@ pub use layout::{
     PrefixError, disposition,
 };
 pub use parts::{FileTooLarge, MIB, Part, PartPlan, PartRules};
-pub use provider::{Provider, UrlFor};
+pub use provider::{Provider, ProviderError, SwiftAccess, UrlFor, provider_of};
 pub use request::{Body, CloudRequest, Header, SecretUrl};
 pub use secret::{AkamaiSecrets, EdgeGridSecrets, S3Secrets, Secret, Secrets, SwiftSecrets};
 pub use settings::{

@@ -10,6 +10,7 @@ mod akamai_life;
 mod akamai_vectors;
 mod cloudfront;
 mod common;
+mod every_provider;
 mod s3_life;
 mod s3_refusals;
 mod s3_vectors;

@@ -1,0 +1,198 @@
+//! What holds for every provider: keys stay, addresses are HTTPS, and no answer is trusted.
+
+use std::time::Duration;
+
+use xylem_cloud::swift::{SwiftInfo, SwiftLogin};
+use xylem_cloud::{
+    Body, CloudAnswer, CloudRequest, CloudSettings, Cursor, Found, Leftover, MAX_ANSWER_BYTES,
+    Provider, ProviderError, Secrets, StoredPiece, SwiftAccess, Upload, UploadRef, UrlFor,
+    provider_of,
+};
+
+use crate::common::{answer, content, moment, name, pieces, prefix, upload};
+
+const MIB: u64 = 1024 * 1024;
+/// What every secret is made of here, so that it is found wherever it leaks.
+const PLANTED: &str = "c0ffeec0ffee";
+
+const SETTINGS: [&str; 5] = [
+    r#"{"provider":"s3","bucket":"packages","region":"eu-central-1","prefix":"macs"}"#,
+    r#"{"provider":"s3","bucket":"packages","region":"r","endpoint":"https://h:8443","prefix":"macs",
+        "cloudfront":{"url":"https://d.cloudfront.net","key_pair_id":"K1","distribution_id":"E1"}}"#,
+    r#"{"provider":"swift","auth":{"tempauth":{"user":"u"}},"auth_url":"https://s.example.org",
+        "container":"packages","prefix":"macs"}"#,
+    r#"{"provider":"rackspace","user":"u","region":"ORD","container":"packages","prefix":"macs",
+        "public":true}"#,
+    r#"{"provider":"akamai","upload_host":"https://ns-nsu.akamaihd.net","account":"u",
+        "cp_code":1,"directory":"macs","delivery_url":"https://d.example.org"}"#,
+];
+
+fn keys(settings: &CloudSettings) -> Secrets {
+    let text = match settings {
+        CloudSettings::S3(_) => format!(
+            r#"{{"provider":"s3","key_id":"AKID","secret":"{PLANTED}","cloudfront_key":{}}}"#,
+            serde_json::to_string(include_str!("../vectors/cloudfront-rsa.pem")).unwrap()
+        ),
+        CloudSettings::Swift(_) | CloudSettings::Rackspace(_) => {
+            format!(r#"{{"provider":"swift","password":"{PLANTED}","temp_url_key":"{PLANTED}"}}"#)
+        }
+        CloudSettings::Akamai(_) => format!(
+            r#"{{"provider":"akamai","key":"{PLANTED}","token_secret":"{PLANTED}",
+                "token_salt":"{PLANTED}","edgegrid":{{"host":"h.luna.akamaiapis.net",
+                "client_token":"t","client_secret":"{PLANTED}","access_token":"t"}}}}"#
+        ),
+    };
+    serde_json::from_str(&text).unwrap()
+}
+
+fn access() -> SwiftAccess {
+    let CloudSettings::Swift(settings) = serde_json::from_str(SETTINGS[2]).unwrap() else {
+        panic!()
+    };
+    let headers =
+        [("x-auth-token", PLANTED), ("x-storage-url", "https://s.example.org/v1/AUTH_test")];
+    SwiftAccess {
+        session: SwiftLogin::swift(&settings).session(&answer(200, &headers, "")).unwrap(),
+        info: SwiftInfo::read(&answer(404, &[], "")).unwrap(),
+        public: None,
+    }
+}
+
+fn each(act: impl Fn(&dyn Provider)) {
+    for text in SETTINGS {
+        let settings: CloudSettings = serde_json::from_str(text).unwrap();
+        settings.check().unwrap();
+        let (keys, access) = (keys(&settings), access());
+        act(&*provider_of(&settings, &keys, Some(&access)).unwrap());
+    }
+}
+
+fn begun(provider: &dyn Provider, size: u64) -> Upload {
+    let begun = upload(size, provider.part_rules());
+    Upload { reference: UploadRef::new("u1"), ..begun }
+}
+
+fn url(provider: &dyn Provider) -> String {
+    let (key, name) = (prefix().content(&content()), name());
+    let life = Duration::from_secs(600);
+    let wanted = UrlFor { key: &key, size: 5, name: &name, client: None, at: moment(), life };
+    provider.url(&wanted).unwrap().reveal().to_owned()
+}
+
+/// Everything that goes over the line.
+fn sent(request: &CloudRequest) -> String {
+    let headers: Vec<_> =
+        request.headers.iter().map(|header| format!("{}: {}", header.name, header.value)).collect();
+    let body = match &request.body {
+        Body::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Body::None | Body::Piece { .. } => String::new(),
+    };
+    format!("{} {headers:?} {body}", request.target())
+}
+
+#[test]
+fn what_the_root_and_clients_get_has_no_key_and_no_token() {
+    each(|provider| {
+        for size in [0, 5, 200 * MIB] {
+            let upload = begun(provider, size);
+            for piece in pieces(upload.plan) {
+                let request = provider.piece(&upload, &piece, moment()).unwrap();
+                assert!(!sent(&request).contains(PLANTED), "{request:?}");
+                assert_eq!(request.body.size(), piece.part.bytes);
+            }
+        }
+        assert!(!url(provider).contains(PLANTED));
+        assert!(url(provider).starts_with("https://") && !url(provider).contains(' '));
+    });
+}
+
+fn requests(provider: &dyn Provider) -> Vec<CloudRequest> {
+    let upload = begun(provider, 200 * MIB);
+    let key = prefix().content(&content());
+    let found = Found { size: 1, etag: None, sha256: None, segmented: true };
+    let leftover = Leftover { key: key.clone(), reference: UploadRef::new("u"), begun: None };
+    let stored: Vec<_> = pieces(upload.plan)
+        .into_iter()
+        .map(|piece| StoredPiece { tag: UploadRef::from(piece.md5), piece })
+        .collect();
+    let mut all = provider.purge(std::slice::from_ref(&key), "r", moment()).unwrap();
+    all.extend(provider.begin(&upload, moment()));
+    all.extend(provider.finish(&upload, &stored, moment()));
+    all.extend(provider.leftovers(None, &Cursor::Start, moment()));
+    all.extend([
+        provider.ask(&key, moment()),
+        provider.read(&key, moment()),
+        provider.list(&Cursor::Start, moment()),
+        provider.discard(&leftover, moment()),
+        provider.remove(&key, &found, moment()),
+    ]);
+    all
+}
+
+#[test]
+fn requests_are_printed_without_secrets_and_can_be_sent() {
+    each(|provider| {
+        for request in requests(provider) {
+            assert!(!format!("{request:?}").contains(PLANTED), "{request:?}");
+            assert!(request.path.starts_with('/') && request.target().is_ascii());
+            assert!(request.target().bytes().all(|byte| byte.is_ascii_graphic()), "{request:?}");
+            for header in &request.headers {
+                assert!(http::HeaderName::from_lowercase(header.name.as_bytes()).is_ok());
+                assert!(http::HeaderValue::from_str(&header.value).is_ok(), "{}", header.name);
+            }
+        }
+    });
+}
+
+/// Reads one answer by every reader there is; none may fall over.
+fn read_all(provider: &dyn Provider, answer: &CloudAnswer) {
+    let key = prefix().content(&content());
+    let upload = begun(provider, 5);
+    let piece = pieces(upload.plan)[0];
+    let _ = provider.begun(&upload, answer);
+    let _ = provider.piece_answered(&upload, &piece, answer);
+    let _ = provider.finished(&upload, answer);
+    let _ = provider.found(&key, answer);
+    for cursor in [Cursor::Start, Cursor::Folder(255, None), Cursor::After("x".to_owned())] {
+        let _ = provider.listed(&cursor, answer);
+    }
+    let _ = provider.leftovers_listed(answer);
+    let _ = provider.removed(&key, answer);
+    let _ = provider.purged(answer);
+}
+
+#[test]
+fn no_answer_makes_a_reader_fall_over() {
+    let whole = "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>true</IsTruncated><Contents>\
+        <Key>%ff&#0;</Key><Size>99999999999999999999</Size></Contents></ListBucketResult>\
+        [{\"name\":\"\\u0000\",\"bytes\":-1}]<stat><file type='file' name='' size=''/></stat>";
+    let long = "[".repeat(MAX_ANSWER_BYTES);
+    each(|provider| {
+        for status in [0, 99, 200, 201, 204, 206, 301, 400, 401, 403, 404, 409, 412, 416, 500, 999]
+        {
+            for end in (0..whole.len()).step_by(7) {
+                for start in [0, whole.len() / 2] {
+                    let text = whole.get(start..end).unwrap_or_default();
+                    read_all(provider, &answer(status, &[("content-length", "-1")], text));
+                }
+            }
+        }
+        for status in [200, 500] {
+            read_all(provider, &answer(status, &[("etag", "\""), ("date", "\t")], &long));
+        }
+    });
+}
+
+#[test]
+fn keys_of_another_provider_make_none() {
+    let settings: Vec<CloudSettings> =
+        SETTINGS.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    let (s3, swift, akamai) = (keys(&settings[0]), keys(&settings[2]), keys(&settings[4]));
+    let access = access();
+    let refused =
+        |settings, keys, access| provider_of(settings, keys, access).map(|_| ()).unwrap_err();
+    assert_eq!(refused(&settings[0], &swift, Some(&access)), ProviderError::OtherKeys);
+    assert_eq!(refused(&settings[2], &akamai, Some(&access)), ProviderError::OtherKeys);
+    assert_eq!(refused(&settings[4], &s3, Some(&access)), ProviderError::OtherKeys);
+    assert_eq!(refused(&settings[3], &swift, None), ProviderError::NoSession);
+}
