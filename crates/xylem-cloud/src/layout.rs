@@ -2,7 +2,7 @@
 //!
 //! | name | what |
 //! |---|---|
-//! | `PREFIX/xylem.json` | the [`Marker`] |
+//! | `PREFIX/xylem.json` | the [`crate::Marker`] |
 //! | `PREFIX/content/ab/abcd…` | a content, under its id |
 //! | `PREFIX/probe/ID-NAME` | what a test writes and deletes |
 //! | `PREFIX/content/ab/abcd…/PARTSIZE/NUMBER` | a segment of a large object (Swift), in a container of its own |
@@ -11,16 +11,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use xylem_model::{ContentId, FileName, Sha256};
-
-use crate::encode;
+use xylem_model::ContentId;
 
 /// Longest prefix in bytes.
 pub const MAX_PREFIX_BYTES: usize = 256;
-/// Most bytes of a marker that are read.
-pub const MAX_MARKER_BYTES: usize = 4096;
-/// The layout this code writes.
-pub const LAYOUT: u32 = 1;
 /// Digits of a segment's number, so that a listing has them in order.
 const SEGMENT_DIGITS: usize = 5;
 
@@ -63,27 +57,6 @@ pub enum Named {
     Probe,
     /// Something that is not of our form: left alone.
     Foreign,
-}
-
-/// `xylem.json`: whose catalogue the objects belong to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Marker {
-    /// The layout below the prefix: [`LAYOUT`].
-    pub layout: u32,
-    /// SHA-256 of the catalogue's first trust document.
-    pub catalogue: Sha256,
-}
-
-/// A marker that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MarkerError {
-    /// Not the JSON that we write.
-    #[error("the object `xylem.json` is not one of ours: {0}; choose another prefix")]
-    Malformed(String),
-    /// Of a later version.
-    #[error("the prefix has layout {0}, this program knows 1: update the management server")]
-    Layout(u32),
 }
 
 impl Prefix {
@@ -237,47 +210,6 @@ impl fmt::Display for ObjectKey {
     }
 }
 
-impl Marker {
-    /// The bytes of `xylem.json`.
-    pub fn to_json(&self) -> Vec<u8> {
-        format!("{{\"layout\":{},\"catalogue\":\"{}\"}}\n", self.layout, self.catalogue)
-            .into_bytes()
-    }
-
-    /// Reads `xylem.json`.
-    ///
-    /// # Errors
-    /// When it is longer than [`MAX_MARKER_BYTES`], not of our form, or of another layout.
-    pub fn parse(bytes: &[u8]) -> Result<Self, MarkerError> {
-        if bytes.len() > MAX_MARKER_BYTES {
-            return Err(MarkerError::Malformed("it is longer than 4 KiB".to_owned()));
-        }
-        // The layout first: a later one may have fields of its own.
-        let value: serde_json::Value = serde_json::from_slice(bytes)
-            .map_err(|error| MarkerError::Malformed(error.to_string()))?;
-        match value.get("layout").and_then(serde_json::Value::as_u64) {
-            Some(layout) if layout != u64::from(LAYOUT) => {
-                Err(MarkerError::Layout(u32::try_from(layout).unwrap_or(u32::MAX)))
-            }
-            _ => serde_json::from_value(value)
-                .map_err(|error| MarkerError::Malformed(error.to_string())),
-        }
-    }
-}
-
-/// `Content-Disposition` for a display name (RFC 6266): ASCII for old readers, and the whole name
-/// in the extended form (RFC 8187). It is ASCII, has no quote within and no control character.
-pub fn disposition(name: &FileName) -> String {
-    let plain: String = name
-        .as_str()
-        .chars()
-        // `%` is decoded by some readers (RFC 6266, appendix D).
-        .map(|c| if matches!(c, ' '..='~') && !matches!(c, '"' | '\\' | '%') { c } else { '_' })
-        .collect();
-    let whole = encode::parameter(name.as_str());
-    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{whole}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -332,25 +264,5 @@ mod tests {
         for text in ["/", "a/", "/a", "a//b", ".", "a/..", "a b", "é", "a+b", &"a".repeat(257)] {
             assert!(Prefix::new(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn markers_survive_and_others_are_refused() {
-        let marker = Marker { layout: LAYOUT, catalogue: Sha256::from_bytes([7; 32]) };
-        assert_eq!(Marker::parse(&marker.to_json()), Ok(marker));
-        assert_eq!(Marker::parse(br#"{"layout":2,"new":1}"#), Err(MarkerError::Layout(2)));
-        for bytes in [&b""[..], b"{}", b"[]", &[b' '; MAX_MARKER_BYTES + 1]] {
-            assert!(matches!(Marker::parse(bytes), Err(MarkerError::Malformed(_))));
-        }
-    }
-
-    #[test]
-    fn dispositions_keep_odd_names() {
-        let name = FileName::new("a b+é&50%#'.pkg").unwrap();
-        assert_eq!(
-            disposition(&name),
-            "attachment; filename=\"a b+_&50_#'.pkg\"; \
-             filename*=UTF-8''a%20b+%C3%A9&50%25#%27.pkg"
-        );
     }
 }

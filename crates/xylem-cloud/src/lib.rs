@@ -20,10 +20,12 @@ pub mod akamai;
 mod answer;
 pub mod cloudfront;
 mod digest;
+mod disposition;
 mod encode;
 mod endpoint;
 mod fault;
 mod layout;
+mod marker;
 mod parts;
 mod provider;
 mod request;
@@ -35,12 +37,11 @@ mod upload;
 mod xml;
 
 pub use answer::{CloudAnswer, MAX_ANSWER_BYTES};
+pub use disposition::disposition;
 pub use endpoint::{Endpoint, EndpointError};
 pub use fault::{Fault, FaultKind, FaultScope};
-pub use layout::{
-    LAYOUT, MAX_MARKER_BYTES, MAX_PREFIX_BYTES, Marker, MarkerError, Named, ObjectKey, Prefix,
-    PrefixError, disposition,
-};
+pub use layout::{MAX_PREFIX_BYTES, Named, ObjectKey, Prefix, PrefixError};
+pub use marker::{LAYOUT, MAX_MARKER_BYTES, Marker, MarkerError};
 pub use parts::{FileTooLarge, MIB, Part, PartPlan, PartRules};
 pub use provider::{Provider, ProviderError, SwiftAccess, UrlFor, provider_of};
 pub use request::{Body, CloudRequest, Header, SecretUrl};

@@ -1,0 +1,152 @@
+//! What an administrator sets, by provider. None of it is secret: see [`crate::Secrets`].
+
+mod akamai;
+mod s3;
+mod swift;
+
+use serde::{Deserialize, Serialize};
+
+pub use akamai::AkamaiSettings;
+pub use s3::{CLOUDFRONT_LARGEST_BYTES, CloudFrontSettings, S3Settings};
+pub use swift::{KeyScope, RACKSPACE_TTL_SECONDS, RackspaceSettings, SwiftAuth, SwiftSettings};
+
+use crate::endpoint::Endpoint;
+
+/// A setting that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the setting `{field}` cannot be used: {why}")]
+pub struct SettingsError {
+    /// Which setting.
+    pub field: &'static str,
+    /// Why not, and what to give.
+    pub why: String,
+}
+
+/// The settings of a point, by provider. A field of another provider is refused by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "provider", rename_all = "lowercase")]
+pub enum CloudSettings {
+    /// Amazon S3 or what speaks its protocol, with or without CloudFront.
+    S3(S3Settings),
+    /// OpenStack Swift, or Ceph's gateway.
+    Swift(SwiftSettings),
+    /// Rackspace Cloud Files: Swift with an identity service and a delivery network of its own.
+    Rackspace(RackspaceSettings),
+    /// Akamai NetStorage, given out by Akamai's edge.
+    Akamai(AkamaiSettings),
+}
+
+impl CloudSettings {
+    /// Checks what a type alone cannot: names of buckets, containers, regions and keys.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        match self {
+            Self::S3(settings) => settings.check(),
+            Self::Swift(settings) => settings.check(),
+            Self::Rackspace(settings) => settings.check(),
+            Self::Akamai(settings) => settings.check(),
+        }
+    }
+}
+
+fn refused(field: &'static str, why: &str) -> SettingsError {
+    SettingsError { field, why: why.to_owned() }
+}
+
+/// A path in front of everything would have to be signed as the server sees it, which differs.
+fn plain_host(field: &'static str, endpoint: &Endpoint) -> Result<(), SettingsError> {
+    match endpoint.base() {
+        "" => Ok(()),
+        _ => Err(refused(field, "give it without a path")),
+    }
+}
+
+fn word(field: &'static str, text: &str) -> Result<(), SettingsError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if text.is_empty() || text.len() > 128 || !text.bytes().all(plain) {
+        return Err(refused(field, "give letters, digits, `-` or `_`"));
+    }
+    Ok(())
+}
+
+fn line(field: &'static str, text: &str) -> Result<(), SettingsError> {
+    if text.is_empty() || text.len() > 256 || text.chars().any(char::is_control) {
+        return Err(refused(field, "give 1 to 256 bytes without control characters"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<CloudSettings, String> {
+        let settings: CloudSettings =
+            serde_json::from_str(text).map_err(|error| error.to_string())?;
+        settings.check().map_err(|error| error.to_string())?;
+        Ok(settings)
+    }
+
+    #[test]
+    fn settings_of_each_provider_are_read_and_survive() {
+        for text in [
+            r#"{"provider":"s3","bucket":"packages","region":"eu-central-1"}"#,
+            r#"{"provider":"s3","bucket":"p.q","region":"r","endpoint":"https://h:1","prefix":"a/b",
+                "cloudfront":{"url":"https://d.cloudfront.net","key_pair_id":"K1"}}"#,
+            r#"{"provider":"swift","auth":{"tempauth":{"user":"a:b"}},"auth_url":"https://h/auth",
+                "container":"p"}"#,
+            r#"{"provider":"swift","auth":{"keystone3_password":{"user":"u","user_domain":"d",
+                "project":"p","project_domain":"d"}},"auth_url":"https://h","container":"p",
+                "key_scope":"container"}"#,
+            r#"{"provider":"rackspace","user":"u","region":"ORD","container":"p"}"#,
+            r#"{"provider":"akamai","upload_host":"https://x-nsu.akamaihd.net","account":"u",
+                "cp_code":123456,"delivery_url":"https://d.example.org"}"#,
+        ] {
+            let settings = read(text).unwrap();
+            let written = serde_json::to_string(&settings).unwrap();
+            assert_eq!(read(&written), Ok(settings));
+        }
+    }
+
+    #[test]
+    fn wrong_settings_are_refused_by_name() {
+        let cases = [
+            (r#"{"provider":"s3","bucket":"packages","region":"r","account":"x"}"#, "account"),
+            (r#"{"provider":"s3","bucket":"a b c","region":"r"}"#, "bucket"),
+            (r#"{"provider":"s3","bucket":"Packages","region":"r"}"#, "path_style"),
+            (r#"{"provider":"s3","bucket":"packages","region":"r/x"}"#, "region"),
+            (
+                r#"{"provider":"s3","bucket":"packages","region":"r","endpoint":"http://h"}"#,
+                "https",
+            ),
+            (
+                r#"{"provider":"s3","bucket":"packages","region":"r","endpoint":"https://h/p"}"#,
+                "path",
+            ),
+            (
+                r#"{"provider":"rackspace","user":"u","region":"ORD","container":"a/b"}"#,
+                "container",
+            ),
+            (r#"{"provider":"gcs"}"#, "gcs"),
+        ];
+        for (text, named) in cases {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn buckets_with_dots_are_named_in_the_path() {
+        let settings = |text| match read(text).unwrap() {
+            CloudSettings::S3(settings) => settings.is_path_style(),
+            _ => panic!("{text}"),
+        };
+        assert!(!settings(r#"{"provider":"s3","bucket":"abc","region":"r"}"#));
+        assert!(settings(r#"{"provider":"s3","bucket":"a.c","region":"r"}"#));
+        assert!(settings(
+            r#"{"provider":"s3","bucket":"abc","region":"r","endpoint":"https://h"}"#
+        ));
+    }
+}

@@ -1,0 +1,88 @@
+//! S3, and CloudFront in front of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{SettingsError, plain_host, refused, word};
+use crate::endpoint::Endpoint;
+use crate::layout::Prefix;
+
+/// Largest file that CloudFront delivered when this was written, bytes. Amazon has raised it since,
+/// so it is a first value and not a limit of ours.
+pub const CLOUDFRONT_LARGEST_BYTES: u64 = 20_000_000_000;
+
+/// Settings of S3.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3Settings {
+    /// The bucket, which is there already.
+    pub bucket: String,
+    /// The region it lies in, such as `eu-central-1`.
+    pub region: String,
+    /// Where requests go; none: Amazon's endpoint of the region.
+    #[serde(default)]
+    pub endpoint: Option<Endpoint>,
+    /// What everything lies below.
+    #[serde(default)]
+    pub prefix: Prefix,
+    /// Whether the bucket is named in the path; none: where an endpoint is given, or the bucket
+    /// has a dot, which no certificate of Amazon's covers.
+    #[serde(default)]
+    pub path_style: Option<bool>,
+    /// CloudFront in front of the bucket.
+    #[serde(default)]
+    pub cloudfront: Option<CloudFrontSettings>,
+}
+
+/// Settings of CloudFront.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloudFrontSettings {
+    /// The distribution's address.
+    pub url: Endpoint,
+    /// The public key's id, `K…`.
+    pub key_pair_id: String,
+    /// The distribution's id, for invalidations; none: nothing is invalidated.
+    #[serde(default)]
+    pub distribution_id: Option<String>,
+    /// Whether a URL is bound to the client's IPv4 address.
+    #[serde(default)]
+    pub bind_address: bool,
+    /// The largest file that is offered there, bytes.
+    #[serde(default = "cloudfront_largest")]
+    pub largest_delivered: u64,
+}
+
+const fn cloudfront_largest() -> u64 {
+    CLOUDFRONT_LARGEST_BYTES
+}
+
+impl S3Settings {
+    pub(super) fn check(&self) -> Result<(), SettingsError> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        if !(3..=63).contains(&self.bucket.len()) || !self.bucket.bytes().all(plain) {
+            return Err(refused("bucket", "give 3 to 63 letters, digits, `-`, `.` or `_`"));
+        }
+        let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !self.is_path_style() && !self.bucket.bytes().all(label) {
+            return Err(refused(
+                "bucket",
+                "only small letters, digits and `-` can be part of a host's name: set path_style",
+            ));
+        }
+        word("region", &self.region)?;
+        if let Some(endpoint) = &self.endpoint {
+            plain_host("endpoint", endpoint)?;
+        }
+        let Some(cloudfront) = &self.cloudfront else { return Ok(()) };
+        word("key_pair_id", &cloudfront.key_pair_id)?;
+        match &cloudfront.distribution_id {
+            Some(id) => word("distribution_id", id),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the bucket is named in the path and not in the host.
+    pub fn is_path_style(&self) -> bool {
+        self.path_style.unwrap_or(self.endpoint.is_some() || self.bucket.contains('.'))
+    }
+}
