@@ -29,8 +29,6 @@ use crate::upload::{Piece, Upload};
 pub(crate) const OCTETS: &str = "application/octet-stream";
 /// Metadata: our SHA-256.
 const META_SHA256: &str = "x-amz-meta-sha256";
-/// Metadata: the size, in bytes.
-const META_SIZE: &str = "x-amz-meta-size";
 
 /// A bucket, and the keys for it.
 #[derive(Debug)]
@@ -100,7 +98,6 @@ impl<'a> S3<'a> {
             .with_header("content-type", OCTETS)
             .with_header("content-disposition", upload.disposition.as_str())
             .with_header(META_SHA256, upload.sha256.to_hex())
-            .with_header(META_SIZE, upload.plan.size().to_string())
     }
 
     fn put(&self, upload: &Upload, piece: &Piece, now: Timestamp) -> CloudRequest {
