@@ -1,6 +1,7 @@
 //! How a file is cut into parts.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 
 use xylem_model::ByteSize;
 
@@ -92,9 +93,13 @@ impl PartRules {
 }
 
 impl PartPlan {
-    /// A plan that was made before: its numbers were kept.
-    pub const fn again(size: u64, part_bytes: u64) -> Self {
-        Self { size, part_bytes: if part_bytes == 0 { 1 } else { part_bytes }, whole: false }
+    /// A plan that was made before, from what was kept of it: the size of its parts, or that the
+    /// file goes as a whole. What is under way goes on by it, whatever the rules have become.
+    pub const fn again(size: u64, part_bytes: Option<NonZeroU64>) -> Self {
+        match part_bytes {
+            Some(part_bytes) => Self { size, part_bytes: part_bytes.get(), whole: false },
+            None => Self { size, part_bytes: size, whole: true },
+        }
     }
 
     /// Whether one request sends it all, without beginning and ending.
@@ -178,10 +183,12 @@ mod tests {
 
     #[test]
     fn what_is_lacking_is_what_did_not_arrive() {
-        let plan = PartPlan::again(10, 3);
+        let plan = PartPlan::again(10, NonZeroU64::new(3));
         let lacking: Vec<_> =
             plan.lacking(&BTreeSet::from([1, 3])).map(|part| (part.number, part.bytes)).collect();
         assert_eq!(lacking, [(2, 3), (4, 1)]);
+        let whole = PartPlan::again(10, None);
+        assert_eq!((whole.count(), whole.lacking(&BTreeSet::new()).next().unwrap().bytes), (1, 10));
     }
 
     #[test]

@@ -23,10 +23,31 @@ use crate::upload::{
 /// Makes a provider's requests and reads its answers. What is asked for by one function is read
 /// by the next one, which is told the same things again.
 ///
-/// `None` instead of a request means that the protocol has no such step.
+/// `None` instead of a request means that the protocol has no such step. What is there before a
+/// provider is, tokens and TempURL keys and delivery networks, is [`crate::swift`]'s own.
 pub trait Provider {
     /// How files are cut, and how large they may be.
     fn part_rules(&self) -> PartRules;
+
+    /// How far our clock may be off before requests are refused; `None` where it does not matter
+    /// but to what is signed for clients.
+    fn max_skew(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Makes the folders that lead to an object, outermost first: for a piece that was answered by
+    /// [`FaultKind::Gone`], where the protocol has folders.
+    fn folders(&self, _: &ObjectKey, _: Moment) -> Vec<CloudRequest> {
+        Vec::new()
+    }
+
+    /// Whether a folder is there, made by this request or before.
+    ///
+    /// # Errors
+    /// When it was refused.
+    fn folder_made(&self, _: &CloudAnswer) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// Begins an upload in parts, where parts need that.
     fn begin(&self, _: &Upload, _: Moment) -> Option<CloudRequest> {
@@ -72,6 +93,20 @@ pub trait Provider {
         Ok(())
     }
 
+    /// Sets what is kept beside an object, where it was asked after and [`Found::sha256`] lacks;
+    /// `None` where that can only be said with the bytes, or nothing is kept.
+    fn describe(&self, _: &Upload, _: Moment) -> Option<CloudRequest> {
+        None
+    }
+
+    /// Whether it was set.
+    ///
+    /// # Errors
+    /// When it was refused.
+    fn described(&self, _: &Upload, _: &CloudAnswer) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Asks after one object by its name.
     fn ask(&self, key: &ObjectKey, at: Moment) -> CloudRequest;
 
@@ -87,6 +122,16 @@ pub trait Provider {
 
     /// Reads one small object whole: the marker, a probe.
     fn read(&self, key: &ObjectKey, at: Moment) -> CloudRequest;
+
+    /// Its bytes; `None` where nothing is under that name.
+    ///
+    /// # Errors
+    /// When it was refused.
+    fn read_answered<'a>(
+        &self,
+        key: &ObjectKey,
+        answer: &'a CloudAnswer,
+    ) -> Result<Option<&'a [u8]>, Fault>;
 
     /// Asks for a page of the objects below `content/`.
     fn list(&self, cursor: &Cursor, at: Moment) -> CloudRequest;

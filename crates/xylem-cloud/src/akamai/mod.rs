@@ -61,33 +61,6 @@ impl<'a> Akamai<'a> {
         format!("{}/{}", self.settings.delivery_url.base(), encode::path(key.as_str()))
     }
 
-    /// Makes the folders that lead to an object, outermost first. One that is there is answered
-    /// 409, which [`Akamai::folder_made`] takes for good.
-    pub fn make_folders(&self, key: &ObjectKey, at: Moment) -> Vec<CloudRequest> {
-        let ends = key.as_str().match_indices('/').map(|(end, _)| end);
-        ends.zip(0_u64..)
-            .map(|(end, number)| {
-                let folder = key.as_str().get(..end).unwrap_or_default();
-                let nonce = at.nonce.wrapping_add(number);
-                self.signed(Method::PUT, self.path(folder), "mkdir", Moment { nonce, ..at })
-            })
-            .collect()
-    }
-
-    /// Whether the folder is there.
-    ///
-    /// # Errors
-    /// When it was refused.
-    pub fn folder_made(&self, answer: &CloudAnswer) -> Result<(), Fault> {
-        match answer.status {
-            200..=299 | 409 => Ok(()),
-            _ => {
-                let attempt = Attempt { doing: "making a folder at", on: "NetStorage" };
-                Err(self.fault(answer, attempt))
-            }
-        }
-    }
-
     /// 403 stands for signature, clock, method and account; the answer's date tells the clock.
     fn fault(&self, answer: &CloudAnswer, attempt: Attempt<'_>) -> Fault {
         let mut fault = answer.fault_by_status(attempt);
@@ -115,6 +88,32 @@ impl Provider for Akamai<'_> {
             aim_parts: 1,
             most_parts: 1,
             largest_file: LARGEST_FILE,
+        }
+    }
+
+    fn max_skew(&self) -> Option<Duration> {
+        Some(Duration::from_secs(MAX_SKEW_SECONDS))
+    }
+
+    fn folders(&self, key: &ObjectKey, at: Moment) -> Vec<CloudRequest> {
+        let ends = key.as_str().match_indices('/').map(|(end, _)| end);
+        ends.zip(0_u64..)
+            .map(|(end, number)| {
+                let folder = key.as_str().get(..end).unwrap_or_default();
+                let nonce = at.nonce.wrapping_add(number);
+                self.signed(Method::PUT, self.path(folder), "mkdir", Moment { nonce, ..at })
+            })
+            .collect()
+    }
+
+    fn folder_made(&self, answer: &CloudAnswer) -> Result<(), Fault> {
+        match answer.status {
+            // 409: it is there.
+            200..=299 | 409 => Ok(()),
+            _ => {
+                let attempt = Attempt { doing: "making a folder at", on: "NetStorage" };
+                Err(self.fault(answer, attempt))
+            }
         }
     }
 
@@ -156,6 +155,18 @@ impl Provider for Akamai<'_> {
 
     fn read(&self, key: &ObjectKey, at: Moment) -> CloudRequest {
         self.signed(Method::GET, self.path(key.as_str()), "download", at)
+    }
+
+    fn read_answered<'a>(
+        &self,
+        key: &ObjectKey,
+        answer: &'a CloudAnswer,
+    ) -> Result<Option<&'a [u8]>, Fault> {
+        match answer.status {
+            200..=299 => Ok(Some(&answer.body)),
+            404 => Ok(None),
+            _ => Err(self.fault(answer, Attempt { doing: "reading", on: key.as_str() })),
+        }
     }
 
     fn list(&self, cursor: &Cursor, at: Moment) -> CloudRequest {

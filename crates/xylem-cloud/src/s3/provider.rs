@@ -1,5 +1,7 @@
 //! S3 behind the interface of all providers.
 
+use std::time::Duration;
+
 use http::Method;
 
 use super::{META_SHA256, S3, error, etag_is_digest, list, multipart, multipart_etag, presign};
@@ -15,9 +17,16 @@ use crate::upload::{
     Cursor, Found, Leftover, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef, unquoted,
 };
 
+/// How far our clock may be off ("RequestTimeTooSkewed" in Amazon's list of error codes).
+const MAX_SKEW: Duration = Duration::from_secs(15 * 60);
+
 impl Provider for S3<'_> {
     fn part_rules(&self) -> PartRules {
         PartRules::S3
+    }
+
+    fn max_skew(&self) -> Option<Duration> {
+        Some(MAX_SKEW)
     }
 
     fn begin(&self, upload: &Upload, at: Moment) -> Option<CloudRequest> {
@@ -97,6 +106,22 @@ impl Provider for S3<'_> {
 
     fn read(&self, key: &ObjectKey, at: Moment) -> CloudRequest {
         self.signed(self.object(Method::GET, key), at.now)
+    }
+
+    fn read_answered<'a>(
+        &self,
+        key: &ObjectKey,
+        answer: &'a CloudAnswer,
+    ) -> Result<Option<&'a [u8]>, Fault> {
+        if answer.is_success() {
+            return Ok(Some(&answer.body));
+        }
+        let attempt = Attempt { doing: "reading", on: key.as_str() };
+        let fault = error::fault(answer, attempt, "s3:GetObject");
+        match fault.kind {
+            FaultKind::Gone => Ok(None),
+            _ => Err(fault),
+        }
     }
 
     fn list(&self, cursor: &Cursor, at: Moment) -> CloudRequest {

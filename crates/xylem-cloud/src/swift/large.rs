@@ -62,7 +62,7 @@ impl Swift<'_> {
         let request = self
             .authorised(Method::PUT, self.path(self.container, &upload.key))
             .with_query("multipart-manifest=put");
-        self.described(request, upload).with_body(Body::Bytes(body))
+        Swift::described(request, upload).with_body(Body::Bytes(body))
     }
 
     pub(super) fn manifest_answered(

@@ -107,7 +107,7 @@ impl<'a> Swift<'a> {
     }
 
     /// The headers that stay with an object.
-    fn described(&self, request: CloudRequest, upload: &Upload) -> CloudRequest {
+    fn described(request: CloudRequest, upload: &Upload) -> CloudRequest {
         let request = request
             .with_header("content-type", OCTETS)
             .with_header("content-disposition", upload.disposition.as_str())
@@ -116,13 +116,6 @@ impl<'a> Swift<'a> {
             true => request.with_header("if-none-match", "*"),
             false => request,
         }
-    }
-
-    /// Sets what stays with an object, where the TempURL's server did not let it in.
-    pub fn describe(&self, upload: &Upload) -> CloudRequest {
-        let request = self.authorised(Method::POST, self.path(self.container, &upload.key));
-        let plain = Upload { create_only: false, ..upload.clone() };
-        self.described(request, &plain)
     }
 
     fn fault(&self, answer: &CloudAnswer, attempt: Attempt<'_>) -> Fault {

@@ -38,7 +38,7 @@ impl Provider for Swift<'_> {
             .with_query(query)
             .with_header("etag", piece.md5.to_hex())
             .with_body(Body::Piece { size: piece.part.bytes });
-        Ok(if whole { self.described(request, upload) } else { request })
+        Ok(if whole { Swift::described(request, upload) } else { request })
     }
 
     fn piece_answered(
@@ -69,6 +69,23 @@ impl Provider for Swift<'_> {
 
     fn finished(&self, upload: &Upload, answer: &CloudAnswer) -> Result<(), Fault> {
         self.manifest_answered(upload, answer)
+    }
+
+    fn describe(&self, upload: &Upload, _: Moment) -> Option<CloudRequest> {
+        let request = self.authorised(Method::POST, self.path(self.container, &upload.key));
+        // A POST changes what is there.
+        let plain = Upload { create_only: false, ..upload.clone() };
+        Some(Swift::described(request, &plain))
+    }
+
+    fn described(&self, upload: &Upload, answer: &CloudAnswer) -> Result<(), Fault> {
+        match answer.is_success() {
+            true => Ok(()),
+            false => {
+                let attempt = Attempt { doing: "describing", on: upload.key.as_str() };
+                Err(self.fault(answer, attempt))
+            }
+        }
     }
 
     fn ask(&self, key: &ObjectKey, _: Moment) -> CloudRequest {
@@ -103,6 +120,18 @@ impl Provider for Swift<'_> {
 
     fn read(&self, key: &ObjectKey, _: Moment) -> CloudRequest {
         self.authorised(Method::GET, self.path(self.container, key))
+    }
+
+    fn read_answered<'a>(
+        &self,
+        key: &ObjectKey,
+        answer: &'a CloudAnswer,
+    ) -> Result<Option<&'a [u8]>, Fault> {
+        match answer.status {
+            200..=299 => Ok(Some(&answer.body)),
+            404 => Ok(None),
+            _ => Err(self.fault(answer, Attempt { doing: "reading", on: key.as_str() })),
+        }
     }
 
     fn list(&self, cursor: &Cursor, _: Moment) -> CloudRequest {

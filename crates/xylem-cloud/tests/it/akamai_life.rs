@@ -78,7 +78,7 @@ fn a_file_of_any_size_is_one_put_that_names_its_size_and_digest() {
 #[test]
 fn folders_are_made_from_the_outside_in() {
     with(|akamai| {
-        let requests = akamai.make_folders(&prefix().content(&content()), moment());
+        let requests = akamai.folders(&prefix().content(&content()), moment());
         let paths: Vec<_> = requests.iter().map(|request| request.path.as_str()).collect();
         assert_eq!(paths, ["/123456/macs", "/123456/macs/content", "/123456/macs/content/ab"]);
         let data: Vec<_> =
@@ -112,6 +112,9 @@ fn a_file_is_asked_after_read_and_deleted() {
         }
         let action = akamai.read(&key, moment()).header("x-akamai-acs-action").map(str::to_owned);
         assert_eq!(action.as_deref(), Some("version=1&action=download"));
+        assert_eq!(akamai.read_answered(&key, &answer(200, &[], "{}")), Ok(Some(&b"{}"[..])));
+        assert_eq!(akamai.read_answered(&key, &answer(404, &[], "")), Ok(None));
+        assert!(akamai.read_answered(&key, &answer(500, &[], "")).is_err());
         let remove = akamai.remove(&key, &found, moment());
         let leftover = Leftover { key: key.clone(), reference: None, begun: None };
         assert_eq!(akamai.discard(&leftover, moment()), remove);

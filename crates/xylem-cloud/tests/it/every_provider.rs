@@ -118,6 +118,8 @@ fn requests(provider: &dyn Provider) -> Vec<CloudRequest> {
     let mut all = provider.purge(std::slice::from_ref(&key), "r", moment()).unwrap();
     all.extend(provider.begin(&upload, moment()));
     all.extend(provider.finish(&upload, &stored, moment()));
+    all.extend(provider.folders(&key, moment()));
+    all.extend(provider.describe(&upload, moment()));
     all.extend(provider.leftovers(None, &Cursor::Start, moment()));
     all.extend([
         provider.ask(&key, moment()),
@@ -159,6 +161,9 @@ fn read_all(provider: &dyn Provider, answer: &CloudAnswer) {
     let _ = provider.leftovers_listed(answer);
     let _ = provider.removed(&key, answer);
     let _ = provider.purged(answer);
+    let _ = provider.folder_made(answer);
+    let _ = provider.described(&upload, answer);
+    let _ = provider.read_answered(&key, answer);
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn a_small_file_is_one_put_without_a_token() {
         let pieces = stored(swift, &upload);
         assert!(swift.finish(&upload, &pieces, moment()).is_none());
         assert_eq!(swift.expected_etag(&upload, &pieces), Some("01".repeat(16)));
-        let described = swift.describe(&upload);
+        let described = swift.describe(&upload, moment()).unwrap();
         assert_eq!((described.method.as_str(), described.header("if-none-match")), ("POST", None));
     });
 }
@@ -171,6 +171,9 @@ fn an_object_is_asked_after_and_deleted_with_its_segments() {
         assert_eq!(found, expected);
         assert_eq!(swift.found(&key, &answer(404, &[], "")), Ok(None));
         assert_eq!(swift.remove(&key, &found, moment()).query, "multipart-manifest=delete");
+        assert_eq!(swift.read_answered(&key, &answer(200, &[], "{}")), Ok(Some(&b"{}"[..])));
+        assert_eq!(swift.read_answered(&key, &answer(404, &[], "")), Ok(None));
+        assert!(swift.read_answered(&key, &answer(401, &[], "")).is_err());
         let plain = Found { segmented: false, ..found };
         assert_eq!(swift.remove(&key, &plain, moment()).query, "");
 
