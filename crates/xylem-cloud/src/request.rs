@@ -1,5 +1,6 @@
 //! What is to be sent.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use http::Method;
@@ -26,11 +27,11 @@ pub struct CloudRequest {
     pub body: Body,
 }
 
-/// One header. Names are ours, so they are literals, in lower case.
+/// One header. Names are ours, so they are literals, but where a request came over a line.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Header {
     /// The name, in lower case.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The value: visible ASCII and blanks.
     pub value: String,
 }
@@ -71,7 +72,7 @@ impl CloudRequest {
     }
 
     pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push(Header { name, value: value.into() });
+        self.headers.push(Header { name: Cow::Borrowed(name), value: value.into() });
         self
     }
 
@@ -96,7 +97,7 @@ impl CloudRequest {
 
 impl fmt::Debug for CloudRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.headers.iter().map(|header| header.name).collect();
+        let names: Vec<_> = self.headers.iter().map(|header| &header.name).collect();
         f.debug_struct("CloudRequest")
             .field("method", &self.method)
             .field("endpoint", &self.endpoint)

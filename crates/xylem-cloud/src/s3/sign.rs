@@ -84,9 +84,9 @@ impl Scope<'_> {
 }
 
 /// Names and values of the headers that are signed, sorted.
-fn signed_headers(request: &CloudRequest) -> Vec<(&'static str, String)> {
+fn signed_headers(request: &CloudRequest) -> Vec<(&str, String)> {
     let mut headers: Vec<_> =
-        request.headers.iter().map(|header| (header.name, collapsed(&header.value))).collect();
+        request.headers.iter().map(|header| (&*header.name, collapsed(&header.value))).collect();
     headers.push(("host", request.endpoint.authority()));
     headers.sort();
     headers
@@ -97,13 +97,13 @@ fn collapsed(value: &str) -> String {
     value.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-fn names(headers: &[(&'static str, String)]) -> String {
+fn names(headers: &[(&str, String)]) -> String {
     headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";")
 }
 
 fn canonical_request(
     request: &CloudRequest,
-    headers: &[(&'static str, String)],
+    headers: &[(&str, String)],
     names: &str,
     body: &str,
 ) -> String {

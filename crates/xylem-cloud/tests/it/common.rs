@@ -68,7 +68,7 @@ pub(crate) fn shown(request: &xylem_cloud::CloudRequest) -> String {
     let authority = request.endpoint.authority();
     let mut text = format!("{} {authority} {}", request.method, request.target());
     for header in &request.headers {
-        let value = match header.name {
+        let value = match &*header.name {
             "authorization" | "x-amz-date" | "x-akamai-acs-auth-sign" => "…",
             _ => &header.value,
         };

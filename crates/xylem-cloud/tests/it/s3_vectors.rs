@@ -32,7 +32,7 @@ pub(crate) fn example_keys(token: Option<&str>) -> S3Secrets {
 
 fn request(case: &Value) -> CloudRequest {
     let headers = case["headers"].as_object().unwrap().iter().map(|(name, value)| Header {
-        name: name.clone().leak(),
+        name: name.clone().into(),
         value: value.as_str().unwrap().to_owned(),
     });
     CloudRequest {

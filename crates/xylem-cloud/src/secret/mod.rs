@@ -1,5 +1,7 @@
 //! The provider's keys: read once from the sealed text, never printed, written for sealing only.
 
+mod check;
+
 use std::fmt;
 
 use serde::Deserialize;
