@@ -3,6 +3,7 @@
 mod error;
 mod list;
 mod multipart;
+mod policy;
 mod presign;
 mod provider;
 mod sign;
@@ -12,6 +13,7 @@ use xylem_model::{Md5, Sha256, Timestamp};
 
 pub(crate) use error::fault as answered_fault;
 pub use list::StoredPart;
+pub use policy::{lifecycle, policy};
 pub use presign::{MAX_PRESIGNED, presign};
 pub use sign::{Scope, sign};
 
