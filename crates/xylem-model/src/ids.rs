@@ -55,6 +55,8 @@ macro_rules! id {
 id! {
     /// A category of packages.
     CategoryId;
+    /// A cloud distribution point, as it was set.
+    CloudPointId;
     /// A managed Mac.
     ComputerId;
     /// A distribution server.

@@ -35,8 +35,8 @@ pub use file_name::{
 pub use further_digests::{CHUNK_BYTES, ChunkDigests, FurtherDigests, WrongChunks, chunks_of};
 pub use generation::{Epoch, Generation, Stamp};
 pub use ids::{
-    CategoryId, ComputerId, DistributionServerId, FileId, InvitationId, OrderId, ScriptEditId,
-    ScriptId, SiteId, TokenId, UploadId,
+    CategoryId, CloudPointId, ComputerId, DistributionServerId, FileId, InvitationId, OrderId,
+    ScriptEditId, ScriptId, SiteId, TokenId, UploadId,
 };
 pub use index::{
     CheckedIndex, FoundIndex, IndexError, IndexedKind, IndexedPath, MAX_INDEX_ENTRIES,
