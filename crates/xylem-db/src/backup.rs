@@ -11,7 +11,7 @@
 //! The last line counts the rows and holds SHA-256 over every byte before it, so that a backup
 //! cut short or changed is told from a whole one. It is a check against damage, not a signature:
 //! keep backups where nobody can rewrite them. They hold hashes of tokens, invitation codes
-//! and passwords, never these themselves.
+//! and passwords, never these themselves, and keys of servers and of a cloud as they are sealed.
 
 use std::io::Write;
 
@@ -74,7 +74,7 @@ macro_rules! each_table {
             certificate, distribution_server, further_parent, account, computer, file, version,
             record_revision, content_digest, chunk_digest, content_index, upload, placement, order, script,
             script_version,
-            script_edit, audit)
+            script_edit, cloud_point, audit)
     };
     (@ $table:ident, $body:expr, $($entity:ident),*) => {
         each_table!(@@ $table, $body, $($entity)*)

@@ -25,6 +25,7 @@ macro_rules! table {
 }
 
 mod catalogue;
+mod cloud;
 mod digests;
 mod hex_bytes;
 mod indexes;
@@ -35,6 +36,7 @@ mod search;
 mod trust;
 
 pub(crate) use catalogue::{category, file, order, placement, site, upload, version};
+pub(crate) use cloud::cloud_point;
 pub(crate) use digests::{chunk_digest, content_digest};
 pub(crate) use indexes::content_index;
 pub(crate) use parties::{account, computer, distribution_server, further_parent};

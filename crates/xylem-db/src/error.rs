@@ -148,6 +148,16 @@ pub enum DbError {
         /// When.
         at: Timestamp,
     },
+    /// A second cloud distribution point.
+    #[error(
+        "there is a cloud distribution point already, of the provider {provider}, and there is at \
+         most one: change it, remove it with `xylem cloud remove`, or replace it with `xylem cloud \
+         set … --replace`"
+    )]
+    SecondCloudPoint {
+        /// The provider of the one that is there.
+        provider: String,
+    },
     /// Contents that do not come from the editor, where they have to.
     #[error(
         "the contents of `{name}` are changed in the editor alone (scripts.change-contents is \

@@ -17,8 +17,8 @@
 //! - Nothing is half done: a failed, dropped or refused call leaves the database as it was.
 //! - Lists come in pages of at most [`MAX_PAGE`], each continued from the last row of the one
 //!   before.
-//! - Secrets never come here: tokens, invitation codes and passwords arrive as hashes, signed
-//!   documents as the exact bytes that were signed.
+//! - Secrets never come here: tokens, invitation codes and passwords arrive as hashes, private keys
+//!   and keys of a cloud sealed, signed documents as the exact bytes that were signed.
 //!
 //! Absent on purpose: entities, SQL and the driver's types in any signature; features that only
 //! one backend has.
@@ -30,6 +30,7 @@ mod backup;
 mod certificates;
 mod changes;
 mod clones;
+mod cloud_points;
 mod commits;
 mod compared;
 mod computers;
@@ -69,6 +70,7 @@ pub use authorities::{Believing, Followers, Following};
 pub use backup::BackupSummary;
 pub use certificates::Certificate;
 pub use changes::{ChangeFile, Changed, FileChange};
+pub use cloud_points::{CloudPoint, CloudPointChange, MAX_CLOUD_SETTINGS_BYTES, NewCloudPoint};
 pub use commits::{Commit, IngestResult, VersionFacts};
 pub use computers::{CheckIn, Computer, NewComputer};
 pub use connect::Database;

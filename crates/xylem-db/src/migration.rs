@@ -25,6 +25,7 @@ mod m0016_marks;
 mod m0017_search;
 mod m0018_production_since;
 mod m0019_indexes;
+mod m0020_cloud;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0017_search::AddSearch),
             Box::new(m0018_production_since::AddProductionSince),
             Box::new(m0019_indexes::AddIndexes),
+            Box::new(m0020_cloud::AddCloud),
         ]
     }
 }

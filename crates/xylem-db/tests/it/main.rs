@@ -77,6 +77,14 @@ cases! {
         changes_that_cannot_be_change_nothing,
         what_was_received_is_declared_once,
     }
+    cloud_points {
+        a_point_is_set_changed_and_forgotten,
+        there_is_one_active_point_and_one_that_is_left,
+        of_many_who_set_a_point_at_once_one_does,
+        a_change_of_an_older_point_is_refused,
+        sealed_keys_come_out_by_name_alone,
+        what_is_too_large_is_refused,
+    }
     digests {
         digests_come_back_as_they_were_told,
         digests_that_cannot_be_are_refused,
