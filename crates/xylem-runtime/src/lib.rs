@@ -5,7 +5,7 @@
 //! std's; in simulation they are turmoil's, and the same code runs through crashes, partitions
 //! and torn writes. Sleeping is tokio's own, which a simulation already controls.
 //!
-//! Beside them: [`Backoff`] (full jitter), [`Shutdown`] (drain and stop), [`FolderLock`] (one
+//! Beside them: [`GuardedNet`] (no connection to one's own network), [`Backoff`] (full jitter), [`Shutdown`] (drain and stop), [`FolderLock`] (one
 //! process at a time).
 
 mod backoff;
@@ -13,6 +13,7 @@ mod cached;
 mod clock;
 mod environment;
 mod fs;
+mod guarded_net;
 mod host;
 mod lock;
 mod net;
@@ -26,6 +27,7 @@ pub use environment::Environment;
 pub use fs::{
     Disk, Entry, Fs, FsFile, RealFs, SyncGroup, read_bounded, replace_file, replace_private_file,
 };
+pub use guarded_net::GuardedNet;
 pub use host::host_name;
 pub use lock::FolderLock;
 pub use net::{Accepted, Listener, Net, RealNet, Stream};

@@ -1,7 +1,7 @@
 //! Listening and connecting.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use async_trait::async_trait;
@@ -20,6 +20,18 @@ pub trait Net: Send + Sync + std::fmt::Debug {
 
     /// Connects to a host name or address. Has no time limit of its own: the caller sets one.
     async fn connect(&self, host: &str, port: u16) -> io::Result<Box<dyn Stream>>;
+
+    /// The addresses that a host name or address stands for. Has no time limit of its own. A
+    /// network that looks names up in its own way, a simulated one, knows addresses alone.
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        match host.parse::<IpAddr>() {
+            Ok(address) => Ok(vec![SocketAddr::new(address, port)]),
+            Err(_) => {
+                let why = format!("the name `{host}` cannot be looked up here");
+                Err(io::Error::new(io::ErrorKind::Unsupported, why))
+            }
+        }
+    }
 }
 
 /// A connection that came in, not yet bound to the thread that serves it.
@@ -72,6 +84,10 @@ impl Net for RealNet {
         let stream = tokio::net::TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
         Ok(Box::new(stream))
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((host, port)).await?.collect())
     }
 }
 
