@@ -6,7 +6,8 @@
 //! the new certificate without being rebuilt. [`IdentityStore`] keeps them on disk. Whom it
 //! believes is a set of root certificates, [`TrustAnchors`], pinned at enrolment by file or by
 //! [`Fingerprint`]. [`server_config`] and [`client_config`] make TLS settings of the three, with
-//! the [`Clock`](xylem_runtime::Clock) deciding what has expired.
+//! the [`Clock`](xylem_runtime::Clock) deciding what has expired. Servers of others are believed by
+//! [`PublicRoots`], and shown no certificate.
 //!
 //! After a handshake, [`PeerCertificate`] names the party on the other side; when there was none,
 //! [`explain_tls_error`] says why, in words for the person who has to mend it.
@@ -27,6 +28,7 @@ mod peer;
 pub mod pem;
 mod presented;
 mod probe;
+mod public;
 mod public_chain;
 mod store;
 mod tls;
@@ -49,6 +51,7 @@ pub use password::{
 pub use peer::{PeerCertificate, PeerError};
 pub use presented::{ALPN_ACME, ALPN_PEER, ChallengeError, Presented};
 pub use probe::unverified_probe_config;
+pub use public::{PublicRoots, PublicRootsError, machine_roots, public_client_config};
 pub use public_chain::{ChainError, MAX_PUBLIC_CHAIN, MAX_PUBLIC_CHAIN_BYTES, PublicChain};
 pub use store::{IdentityStore, MAX_IDENTITY_FILE_BYTES, StoreError};
 pub use tls::{

@@ -133,8 +133,7 @@ impl App {
         let (host, now) = (host.to_owned(), self.now());
         // Reading what the machine believes is work, and may wait for a disk.
         let checked = self.environment.disk.run(move |_| {
-            // Those that cannot be read are as if they were not there.
-            let known = rustls_native_certs::load_native_certs().certs;
+            let known = xylem_pki::machine_roots();
             let text = format!("{}\n{}\n", asked.chain_pem.trim(), asked.key_pem.trim());
             PublicChain::check(&text, &host, &known, now)
         });
