@@ -6,10 +6,11 @@
 //! * [`ControlClient`]: distribution server to management server.
 //! * [`AgentClient`]: computer to management server.
 //! * [`ContentClient`]: anybody to a distribution server: contents by range, uploads.
+//! * [`CloudClient`]: whoever has a request of `xylem-cloud` to a provider of cloud storage.
 //! * [`enroll`](mod@enroll): joining, by CA file or pinned fingerprint; renewal.
 //!
 //! A client never guesses: an answer of 400 and above becomes [`ClientError::Answer`] with the
-//! other side's own words.
+//! other side's own words. Answers of a cloud are handed on as they are, for `xylem-cloud` to read.
 
 mod admin;
 mod agent;
@@ -17,6 +18,7 @@ mod authorities;
 mod base_url;
 mod body;
 mod certificates;
+mod cloud;
 mod comparison;
 mod content;
 mod control;
@@ -43,6 +45,7 @@ pub use authorities::{
 };
 pub use base_url::{BaseUrl, BaseUrlError, ContentUrl};
 pub use body::{BodyReader, RequestBody, channel_body, empty_body, full_body};
+pub use cloud::CloudClient;
 pub use content::{ContentAnswer, ContentAuth, ContentClient};
 pub use control::ControlClient;
 pub use digests::RunningDigests;

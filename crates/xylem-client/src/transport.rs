@@ -85,28 +85,50 @@ impl Transport {
 
     /// Sends a request and waits for the head of the answer. An answer of 400 and above is
     /// [`ClientError::Answer`]; redirections are not followed.
+    pub async fn send(
+        &self,
+        server: &BaseUrl,
+        request: Request<RequestBody>,
+    ) -> Result<Response<BodyReader>, ClientError> {
+        let answer = self.send_any(server, request).await?;
+        match answer.status() {
+            status if status.is_success() => Ok(answer),
+            status if status.as_u16() >= 400 => Err(refusal(server, answer).await),
+            // A redirection, say of a proxy, has done nothing of what was asked.
+            status => {
+                let reason = format!("status {status}, and redirections are not followed");
+                Err(ClientError::Protocol { server: server.clone(), reason })
+            }
+        }
+    }
+
+    /// Sends a request and waits for the head of the answer, whatever its status is: for servers
+    /// of others, whose refusals have a form of their own. Redirections are not followed. A `Host`
+    /// header that is there already stays.
     ///
     /// A kept connection may turn out to be closed. A request that was not sent at all then goes
     /// out on a fresh one; so does one that only reads.
-    pub async fn send(
+    pub async fn send_any(
         &self,
         server: &BaseUrl,
         mut request: Request<RequestBody>,
     ) -> Result<Response<BodyReader>, ClientError> {
-        let authority = HeaderValue::try_from(server.authority())
-            .map_err(|e| ClientError::Protocol { server: server.clone(), reason: e.to_string() })?;
-        request.headers_mut().insert(header::HOST, authority);
-
+        if !request.headers().contains_key(header::HOST) {
+            let authority = HeaderValue::try_from(server.authority()).map_err(|e| {
+                ClientError::Protocol { server: server.clone(), reason: e.to_string() }
+            })?;
+            request.headers_mut().insert(header::HOST, authority);
+        }
         if let Some(mut kept) = self.inner.pool.take(server) {
             let again = copy_of_read(&request);
             match exchange(&mut kept, request, &self.deadlines).await {
-                Ok(exchanged) => return self.finish(server, kept, exchanged).await,
+                Ok(exchanged) => return Ok(self.finish(server, kept, exchanged)),
                 Err(miss) => request = self.unanswered(server, miss, again)?,
             }
         }
         let mut fresh = self.connect(server).await?;
         match exchange(&mut fresh, request, &self.deadlines).await {
-            Ok(exchanged) => self.finish(server, fresh, exchanged).await,
+            Ok(exchanged) => Ok(self.finish(server, fresh, exchanged)),
             Err(miss) => Err(self.failure(server, miss)),
         }
     }
@@ -191,27 +213,17 @@ impl Transport {
         }
     }
 
-    async fn finish(
+    fn finish(
         &self,
         server: &BaseUrl,
         connection: Connection,
         Exchanged { answer, lifeline, is_sent }: Exchanged,
-    ) -> Result<Response<BodyReader>, ClientError> {
+    ) -> Response<BodyReader> {
         if is_sent {
             self.inner.pool.put(server, connection);
         }
         let stall = self.deadlines.stall;
-        let answer =
-            answer.map(|body| BodyReader::new(body, server.clone(), stall, lifeline, is_sent));
-        match answer.status() {
-            status if status.is_success() => Ok(answer),
-            status if status.as_u16() >= 400 => Err(refusal(server, answer).await),
-            // A redirection, say of a proxy, has done nothing of what was asked.
-            status => {
-                let reason = format!("status {status}, and redirections are not followed");
-                Err(ClientError::Protocol { server: server.clone(), reason })
-            }
-        }
+        answer.map(|body| BodyReader::new(body, server.clone(), stall, lifeline, is_sent))
     }
 
     async fn connect(&self, server: &BaseUrl) -> Result<Connection, ClientError> {

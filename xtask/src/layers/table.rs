@@ -102,7 +102,7 @@ const CRATES: &[Member] = &[
     member(
         "xylem-client",
         Layer::Adapter,
-        &["xylem-api", "xylem-model", "xylem-pki", "xylem-runtime", "xylem-trust"],
+        &["xylem-api", "xylem-cloud", "xylem-model", "xylem-pki", "xylem-runtime", "xylem-trust"],
     ),
     member(
         "xylem-server",

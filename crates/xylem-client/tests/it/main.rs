@@ -9,6 +9,7 @@
 )]
 
 mod answers;
+mod cloud;
 mod content;
 mod deadlines;
 mod enroll;
