@@ -6,7 +6,7 @@
 //! are arguments, and whoever has a connection sends a [`CloudRequest`] as it is and hands the
 //! [`CloudAnswer`] back.
 //!
-//! * [`CloudSettings`] and [`Secrets`]: what is set, checked, and what is never printed.
+//! * [`PointSettings`], [`CloudSettings`] and [`Secrets`]: what is set, checked, and what is never printed.
 //! * [`Prefix`], [`ObjectKey`], [`Marker`], [`disposition`]: under which names things lie.
 //! * [`PartRules`], [`PartPlan`]: how a file is cut.
 //! * [`Provider`]: what every provider can be asked; [`s3`], [`cloudfront`], [`swift`] and
@@ -48,7 +48,8 @@ pub use request::{Body, CloudRequest, Header, SecretUrl};
 pub use secret::{AkamaiSecrets, EdgeGridSecrets, S3Secrets, Secret, Secrets, SwiftSecrets};
 pub use settings::{
     AkamaiSettings, CLOUDFRONT_LARGEST_BYTES, CloudFrontSettings, CloudSettings, KeyScope,
-    RACKSPACE_TTL_SECONDS, RackspaceSettings, S3Settings, SettingsError, SwiftAuth, SwiftSettings,
+    PointSettings, RACKSPACE_TTL_SECONDS, RackspaceSettings, S3Settings, SettingsError, SwiftAuth,
+    SwiftSettings, URL_LIFETIME_SECONDS,
 };
 pub use upload::{
     Cursor, Found, Leftover, Listed, MAX_REFERENCE_BYTES, Moment, Page, Piece, StoredPiece, Upload,

@@ -25,7 +25,7 @@ use crate::upload::{
 ///
 /// `None` instead of a request means that the protocol has no such step. What is there before a
 /// provider is, tokens and TempURL keys and delivery networks, is [`crate::swift`]'s own.
-pub trait Provider {
+pub trait Provider: Send + Sync {
     /// How files are cut, and how large they may be.
     fn part_rules(&self) -> PartRules;
 

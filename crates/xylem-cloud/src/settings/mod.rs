@@ -1,12 +1,14 @@
 //! What an administrator sets, by provider. None of it is secret: see [`crate::Secrets`].
 
 mod akamai;
+mod point;
 mod s3;
 mod swift;
 
 use serde::{Deserialize, Serialize};
 
 pub use akamai::AkamaiSettings;
+pub use point::{PointSettings, URL_LIFETIME_SECONDS};
 pub use s3::{CLOUDFRONT_LARGEST_BYTES, CloudFrontSettings, S3Settings};
 pub use swift::{KeyScope, RACKSPACE_TTL_SECONDS, RackspaceSettings, SwiftAuth, SwiftSettings};
 
@@ -37,6 +39,16 @@ pub enum CloudSettings {
 }
 
 impl CloudSettings {
+    /// The provider's word, as settings have it.
+    pub const fn provider(&self) -> &'static str {
+        match self {
+            Self::S3(_) => "s3",
+            Self::Swift(_) => "swift",
+            Self::Rackspace(_) => "rackspace",
+            Self::Akamai(_) => "akamai",
+        }
+    }
+
     /// Checks what a type alone cannot: names of buckets, containers, regions and keys.
     ///
     /// # Errors
