@@ -10,6 +10,7 @@ pub mod agent;
 pub mod authorities;
 pub mod catalogue;
 pub mod certificates;
+pub mod cloud;
 pub mod comparison;
 pub mod content;
 pub mod control;

@@ -52,7 +52,12 @@ pub enum Body {
 
 /// An address that lets whoever has it do something: never printed beyond its path.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SecretUrl(String);
+pub struct SecretUrl {
+    endpoint: Endpoint,
+    path: String,
+    query: String,
+    text: String,
+}
 
 impl CloudRequest {
     pub(crate) fn new(method: Method, endpoint: Endpoint, path: impl Into<String>) -> Self {
@@ -78,6 +83,22 @@ impl CloudRequest {
 
     pub(crate) fn with_body(mut self, body: Body) -> Self {
         self.body = body;
+        self
+    }
+
+    /// The same with a range of bytes, `first` and `last` among them: what a client asks that goes
+    /// on. No protocol signs it.
+    #[must_use]
+    pub fn with_range(self, first: u64, last: u64) -> Self {
+        self.with_header("range", format!("bytes={first}-{last}"))
+    }
+
+    /// The same without headers and query, and so without any signature or token in them: for a
+    /// test that wants a refusal.
+    #[must_use]
+    pub fn unsigned(mut self) -> Self {
+        self.headers.clear();
+        self.query.clear();
         self
     }
 
@@ -138,22 +159,32 @@ impl fmt::Debug for Body {
 impl SecretUrl {
     pub(crate) fn new(endpoint: &Endpoint, path: &str, query: &str) -> Self {
         let origin = endpoint.origin();
-        Self(match query {
+        let text = match query {
             "" => format!("{origin}{path}"),
             query => format!("{origin}{path}?{query}"),
-        })
+        };
+        Self { endpoint: endpoint.clone(), path: path.to_owned(), query: query.to_owned(), text }
     }
 
     /// The whole address, to be handed to the one it was made for.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The request that a client makes with it, for a test.
+    pub fn get(&self) -> CloudRequest {
+        self.get_unsigned().with_query(self.query.as_str())
+    }
+
+    /// The same without what it is signed with, for a test that wants a refusal.
+    pub fn get_unsigned(&self) -> CloudRequest {
+        CloudRequest::new(Method::GET, self.endpoint.clone(), self.path.as_str())
     }
 }
 
 impl fmt::Debug for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.split('?').next().unwrap_or_default();
-        write!(f, "SecretUrl({shown}?…)")
+        write!(f, "SecretUrl({}{}?…)", self.endpoint.origin(), self.path)
     }
 }
 
@@ -174,5 +205,7 @@ mod tests {
         assert!(printed.contains("/b/k") && printed.contains("authorization"), "{printed}");
         assert_eq!(url.reveal(), "https://s3.example.org:8443/b/k?sig=secret4");
         assert_eq!(request.target(), "/b/k?X-Amz-Signature=secret1");
+        assert_eq!(url.get().target(), "/b/k?sig=secret4");
+        assert_eq!(url.get_unsigned().target(), "/b/k");
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use xylem_model::{Md5, Sha256, Timestamp};
 
+use crate::digest;
 use crate::layout::ObjectKey;
 use crate::parts::{Part, PartPlan};
 
@@ -120,6 +121,13 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where it goes on; none at the end.
     pub next: Option<Cursor>,
+}
+
+impl Piece {
+    /// A piece of these bytes, which are all of the part.
+    pub fn of(part: Part, bytes: &[u8]) -> Self {
+        Self { part, md5: digest::md5(bytes), sha256: digest::sha256(bytes) }
+    }
 }
 
 impl UploadRef {

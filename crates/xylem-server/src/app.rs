@@ -17,7 +17,7 @@ use xylem_db::{Actor, CheckIn, Database, Token};
 use xylem_http::{ApiError, Peer};
 use xylem_model::{Party, Timestamp};
 use xylem_pki::{Identity, Presented, TrustAnchors};
-use xylem_runtime::Environment;
+use xylem_runtime::{Environment, GuardedNet};
 use xylem_telemetry::Metrics;
 
 use crate::control::{ControlService, check_standing};
@@ -55,6 +55,8 @@ pub(crate) struct AppParts {
     pub(crate) identity: Identity,
     pub(crate) presented: Presented,
     pub(crate) sealer: Sealer,
+    /// Reaches the provider of a cloud distribution point, and none of one's own network.
+    pub(crate) cloud_net: GuardedNet,
     pub(crate) folder: DataFolder,
     pub(crate) content: ContentClient,
     pub(crate) organization: String,

@@ -32,7 +32,10 @@ const MIN_CONNECTIONS: u64 = 16;
 /// without further settings of the system.
 const MAX_CONNECTIONS: u64 = 1_000_000;
 
-const KEYS: [&str; 9] = [
+/// Hosts of one's own network that can be named.
+const MAX_HOSTS: usize = 32;
+
+const KEYS: [&str; 10] = [
     "data",
     "listen",
     "public_url",
@@ -42,6 +45,7 @@ const KEYS: [&str; 9] = [
     "check_in_seconds",
     "connections",
     "connections_per_address",
+    "cloud_private_hosts",
 ];
 
 /// The settings, checked.
@@ -63,6 +67,8 @@ pub struct ServerConfig {
     pub connections: usize,
     /// Connections at once from one address.
     pub connections_per_address: usize,
+    /// Hosts of one's own network that a cloud distribution point may be at.
+    pub cloud_private_hosts: Vec<String>,
 }
 
 /// Where the database is.
@@ -105,6 +111,7 @@ impl Default for ServerConfig {
             check_in_seconds: 60,
             connections: DEFAULT_CONNECTIONS,
             connections_per_address: DEFAULT_CONNECTIONS_PER_ADDRESS,
+            cloud_private_hosts: Vec::new(),
         }
     }
 }
@@ -142,6 +149,7 @@ impl ServerConfig {
             connections: reader.connections("connections", default.connections),
             connections_per_address: reader
                 .connections("connections_per_address", default.connections_per_address),
+            cloud_private_hosts: reader.hosts("cloud_private_hosts"),
         };
         match reader.problems.is_empty() {
             true => Ok(config),
@@ -153,6 +161,10 @@ impl ServerConfig {
     pub fn in_folder(data: &Path, listen: SocketAddr, public_url: BaseUrl) -> Self {
         Self { data: data.to_owned(), listen, public_url, ..Self::default() }
     }
+}
+
+fn is_host(text: &&str) -> bool {
+    xylem_pki::server_name(text).is_ok()
 }
 
 fn organization(text: &str) -> Result<String, String> {
@@ -232,6 +244,25 @@ impl Reader {
         })
     }
 
+    fn hosts(&mut self, key: &str) -> Vec<String> {
+        let given = match self.table.get(key) {
+            None => return Vec::new(),
+            Some(value) => value.as_array().filter(|hosts| hosts.len() <= MAX_HOSTS),
+        };
+        let hosts = given.and_then(|hosts| {
+            hosts.iter().map(|host| host.as_str().filter(is_host)).collect::<Option<Vec<_>>>()
+        });
+        match hosts {
+            Some(hosts) => hosts.into_iter().map(str::to_owned).collect(),
+            None => {
+                let told = "give host names or addresses in quotes, without https:// and port, as \
+                            [\"storage.example.lan\"]";
+                self.problems.push(format!("`{key}`: {told}; at most {MAX_HOSTS}"));
+                Vec::new()
+            }
+        }
+    }
+
     fn connections(&mut self, key: &str, default: usize) -> usize {
         let range = MIN_CONNECTIONS..=MAX_CONNECTIONS;
         let given = self.number(key, default as u64, range);
@@ -250,6 +281,7 @@ impl fmt::Debug for ServerConfig {
             .field("check_in_seconds", &self.check_in_seconds)
             .field("connections", &self.connections)
             .field("connections_per_address", &self.connections_per_address)
+            .field("cloud_private_hosts", &self.cloud_private_hosts)
             .finish_non_exhaustive()
     }
 }
@@ -270,13 +302,20 @@ mod tests {
     fn all_problems_are_told_at_once() {
         let text = "data = 7\nlisten = \"here\"\npublic_url = \"http://a\"\ndatabase = \"x\"\n\
                     database_url = \"oracle://user:secret@host\"\ncheck_in_seconds = 1\n\
-                    organization = \"\"\nconnections = 0\nconnections_per_address = \"all\"";
+                    organization = \"\"\nconnections = 0\nconnections_per_address = \"all\"\n\
+                    cloud_private_hosts = [\"https://a\"]";
         let error = ServerConfig::parse(text).unwrap_err();
-        assert_eq!(error.problems.len(), 9, "{error}");
+        assert_eq!(error.problems.len(), 10, "{error}");
         for word in ["`data`", "`listen`", "https://", "`database` is no", "check_in_seconds"] {
             assert!(error.to_string().contains(word), "{word}: {error}");
         }
         assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn hosts_of_ones_own_network_are_named() {
+        let config = ServerConfig::parse("cloud_private_hosts = [\"s3.lan\", \"10.0.0.7\"]");
+        assert_eq!(config.unwrap().cloud_private_hosts, ["s3.lan", "10.0.0.7"]);
     }
 
     #[test]

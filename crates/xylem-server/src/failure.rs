@@ -47,6 +47,7 @@ impl From<DbError> for Failure {
             DbError::NotFound { .. } | DbError::Reference { .. } => ErrorCode::NotFound,
             DbError::Conflict { .. }
             | DbError::Stale { .. }
+            | DbError::SecondCloudPoint { .. }
             | DbError::InUse { .. }
             | DbError::TooMany { .. }
             | DbError::WrongState { .. }

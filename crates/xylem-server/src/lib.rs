@@ -24,6 +24,7 @@ mod app;
 mod authorities;
 mod backup;
 mod candidates;
+mod cloud;
 mod config;
 mod control;
 mod error;

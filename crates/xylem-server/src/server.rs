@@ -21,7 +21,7 @@ use xylem_pki::{
     ClientAuth, Credentials, Fingerprint, Identity, LeafNames, Presented, PublicChain,
     TrustAnchors, client_config, server_config,
 };
-use xylem_runtime::{Environment, Shutdown};
+use xylem_runtime::{Environment, GuardedNet, Shutdown};
 use xylem_trust::TrustStore;
 
 use crate::api;
@@ -115,6 +115,7 @@ impl Server {
         );
         control.set_authorities(App::told_authorities(&loaded.authority));
         control.refresh().await?;
+        let cloud_net = GuardedNet::new(Arc::clone(&environment.net), &config.cloud_private_hosts);
         let (sender, check_ins) = mpsc::channel(CHECK_INS_IN_FLIGHT);
         let app = App::new(AppParts {
             content: ContentClient::new(
@@ -132,6 +133,7 @@ impl Server {
             identity,
             presented,
             sealer: loaded.sealer,
+            cloud_net,
             folder,
             organization: organization.name,
             public_url: config.public_url,

@@ -111,6 +111,7 @@ const CRATES: &[Member] = &[
             "xylem-api",
             "xylem-ca",
             "xylem-client",
+            "xylem-cloud",
             "xylem-db",
             "xylem-http",
             "xylem-model",

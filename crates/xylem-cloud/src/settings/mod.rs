@@ -13,6 +13,7 @@ pub use s3::{CLOUDFRONT_LARGEST_BYTES, CloudFrontSettings, S3Settings};
 pub use swift::{KeyScope, RACKSPACE_TTL_SECONDS, RackspaceSettings, SwiftAuth, SwiftSettings};
 
 use crate::endpoint::Endpoint;
+use crate::layout::Prefix;
 
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +47,16 @@ impl CloudSettings {
             Self::Swift(_) => "swift",
             Self::Rackspace(_) => "rackspace",
             Self::Akamai(_) => "akamai",
+        }
+    }
+
+    /// What everything lies below.
+    pub const fn prefix(&self) -> &Prefix {
+        match self {
+            Self::S3(settings) => &settings.prefix,
+            Self::Swift(settings) => &settings.prefix,
+            Self::Rackspace(settings) => &settings.prefix,
+            Self::Akamai(settings) => &settings.directory,
         }
     }
 

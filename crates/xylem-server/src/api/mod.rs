@@ -9,6 +9,7 @@ mod agents;
 mod audit;
 mod authorities;
 mod certificates;
+mod cloud;
 mod comparison;
 mod computers;
 mod enrollment;
@@ -78,6 +79,10 @@ pub(crate) fn routes() -> Routes<App> {
         .add(Permission::ADMIN, routes!(certificates::set_own, certificates::forget_own))
         .add(Permission::ADMIN, routes!(certificates::set, certificates::forget))
         .add(Permission::DistributionServer, routes!(certificates::secret))
+        .add(READ, routes!(cloud::cloud))
+        .add(Permission::ADMIN, routes!(cloud::set_cloud, cloud::change_cloud, cloud::remove_cloud))
+        .add(Permission::ADMIN, routes!(cloud::test_cloud))
+        .add(READ, routes!(cloud::cloud_policy))
         .add(READ, routes!(authorities::authority_state))
         .add(Permission::ADMIN, routes!(authorities::rotate))
         .add(Permission::ADMIN, routes!(authorities::request))

@@ -1,0 +1,189 @@
+//! The cloud distribution point: `/v1/cloud-distribution-point`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use xylem_model::{CloudPointId, Timestamp};
+
+/// Keys of a provider on their way to the server, which never gives them out again. They are
+/// printed nowhere.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CloudKeys(pub Value);
+
+impl fmt::Debug for CloudKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CloudKeys(…)")
+    }
+}
+
+/// `PUT /v1/cloud-distribution-point`: sets the one point. It is tested first, and stored only
+/// where every step succeeds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetCloud {
+    /// `provider` (`s3`, `swift`, `rackspace`, `akamai`) and that provider's own settings.
+    #[schema(value_type = Object)]
+    pub storage: Value,
+    /// `provider` (`s3`, `swift`, `akamai`) and that provider's own keys.
+    #[schema(value_type = Object)]
+    pub keys: CloudKeys,
+    /// By which authority the provider is believed, in PEM; none: by those that the management
+    /// server's machine believes.
+    #[serde(default)]
+    pub ca_pem: Option<String>,
+    /// How long a client's address lives; 600 where left out.
+    #[serde(default)]
+    pub url_lifetime_seconds: Option<u64>,
+    /// Whether it takes the place of the point that is there, which is being left from then on.
+    #[serde(default)]
+    pub replace: bool,
+}
+
+/// `PATCH /v1/cloud-distribution-point`. It is tested first with what it would be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeCloud {
+    /// The revision that this is based on: where another is the newest, nothing is changed.
+    pub revision: u64,
+    /// A change of `storage`, `ca_pem` and `url_lifetime_seconds`, as a JSON merge patch (RFC
+    /// 7396): what is left out stays, `null` brings back the first value.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub settings: Option<Value>,
+    /// Other keys, all of them.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub keys: Option<CloudKeys>,
+}
+
+/// `GET /v1/cloud-distribution-point`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CloudState {
+    /// The point that is set.
+    pub point: Option<CloudPoint>,
+    /// The point before it, while it is being left.
+    pub former: Option<CloudPoint>,
+}
+
+/// A cloud distribution point, without its keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CloudPoint {
+    /// Which.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: CloudPointId,
+    /// `provider` and that provider's own settings.
+    #[schema(value_type = Object)]
+    pub storage: Value,
+    /// By which authority the provider is believed, in PEM.
+    pub ca_pem: Option<String>,
+    /// How long a client's address lives.
+    pub url_lifetime_seconds: u64,
+    /// When its keys were set.
+    #[schema(value_type = String, format = DateTime)]
+    pub keys_set_at: Timestamp,
+    /// How often settings or keys were changed, from 1.
+    pub revision: u64,
+    /// When it was set.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When settings or keys were last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub changed_at: Timestamp,
+    /// By whom.
+    pub changed_by: String,
+    /// What its last test found.
+    #[serde(default)]
+    pub last_test: Option<CloudTest>,
+}
+
+/// What a test of a cloud distribution point found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CloudTest {
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// Whether no step failed.
+    pub passed: bool,
+    /// The steps, in their order.
+    pub steps: Vec<CloudTestStep>,
+}
+
+/// One step of a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CloudTestStep {
+    /// What was tried: `write`, `read`, …
+    pub name: String,
+    /// What came of it.
+    pub outcome: CloudStepOutcome,
+    /// How long it took.
+    pub took_ms: u64,
+    /// Why it failed and what to do; or what is worth knowing.
+    #[serde(default)]
+    pub message: Option<String>,
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CloudStepOutcome {
+    /// It did not go as it should.
+    Failed,
+    /// It went as it should.
+    Passed,
+    /// It was not tried: an earlier one failed, or the provider has no such thing.
+    Skipped,
+}
+
+impl fmt::Display for CloudStepOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Failed => "failed",
+            Self::Passed => "passed",
+            Self::Skipped => "skipped",
+        })
+    }
+}
+
+/// `POST /v1/cloud-distribution-point/policy`: what keys would have to be allowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskCloudPolicy {
+    /// Settings, as to be set; those of the point that is set where left out.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub storage: Option<Value>,
+}
+
+/// The least rights of the keys, to be pasted at the provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CloudPolicy {
+    /// The policy; for providers that have no such form, what is to be allowed, as a sentence.
+    pub policy: String,
+    /// A rule of the bucket's lifecycle that removes what nobody ended: a second net.
+    #[serde(default)]
+    pub lifecycle: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_printed_nowhere() {
+        let keys = || CloudKeys(json!({ "provider": "s3", "secret": "planted" }));
+        let set = SetCloud {
+            storage: json!({ "provider": "s3" }),
+            keys: keys(),
+            ca_pem: None,
+            url_lifetime_seconds: None,
+            replace: false,
+        };
+        let change = ChangeCloud { keys: Some(keys()), ..ChangeCloud::default() };
+        assert!(!format!("{set:?} {change:?}").contains("planted"));
+    }
+}

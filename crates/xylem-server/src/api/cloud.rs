@@ -1,0 +1,232 @@
+//! The cloud distribution point: what is set, its test, and the rights that its keys need.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::IntoParams;
+use xylem_api::cloud::{
+    AskCloudPolicy, ChangeCloud, CloudPoint, CloudPolicy, CloudState, CloudTest, SetCloud,
+};
+use xylem_api::error::ErrorCode;
+use xylem_cloud::{CloudSettings, PointSettings, s3};
+use xylem_db::{CloudPointChange, DbError, NewCloudPoint};
+use xylem_http::{ApiError, ApiJson};
+use xylem_model::CloudPointId;
+
+use crate::app::App;
+use crate::cloud::read_keys;
+use crate::extract::ApiQuery;
+use crate::failure::Failure;
+use crate::permission::Caller;
+
+/// Which point is to be removed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// The former one, which is being left, and not the one that is set.
+    #[serde(default)]
+    former: bool,
+}
+
+/// What is set, without keys.
+#[utoipa::path(
+    get, path = "/v1/cloud-distribution-point", tag = "cloud",
+    responses((status = 200, description = "What is set.", body = CloudState))
+)]
+pub(super) async fn cloud(State(app): State<App>) -> Result<Json<CloudState>, Failure> {
+    let point = app.database.cloud_point().await?.map(wire).transpose()?;
+    let former = app.database.leaving_cloud_point().await?.map(wire).transpose()?;
+    Ok(Json(CloudState { point, former }))
+}
+
+/// Tests a point and sets it.
+#[utoipa::path(
+    put, path = "/v1/cloud-distribution-point", tag = "cloud", request_body = SetCloud,
+    responses((status = 200, description = "It is set.", body = CloudPoint))
+)]
+pub(super) async fn set_cloud(
+    State(app): State<App>,
+    caller: Caller,
+    ApiJson(asked): ApiJson<SetCloud>,
+) -> Result<Json<CloudPoint>, Failure> {
+    let active = app.database.cloud_point().await?;
+    // Told before the test, which takes its time; the database has the last word.
+    if let Some(active) = active.as_ref().filter(|_| !asked.replace) {
+        return Err(DbError::SecondCloudPoint { provider: active.provider.clone() }.into());
+    }
+    let settings =
+        PointSettings::read(given(asked.storage, asked.ca_pem, asked.url_lifetime_seconds))?;
+    let keys = read_keys(asked.keys.0)?;
+    settings.check_keys(&keys)?;
+    let test = Box::pin(app.require_cloud(&settings, &keys)).await?;
+    let id = app.environment.new_id(CloudPointId::from_parts);
+    let new = NewCloudPoint {
+        id,
+        provider: settings.storage.provider().to_owned(),
+        settings: stored(&settings)?,
+        sealed: app.seal_cloud_keys(id, &keys)?,
+        test: Some(stored(&test)?),
+        replaces: active.map(|active| active.id),
+    };
+    let set = app.database.set_cloud_point(&new, &caller.actor(), app.now()).await?;
+    Ok(Json(wire(set)?))
+}
+
+/// Tests a change of the point, and makes it.
+#[utoipa::path(
+    patch, path = "/v1/cloud-distribution-point", tag = "cloud", request_body = ChangeCloud,
+    responses((status = 200, description = "It is changed.", body = CloudPoint))
+)]
+pub(super) async fn change_cloud(
+    State(app): State<App>,
+    caller: Caller,
+    ApiJson(asked): ApiJson<ChangeCloud>,
+) -> Result<Json<CloudPoint>, Failure> {
+    let active = app.active_cloud().await?;
+    let present = settings_of(&active)?;
+    let settings = match &asked.settings {
+        Some(patch) => present.changed(patch)?,
+        None => present,
+    };
+    let is_other_keys = asked.keys.is_some();
+    let keys = match asked.keys {
+        Some(given) => read_keys(given.0)?,
+        None => app.cloud_keys(active.id).await?,
+    };
+    settings.check_keys(&keys)?;
+    let test = Box::pin(app.require_cloud(&settings, &keys)).await?;
+    let sealed = is_other_keys.then(|| app.seal_cloud_keys(active.id, &keys)).transpose()?;
+    let change =
+        CloudPointChange { settings: Some(stored(&settings)?), sealed, test: Some(stored(&test)?) };
+    let revision = u32::try_from(asked.revision).map_err(|_| {
+        Failure::new(ErrorCode::BadRequest, "the revision is larger than any that there is")
+    })?;
+    let (actor, now) = (caller.actor(), app.now());
+    let changed =
+        app.database.change_cloud_point(active.id, revision, &change, &actor, now).await?;
+    Ok(Json(wire(changed)?))
+}
+
+/// Forgets the point with its keys. What lies at the provider stays there.
+#[utoipa::path(
+    delete, path = "/v1/cloud-distribution-point", tag = "cloud", params(Which),
+    responses((status = 204, description = "It is forgotten."))
+)]
+pub(super) async fn remove_cloud(
+    State(app): State<App>,
+    caller: Caller,
+    ApiQuery(which): ApiQuery<Which>,
+) -> Result<StatusCode, Failure> {
+    let point = match which.former {
+        true => app.database.leaving_cloud_point().await?.ok_or_else(not_set)?,
+        false => app.active_cloud().await?,
+    };
+    app.database.forget_cloud_point(point.id, &caller.actor(), app.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Tests the point as it is set. A step that fails is no error of this call.
+#[utoipa::path(
+    post, path = "/v1/cloud-distribution-point/test", tag = "cloud",
+    responses((status = 200, description = "What each step found.", body = CloudTest))
+)]
+pub(super) async fn test_cloud(State(app): State<App>) -> Result<Json<CloudTest>, Failure> {
+    let active = app.active_cloud().await?;
+    let (settings, keys) = (settings_of(&active)?, app.cloud_keys(active.id).await?);
+    let test = Box::pin(app.test_cloud(&settings, &keys)).await?;
+    app.database.note_cloud_test(active.id, &stored(&test)?).await?;
+    Ok(Json(test))
+}
+
+/// What the keys of a point have to be allowed, and nothing else.
+#[utoipa::path(
+    post, path = "/v1/cloud-distribution-point/policy", tag = "cloud",
+    request_body = AskCloudPolicy,
+    responses((status = 200, description = "The least rights.", body = CloudPolicy))
+)]
+pub(super) async fn cloud_policy(
+    State(app): State<App>,
+    ApiJson(asked): ApiJson<AskCloudPolicy>,
+) -> Result<Json<CloudPolicy>, Failure> {
+    let settings = match asked.storage {
+        Some(storage) => PointSettings::read(json!({ "storage": storage }))?,
+        None => settings_of(&app.active_cloud().await?)?,
+    };
+    Ok(Json(policy(&settings.storage)))
+}
+
+impl App {
+    async fn active_cloud(&self) -> Result<xylem_db::CloudPoint, Failure> {
+        self.database.cloud_point().await?.ok_or_else(not_set)
+    }
+}
+
+fn not_set() -> Failure {
+    let told = "no such cloud distribution point is set: set one with `xylem cloud set`";
+    Failure::new(ErrorCode::NotFound, told)
+}
+
+fn policy(storage: &CloudSettings) -> CloudPolicy {
+    let sentence = |policy: String| CloudPolicy { policy, lifecycle: None };
+    match storage {
+        CloudSettings::S3(settings) => {
+            CloudPolicy { policy: s3::policy(settings), lifecycle: Some(s3::lifecycle(settings)) }
+        }
+        CloudSettings::Swift(settings) => sentence(format!(
+            "A user that may read, write, delete and list in the containers `{0}` and \
+             `{0}_segments`, and set the TempURL keys of the account.",
+            settings.container
+        )),
+        CloudSettings::Rackspace(settings) => sentence(format!(
+            "A user with the role `object-store:admin` of Cloud Files in {}, and no other role.",
+            settings.region
+        )),
+        CloudSettings::Akamai(settings) => sentence(format!(
+            "An upload account of the HTTP API for the CP code {} alone, limited to the directory \
+             `{}`, that may read, write, delete and list.",
+            settings.cp_code,
+            settings.directory.as_str()
+        )),
+    }
+}
+
+/// The settings of a request, without what was left out.
+fn given(storage: Value, ca_pem: Option<String>, url_lifetime_seconds: Option<u64>) -> Value {
+    let mut given = json!({ "storage": storage, "ca_pem": ca_pem });
+    if let (Value::Object(fields), Some(seconds)) = (&mut given, url_lifetime_seconds) {
+        fields.insert("url_lifetime_seconds".to_owned(), seconds.into());
+    }
+    given
+}
+
+/// As the database keeps it. None of it is secret.
+fn stored<T: serde::Serialize>(value: &T) -> Result<Value, Failure> {
+    serde_json::to_value(value)
+        .map_err(|error| Failure(ApiError::internal("writing settings of the cloud", error)))
+}
+
+fn settings_of(point: &xylem_db::CloudPoint) -> Result<PointSettings, Failure> {
+    serde_json::from_value(point.settings.clone()).map_err(|error| {
+        Failure(ApiError::internal("reading settings of the cloud distribution point", error))
+    })
+}
+
+fn wire(point: xylem_db::CloudPoint) -> Result<CloudPoint, Failure> {
+    let settings = settings_of(&point)?;
+    Ok(CloudPoint {
+        id: point.id,
+        storage: stored(&settings.storage)?,
+        ca_pem: settings.ca_pem,
+        url_lifetime_seconds: settings.url_lifetime_seconds,
+        keys_set_at: point.secrets_set,
+        revision: u64::from(point.revision),
+        created_at: point.created,
+        changed_at: point.changed,
+        changed_by: point.changed_by,
+        // A test that another version told in another form is as if there were none.
+        last_test: point.last_test.and_then(|test| serde_json::from_value(test).ok()),
+    })
+}

@@ -1,0 +1,125 @@
+//! The cloud distribution point, as far as this server works for it (`docs/design/cloud.md`).
+//!
+//! * Here: keys, which are opened for one piece of work and then dropped, and the client that
+//!   reaches the provider.
+//! * [`probe`]: the single steps of a test. [`test`]: all of them, in order, each told by itself.
+//!
+//! Not here yet: filling, giving out, looking after what lies there.
+
+mod probe;
+mod test;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use xylem_api::error::ErrorCode;
+use xylem_client::CloudClient;
+use xylem_cloud::{PointSettings, Secrets, SettingsError};
+use xylem_http::ApiError;
+use xylem_model::CloudPointId;
+use xylem_pki::{PublicRoots, public_client_config};
+use xylem_runtime::Environment;
+
+use crate::app::App;
+use crate::failure::Failure;
+
+impl App {
+    /// The keys of a point, to be used and dropped.
+    pub(crate) async fn cloud_keys(&self, id: CloudPointId) -> Result<Secrets, Failure> {
+        let sealed = self.database.cloud_secrets(id).await?;
+        let text = self.sealer.open(&row(id), &sealed)?;
+        // What the reader says of a text could repeat it.
+        serde_json::from_str(&text).map_err(|_| {
+            let doing = "reading the keys of the cloud distribution point";
+            Failure(ApiError::internal(doing, "they have a form that this program does not know"))
+        })
+    }
+
+    /// The keys of a point, sealed for its row.
+    pub(crate) fn seal_cloud_keys(
+        &self,
+        id: CloudPointId,
+        keys: &Secrets,
+    ) -> Result<String, Failure> {
+        Ok(self.sealer.seal(&row(id), &keys.to_sealable_json())?)
+    }
+
+    /// A client of the provider, believing it by what was set.
+    async fn cloud_client(&self, settings: &PointSettings) -> Result<CloudClient, Failure> {
+        let pem = settings.ca_pem.clone();
+        // Reading what the machine believes waits for a disk.
+        let reading = self.environment.disk.run_reading(move |_| match pem {
+            Some(pem) => PublicRoots::from_pem(pem.as_bytes()),
+            None => PublicRoots::of_this_machine(),
+        });
+        let roots = reading.await.map_err(|error| {
+            let why = xylem_telemetry::chain(&error);
+            Failure::new(ErrorCode::BadRequest, format!("the provider is not believed: {why}"))
+        })?;
+        let clock = Arc::clone(&self.environment.clock);
+        let tls = public_client_config(&roots, clock)
+            .map_err(|error| Failure(ApiError::internal("setting up TLS to the cloud", error)))?;
+        let net = Arc::new(self.cloud_net.clone());
+        Ok(CloudClient::new(Environment { net, ..self.environment.clone() }, tls))
+    }
+}
+
+/// What the sealed keys of a point are bound to.
+fn row(id: CloudPointId) -> String {
+    format!("cloud_points.secrets {id}")
+}
+
+/// Keys as an administrator gave them, checked. No message repeats one.
+pub(crate) fn read_keys(given: Value) -> Result<Secrets, Failure> {
+    let keys: Secrets = serde_json::from_value(given).map_err(|error| {
+        let why = error.to_string();
+        // These two name fields; everything else that the reader says could hold a key.
+        let names_a_field = ["unknown field", "missing field"].iter().any(|it| why.starts_with(it));
+        let why = match names_a_field {
+            true => why,
+            false => "give `provider` (s3, swift or akamai) and that provider's keys".to_owned(),
+        };
+        Failure::new(ErrorCode::BadRequest, format!("the keys cannot be read: {why}"))
+    })?;
+    keys.check()?;
+    Ok(keys)
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        Self::new(ErrorCode::BadRequest, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn keys_that_cannot_be_read_are_not_repeated() {
+        let wrong = [
+            json!({ "provider": "s3", "key_id": "k", "secret": 7_777_777 }),
+            json!({ "provider": "7777777" }),
+            json!({ "provider": "s3", "key_id": "7777777" }),
+            json!({ "provider": "s3", "key_id": "k", "secret": "777\n7777" }),
+            json!("7777777"),
+            json!({ "provider": "s3", "key_id": "k", "secret": "7777777", "password": "7777777" }),
+        ];
+        for given in wrong {
+            let Err(failure) = read_keys(given) else { panic!("it is taken") };
+            let told = failure.0.message().to_owned();
+            assert!(!told.contains("777"), "{told}");
+        }
+        let good = json!({ "provider": "s3", "key_id": "k", "secret": "s" });
+        assert!(read_keys(good).is_ok());
+    }
+
+    #[test]
+    fn keys_are_bound_to_their_row() {
+        let (one, other) =
+            (CloudPointId::from_parts(1, &[1; 10]), CloudPointId::from_parts(1, &[2; 10]));
+        assert_ne!(row(one), row(other));
+    }
+}

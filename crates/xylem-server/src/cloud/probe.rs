@@ -1,0 +1,252 @@
+//! The single steps of a test: each asks the provider one thing.
+
+use std::fmt;
+use std::time::Duration;
+
+use xylem_client::{ClientError, CloudClient, full_body};
+use xylem_cloud::{
+    CloudAnswer, CloudRequest, Cursor, Fault, FaultKind, Found, Moment, ObjectKey, Piece, Provider,
+    SecretUrl, Upload, UrlFor, disposition,
+};
+use xylem_model::FileName;
+use xylem_runtime::{Environment, random_array};
+use xylem_telemetry::chain;
+
+/// How often something is looked for before it counts as it seems.
+const LOOKS: u32 = 3;
+/// The wait between two looks.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+/// First and last byte of the range that is read.
+pub(super) const RANGE: (u64, u64) = (100, 299);
+
+/// A provider, and how it is reached.
+pub(super) struct Probe<'a> {
+    pub(super) client: CloudClient,
+    pub(super) provider: Box<dyn Provider + 'a>,
+    pub(super) environment: &'a Environment,
+    pub(super) url_lifetime: Duration,
+}
+
+/// Why a step did not succeed.
+pub(super) enum Miss {
+    /// There was no answer.
+    Client(ClientError),
+    /// The provider refused, or its answer cannot be used.
+    Fault(Fault),
+    /// The answer is another one than it should be.
+    Other(String),
+}
+
+impl Probe<'_> {
+    /// What a request is made of at present.
+    pub(super) fn moment(&self) -> Moment {
+        let nonce = u64::from_be_bytes(random_array(&*self.environment.rng));
+        Moment { now: self.environment.clock.now(), nonce }
+    }
+
+    /// Asks after an object: any answer will do.
+    pub(super) async fn reach(&self, key: &ObjectKey) -> Result<CloudAnswer, Miss> {
+        Ok(self.client.send(&self.provider.ask(key, self.moment())).await?)
+    }
+
+    /// Writes an object as a whole, and makes the folders that lead to it where there are some.
+    pub(super) async fn write(
+        &self,
+        key: &ObjectKey,
+        bytes: &[u8],
+        create_only: bool,
+    ) -> Result<(), Miss> {
+        let plan = self.provider.part_rules().plan(bytes.len() as u64).map_err(Miss::other)?;
+        let part = plan.part(1).ok_or_else(|| Miss::other("it has no parts"))?;
+        let piece = Piece::of(part, bytes);
+        let upload = Upload {
+            key: key.clone(),
+            sha256: piece.sha256,
+            disposition: disposition(&name()?),
+            plan,
+            reference: None,
+            create_only,
+        };
+        let first = self.send_piece(&upload, &piece, bytes).await;
+        match first {
+            Err(Miss::Fault(fault)) if fault.kind == FaultKind::Gone => {
+                self.make_folders(key).await?;
+                self.send_piece(&upload, &piece, bytes).await
+            }
+            other => other,
+        }
+    }
+
+    async fn send_piece(&self, upload: &Upload, piece: &Piece, bytes: &[u8]) -> Result<(), Miss> {
+        let request = self.provider.piece(upload, piece, self.moment())?;
+        let answer = self.client.send_piece(&request, full_body(bytes.to_vec())).await?;
+        self.provider.piece_answered(upload, piece, &answer)?;
+        Ok(())
+    }
+
+    async fn make_folders(&self, key: &ObjectKey) -> Result<(), Miss> {
+        for request in self.provider.folders(key, self.moment()) {
+            let answer = self.client.send(&request).await?;
+            self.provider.folder_made(&answer)?;
+        }
+        Ok(())
+    }
+
+    /// What is there under a name.
+    pub(super) async fn find(&self, key: &ObjectKey) -> Result<Option<Found>, Miss> {
+        let answer = self.reach(key).await?;
+        Ok(self.provider.found(key, &answer)?)
+    }
+
+    /// An object that was written: its size, and our digest where the provider keeps one.
+    pub(super) async fn find_written(&self, key: &ObjectKey, bytes: &[u8]) -> Result<(), Miss> {
+        let found = self.looked_for(key, true).await?;
+        let found = found.ok_or_else(|| Miss::other("it was written and is not found"))?;
+        if found.size != bytes.len() as u64 {
+            let told = format!("it has {} bytes and {} were written", found.size, bytes.len());
+            return Err(Miss::Other(told));
+        }
+        Ok(())
+    }
+
+    /// An object that was deleted.
+    pub(super) async fn find_nothing(&self, key: &ObjectKey) -> Result<(), Miss> {
+        match self.looked_for(key, false).await? {
+            None => Ok(()),
+            Some(_) => Err(Miss::other("it was deleted and is there all the same")),
+        }
+    }
+
+    /// What is there, asked again for as long as it is not as expected: a store may answer with
+    /// what was true a moment ago.
+    async fn looked_for(&self, key: &ObjectKey, wanted: bool) -> Result<Option<Found>, Miss> {
+        for _ in 1..LOOKS {
+            let found = self.find(key).await?;
+            if found.is_some() == wanted {
+                return Ok(found);
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        self.find(key).await
+    }
+
+    /// Reads an object with the keys and compares it.
+    pub(super) async fn read(&self, key: &ObjectKey, bytes: &[u8]) -> Result<(), Miss> {
+        let answer = self.client.send(&self.provider.read(key, self.moment())).await?;
+        match self.provider.read_answered(key, &answer)? {
+            Some(read) if read == bytes => Ok(()),
+            Some(read) => Err(other_bytes(read.len(), bytes.len())),
+            None => Err(Miss::other("it was written and is not there")),
+        }
+    }
+
+    /// An address as clients get them, good from `at` on.
+    pub(super) fn url(&self, key: &ObjectKey, size: u64, at: Moment) -> Result<SecretUrl, Miss> {
+        let (name, life) = (name()?, self.url_lifetime);
+        Ok(self.provider.url(&UrlFor { key, size, name: &name, client: None, at, life })?)
+    }
+
+    /// Reads an object as a client would.
+    pub(super) async fn read_by(&self, url: &SecretUrl, bytes: &[u8]) -> Result<(), Miss> {
+        let answer = self.client.send(&url.get()).await?;
+        match answer.status {
+            200 if answer.body == bytes => Ok(()),
+            200 => Err(other_bytes(answer.body.len(), bytes.len())),
+            status => Err(Miss::Other(format!(
+                "a client that was given an address for it is answered {status}: see that the \
+                 delivery key is the one that is set at the provider"
+            ))),
+        }
+    }
+
+    /// Reads a part of an object as a client does that goes on.
+    pub(super) async fn read_range_by(&self, url: &SecretUrl, bytes: &[u8]) -> Result<(), Miss> {
+        let (first, last) = RANGE;
+        let answer = self.client.send(&url.get().with_range(first, last)).await?;
+        if answer.status != 206 {
+            let status = answer.status;
+            return Err(Miss::Other(format!(
+                "a range is answered {status} and not 206: clients could not go on after a break"
+            )));
+        }
+        let told = format!("bytes {first}-{last}/{}", bytes.len());
+        if answer.header("content-range") != Some(told.as_str()) {
+            return Err(Miss::Other(format!("the answer to a range does not say `{told}`")));
+        }
+        let wanted = usize::try_from(first).ok().zip(usize::try_from(last).ok());
+        match wanted.and_then(|(first, last)| bytes.get(first..=last)) {
+            Some(part) if part == answer.body => Ok(()),
+            _ => Err(Miss::other("a range has other bytes than were written there")),
+        }
+    }
+
+    /// Sends a request that is to be refused.
+    pub(super) async fn refused(&self, request: &CloudRequest) -> Result<(), Miss> {
+        let answer = self.client.send(request).await?;
+        match answer.status {
+            400..=499 => Ok(()),
+            200..=299 => {
+                let attempt = format!("reading `{}` without a good signature", request.path);
+                let why = "it is given out to anybody";
+                Err(Miss::Fault(Fault::new(FaultKind::Public, attempt, why)))
+            }
+            status => Err(Miss::Other(format!("it is answered {status} and not refused"))),
+        }
+    }
+
+    /// The request for an object with the keys, without them.
+    pub(super) fn read_unsigned(&self, key: &ObjectKey) -> CloudRequest {
+        self.provider.read(key, self.moment()).unsigned()
+    }
+
+    /// The first page of what lies there.
+    pub(super) async fn list(&self) -> Result<usize, Miss> {
+        let cursor = Cursor::Start;
+        let answer = self.client.send(&self.provider.list(&cursor, self.moment())).await?;
+        Ok(self.provider.listed(&cursor, &answer)?.items.len())
+    }
+
+    /// Deletes an object that is there; one that is not is fine.
+    pub(super) async fn remove(&self, key: &ObjectKey) -> Result<(), Miss> {
+        let Some(found) = self.find(key).await? else { return Ok(()) };
+        let answer = self.client.send(&self.provider.remove(key, &found, self.moment())).await?;
+        Ok(self.provider.removed(key, &answer)?)
+    }
+}
+
+impl Miss {
+    pub(super) fn other(why: impl fmt::Display) -> Self {
+        Self::Other(why.to_string())
+    }
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(error) => write!(f, "{}", chain(error)),
+            Self::Fault(fault) => write!(f, "{fault}"),
+            Self::Other(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<ClientError> for Miss {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<Fault> for Miss {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// What the objects of a test are called for clients: with all the characters that break signers.
+fn name() -> Result<FileName, Miss> {
+    FileName::new("a b+é&50%#.pkg").map_err(Miss::other)
+}
+
+fn other_bytes(read: usize, written: usize) -> Miss {
+    Miss::Other(format!("{written} bytes were written and {read} others are read"))
+}

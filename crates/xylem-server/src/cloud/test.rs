@@ -1,0 +1,320 @@
+//! The test of a cloud distribution point, from this server: what is written is read back in every
+//! way that clients and we ourselves read it, and removed.
+//!
+//! Each step is told by itself, with why it failed and what to do. Not tried here is what the root
+//! distribution server does: sending large files.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+use xylem_api::cloud::{CloudStepOutcome, CloudTest, CloudTestStep};
+use xylem_api::error::ErrorCode;
+use xylem_cloud::{
+    CloudAnswer, CloudSettings, FaultKind, Moment, ObjectKey, PointSettings, Secrets, provider_of,
+};
+use xylem_model::Timestamp;
+use xylem_runtime::random_array;
+
+use super::probe::{Miss, Probe};
+use crate::app::App;
+use crate::failure::Failure;
+
+/// Bytes of the object that is written.
+const PROBE_BYTES: usize = 1000;
+/// From where on a clock that is off is worth a word, seconds.
+const SKEW_WARNED: u64 = 30;
+/// How long ago an address was made that is to be refused: the longest life of one, and an hour.
+const LONG_AGO: Duration = Duration::from_secs(25 * 3600);
+/// What an object is called at the provider to break those who sign without encoding.
+const ODD_NAME: &str = "a b+é&50%#";
+
+/// What came of a step that did not fail.
+enum Done {
+    Passed,
+    Noted(String),
+    Skipped(&'static str),
+}
+
+type Outcome = Result<Done, Miss>;
+
+/// The steps so far.
+struct Steps {
+    told: Vec<CloudTestStep>,
+    /// Whether a step failed without which the others cannot succeed.
+    is_blocked: bool,
+}
+
+impl App {
+    /// Tests a point as it is to be.
+    pub(crate) async fn test_cloud(
+        &self,
+        settings: &PointSettings,
+        keys: &Secrets,
+    ) -> Result<CloudTest, Failure> {
+        // Swift needs a token first, and nothing keeps one yet.
+        let provider = provider_of(&settings.storage, keys, None).map_err(|error| {
+            let why = "this version can ask S3 and NetStorage only";
+            Failure::new(
+                ErrorCode::BadRequest,
+                format!("the point cannot be tested: {error}; {why}"),
+            )
+        })?;
+        let probe = Probe {
+            client: self.cloud_client(settings).await?,
+            provider,
+            environment: &self.environment,
+            url_lifetime: Duration::from_secs(settings.url_lifetime_seconds),
+        };
+        let random: [u8; 16] = random_array(&*self.environment.rng);
+        let id = uuid::Builder::from_random_bytes(random).into_uuid();
+        Ok(run(&probe, &settings.storage, id, self.now()).await)
+    }
+
+    /// Tests a point and refuses it where a step fails.
+    pub(crate) async fn require_cloud(
+        &self,
+        settings: &PointSettings,
+        keys: &Secrets,
+    ) -> Result<CloudTest, Failure> {
+        let test = self.test_cloud(settings, keys).await?;
+        if test.passed {
+            return Ok(test);
+        }
+        let failed = test.steps.iter().filter(|step| step.outcome == CloudStepOutcome::Failed);
+        let told: Vec<String> = failed
+            .map(|step| format!("{}: {}", step.name, step.message.as_deref().unwrap_or("failed")))
+            .collect();
+        let told = format!("the test failed, and nothing was stored. {}", told.join(". "));
+        Err(Failure::new(ErrorCode::Refused, told))
+    }
+}
+
+async fn run(probe: &Probe<'_>, storage: &CloudSettings, id: Uuid, at: Timestamp) -> CloudTest {
+    let prefix = storage.prefix();
+    let (plain, odd) =
+        (prefix.probe(&id.to_string(), "plain"), prefix.probe(&id.to_string(), ODD_NAME));
+    let mut steps = Steps { told: Vec::new(), is_blocked: false };
+    let reached = steps.needed("connect", probe.reach(&plain)).await;
+    steps.add("clock", async { clock(probe, reached.as_ref()) }).await;
+    let (one, two) = (pattern(1), pattern(2));
+    let written = async {
+        probe.write(&plain, &one, false).await?;
+        probe.find_written(&plain, &one).await
+    };
+    steps.needed("write", written).await;
+    steps.add("read", async { done(probe.read(&plain, &one).await) }).await;
+    by_address(&mut steps, probe, storage, &plain, &one).await;
+    steps.add("write once only", write_once(probe, &plain, &two)).await;
+    steps.add("overwrite", overwrite(probe, &plain, &two)).await;
+    steps.add("odd names", odd_names(probe, storage, &odd, &one)).await;
+    steps.add("list", async { probe.list().await.map(|_| Done::Passed) }).await;
+    let deleted = async {
+        probe.remove(&plain).await?;
+        done(probe.find_nothing(&plain).await)
+    };
+    steps.add("delete", deleted).await;
+    if reached.is_some() {
+        steps.clean(probe, &[plain, odd]).await;
+    }
+    let passed = steps.told.iter().all(|step| step.outcome != CloudStepOutcome::Failed);
+    CloudTest { at, passed, steps: steps.told }
+}
+
+/// What clients can read, and what nobody may.
+async fn by_address(
+    steps: &mut Steps,
+    probe: &Probe<'_>,
+    storage: &CloudSettings,
+    key: &ObjectKey,
+    bytes: &[u8],
+) {
+    let now = probe.moment();
+    steps
+        .add("read signed", async {
+            if is_bound(storage) {
+                return Ok(Done::Skipped(BOUND));
+            }
+            done(probe.read_by(&probe.url(key, bytes.len() as u64, now)?, bytes).await)
+        })
+        .await;
+    steps
+        .add("read a range signed", async {
+            if is_bound(storage) {
+                return Ok(Done::Skipped(BOUND));
+            }
+            done(probe.read_range_by(&probe.url(key, bytes.len() as u64, now)?, bytes).await)
+        })
+        .await;
+    steps
+        .add("refused unsigned", async {
+            if is_public(storage) {
+                return Ok(Done::Skipped("the container is set as public"));
+            }
+            probe.refused(&probe.read_unsigned(key)).await?;
+            if is_bound(storage) {
+                return Ok(Done::Passed);
+            }
+            let url = probe.url(key, bytes.len() as u64, now)?;
+            done(probe.refused(&url.get_unsigned()).await)
+        })
+        .await;
+    steps
+        .add("refused after its time", async {
+            if is_public(storage) || is_bound(storage) {
+                return Ok(Done::Skipped("there is no address to try it with"));
+            }
+            let then = Moment { now: now.now.minus(LONG_AGO), ..now };
+            let url = probe.url(key, bytes.len() as u64, then)?;
+            done(probe.refused(&url.get()).await)
+        })
+        .await;
+}
+
+const BOUND: &str = "addresses are bound to a client's own, and this server's is not known to it";
+
+/// Whether addresses are bound to the network address of whoever asks.
+fn is_bound(storage: &CloudSettings) -> bool {
+    match storage {
+        CloudSettings::S3(settings) => {
+            settings.cloudfront.as_ref().is_some_and(|it| it.bind_address)
+        }
+        _ => false,
+    }
+}
+
+/// Whether everything is given out to anybody, because an administrator wants it so.
+fn is_public(storage: &CloudSettings) -> bool {
+    matches!(storage, CloudSettings::Rackspace(settings) if settings.public)
+}
+
+/// How far the clocks are apart, by the first answer.
+fn clock(probe: &Probe<'_>, answer: Option<&CloudAnswer>) -> Outcome {
+    let Some(skew) = answer.and_then(CloudAnswer::skew_seconds) else {
+        return Ok(Done::Noted("the provider does not tell its time".to_owned()));
+    };
+    let (apart, which) = (skew.unsigned_abs(), if skew < 0 { "behind" } else { "ahead of" });
+    let told = || {
+        let now = probe.moment().now;
+        format!("this server's clock ({now}) is {apart} s {which} the provider's")
+    };
+    match probe.provider.max_skew() {
+        Some(most) if apart >= most.as_secs() => Err(Miss::Other(format!(
+            "{}; from {} s on requests are refused: set it by a time server",
+            told(),
+            most.as_secs()
+        ))),
+        _ if apart >= SKEW_WARNED => {
+            Ok(Done::Noted(format!("{}: set it by a time server", told())))
+        }
+        _ => Ok(Done::Passed),
+    }
+}
+
+/// Whether the provider refuses to write where something is: what it cannot is no fault.
+async fn write_once(probe: &Probe<'_>, key: &ObjectKey, bytes: &[u8]) -> Outcome {
+    match probe.write(key, bytes, true).await {
+        Ok(()) => Ok(Done::Noted(
+            "the provider overwrites what is there: it is asked after before".to_owned(),
+        )),
+        Err(Miss::Fault(fault)) => match fault.kind {
+            FaultKind::Exists => Ok(Done::Passed),
+            FaultKind::Unsupported => Ok(Done::Noted(
+                "the provider cannot be told to write once only: it is asked after before"
+                    .to_owned(),
+            )),
+            _ => Err(Miss::Fault(fault)),
+        },
+        Err(miss) => Err(miss),
+    }
+}
+
+async fn overwrite(probe: &Probe<'_>, key: &ObjectKey, bytes: &[u8]) -> Outcome {
+    probe.write(key, bytes, false).await?;
+    done(probe.read(key, bytes).await)
+}
+
+/// The names that break signers: written, read in both ways, deleted.
+async fn odd_names(
+    probe: &Probe<'_>,
+    storage: &CloudSettings,
+    key: &ObjectKey,
+    bytes: &[u8],
+) -> Outcome {
+    probe.write(key, bytes, false).await?;
+    probe.read(key, bytes).await?;
+    if !is_bound(storage) {
+        let url = probe.url(key, bytes.len() as u64, probe.moment())?;
+        probe.read_by(&url, bytes).await?;
+    }
+    probe.remove(key).await?;
+    done(probe.find_nothing(key).await)
+}
+
+fn done(outcome: Result<(), Miss>) -> Outcome {
+    outcome.map(|()| Done::Passed)
+}
+
+/// Bytes that are no others'.
+fn pattern(seed: u8) -> Vec<u8> {
+    (0..=u8::MAX).cycle().map(|byte| byte ^ seed).take(PROBE_BYTES).collect()
+}
+
+impl Steps {
+    /// Does a step without which the others cannot succeed, and gives what it found.
+    async fn needed<T>(
+        &mut self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, Miss>>,
+    ) -> Option<T> {
+        let mut found = None;
+        self.add(name, async {
+            found = Some(work.await?);
+            Ok(Done::Passed)
+        })
+        .await;
+        self.is_blocked = found.is_none();
+        found
+    }
+
+    /// Does a step, unless it cannot succeed.
+    async fn add(&mut self, name: &'static str, work: impl Future<Output = Outcome>) {
+        if self.is_blocked {
+            self.tell(name, CloudStepOutcome::Skipped, 0, None);
+            return;
+        }
+        let began = Instant::now();
+        let outcome = work.await;
+        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (outcome, message) = match outcome {
+            Ok(Done::Passed) => (CloudStepOutcome::Passed, None),
+            Ok(Done::Noted(note)) => (CloudStepOutcome::Passed, Some(note)),
+            Ok(Done::Skipped(why)) => (CloudStepOutcome::Skipped, Some(why.to_owned())),
+            Err(miss) => (CloudStepOutcome::Failed, Some(miss.to_string())),
+        };
+        self.tell(name, outcome, took_ms, message);
+    }
+
+    fn tell(
+        &mut self,
+        name: &str,
+        outcome: CloudStepOutcome,
+        took_ms: u64,
+        message: Option<String>,
+    ) {
+        self.told.push(CloudTestStep { name: name.to_owned(), outcome, took_ms, message });
+    }
+
+    /// Removes what a step before may have left, also where one failed.
+    async fn clean(&mut self, probe: &Probe<'_>, keys: &[ObjectKey]) {
+        for key in keys {
+            let removed = probe.remove(key).await;
+            if let Err(miss) = removed
+                && !self.is_blocked
+            {
+                let told = format!("`{key}` may stay behind: delete it. {miss}");
+                self.tell("clean up", CloudStepOutcome::Failed, 0, Some(told));
+            }
+        }
+    }
+}
