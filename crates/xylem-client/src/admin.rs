@@ -1,5 +1,7 @@
 //! What the command line and scripts call.
 
+use std::time::Duration;
+
 use http::{HeaderValue, Method, Request, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -18,7 +20,7 @@ use xylem_api::tree::{
 };
 use xylem_model::{AccountName, FileKind, InvitationId, OrderId, TokenId, UploadId};
 
-use crate::{BaseUrl, ClientError, EventStream, RequestBody, Transport, empty_body};
+use crate::{BaseUrl, ClientError, Deadlines, EventStream, RequestBody, Transport, empty_body};
 
 /// Which kind of plain record is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -382,6 +384,12 @@ impl AdminClient {
             reason: e.to_string(),
         })?;
         Ok(EventStream::new(self.transport.send(&self.server, request).await?.into_body()))
+    }
+
+    /// The same client with more patience for an answer, for what takes its time.
+    pub(crate) fn patient(&self, answer: Duration) -> Self {
+        let deadlines = Deadlines { answer, ..Deadlines::default() };
+        Self { transport: self.transport.with_deadlines(deadlines), ..self.clone() }
     }
 
     async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, ClientError> {

@@ -19,6 +19,7 @@ mod base_url;
 mod body;
 mod certificates;
 mod cloud;
+mod cloud_point;
 mod comparison;
 mod content;
 mod control;

@@ -9,6 +9,7 @@ use xylem_model::{InvitationId, Priority, TokenId, UploadId};
 use super::account::AccountCommand;
 use super::ca::CaCommand;
 use super::certificate::{CertificateCommand, DsCertificateCommand};
+use super::cloud::CloudCommand;
 use super::migrate::MigrateOptions;
 use super::script::ScriptCommand;
 
@@ -66,6 +67,9 @@ pub enum Administer {
     /// The distribution server at which new files enter
     #[command(subcommand)]
     Principal(PrincipalCommand),
+    /// The cloud distribution point
+    #[command(subcommand)]
+    Cloud(CloudCommand),
     /// What the management server shows to browsers
     #[command(subcommand)]
     Certificate(CertificateCommand),

@@ -10,6 +10,7 @@ mod account;
 mod administer;
 mod ca;
 mod certificate;
+mod cloud;
 mod migrate;
 mod role;
 mod script;
@@ -24,6 +25,10 @@ pub use administer::{
 };
 pub use ca::CaCommand;
 pub use certificate::{CertificateCommand, ChainOptions, DsCertificateCommand};
+pub use cloud::{
+    AkamaiKeys, AkamaiPlace, CloudCommand, CommonOptions, PolicyProvider, ProviderKeys, S3Keys,
+    S3Place, SetProvider,
+};
 pub use migrate::MigrateOptions;
 pub use role::{DistributionCommand, ServerCommand, UpOptions};
 pub use script::{DeclareOptions, ScriptCommand, UploadScriptOptions};
@@ -219,6 +224,18 @@ mod tests {
             "ds account remove n u",
             "ds account rotate n u",
             "ds account rotate n u --finish",
+            "cloud set s3 --bucket b --region r --key-id k --secret-file f",
+            "cloud set s3 --bucket b --region r --endpoint https://h --prefix p --path-style --key-id k --secret-file f --ca f --url-lifetime 20m --replace",
+            "cloud set s3 --bucket b --region r --cloudfront https://d --key-pair K --distribution D --key-id k --secret-file f --private-key-file f",
+            "cloud set akamai --upload-host https://h --account a --cp-code 5 --delivery-url https://d --key-file f --token-secret-file f",
+            "cloud show --json",
+            "cloud change bucket=b prefix=",
+            "cloud keys s3 --key-id k --secret-file f",
+            "cloud test",
+            "cloud policy",
+            "cloud policy s3 --bucket b --region r",
+            "cloud remove",
+            "cloud remove --former",
             "site list",
             "site add n",
             "site set n name=m",

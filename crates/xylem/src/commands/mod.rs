@@ -3,6 +3,7 @@
 mod accounts;
 mod authorities;
 mod certificates;
+mod cloud;
 mod comparison;
 mod computers;
 mod files;
@@ -54,6 +55,7 @@ pub(crate) async fn run(
         Administer::RevokeInvitation { id } => Ok(access.admin.revoke_invitation(id).await?),
         Administer::Ds(it) => servers::run(it, &access, output).await,
         Administer::Principal(it) => hand_over::principal(it, &access, output).await,
+        Administer::Cloud(it) => cloud::run(it, &access, output).await,
         Administer::Certificate(it) => certificates::run(it, &access, output).await,
         Administer::Ca(it) => authorities::run(it, &access, output).await,
         Administer::Site(it) => names::run(it, NamedKind::Site, &access, output).await,

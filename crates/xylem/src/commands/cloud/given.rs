@@ -1,0 +1,243 @@
+//! What was typed, as the API takes it.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+use xylem_api::cloud::{CloudKeys, SetCloud};
+use xylem_runtime::{RealFs, read_bounded};
+
+use crate::Failure;
+use crate::cli::{
+    AkamaiKeys, AkamaiPlace, CommonOptions, PolicyProvider, ProviderKeys, S3Keys, S3Place,
+    SetProvider, duration,
+};
+use crate::commands::certificates::text;
+use crate::commands::{set_twice, setting};
+
+/// Largest file of one key that is read.
+const MAX_KEY_BYTES: u64 = 16 << 10;
+/// Settings that are numbers.
+const NUMBERS: [&str; 3] = ["cp_code", "largest_delivered", "ttl_seconds"];
+/// Settings that are yes or no.
+const SWITCHES: [&str; 3] = ["bind_address", "path_style", "public"];
+
+/// A point to be set.
+pub(super) fn point(provider: SetProvider) -> Result<SetCloud, Failure> {
+    let (storage, keys, common) = match provider {
+        SetProvider::S3 { place, keys, common } => (s3_place(place), s3_keys(keys)?, common),
+        SetProvider::Akamai { place, keys, common } => {
+            (akamai_place(place), akamai_keys(keys)?, common)
+        }
+    };
+    let CommonOptions { ca, url_lifetime, replace } = common;
+    Ok(SetCloud {
+        storage,
+        keys,
+        ca_pem: ca.as_deref().map(text).transpose()?,
+        url_lifetime_seconds: url_lifetime.map(|life| life.as_secs()),
+        replace,
+    })
+}
+
+/// Keys to be set.
+pub(super) fn keys(provider: ProviderKeys) -> Result<CloudKeys, Failure> {
+    match provider {
+        ProviderKeys::S3(keys) => s3_keys(keys),
+        ProviderKeys::Akamai(keys) => akamai_keys(keys),
+    }
+}
+
+/// A place that a policy is printed for.
+pub(super) fn place(provider: PolicyProvider) -> Value {
+    match provider {
+        PolicyProvider::S3(place) => s3_place(place),
+        PolicyProvider::Akamai(place) => akamai_place(place),
+    }
+}
+
+fn s3_place(place: S3Place) -> Value {
+    let cloudfront = place.cloudfront.map(|url| {
+        some(json!({
+            "url": url,
+            "key_pair_id": place.key_pair,
+            "distribution_id": place.distribution,
+        }))
+    });
+    some(json!({
+        "provider": "s3",
+        "bucket": place.bucket,
+        "region": place.region,
+        "endpoint": place.endpoint,
+        "prefix": place.prefix,
+        "path_style": place.path_style.then_some(true),
+        "cloudfront": cloudfront,
+    }))
+}
+
+fn s3_keys(keys: S3Keys) -> Result<CloudKeys, Failure> {
+    Ok(CloudKeys(some(json!({
+        "provider": "s3",
+        "key_id": keys.key_id,
+        "secret": key(&keys.secret_file)?,
+        "session_token": keys.session_token_file.as_deref().map(key).transpose()?,
+        "cloudfront_key": keys.private_key_file.as_deref().map(key).transpose()?,
+    }))))
+}
+
+fn akamai_place(place: AkamaiPlace) -> Value {
+    some(json!({
+        "provider": "akamai",
+        "upload_host": place.upload_host,
+        "account": place.account,
+        "cp_code": place.cp_code,
+        "directory": place.directory,
+        "delivery_url": place.delivery_url,
+        "token_name": place.token_name,
+    }))
+}
+
+fn akamai_keys(keys: AkamaiKeys) -> Result<CloudKeys, Failure> {
+    Ok(CloudKeys(some(json!({
+        "provider": "akamai",
+        "key": key(&keys.key_file)?,
+        "token_secret": key(&keys.token_secret_file)?,
+        "token_salt": keys.token_salt_file.as_deref().map(key).transpose()?,
+    }))))
+}
+
+/// The fields that were given: what was left out has its first value.
+fn some(mut value: Value) -> Value {
+    if let Value::Object(fields) = &mut value {
+        fields.retain(|_, value| !value.is_null());
+    }
+    value
+}
+
+/// A key out of a file, without the end of its line. It is in no message.
+fn key(file: &Path) -> Result<String, Failure> {
+    let unreadable = |problem: &dyn std::fmt::Display| {
+        Failure::configuration(format!("cannot read {}: {problem}", file.display()))
+    };
+    let bytes = read_bounded(&RealFs, file, MAX_KEY_BYTES).map_err(|error| unreadable(&error))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable(&"it is no text"))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// What `KEY=VALUE` settings ask for, as a merge patch.
+pub(super) fn change(settings: &[String]) -> Result<Value, Failure> {
+    let (mut whole, mut storage) = (Map::new(), Map::new());
+    for given in settings {
+        let (key, value) = setting(given)?;
+        let before = match key {
+            "ca" if value.is_empty() => whole.insert("ca_pem".to_owned(), Value::Null),
+            "ca" => whole.insert("ca_pem".to_owned(), text(Path::new(value))?.into()),
+            "url-lifetime" if value.is_empty() => {
+                whole.insert("url_lifetime_seconds".to_owned(), Value::Null)
+            }
+            "url-lifetime" => {
+                let life = duration(value).map_err(Failure::configuration)?;
+                whole.insert("url_lifetime_seconds".to_owned(), life.as_secs().into())
+            }
+            _ => put(&mut storage, key, value)?,
+        };
+        if before.is_some() {
+            return Err(set_twice(key));
+        }
+    }
+    if !storage.is_empty() {
+        whole.insert("storage".to_owned(), Value::Object(storage));
+    }
+    Ok(Value::Object(whole))
+}
+
+/// Puts a setting of the provider where it belongs; gives what was there before.
+fn put(storage: &mut Map<String, Value>, key: &str, value: &str) -> Result<Option<Value>, Failure> {
+    let name = key.replace('-', "_");
+    let Some((group, field)) = name.split_once('.') else {
+        let value = written(&name, value)?;
+        return Ok(storage.insert(name, value));
+    };
+    let value = written(field, value)?;
+    let group = storage.entry(group).or_insert_with(|| Value::Object(Map::new()));
+    match group {
+        Value::Object(fields) => Ok(fields.insert(field.to_owned(), value)),
+        other => Ok(Some(other.clone())),
+    }
+}
+
+/// A value as the API takes it; an empty one is none.
+fn written(name: &str, value: &str) -> Result<Value, Failure> {
+    if value.is_empty() {
+        return Ok(Value::Null);
+    }
+    if NUMBERS.contains(&name) {
+        let number: u64 = value
+            .parse()
+            .map_err(|_| Failure::configuration(format!("`{name}` is a number: give digits")))?;
+        return Ok(number.into());
+    }
+    if SWITCHES.contains(&name) {
+        return match value {
+            "yes" => Ok(true.into()),
+            "no" => Ok(false.into()),
+            _ => Err(Failure::configuration(format!("`{name}` is yes or no"))),
+        };
+    }
+    Ok(value.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_merge_patches() {
+        let words = [
+            "bucket=b",
+            "prefix=",
+            "path-style=yes",
+            "cloudfront.url=https://d",
+            "cloudfront.largest-delivered=7",
+            "url-lifetime=20m",
+            "ca=",
+        ];
+        let asked = change(&words.map(str::to_owned)).ok();
+        let expected = json!({
+            "storage": {
+                "bucket": "b",
+                "prefix": null,
+                "path_style": true,
+                "cloudfront": { "url": "https://d", "largest_delivered": 7 },
+            },
+            "url_lifetime_seconds": 1200,
+            "ca_pem": null,
+        });
+        assert_eq!(asked, Some(expected));
+        for wrong in [
+            &["bucket"][..],
+            &["bucket=a", "bucket=b"],
+            &["cloudfront=", "cloudfront.url=https://d"],
+            &["path-style=perhaps"],
+            &["cp-code=x"],
+            &["url-lifetime=soon"],
+        ] {
+            let words: Vec<String> = wrong.iter().map(|word| (*word).to_owned()).collect();
+            assert!(change(&words).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn keys_come_from_files_without_the_end_of_the_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        std::fs::write(&file, "s+/=\n").unwrap();
+        let keys = S3Keys {
+            key_id: "k".to_owned(),
+            secret_file: file,
+            session_token_file: None,
+            private_key_file: None,
+        };
+        let keys = s3_keys(keys).ok().unwrap();
+        assert_eq!(keys.0, json!({ "provider": "s3", "key_id": "k", "secret": "s+/=" }));
+    }
+}
