@@ -7,6 +7,8 @@
 //! stage.present_on("A.pkg", &["root", "child"]).await;
 //! ```
 //!
+//! Beside the stage stands [`S3Double`]: a strict S3 in this process.
+//!
 //! Every part is a real process with real TLS on a port that was free, in a folder of its own,
 //! which is kept, with its logs, when the story fails. Waits look at state and are bounded.
 
@@ -21,6 +23,7 @@
 
 mod cut_proxy;
 mod packages;
+mod s3_double;
 mod snapshot;
 mod stage;
 mod wait;
@@ -28,6 +31,7 @@ mod webdav;
 
 pub use cut_proxy::{CutProxy, Direction};
 pub use packages::{package_of, small_package};
+pub use s3_double::{S3_BUCKET, S3_KEY_ID, S3_REGION, S3_SECRET, S3Double, S3Fault};
 pub use snapshot::{Snapshot, snapshot};
 pub use stage::{Stage, programs};
 pub use wait::eventually;

@@ -1,0 +1,260 @@
+//! A strict S3 in memory, over TLS: for tests that want to see what our requests are worth.
+//!
+//! * [`signature`]: refuses every request that is not signed as Amazon describes, or whose bytes are
+//!   not those that were signed. It is written by that description and shares no code with ours.
+//! * [`objects`]: what lies there. Files go as a whole: uploads in parts are answered 501.
+//!
+//! It can be told to misbehave: [`S3Fault`].
+
+mod objects;
+mod signature;
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use xylem_ca::{Authority, LeafRequest};
+use xylem_http::http_date;
+use xylem_model::{DistributionServerId, Party, Timestamp};
+use xylem_pki::{ClientAuth, Identity, LeafNames, TrustAnchors, server_config};
+use xylem_runtime::Environment;
+
+use objects::Objects;
+
+/// The one bucket there is.
+pub const S3_BUCKET: &str = "packages";
+/// Its region.
+pub const S3_REGION: &str = "eu-central-1";
+/// The one key's id.
+pub const S3_KEY_ID: &str = "XYLEMDOUBLE";
+/// Its secret.
+pub const S3_SECRET: &str = "double/secret+planted";
+
+/// How long its certificate is good for.
+const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// What is wrong with it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum S3Fault {
+    /// Nothing.
+    #[default]
+    None,
+    /// It answers 503 to everything.
+    Busy,
+    /// The bucket is not there.
+    BucketGone,
+    /// Its clock is so many seconds ahead.
+    ClockAhead(u32),
+    /// It does not know ranges.
+    NoRanges,
+    /// It does not know `If-None-Match`.
+    NoConditions,
+    /// It gives out other bytes than were written.
+    OtherBytes,
+    /// It gives out everything to anybody.
+    Public,
+}
+
+/// A strict S3 in memory. It ends when it is dropped.
+pub struct S3Double {
+    state: Arc<State>,
+    port: u16,
+    ca_pem: String,
+    _task: JoinSet<()>,
+}
+
+struct State {
+    environment: Environment,
+    objects: Mutex<Objects>,
+    fault: Mutex<S3Fault>,
+    /// Method and path of what was asked, without what could be a signature.
+    asked: Mutex<Vec<String>>,
+}
+
+/// A refusal: status, code and message.
+struct Refusal(StatusCode, &'static str, String);
+
+type Answer = Result<Response<Full<Bytes>>, Refusal>;
+
+impl S3Double {
+    /// Begins to listen on a free port of the loopback, by the clock of an environment.
+    pub async fn start(environment: &Environment) -> Self {
+        let (now, clock) = (environment.clock.now(), Arc::clone(&environment.clock));
+        let authority = Authority::create("A cloud", now, Arc::clone(&environment.rng)).unwrap();
+        let leaf = LeafRequest {
+            party: Party::DistributionServer(environment.new_id(DistributionServerId::from_parts)),
+            common_name: "s3".to_owned(),
+            hosts: LeafNames::from_hosts(["127.0.0.1"]).unwrap(),
+            lifetime: LIFETIME,
+            server_auth: true,
+        };
+        let ca_pem = authority.root_pem();
+        let anchors = TrustAnchors::from_pem(ca_pem.as_bytes()).unwrap();
+        let identity = Identity::new(authority.issue_own(&leaf, now).unwrap());
+        let tls = server_config(&identity, &anchors, clock, ClientAuth::None).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(State {
+            environment: environment.clone(),
+            objects: Mutex::default(),
+            fault: Mutex::default(),
+            asked: Mutex::default(),
+        });
+        let mut task = JoinSet::new();
+        task.spawn(accept(listener, TlsAcceptor::from(tls), Arc::clone(&state)));
+        Self { state, port, ca_pem, _task: task }
+    }
+
+    /// Where it is: `https://…`.
+    pub fn endpoint(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// By which authority it is to be believed.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// Has it misbehave from now on.
+    pub fn misbehave(&self, fault: S3Fault) {
+        *locked(&self.state.fault) = fault;
+    }
+
+    /// Names of all objects, in order.
+    pub fn names(&self) -> Vec<String> {
+        locked(&self.state.objects).names()
+    }
+
+    /// Method and path of everything that was asked, in order.
+    pub fn asked(&self) -> Vec<String> {
+        locked(&self.state.asked).clone()
+    }
+}
+
+async fn accept(listener: TcpListener, tls: TlsAcceptor, state: Arc<State>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (tls, state) = (tls.clone(), Arc::clone(&state));
+        connections.spawn(async move {
+            let Ok(stream) = tls.accept(stream).await else { return };
+            let service = service_fn(move |request| serve(Arc::clone(&state), request));
+            // However a connection ends: what counts is what the client makes of it.
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn serve(
+    state: Arc<State>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let asked = Asked {
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts.headers,
+        body,
+    };
+    locked(&state.asked).push(format!("{} {}", asked.method, asked.path));
+    let is_head = asked.method == Method::HEAD;
+    let mut response = state.answer(&asked).unwrap_or_else(|refusal| refusal.response(is_head));
+    let date = HeaderValue::try_from(http_date(state.now())).unwrap();
+    response.headers_mut().insert(header::DATE, date);
+    Ok(response)
+}
+
+/// A request, whole.
+struct Asked {
+    method: Method,
+    path: String,
+    query: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Asked {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The value of a parameter of the query, decoded.
+    fn parameter(&self, name: &str) -> Option<String> {
+        self.query.split('&').find_map(|pair| {
+            let (is, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (is == name).then(|| decoded(value))
+        })
+    }
+}
+
+impl State {
+    fn fault(&self) -> S3Fault {
+        *locked(&self.fault)
+    }
+
+    /// What its clock says.
+    fn now(&self) -> Timestamp {
+        let now = self.environment.clock.now();
+        match self.fault() {
+            S3Fault::ClockAhead(seconds) => now.plus(Duration::from_secs(u64::from(seconds))),
+            _ => now,
+        }
+    }
+
+    fn answer(&self, asked: &Asked) -> Answer {
+        let fault = self.fault();
+        if fault == S3Fault::Busy {
+            return Err(refused(503, "SlowDown", "reduce your request rate"));
+        }
+        if !(fault == S3Fault::Public && asked.method == Method::GET) {
+            signature::check(asked, self.now())?;
+        }
+        let bucket = format!("/{S3_BUCKET}");
+        let key = match asked.path.strip_prefix(&bucket) {
+            Some(rest) if fault != S3Fault::BucketGone => rest.strip_prefix('/'),
+            _ => return Err(refused(404, "NoSuchBucket", "the bucket does not exist")),
+        };
+        let mut objects = locked(&self.objects);
+        match key.filter(|key| !key.is_empty()) {
+            Some(key) => objects.answer(&decoded(key), asked, fault),
+            None => objects.list(asked),
+        }
+    }
+}
+
+impl Refusal {
+    fn response(self, is_head: bool) -> Response<Full<Bytes>> {
+        let Self(status, code, message) = self;
+        let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+        // An answer to HEAD has no body, and so no code.
+        let body = if is_head { String::new() } else { body };
+        let mut response = Response::new(Full::new(Bytes::from(body)));
+        *response.status_mut() = status;
+        response
+    }
+}
+
+fn refused(status: u16, code: &'static str, message: impl Into<String>) -> Refusal {
+    Refusal(StatusCode::from_u16(status).unwrap(), code, message.into())
+}
+
+/// What was percent-encoded.
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
