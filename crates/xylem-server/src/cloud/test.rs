@@ -97,6 +97,8 @@ async fn run(probe: &Probe<'_>, storage: &CloudSettings, id: Uuid, at: Timestamp
     let mut steps = Steps { told: Vec::new(), is_blocked: false };
     let reached = steps.needed("connect", probe.reach(&plain)).await;
     steps.add("clock", async { clock(probe, reached.as_ref()) }).await;
+    // By a clock that is off nothing is signed that counts.
+    steps.is_blocked |= steps.last_failed();
     let (one, two) = (pattern(1), pattern(2));
     let written = async {
         probe.write(&plain, &one, false).await?;
@@ -293,6 +295,10 @@ impl Steps {
             Err(miss) => (CloudStepOutcome::Failed, Some(miss.to_string())),
         };
         self.tell(name, outcome, took_ms, message);
+    }
+
+    fn last_failed(&self) -> bool {
+        self.told.last().is_some_and(|step| step.outcome == CloudStepOutcome::Failed)
     }
 
     fn tell(

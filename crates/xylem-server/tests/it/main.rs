@@ -11,6 +11,7 @@ mod accounts;
 mod adoption;
 mod agents;
 mod changes;
+mod cloud;
 mod comparison;
 mod control;
 mod digests;
