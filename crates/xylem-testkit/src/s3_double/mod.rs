@@ -8,6 +8,8 @@
 
 mod objects;
 mod signature;
+#[cfg(test)]
+mod tests;
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
