@@ -2,11 +2,13 @@
 //!
 //! * Here: keys, which are opened for one piece of work and then dropped, and the client that
 //!   reaches the provider.
-//! * [`probe`]: the single steps of a test. [`test`]: all of them, in order, each told by itself.
+//! * [`probe`]: what a test asks the provider. [`test`]: its steps, in order. [`steps`]: how they are
+//!   told.
 //!
 //! Not here yet: filling, giving out, looking after what lies there.
 
 mod probe;
+mod steps;
 mod test;
 
 use std::sync::Arc;

@@ -1,14 +1,14 @@
-//! The single steps of a test: each asks the provider one thing.
+//! What a test asks the provider, one thing each.
 
 use std::fmt;
 use std::time::Duration;
 
 use xylem_client::{ClientError, CloudClient, full_body};
 use xylem_cloud::{
-    CloudAnswer, CloudRequest, Cursor, Fault, FaultKind, Found, Moment, ObjectKey, Piece, Provider,
-    SecretUrl, Upload, UrlFor, disposition,
+    CloudAnswer, CloudRequest, Cursor, Fault, FaultKind, Found, Leftover, Moment, ObjectKey, Piece,
+    Provider, SecretUrl, Upload, UploadRef, UrlFor, disposition,
 };
-use xylem_model::FileName;
+use xylem_model::{FileName, Sha256};
 use xylem_runtime::{Environment, random_array};
 use xylem_telemetry::chain;
 
@@ -204,6 +204,42 @@ impl Probe<'_> {
         let cursor = Cursor::Start;
         let answer = self.client.send(&self.provider.list(&cursor, self.moment())).await?;
         Ok(self.provider.listed(&cursor, &answer)?.items.len())
+    }
+
+    /// Begins a large file, looks for it among what nobody ended, and gives it up; `None` where the
+    /// protocol begins none.
+    pub(super) async fn begin_and_abort(&self, key: &ObjectKey) -> Result<Option<()>, Miss> {
+        let rules = self.provider.part_rules();
+        let Ok(plan) = rules.plan(rules.whole_up_to.saturating_add(1)) else { return Ok(None) };
+        let upload = Upload {
+            key: key.clone(),
+            // No byte of it is ever sent.
+            sha256: Sha256::from_bytes([0; Sha256::BYTES]),
+            disposition: disposition(&name()?),
+            plan,
+            reference: None,
+            create_only: false,
+        };
+        let Some(request) = self.provider.begin(&upload, self.moment()) else { return Ok(None) };
+        let reference = self.provider.begun(&upload, &self.client.send(&request).await?)?;
+        let listed = self.find_begun(key, &reference).await;
+        let leftover = Leftover { key: key.clone(), reference: Some(reference), begun: None };
+        let answer = self.client.send(&self.provider.discard(&leftover, self.moment())).await?;
+        self.provider.removed(key, &answer)?;
+        listed.map(Some)
+    }
+
+    async fn find_begun(&self, key: &ObjectKey, reference: &UploadRef) -> Result<(), Miss> {
+        let request = self.provider.leftovers(Some(key), &Cursor::Start, self.moment());
+        let Some(request) = request else { return Ok(()) };
+        let answer = self.client.send(&request).await?;
+        let begun = self.provider.leftovers_listed(&answer)?.items;
+        match begun.iter().any(|it| it.reference.as_ref() == Some(reference)) {
+            true => Ok(()),
+            false => Err(Miss::other(
+                "an upload that was begun is not listed: what a crash leaves could not be found",
+            )),
+        }
     }
 
     /// Deletes an object that is there; one that is not is fine.

@@ -6,9 +6,8 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
 use uuid::Uuid;
-use xylem_api::cloud::{CloudStepOutcome, CloudTest, CloudTestStep};
+use xylem_api::cloud::{CloudStepOutcome, CloudTest};
 use xylem_api::error::ErrorCode;
 use xylem_cloud::{
     CloudAnswer, CloudSettings, FaultKind, Moment, ObjectKey, PointSettings, Secrets, provider_of,
@@ -17,6 +16,7 @@ use xylem_model::Timestamp;
 use xylem_runtime::random_array;
 
 use super::probe::{Miss, Probe};
+use super::steps::{Done, Outcome, Steps};
 use crate::app::App;
 use crate::failure::Failure;
 
@@ -28,22 +28,6 @@ const SKEW_WARNED: u64 = 30;
 const LONG_AGO: Duration = Duration::from_secs(25 * 3600);
 /// What an object is called at the provider to break those who sign without encoding.
 const ODD_NAME: &str = "a b+é&50%#";
-
-/// What came of a step that did not fail.
-enum Done {
-    Passed,
-    Noted(String),
-    Skipped(&'static str),
-}
-
-type Outcome = Result<Done, Miss>;
-
-/// The steps so far.
-struct Steps {
-    told: Vec<CloudTestStep>,
-    /// Whether a step failed without which the others cannot succeed.
-    is_blocked: bool,
-}
 
 impl App {
     /// Tests a point as it is to be.
@@ -94,11 +78,11 @@ async fn run(probe: &Probe<'_>, storage: &CloudSettings, id: Uuid, at: Timestamp
     let prefix = storage.prefix();
     let (plain, odd) =
         (prefix.probe(&id.to_string(), "plain"), prefix.probe(&id.to_string(), ODD_NAME));
-    let mut steps = Steps { told: Vec::new(), is_blocked: false };
+    let mut steps = Steps::default();
     let reached = steps.needed("connect", probe.reach(&plain)).await;
     steps.add("clock", async { clock(probe, reached.as_ref()) }).await;
     // By a clock that is off nothing is signed that counts.
-    steps.is_blocked |= steps.last_failed();
+    steps.block_after_failure();
     let (one, two) = (pattern(1), pattern(2));
     let written = async {
         probe.write(&plain, &one, false).await?;
@@ -110,6 +94,7 @@ async fn run(probe: &Probe<'_>, storage: &CloudSettings, id: Uuid, at: Timestamp
     steps.add("write once only", write_once(probe, &plain, &two)).await;
     steps.add("overwrite", overwrite(probe, &plain, &two)).await;
     steps.add("odd names", odd_names(probe, storage, &odd, &one)).await;
+    steps.add("begin and give up", begin_and_abort(probe, &plain)).await;
     steps.add("list", async { probe.list().await.map(|_| Done::Passed) }).await;
     let deleted = async {
         probe.remove(&plain).await?;
@@ -119,8 +104,7 @@ async fn run(probe: &Probe<'_>, storage: &CloudSettings, id: Uuid, at: Timestamp
     if reached.is_some() {
         steps.clean(probe, &[plain, odd]).await;
     }
-    let passed = steps.told.iter().all(|step| step.outcome != CloudStepOutcome::Failed);
-    CloudTest { at, passed, steps: steps.told }
+    steps.told(at)
 }
 
 /// What clients can read, and what nobody may.
@@ -253,6 +237,14 @@ async fn odd_names(
     done(probe.find_nothing(key).await)
 }
 
+/// What begins a large file, where the protocol has that: no byte of one is sent.
+async fn begin_and_abort(probe: &Probe<'_>, key: &ObjectKey) -> Outcome {
+    Ok(match probe.begin_and_abort(key).await? {
+        Some(()) => Done::Passed,
+        None => Done::Skipped("every file goes as a whole there"),
+    })
+}
+
 fn done(outcome: Result<(), Miss>) -> Outcome {
     outcome.map(|()| Done::Passed)
 }
@@ -260,67 +252,4 @@ fn done(outcome: Result<(), Miss>) -> Outcome {
 /// Bytes that are no others'.
 fn pattern(seed: u8) -> Vec<u8> {
     (0..=u8::MAX).cycle().map(|byte| byte ^ seed).take(PROBE_BYTES).collect()
-}
-
-impl Steps {
-    /// Does a step without which the others cannot succeed, and gives what it found.
-    async fn needed<T>(
-        &mut self,
-        name: &'static str,
-        work: impl Future<Output = Result<T, Miss>>,
-    ) -> Option<T> {
-        let mut found = None;
-        self.add(name, async {
-            found = Some(work.await?);
-            Ok(Done::Passed)
-        })
-        .await;
-        self.is_blocked = found.is_none();
-        found
-    }
-
-    /// Does a step, unless it cannot succeed.
-    async fn add(&mut self, name: &'static str, work: impl Future<Output = Outcome>) {
-        if self.is_blocked {
-            self.tell(name, CloudStepOutcome::Skipped, 0, None);
-            return;
-        }
-        let began = Instant::now();
-        let outcome = work.await;
-        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (outcome, message) = match outcome {
-            Ok(Done::Passed) => (CloudStepOutcome::Passed, None),
-            Ok(Done::Noted(note)) => (CloudStepOutcome::Passed, Some(note)),
-            Ok(Done::Skipped(why)) => (CloudStepOutcome::Skipped, Some(why.to_owned())),
-            Err(miss) => (CloudStepOutcome::Failed, Some(miss.to_string())),
-        };
-        self.tell(name, outcome, took_ms, message);
-    }
-
-    fn last_failed(&self) -> bool {
-        self.told.last().is_some_and(|step| step.outcome == CloudStepOutcome::Failed)
-    }
-
-    fn tell(
-        &mut self,
-        name: &str,
-        outcome: CloudStepOutcome,
-        took_ms: u64,
-        message: Option<String>,
-    ) {
-        self.told.push(CloudTestStep { name: name.to_owned(), outcome, took_ms, message });
-    }
-
-    /// Removes what a step before may have left, also where one failed.
-    async fn clean(&mut self, probe: &Probe<'_>, keys: &[ObjectKey]) {
-        for key in keys {
-            let removed = probe.remove(key).await;
-            if let Err(miss) = removed
-                && !self.is_blocked
-            {
-                let told = format!("`{key}` may stay behind: delete it. {miss}");
-                self.tell("clean up", CloudStepOutcome::Failed, 0, Some(told));
-            }
-        }
-    }
 }

@@ -56,8 +56,8 @@ async fn a_point_is_tested_set_changed_and_forgotten() {
     assert_eq!(point.storage["bucket"], S3_BUCKET);
     let test = point.last_test.clone().unwrap();
     let all = test.steps.iter().all(|step| step.outcome == CloudStepOutcome::Passed);
-    assert!(test.passed && all && test.steps.len() >= 12, "{test:?}");
-    assert!(double.names().is_empty(), "a test leaves nothing behind");
+    assert!(test.passed && all && test.steps.len() >= 13, "{test:?}");
+    assert!(double.names().is_empty() && double.uploads().is_empty(), "nothing is left behind");
     assert!(double.asked().iter().any(|it| it.contains("%20b%2B%C3%A9%2650%25%23")));
     assert_eq!(admin.cloud().await.unwrap().point, Some(point.clone()));
 

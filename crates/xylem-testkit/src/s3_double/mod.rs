@@ -2,7 +2,8 @@
 //!
 //! * [`signature`]: refuses every request that is not signed as Amazon describes, or whose bytes are
 //!   not those that were signed. It is written by that description and shares no code with ours.
-//! * [`objects`]: what lies there. Files go as a whole: uploads in parts are answered 501.
+//! * [`objects`]: what lies there. Uploads in parts are begun, listed and
+//!   given up; their parts are answered 501.
 //!
 //! It can be told to misbehave: [`S3Fault`].
 
@@ -135,6 +136,11 @@ impl S3Double {
     /// Names of all objects, in order.
     pub fn names(&self) -> Vec<String> {
         locked(&self.state.objects).names()
+    }
+
+    /// Names of uploads that were begun and neither ended nor given up.
+    pub fn uploads(&self) -> Vec<String> {
+        locked(&self.state.objects).uploads()
     }
 
     /// Method and path of everything that was asked, in order.

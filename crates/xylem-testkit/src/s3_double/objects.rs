@@ -15,9 +15,14 @@ use super::{Answer, Asked, Refusal, S3Fault, refused};
 /// The metadata that is kept.
 const META: &str = "x-amz-meta-sha256";
 
-/// Objects by their names.
+/// Objects by their names, and uploads that were begun.
 #[derive(Default)]
-pub(super) struct Objects(BTreeMap<String, Object>);
+pub(super) struct Objects {
+    objects: BTreeMap<String, Object>,
+    /// Names by ids.
+    uploads: BTreeMap<String, String>,
+    begun: u32,
+}
 
 struct Object {
     bytes: Bytes,
@@ -27,7 +32,12 @@ struct Object {
 
 impl Objects {
     pub(super) fn names(&self) -> Vec<String> {
-        self.0.keys().cloned().collect()
+        self.objects.keys().cloned().collect()
+    }
+
+    /// Names of uploads that were begun and not given up.
+    pub(super) fn uploads(&self) -> Vec<String> {
+        self.uploads.values().cloned().collect()
     }
 
     /// Does what is asked with one object.
@@ -35,15 +45,39 @@ impl Objects {
         match asked.method {
             Method::PUT if asked.query.is_empty() => self.put(key, asked, fault),
             Method::GET | Method::HEAD => {
-                let object = self.0.get(key);
+                let object = self.objects.get(key);
                 let found = object.ok_or_else(|| refused(404, "NoSuchKey", "there is none"))?;
                 found.give(asked, fault)
             }
             Method::DELETE if asked.query.is_empty() => {
-                self.0.remove(key);
+                self.objects.remove(key);
                 Ok(plain(StatusCode::NO_CONTENT, Bytes::new()))
             }
+            Method::POST if asked.query == "uploads=" => Ok(self.begin(key)),
+            Method::DELETE => self.give_up(key, asked),
             _ => Err(refused(501, "NotImplemented", "the double has no such thing")),
+        }
+    }
+
+    fn begin(&mut self, key: &str) -> Response<Full<Bytes>> {
+        self.begun += 1;
+        let id = format!("upload-{}", self.begun);
+        self.uploads.insert(id.clone(), key.to_owned());
+        let text = format!(
+            "<InitiateMultipartUploadResult><UploadId>{id}</UploadId>\
+             </InitiateMultipartUploadResult>"
+        );
+        plain(StatusCode::OK, Bytes::from(text))
+    }
+
+    fn give_up(&mut self, key: &str, asked: &Asked) -> Answer {
+        let id = asked.parameter("uploadId").unwrap_or_default();
+        match self.uploads.get(&id).is_some_and(|begun| begun == key) {
+            true => {
+                self.uploads.remove(&id);
+                Ok(plain(StatusCode::NO_CONTENT, Bytes::new()))
+            }
+            false => Err(refused(404, "NoSuchUpload", "the upload does not exist")),
         }
     }
 
@@ -57,7 +91,7 @@ impl Objects {
             (Some(_), S3Fault::NoConditions) => {
                 return Err(refused(501, "NotImplemented", "a header is not implemented"));
             }
-            (Some("*"), _) if self.0.contains_key(key) => {
+            (Some("*"), _) if self.objects.contains_key(key) => {
                 return Err(refused(412, "PreconditionFailed", "it is there"));
             }
             _ => {}
@@ -69,25 +103,45 @@ impl Objects {
         };
         let mut response = plain(StatusCode::OK, Bytes::new());
         response.headers_mut().insert(header::ETAG, object.etag());
-        self.0.insert(key.to_owned(), object);
+        self.objects.insert(key.to_owned(), object);
         Ok(response)
     }
 
-    /// `ListObjectsV2`, in one page. Other listings are empty ones.
+    /// `ListObjectsV2` or `ListMultipartUploads`, in one page.
     pub(super) fn list(&self, asked: &Asked) -> Answer {
         if asked.method != Method::GET {
             return Err(refused(405, "MethodNotAllowed", "the bucket is only listed"));
         }
-        if asked.parameter("list-type").as_deref() != Some("2") {
-            let empty = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>\
-                         </ListMultipartUploadsResult>";
-            return Ok(plain(StatusCode::OK, Bytes::from_static(empty.as_bytes())));
-        }
         let prefix = asked.parameter("prefix").unwrap_or_default();
+        let text = match asked.parameter("uploads") {
+            Some(_) => self.list_uploads(&prefix),
+            None if asked.parameter("list-type").as_deref() == Some("2") => {
+                self.list_objects(&prefix)
+            }
+            None => return Err(refused(501, "NotImplemented", "the double has no such listing")),
+        };
+        Ok(plain(StatusCode::OK, Bytes::from(text)))
+    }
+
+    fn list_uploads(&self, prefix: &str) -> String {
+        let mut text = String::from(
+            "<ListMultipartUploadsResult><EncodingType>url</EncodingType>\
+             <IsTruncated>false</IsTruncated>",
+        );
+        for (id, key) in self.uploads.iter().filter(|(_, key)| key.starts_with(prefix)) {
+            let key =
+                percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC);
+            write!(text, "<Upload><Key>{key}</Key><UploadId>{id}</UploadId></Upload>").unwrap();
+        }
+        text.push_str("</ListMultipartUploadsResult>");
+        text
+    }
+
+    fn list_objects(&self, prefix: &str) -> String {
         let mut text = String::from(
             "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>",
         );
-        for (key, object) in self.0.iter().filter(|(key, _)| key.starts_with(&prefix)) {
+        for (key, object) in self.objects.iter().filter(|(key, _)| key.starts_with(prefix)) {
             let key =
                 percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC);
             let (size, etag) = (object.bytes.len(), hex::encode(Md5::digest(&object.bytes)));
@@ -99,7 +153,7 @@ impl Objects {
             .unwrap();
         }
         text.push_str("</ListBucketResult>");
-        Ok(plain(StatusCode::OK, Bytes::from(text)))
+        text
     }
 }
 
