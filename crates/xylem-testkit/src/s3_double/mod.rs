@@ -118,6 +118,11 @@ impl S3Double {
         Self { state, port, ca_pem, _task: task }
     }
 
+    /// The same by the clock of this machine.
+    pub async fn on_this_machine() -> Self {
+        Self::start(&Environment::real()).await
+    }
+
     /// Where it is: `https://…`.
     pub fn endpoint(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)

@@ -4,6 +4,7 @@
 mod authorities;
 mod certificates;
 mod clones;
+mod cloud;
 mod commands;
 mod comparison;
 mod digests;
