@@ -57,6 +57,8 @@ pub(crate) struct AppParts {
     pub(crate) sealer: Sealer,
     /// Reaches the provider of a cloud distribution point, and none of one's own network.
     pub(crate) cloud_net: GuardedNet,
+    /// Held while a cloud distribution point is tested.
+    pub(crate) cloud_test: tokio::sync::Mutex<()>,
     pub(crate) folder: DataFolder,
     pub(crate) content: ContentClient,
     pub(crate) organization: String,

@@ -134,6 +134,7 @@ impl Server {
             presented,
             sealer: loaded.sealer,
             cloud_net,
+            cloud_test: tokio::sync::Mutex::default(),
             folder,
             organization: organization.name,
             public_url: config.public_url,

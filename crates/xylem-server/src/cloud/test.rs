@@ -12,14 +12,17 @@ use xylem_api::error::ErrorCode;
 use xylem_cloud::{
     CloudAnswer, CloudSettings, FaultKind, Moment, ObjectKey, PointSettings, Secrets, provider_of,
 };
+use xylem_http::ApiError;
 use xylem_model::Timestamp;
 use xylem_runtime::random_array;
 
 use super::probe::{Miss, Probe};
 use super::steps::{Done, Outcome, Steps};
 use crate::app::App;
-use crate::failure::Failure;
+use crate::failure::{Failure, RETRY_AFTER_SECONDS};
 
+/// How long a test may take in all. Each request has limits of its own.
+const LIMIT: Duration = Duration::from_secs(5 * 60);
 /// Bytes of the object that is written.
 const PROBE_BYTES: usize = 1000;
 /// From where on a clock that is off is worth a word, seconds.
@@ -52,7 +55,17 @@ impl App {
         };
         let random: [u8; 16] = random_array(&*self.environment.rng);
         let id = uuid::Builder::from_random_bytes(random).into_uuid();
-        Ok(run(&probe, &settings.storage, id, self.now()).await)
+        let _one_at_a_time = self.cloud_test.lock().await;
+        let testing = run(&probe, &settings.storage, id, self.now());
+        tokio::time::timeout(LIMIT, testing).await.map_err(|_| {
+            let told = format!(
+                "the provider is too slow: the test was given up after {} s, and what it wrote may \
+                 lie below `{}`; see what is between, and try again",
+                LIMIT.as_secs(),
+                settings.storage.prefix().probe(&id.to_string(), "")
+            );
+            Failure(ApiError::unavailable(told, RETRY_AFTER_SECONDS))
+        })
     }
 
     /// Tests a point and refuses it where a step fails.
