@@ -7,6 +7,8 @@
 //! | `PREFIX/probe/ID-NAME` | what a test writes and deletes |
 //! | `PREFIX/content/ab/abcd…/PARTSIZE/NUMBER` | a segment of a large object (Swift), in a container of its own |
 //! | `PREFIX/segments/content/…` | the same in the container of the objects |
+//!
+//! [`Named`](crate::Named) is the way back.
 
 use std::fmt;
 
@@ -15,8 +17,10 @@ use xylem_model::ContentId;
 
 /// Longest prefix in bytes.
 pub const MAX_PREFIX_BYTES: usize = 256;
+/// Longest name in a listing, bytes. S3 and Swift take 1,024; what has more is no listing of theirs.
+pub(crate) const MAX_NAME_BYTES: usize = 1_100;
 /// Digits of a segment's number, so that a listing has them in order.
-const SEGMENT_DIGITS: usize = 5;
+pub(crate) const SEGMENT_DIGITS: usize = 5;
 
 /// What everything of ours lies below; without `/` at either end; may be empty.
 ///
@@ -36,28 +40,6 @@ pub struct PrefixError(String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ObjectKey(String);
-
-/// What a name stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Named {
-    /// A content.
-    Content(ContentId),
-    /// A segment of a content, of parts of so many bytes; numbers count from 1.
-    Segment {
-        /// The content.
-        content: ContentId,
-        /// Bytes of each segment but the last.
-        part_bytes: u64,
-        /// Its number.
-        number: u32,
-    },
-    /// The marker.
-    Marker,
-    /// What a test left.
-    Probe,
-    /// Something that is not of our form: left alone.
-    Foreign,
-}
 
 impl Prefix {
     /// Checks a prefix.
@@ -123,48 +105,9 @@ impl Prefix {
         self.join(&format!("segments/{rest}"))
     }
 
-    /// A probe's name: `id` makes it unique, `name` is odd on purpose.
+    /// A probe's name: `id` is a UUID and makes it unique, `name` is odd on purpose and has no `/`.
     pub fn probe(&self, id: &str, name: &str) -> ObjectKey {
         self.join(&format!("probe/{id}-{name}"))
-    }
-
-    /// What a name stands for. Only the one form that we write counts: other letter case or
-    /// another number of digits is foreign.
-    pub fn read(&self, key: &str) -> Named {
-        self.recognise(key).unwrap_or(Named::Foreign)
-    }
-
-    fn recognise(&self, key: &str) -> Option<Named> {
-        let rest = key.strip_prefix(self.everything().as_str())?;
-        if let Some(rest) = rest.strip_prefix("segments/") {
-            let named = self.recognise(self.join(rest).as_str());
-            return named.filter(|named| matches!(named, Named::Segment { .. }));
-        }
-        if rest == "xylem.json" {
-            return Some(Named::Marker);
-        }
-        if rest.starts_with("probe/") {
-            return Some(Named::Probe);
-        }
-        let mut steps = rest.strip_prefix("content/")?.splitn(4, '/');
-        let (_, id) = (steps.next()?, steps.next()?);
-        let content: ContentId = id.parse().ok()?;
-        let named = match (steps.next(), steps.next()) {
-            (None, _) => Named::Content(content),
-            (Some(part_bytes), Some(number)) => Named::Segment {
-                content,
-                part_bytes: part_bytes.parse().ok()?,
-                number: number.parse().ok().filter(|number| *number > 0)?,
-            },
-            (Some(_), None) => return None,
-        };
-        let written = match named {
-            Named::Segment { content, part_bytes, number } => {
-                self.segment(&content, part_bytes, number)
-            }
-            _ => self.content(&content),
-        };
-        (written.as_str() == key).then_some(named)
     }
 }
 
@@ -198,9 +141,10 @@ impl ObjectKey {
         Self(format!("{}/", self.0))
     }
 
-    /// A name that was found in a listing, whosoever's it is.
-    pub(crate) const fn listed(name: String) -> Self {
-        Self(name)
+    /// A name that was found in a listing, whosoever's it is; `None` where no provider has one so
+    /// long.
+    pub(crate) fn listed(name: String) -> Option<Self> {
+        (name.len() <= MAX_NAME_BYTES).then_some(Self(name))
     }
 }
 
@@ -215,54 +159,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back() {
-        let id = ContentId::of(b"xylem");
-        for prefix in ["", "macs", "a/b-c_d.e"] {
-            let prefix = Prefix::new(prefix).unwrap();
-            assert_eq!(prefix.read(prefix.content(&id).as_str()), Named::Content(id));
-            assert_eq!(prefix.read(prefix.marker().as_str()), Named::Marker);
-            assert_eq!(prefix.read(prefix.probe("1", "a b").as_str()), Named::Probe);
-            let segment = prefix.segment(&id, 1 << 26, 7);
-            assert!(segment.as_str().ends_with("/67108864/00007"), "{segment}");
-            let named = Named::Segment { content: id, part_bytes: 1 << 26, number: 7 };
-            assert_eq!(prefix.read(segment.as_str()), named);
-            assert_eq!(prefix.read(prefix.in_segments(&segment).as_str()), named);
-            let content = prefix.in_segments(&prefix.content(&id));
-            assert_eq!(prefix.read(content.as_str()), Named::Foreign);
-        }
-    }
-
-    #[test]
-    fn what_is_not_of_our_form_is_foreign() {
-        let prefix = Prefix::new("p").unwrap();
-        let id = ContentId::of(b"xylem").to_hex();
-        let two = &id[..2];
-        for key in [
-            "",
-            "p",
-            "p/",
-            "other",
-            "content/00/x",
-            "p/content/",
-            "pp/xylem.json",
-            &format!("p/content/zz/{id}"),
-            &format!("p/content/{two}/{}", id.to_uppercase()),
-            &format!("p/content/{two}/{id}/"),
-            &format!("p/content/{two}/{id}/1"),
-            &format!("p/content/{two}/{id}/1/7"),
-            &format!("p/content/{two}/{id}/01/00007"),
-            &format!("p/content/{two}/{id}/+1/00007"),
-            &format!("p/content/{two}/{id}/1/00000"),
-            &format!("p/content/{two}/{id}/1/00007/x"),
-        ] {
-            assert_eq!(prefix.read(key), Named::Foreign, "{key}");
-        }
-    }
-
-    #[test]
     fn odd_prefixes_are_refused() {
         for text in ["/", "a/", "/a", "a//b", ".", "a/..", "a b", "é", "a+b", &"a".repeat(257)] {
             assert!(Prefix::new(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn names_that_no_provider_has_are_not_kept() {
+        assert!(ObjectKey::listed("é".repeat(512)).is_some(), "what S3 and Swift take");
+        assert_eq!(ObjectKey::listed("a".repeat(MAX_NAME_BYTES + 1)), None);
     }
 }

@@ -42,7 +42,7 @@ impl Akamai<'_> {
         };
         let item = |file: &Element| {
             let name = file.attribute("name").filter(|name| !name.contains('/'))?;
-            let key = ObjectKey::listed(format!("{folder}/{name}"));
+            let key = ObjectKey::listed(format!("{folder}/{name}"))?;
             Some(Listed { key, size: size(file)?, etag: md5(file) })
         };
         let items: Option<Vec<_>> = files(&root).map(item).collect();

@@ -171,7 +171,7 @@ fn is_truncated(root: &Element) -> bool {
 
 fn object(root: &Element, element: &Element) -> Option<Listed> {
     Some(Listed {
-        key: ObjectKey::listed(name(root, "Key", element)?),
+        key: ObjectKey::listed(name(root, "Key", element)?)?,
         size: element.child_text("Size")?.trim().parse().ok()?,
         etag: element.child_text("ETag").map(|etag| unquoted(etag).to_owned()),
     })
@@ -179,7 +179,7 @@ fn object(root: &Element, element: &Element) -> Option<Listed> {
 
 fn upload(root: &Element, element: &Element) -> Option<Leftover> {
     Some(Leftover {
-        key: ObjectKey::listed(name(root, "Key", element)?),
+        key: ObjectKey::listed(name(root, "Key", element)?)?,
         reference: Some(UploadRef::new(element.child_text("UploadId")?)?),
         begun: element.child_text("Initiated").and_then(|text| text.trim().parse().ok()),
     })

@@ -43,8 +43,8 @@ impl Swift<'_> {
 
     pub(super) fn objects(&self, answer: &CloudAnswer) -> Result<Page<Listed>, Fault> {
         let largest_whole = self.info.part_rules().whole_up_to;
-        self.page(answer, |name, entry| Listed {
-            key: ObjectKey::listed(name),
+        self.page(answer, |key, entry| Listed {
+            key,
             size: entry.bytes,
             etag: match &entry.slo_etag {
                 Some(etag) => Some(unquoted(etag).to_owned()),
@@ -55,8 +55,8 @@ impl Swift<'_> {
     }
 
     pub(super) fn segments(&self, answer: &CloudAnswer) -> Result<Page<Leftover>, Fault> {
-        self.page(answer, |name, entry| Leftover {
-            key: ObjectKey::listed(name),
+        self.page(answer, |key, entry| Leftover {
+            key,
             reference: None,
             begun: entry.last_modified.as_deref().and_then(moment),
         })
@@ -65,7 +65,7 @@ impl Swift<'_> {
     fn page<T>(
         &self,
         answer: &CloudAnswer,
-        item: impl Fn(String, &Entry) -> T,
+        item: impl Fn(ObjectKey, &Entry) -> T,
     ) -> Result<Page<T>, Fault> {
         let attempt = Attempt { doing: "listing the container", on: self.container };
         match answer.status {
@@ -80,10 +80,12 @@ impl Swift<'_> {
             .map_err(|error| answer.fault(FaultKind::Unexpected, attempt, error.to_string()))?;
         // A page may be shorter than what was asked for: only an empty one is the last.
         let next = entries.last().and_then(|entry| entry.name.clone()).map(Cursor::After);
-        let items = entries
-            .iter_mut()
-            .filter_map(|entry| entry.name.take().map(|name| item(name, entry)))
-            .collect();
+        let named = entries.iter_mut().filter_map(|entry| entry.name.take().zip(Some(entry)));
+        let items: Option<_> =
+            named.map(|(name, entry)| Some(item(ObjectKey::listed(name)?, entry))).collect();
+        let items = items.ok_or_else(|| {
+            answer.fault(FaultKind::Unexpected, attempt, "a name is longer than any there is")
+        })?;
         Ok(Page { items, next })
     }
 }

@@ -120,6 +120,11 @@ fn listings_that_lie_are_refused() {
         ] {
             assert_eq!(listed(200, body).unwrap_err().kind, FaultKind::Unexpected, "{body}");
         }
+        let long = "segments/".repeat(110_000);
+        let long = format!(
+            "<ListBucketResult><Contents><Key>{long}</Key><Size>1</Size></Contents></ListBucketResult>"
+        );
+        assert_eq!(listed(200, &long).unwrap_err().kind, FaultKind::Unexpected);
         assert_eq!(listed(404, "").unwrap_err().kind, FaultKind::Place);
         let body = "<ListMultipartUploadsResult><IsTruncated>true</IsTruncated></ListMultipartUploadsResult>";
         assert!(s3.leftovers_listed(&answer(200, &[], body)).is_err());

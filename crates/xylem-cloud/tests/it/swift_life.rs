@@ -224,6 +224,9 @@ fn listings_end_with_an_empty_page_and_tell_no_digest_of_large_objects() {
         assert_eq!(leftover.begun, Some("2026-01-30T08:00:00.123Z".parse().unwrap()));
         let discard = swift.discard(&leftover, moment());
         assert_eq!(discard.path, "/v1/AUTH_test/packages_segments/macs/content/a%20b");
+        let long = format!(r#"[{{"name":"{}","bytes":1,"hash":"aa"}}]"#, "a".repeat(2000));
+        let long = swift.listed(&Cursor::Start, &answer(200, &[], &long)).unwrap_err();
+        assert_eq!(long.kind, FaultKind::Unexpected);
         let gone = swift.listed(&Cursor::Start, &answer(404, &[], "")).unwrap_err();
         assert_eq!(gone.kind, FaultKind::Place);
     });
