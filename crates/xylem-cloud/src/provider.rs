@@ -158,13 +158,14 @@ pub trait Provider: Send + Sync {
     /// Aborts an upload, or deletes a segment; its answer is read by [`Provider::removed`].
     fn discard(&self, leftover: &Leftover, at: Moment) -> CloudRequest;
 
-    /// Deletes an object that was asked after; with its segments, where it has some.
-    fn remove(&self, key: &ObjectKey, found: &Found, at: Moment) -> CloudRequest;
+    /// Deletes an object. Its segments, where it has some ([`Found::segmented`]), are leftovers
+    /// of it then, to be discarded one by one: what an object says of others is not believed.
+    fn remove(&self, key: &ObjectKey, at: Moment) -> CloudRequest;
 
     /// Whether it is gone; that it was gone before is fine.
     ///
     /// # Errors
-    /// When it was refused, which a status of 200 may hide.
+    /// When it was refused.
     fn removed(&self, key: &ObjectKey, answer: &CloudAnswer) -> Result<(), Fault>;
 
     /// Takes removed objects out of the caches of the delivery network: as many requests as its

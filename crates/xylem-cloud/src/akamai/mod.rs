@@ -188,7 +188,7 @@ impl Provider for Akamai<'_> {
         self.signed(Method::PUT, self.path(leftover.key.as_str()), "delete", at)
     }
 
-    fn remove(&self, key: &ObjectKey, _: &Found, at: Moment) -> CloudRequest {
+    fn remove(&self, key: &ObjectKey, at: Moment) -> CloudRequest {
         self.signed(Method::PUT, self.path(key.as_str()), "delete", at)
     }
 

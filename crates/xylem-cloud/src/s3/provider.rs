@@ -153,7 +153,7 @@ impl Provider for S3<'_> {
         }
     }
 
-    fn remove(&self, key: &ObjectKey, _: &Found, at: Moment) -> CloudRequest {
+    fn remove(&self, key: &ObjectKey, at: Moment) -> CloudRequest {
         self.signed(self.object(Method::DELETE, key), at.now)
     }
 

@@ -2,7 +2,7 @@
 //! manifest that names each by its path, MD5 and size.
 
 use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Swift;
 use crate::answer::{Attempt, CloudAnswer};
@@ -18,15 +18,6 @@ struct Segment<'a> {
     path: String,
     etag: &'a str,
     size_bytes: u64,
-}
-
-/// What deleting answers, with a status of 200 whatever became of it.
-#[derive(Deserialize)]
-struct Deleted {
-    #[serde(rename = "Response Status")]
-    status: String,
-    #[serde(default, rename = "Errors")]
-    errors: Vec<(String, String)>,
 }
 
 impl Swift<'_> {
@@ -79,28 +70,6 @@ impl Swift<'_> {
         if answer.status == 400 {
             fault.kind = FaultKind::UploadLost;
         }
-        Err(fault)
-    }
-
-    pub(super) fn deleted(&self, key: &ObjectKey, answer: &CloudAnswer) -> Result<(), Fault> {
-        let attempt = Attempt { doing: "deleting", on: key.as_str() };
-        match answer.status {
-            204 | 404 => return Ok(()),
-            200 => {}
-            _ => return Err(self.fault(answer, attempt)),
-        }
-        let told: Deleted = serde_json::from_slice(&answer.body).map_err(|error| {
-            answer.fault(FaultKind::Unexpected, attempt, format!("the answer is odd: {error}"))
-        })?;
-        let refused = told.errors.first();
-        if refused.is_none() && (told.status.starts_with("200") || told.status.starts_with("404")) {
-            return Ok(());
-        }
-        let status = refused.map_or(told.status.as_str(), |(_, why)| why.as_str());
-        let number = status.get(..3).and_then(|digits| digits.parse().ok());
-        let inner = CloudAnswer { status: number.unwrap_or(500), ..answer.clone() };
-        let mut fault = self.fault(&inner, attempt);
-        fault.why = format!("it answered 200 and then: {}", inner.said());
         Err(fault)
     }
 }

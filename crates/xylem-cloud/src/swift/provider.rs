@@ -167,19 +167,17 @@ impl Provider for Swift<'_> {
         self.authorised(Method::DELETE, self.path(&self.segments_container(), &leftover.key))
     }
 
-    fn remove(&self, key: &ObjectKey, found: &Found, _: Moment) -> CloudRequest {
-        let request = self
-            .authorised(Method::DELETE, self.path(self.container, key))
-            .with_header("accept", "application/json");
-        // Of an object that has none it is refused.
-        match found.segmented {
-            true => request.with_query("multipart-manifest=delete"),
-            false => request,
-        }
+    /// The manifest alone: `multipart-manifest=delete` would delete whatever it names, in any
+    /// container of the account, and who could write it need not have been allowed to.
+    fn remove(&self, key: &ObjectKey, _: Moment) -> CloudRequest {
+        self.authorised(Method::DELETE, self.path(self.container, key))
     }
 
     fn removed(&self, key: &ObjectKey, answer: &CloudAnswer) -> Result<(), Fault> {
-        self.deleted(key, answer)
+        match answer.status {
+            200..=299 | 404 => Ok(()),
+            _ => Err(self.fault(answer, Attempt { doing: "deleting", on: key.as_str() })),
+        }
     }
 
     fn purge(&self, keys: &[ObjectKey], _: &str, _: Moment) -> Result<Vec<CloudRequest>, Fault> {

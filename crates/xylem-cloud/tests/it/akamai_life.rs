@@ -115,7 +115,7 @@ fn a_file_is_asked_after_read_and_deleted() {
         assert_eq!(akamai.read_answered(&key, &answer(200, &[], "{}")), Ok(Some(&b"{}"[..])));
         assert_eq!(akamai.read_answered(&key, &answer(404, &[], "")), Ok(None));
         assert!(akamai.read_answered(&key, &answer(500, &[], "")).is_err());
-        let remove = akamai.remove(&key, &found, moment());
+        let remove = akamai.remove(&key, moment());
         let leftover = Leftover { key: key.clone(), reference: None, begun: None };
         assert_eq!(akamai.discard(&leftover, moment()), remove);
         assert_eq!(

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use xylem_cloud::swift::{SwiftInfo, SwiftLogin};
 use xylem_cloud::{
-    Body, CloudAnswer, CloudRequest, CloudSettings, Cursor, Found, Leftover, MAX_ANSWER_BYTES,
-    Provider, ProviderError, Secrets, StoredPiece, SwiftAccess, Upload, UploadRef, UrlFor,
-    provider_of,
+    Body, CloudAnswer, CloudRequest, CloudSettings, Cursor, Leftover, MAX_ANSWER_BYTES, Provider,
+    ProviderError, Secrets, StoredPiece, SwiftAccess, Upload, UploadRef, UrlFor, provider_of,
 };
 
 use crate::common::{answer, content, moment, name, pieces, prefix, upload};
@@ -109,7 +108,6 @@ fn what_the_root_and_clients_get_has_no_key_and_no_token() {
 fn requests(provider: &dyn Provider) -> Vec<CloudRequest> {
     let upload = begun(provider, 200 * MIB);
     let key = prefix().content(&content());
-    let found = Found { size: 1, etag: None, sha256: None, segmented: true };
     let leftover = Leftover { key: key.clone(), reference: UploadRef::new("u"), begun: None };
     let stored: Vec<_> = pieces(upload.plan)
         .into_iter()
@@ -126,7 +124,7 @@ fn requests(provider: &dyn Provider) -> Vec<CloudRequest> {
         provider.read(&key, moment()),
         provider.list(&Cursor::Start, moment()),
         provider.discard(&leftover, moment()),
-        provider.remove(&key, &found, moment()),
+        provider.remove(&key, moment()),
     ]);
     all
 }

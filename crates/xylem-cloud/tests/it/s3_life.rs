@@ -145,7 +145,7 @@ fn an_object_is_asked_after_read_and_deleted_by_name() {
         assert_eq!(s3.read_answered(&key, &gone), Ok(None));
         let elsewhere = answer(404, &[], "<Error><Code>NoSuchBucket</Code></Error>");
         assert_eq!(s3.read_answered(&key, &elsewhere).unwrap_err().kind, FaultKind::Place);
-        assert_eq!(s3.remove(&key, &found, moment()).method, "DELETE");
+        assert_eq!(s3.remove(&key, moment()).method, "DELETE");
         assert_eq!(s3.removed(&key, &answer(204, &[], "")), Ok(()));
         assert_eq!(
             s3.removed(&key, &answer(404, &[], "<Error><Code>NoSuchKey</Code></Error>")),

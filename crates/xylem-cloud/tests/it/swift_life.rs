@@ -147,7 +147,7 @@ fn a_containers_own_key_keeps_segments_in_that_container() {
 }
 
 #[test]
-fn an_object_is_asked_after_and_deleted_with_its_segments() {
+fn an_object_is_asked_after_and_nothing_is_deleted_that_it_names() {
     with("", |swift| {
         let key = prefix().content(&content());
         assert_eq!(
@@ -170,29 +170,17 @@ fn an_object_is_asked_after_and_deleted_with_its_segments() {
         };
         assert_eq!(found, expected);
         assert_eq!(swift.found(&key, &answer(404, &[], "")), Ok(None));
-        assert_eq!(swift.remove(&key, &found, moment()).query, "multipart-manifest=delete");
+        assert_eq!(
+            shown(&swift.remove(&key, moment())),
+            format!("DELETE s.example.org /v1/AUTH_test/packages/{KEY}\nx-auth-token: tok")
+        );
         assert_eq!(swift.read_answered(&key, &answer(200, &[], "{}")), Ok(Some(&b"{}"[..])));
         assert_eq!(swift.read_answered(&key, &answer(404, &[], "")), Ok(None));
         assert!(swift.read_answered(&key, &answer(401, &[], "")).is_err());
-        let plain = Found { segmented: false, ..found };
-        assert_eq!(swift.remove(&key, &plain, moment()).query, "");
-
-        let told = |status: &str, errors: &str| {
-            let body = format!(
-                r#"  {{"Number Deleted": 3, "Number Not Found": 0, "Response Body": "",
-                    "Response Status": "{status}", "Errors": [{errors}]}}"#
-            );
-            swift.removed(&key, &answer(200, &[], &body)).map_err(|fault| fault.kind)
-        };
-        assert_eq!(told("200 OK", ""), Ok(()));
-        assert_eq!(told("404 Not Found", ""), Ok(()));
-        let failed = r#"["/packages_segments/x", "503 Service Unavailable"]"#;
-        assert_eq!(told("400 Bad Request", failed), Err(FaultKind::Busy));
-        assert_eq!(told("401 Unauthorized", ""), Err(FaultKind::Session));
-        assert_eq!(told("what", ""), Err(FaultKind::Busy));
         assert_eq!(swift.removed(&key, &answer(204, &[], "")), Ok(()));
         assert_eq!(swift.removed(&key, &answer(404, &[], "")), Ok(()));
-        assert!(swift.removed(&key, &answer(200, &[], "OK")).is_err());
+        let refused = |status| swift.removed(&key, &answer(status, &[], "")).unwrap_err().kind;
+        assert_eq!((refused(401), refused(503)), (FaultKind::Session, FaultKind::Busy));
     });
 }
 
@@ -377,8 +365,7 @@ fn purging_asks_the_network_and_never_the_storage() {
     let key = prefix().content(&content());
     let purge = swift.purge(std::slice::from_ref(&key), "", moment()).unwrap().remove(0);
     assert_eq!((purge.method.as_str(), purge.endpoint.host()), ("DELETE", "cdn.example.org"));
-    let found = Found { size: 1, etag: None, sha256: None, segmented: false };
-    assert_eq!(swift.remove(&key, &found, moment()).endpoint.host(), "storage.example.org");
+    assert_eq!(swift.remove(&key, moment()).endpoint.host(), "storage.example.org");
     assert_eq!(swift.purged(&answer(204, &[], "")), Ok(()));
     assert_eq!(swift.purged(&answer(404, &[], "")), Ok(()));
     assert!(swift.purged(&answer(498, &[], "")).is_err());

@@ -244,8 +244,10 @@ impl Probe<'_> {
 
     /// Deletes an object that is there; one that is not is fine.
     pub(super) async fn remove(&self, key: &ObjectKey) -> Result<(), Miss> {
-        let Some(found) = self.find(key).await? else { return Ok(()) };
-        let answer = self.client.send(&self.provider.remove(key, &found, self.moment())).await?;
+        if self.find(key).await?.is_none() {
+            return Ok(());
+        }
+        let answer = self.client.send(&self.provider.remove(key, self.moment())).await?;
         Ok(self.provider.removed(key, &answer)?)
     }
 }
