@@ -47,12 +47,14 @@ impl Swift<'_> {
         if !answer.is_success() {
             return Err(self.fault(answer, attempt));
         }
-        let rank = |slot: KeySlot| match answer.header(slot.header(self.key_scope)) {
-            None | Some("") => Some(0),
-            // The further back a key of ours is, the sooner it may go.
+        let rank = |slot: KeySlot| match answer.headers.get(slot.header(self.key_scope)) {
+            None => Some(0),
+            Some(key) if key.is_empty() => Some(0),
+            // The further back a key of ours is, the sooner it may go. Compared are bytes: a key
+            // of somebody else need not be ASCII.
             Some(key) => former
                 .iter()
-                .position(|known| known.reveal() == key)
+                .position(|known| known.reveal().as_bytes() == key.as_bytes())
                 .map(|age| former.len().saturating_sub(age)),
         };
         let slots = [KeySlot::First, KeySlot::Second];

@@ -284,6 +284,12 @@ fn a_key_of_others_is_left_and_the_newest_of_ours_goes_last() {
         assert_eq!(slot("new", "old"), Ok(KeySlot::Second));
         assert_eq!(slot("theirs", "new"), Ok(KeySlot::Second));
         assert_eq!(slot("theirs", "others"), Err(FaultKind::Place));
+        let mut odd = answer(204, &[], "");
+        let theirs = http::HeaderValue::from_bytes("clé".as_bytes()).unwrap();
+        odd.headers.insert("x-account-meta-temp-url-key", theirs.clone());
+        assert_eq!(swift.free_slot(&odd, &ours), Ok(KeySlot::Second));
+        odd.headers.insert("x-account-meta-temp-url-key-2", theirs);
+        assert_eq!(swift.free_slot(&odd, &ours).unwrap_err().kind, FaultKind::Place);
         assert_eq!(swift.ask_keys().path, "/v1/AUTH_test");
         let set = swift.set_key(KeySlot::First, &Secret::new("k"));
         assert_eq!(set.header("x-account-meta-temp-url-key"), Some("k"));
