@@ -35,6 +35,13 @@ pub trait Provider: Send + Sync {
         None
     }
 
+    /// For how long a request for a piece can write other bytes than those it was made for, or
+    /// write again what is there; `None` where the signature is bound to the bytes. What arrived
+    /// by such a request is asked after once more when this time is over.
+    fn unbound_for(&self) -> Option<Duration> {
+        None
+    }
+
     /// Makes the folders that lead to an object, outermost first: for a piece that was answered by
     /// [`FaultKind::Gone`], where the protocol has folders.
     fn folders(&self, _: &ObjectKey, _: Moment) -> Vec<CloudRequest> {

@@ -17,12 +17,19 @@ use crate::upload::{
     Cursor, Found, Leftover, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef, unquoted,
 };
 
-/// How long the root may begin to send a piece.
+/// How long the root may begin to send a piece: by then it has asked for the next one, and a
+/// clock that is a few minutes off does no harm.
 const PIECE_LIFE: Duration = Duration::from_secs(15 * 60);
 
 impl Provider for Swift<'_> {
     fn part_rules(&self) -> PartRules {
         self.info.part_rules()
+    }
+
+    /// A TempURL signs method, path and end; `If-None-Match` and `ETag` are the sender's to leave
+    /// out.
+    fn unbound_for(&self) -> Option<Duration> {
+        Some(PIECE_LIFE)
     }
 
     fn piece(&self, upload: &Upload, piece: &Piece, at: Moment) -> Result<CloudRequest, Fault> {

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use xylem_cloud::swift::{SwiftInfo, SwiftLogin};
 use xylem_cloud::{
-    Body, CloudAnswer, CloudRequest, CloudSettings, Cursor, Leftover, MAX_ANSWER_BYTES, Provider,
-    ProviderError, Secrets, StoredPiece, SwiftAccess, Upload, UploadRef, UrlFor, provider_of,
+    Body, CloudAnswer, CloudRequest, CloudSettings, Cursor, Leftover, MAX_ANSWER_BYTES, Piece,
+    Provider, ProviderError, Secrets, StoredPiece, SwiftAccess, Upload, UploadRef, UrlFor,
+    provider_of,
 };
+
+use xylem_model::{Md5, Sha256};
 
 use crate::common::{answer, content, moment, name, pieces, prefix, upload};
 
@@ -87,6 +90,27 @@ fn sent(request: &CloudRequest) -> String {
         Body::None | Body::Piece { .. } => String::new(),
     };
     format!("{} {headers:?} {body}", request.target())
+}
+
+/// A signature covers the digest of the bytes, or it is said how long it does not.
+#[test]
+fn what_is_not_bound_to_its_bytes_is_told() {
+    each(|provider| {
+        let upload = begun(provider, 5);
+        let piece = pieces(upload.plan)[0];
+        let other =
+            Piece { sha256: Sha256::from_bytes([9; 32]), md5: Md5::from_bytes([9; 16]), ..piece };
+        let signed = |piece: &Piece| {
+            let request = provider.piece(&upload, piece, moment()).unwrap();
+            let header = ["authorization", "x-akamai-acs-auth-sign"]
+                .iter()
+                .find_map(|name| request.header(name).map(str::to_owned));
+            header.unwrap_or(request.query)
+        };
+        let is_bound = signed(&piece) != signed(&other);
+        assert_eq!(provider.unbound_for().is_none(), is_bound);
+        assert!(provider.unbound_for().is_none_or(|life| life <= Duration::from_secs(900)));
+    });
 }
 
 #[test]
