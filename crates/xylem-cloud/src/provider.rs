@@ -149,21 +149,30 @@ pub trait Provider: Send + Sync {
     /// When it was refused, or the answer is not of the protocol.
     fn listed(&self, cursor: &Cursor, answer: &CloudAnswer) -> Result<Page<Listed>, Fault>;
 
-    /// Asks for a page of unended uploads and segments, of one object or of all of ours.
+    /// Asks for a page of unended uploads and segments, of one object or of all of ours; `None`
+    /// where the protocol has neither.
     fn leftovers(&self, _: Option<&ObjectKey>, _: &Cursor, _: Moment) -> Option<CloudRequest> {
         None
     }
 
-    /// The page.
+    /// The page: what is of that very object, or has a name of our form. What else begins with the
+    /// same letters is somebody else's and not on it.
     ///
     /// # Errors
     /// When it was refused, or the answer is not of the protocol.
-    fn leftovers_listed(&self, _: &CloudAnswer) -> Result<Page<Leftover>, Fault> {
+    fn leftovers_listed(
+        &self,
+        _: Option<&ObjectKey>,
+        _: &CloudAnswer,
+    ) -> Result<Page<Leftover>, Fault> {
         Ok(Page { items: Vec::new(), next: None })
     }
 
-    /// Aborts an upload, or deletes a segment; its answer is read by [`Provider::removed`].
-    fn discard(&self, leftover: &Leftover, at: Moment) -> CloudRequest;
+    /// Aborts an upload, or deletes a segment; its answer is read by [`Provider::removed`]. `None`
+    /// for what the protocol does not leave: never a request that deletes an object.
+    fn discard(&self, _: &Leftover, _: Moment) -> Option<CloudRequest> {
+        None
+    }
 
     /// Deletes an object. Its segments, where it has some ([`Found::segmented`]), are leftovers
     /// of it then, to be discarded one by one: what an object says of others is not believed.

@@ -87,15 +87,27 @@ pub struct Listed {
     pub etag: Option<String>,
 }
 
-/// An upload that was begun and not ended, or a segment.
+/// What is no object of ours by itself, and stays where an upload breaks off.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leftover {
-    /// The name it is kept under.
-    pub key: ObjectKey,
-    /// The upload's id; none for a segment.
-    pub reference: Option<UploadRef>,
-    /// When it was begun, by the provider's clock.
-    pub begun: Option<Timestamp>,
+pub enum Leftover {
+    /// An upload that was begun and not ended: aborted by its id.
+    Upload {
+        /// The name that it is to have.
+        key: ObjectKey,
+        /// Its id.
+        id: UploadRef,
+        /// When it was begun, by the provider's clock.
+        begun: Option<Timestamp>,
+    },
+    /// A segment: deleted by its name.
+    Segment {
+        /// Its name, which is never an object's.
+        key: ObjectKey,
+        /// The MD5 of its bytes, in hexadecimal.
+        etag: String,
+        /// When it was written, by the provider's clock.
+        begun: Option<Timestamp>,
+    },
 }
 
 /// Where a listing goes on.
@@ -127,6 +139,22 @@ impl Piece {
     /// A piece of these bytes, which are all of the part.
     pub fn of(part: Part, bytes: &[u8]) -> Self {
         Self { part, md5: digest::md5(bytes), sha256: digest::sha256(bytes) }
+    }
+}
+
+impl Leftover {
+    /// The name that it is kept under.
+    pub const fn key(&self) -> &ObjectKey {
+        match self {
+            Self::Upload { key, .. } | Self::Segment { key, .. } => key,
+        }
+    }
+
+    /// When it was begun, by the provider's clock.
+    pub const fn begun(&self) -> Option<Timestamp> {
+        match self {
+            Self::Upload { begun, .. } | Self::Segment { begun, .. } => *begun,
+        }
     }
 }
 

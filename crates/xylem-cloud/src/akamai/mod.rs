@@ -25,9 +25,7 @@ use crate::provider::{Provider, UrlFor};
 use crate::request::{Body, CloudRequest, SecretUrl};
 use crate::secret::AkamaiSecrets;
 use crate::settings::AkamaiSettings;
-use crate::upload::{
-    Cursor, Found, Leftover, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef,
-};
+use crate::upload::{Cursor, Found, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef};
 
 /// How far our clock may be off, seconds.
 pub const MAX_SKEW_SECONDS: u64 = 60;
@@ -182,10 +180,6 @@ impl Provider for Akamai<'_> {
 
     fn listed(&self, cursor: &Cursor, answer: &CloudAnswer) -> Result<Page<Listed>, Fault> {
         self.folder(cursor, answer)
-    }
-
-    fn discard(&self, leftover: &Leftover, at: Moment) -> CloudRequest {
-        self.signed(Method::PUT, self.path(leftover.key.as_str()), "delete", at)
     }
 
     fn remove(&self, key: &ObjectKey, at: Moment) -> CloudRequest {

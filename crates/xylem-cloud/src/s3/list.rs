@@ -178,9 +178,9 @@ fn object(root: &Element, element: &Element) -> Option<Listed> {
 }
 
 fn upload(root: &Element, element: &Element) -> Option<Leftover> {
-    Some(Leftover {
+    Some(Leftover::Upload {
         key: ObjectKey::listed(name(root, "Key", element)?)?,
-        reference: Some(UploadRef::new(element.child_text("UploadId")?)?),
+        id: UploadRef::new(element.child_text("UploadId")?)?,
         begun: element.child_text("Initiated").and_then(|text| text.trim().parse().ok()),
     })
 }

@@ -10,6 +10,7 @@ use crate::cloudfront::CloudFront;
 use crate::disposition::disposition;
 use crate::fault::{Fault, FaultKind};
 use crate::layout::ObjectKey;
+use crate::named::Named;
 use crate::parts::PartRules;
 use crate::provider::{Provider, UrlFor};
 use crate::request::{CloudRequest, SecretUrl};
@@ -142,14 +143,25 @@ impl Provider for S3<'_> {
         Some(self.list_uploads(of.unwrap_or(&all), cursor, at.now))
     }
 
-    fn leftovers_listed(&self, answer: &CloudAnswer) -> Result<Page<Leftover>, Fault> {
-        list::uploads(answer, &self.settings.bucket)
+    fn leftovers_listed(
+        &self,
+        of: Option<&ObjectKey>,
+        answer: &CloudAnswer,
+    ) -> Result<Page<Leftover>, Fault> {
+        let mut page = list::uploads(answer, &self.settings.bucket)?;
+        let is_ours = |key: &ObjectKey| match self.settings.prefix.read(key.as_str()) {
+            Named::Content(_) | Named::Probe => true,
+            // The marker goes as a whole, and there are no segments here.
+            _ => false,
+        };
+        page.items.retain(|leftover| of.map_or(is_ours(leftover.key()), |of| of == leftover.key()));
+        Ok(page)
     }
 
-    fn discard(&self, leftover: &Leftover, at: Moment) -> CloudRequest {
-        match &leftover.reference {
-            Some(reference) => self.abort_multipart(&leftover.key, reference, at.now),
-            None => self.signed(self.object(Method::DELETE, &leftover.key), at.now),
+    fn discard(&self, leftover: &Leftover, at: Moment) -> Option<CloudRequest> {
+        match leftover {
+            Leftover::Upload { key, id, .. } => Some(self.abort_multipart(key, id, at.now)),
+            Leftover::Segment { .. } => None,
         }
     }
 

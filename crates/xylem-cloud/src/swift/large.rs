@@ -9,6 +9,7 @@ use crate::answer::{Attempt, CloudAnswer};
 use crate::digest::md5;
 use crate::fault::{Fault, FaultKind};
 use crate::layout::ObjectKey;
+use crate::named::Named;
 use crate::request::{Body, CloudRequest};
 use crate::settings::KeyScope;
 use crate::upload::{StoredPiece, Upload};
@@ -35,6 +36,24 @@ impl Swift<'_> {
             KeyScope::Account => key,
             KeyScope::Container => self.prefix.in_segments(&key),
         }
+    }
+
+    /// What the names of segments begin with: of one object, or of all of ours.
+    pub(super) fn segments_below(&self, of: Option<&ObjectKey>) -> ObjectKey {
+        let below = of.map_or_else(|| self.prefix.contents(), ObjectKey::folder);
+        match self.key_scope {
+            KeyScope::Account => below,
+            KeyScope::Container => self.prefix.in_segments(&below),
+        }
+    }
+
+    /// Whether a name in the container of segments is one that we give.
+    pub(super) fn is_segment(&self, key: &ObjectKey) -> bool {
+        let named = match self.key_scope {
+            KeyScope::Account => self.prefix.read_apart(key.as_str()),
+            KeyScope::Container => self.prefix.read(key.as_str()),
+        };
+        matches!(named, Named::Segment { .. } | Named::ProbeSegment)
     }
 
     /// The manifest is written with the token: a TempURL drops every other parameter of a query.

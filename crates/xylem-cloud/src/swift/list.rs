@@ -55,9 +55,9 @@ impl Swift<'_> {
     }
 
     pub(super) fn segments(&self, answer: &CloudAnswer) -> Result<Page<Leftover>, Fault> {
-        self.page(answer, |key, entry| Leftover {
+        self.page(answer, |key, entry| Leftover::Segment {
             key,
-            reference: None,
+            etag: entry.hash.clone(),
             begun: entry.last_modified.as_deref().and_then(moment),
         })
     }

@@ -12,7 +12,6 @@ use crate::layout::ObjectKey;
 use crate::parts::PartRules;
 use crate::provider::{Provider, UrlFor};
 use crate::request::{Body, CloudRequest, SecretUrl};
-use crate::settings::KeyScope;
 use crate::upload::{
     Cursor, Found, Leftover, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef, unquoted,
 };
@@ -155,23 +154,29 @@ impl Provider for Swift<'_> {
         cursor: &Cursor,
         _: Moment,
     ) -> Option<CloudRequest> {
-        let below = match of {
-            Some(key) => key.folder(),
-            None => self.prefix.contents(),
-        };
-        let below = match self.key_scope {
-            KeyScope::Account => below,
-            KeyScope::Container => self.prefix.in_segments(&below),
-        };
-        Some(self.list_names(&self.segments_container(), &below, cursor))
+        Some(self.list_names(&self.segments_container(), &self.segments_below(of), cursor))
     }
 
-    fn leftovers_listed(&self, answer: &CloudAnswer) -> Result<Page<Leftover>, Fault> {
-        self.segments(answer)
+    fn leftovers_listed(
+        &self,
+        of: Option<&ObjectKey>,
+        answer: &CloudAnswer,
+    ) -> Result<Page<Leftover>, Fault> {
+        let mut page = self.segments(answer)?;
+        let below = self.segments_below(of);
+        let is_there = |key: &ObjectKey| key.as_str().starts_with(below.as_str());
+        page.items.retain(|leftover| is_there(leftover.key()) && self.is_segment(leftover.key()));
+        Ok(page)
     }
 
-    fn discard(&self, leftover: &Leftover, _: Moment) -> CloudRequest {
-        self.authorised(Method::DELETE, self.path(&self.segments_container(), &leftover.key))
+    fn discard(&self, leftover: &Leftover, _: Moment) -> Option<CloudRequest> {
+        match leftover {
+            Leftover::Segment { key, .. } if self.is_segment(key) => {
+                let path = self.path(&self.segments_container(), key);
+                Some(self.authorised(Method::DELETE, path))
+            }
+            Leftover::Segment { .. } | Leftover::Upload { .. } => None,
+        }
     }
 
     /// The manifest alone: `multipart-manifest=delete` would delete whatever it names, in any

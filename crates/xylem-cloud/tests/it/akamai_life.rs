@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use xylem_cloud::akamai::{Akamai, MAX_PURGE_BYTES};
 use xylem_cloud::{
-    AkamaiSecrets, Body, CloudSettings, Cursor, FaultKind, Found, Leftover, Provider, Secret,
-    Secrets, StoredPiece, UrlFor,
+    AkamaiSecrets, Body, CloudSettings, Cursor, FaultKind, Found, Provider, Secret, Secrets,
+    StoredPiece, UrlFor,
 };
 
 use crate::common::{answer, content, moment, name, pieces, prefix, shown, upload};
@@ -116,8 +116,6 @@ fn a_file_is_asked_after_read_and_deleted() {
         assert_eq!(akamai.read_answered(&key, &answer(404, &[], "")), Ok(None));
         assert!(akamai.read_answered(&key, &answer(500, &[], "")).is_err());
         let remove = akamai.remove(&key, moment());
-        let leftover = Leftover { key: key.clone(), reference: None, begun: None };
-        assert_eq!(akamai.discard(&leftover, moment()), remove);
         assert_eq!(
             (remove.method.as_str(), remove.header("x-akamai-acs-action")),
             ("PUT", Some("version=1&action=delete"))

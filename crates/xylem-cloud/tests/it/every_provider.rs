@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use xylem_cloud::swift::{SwiftInfo, SwiftLogin};
 use xylem_cloud::{
-    Body, CloudAnswer, CloudRequest, CloudSettings, Cursor, Leftover, MAX_ANSWER_BYTES, Piece,
-    Provider, ProviderError, Secrets, StoredPiece, SwiftAccess, Upload, UploadRef, UrlFor,
+    Body, CloudAnswer, CloudRequest, CloudSettings, Cursor, Leftover, MAX_ANSWER_BYTES, ObjectKey,
+    Piece, Provider, ProviderError, Secrets, StoredPiece, SwiftAccess, Upload, UploadRef, UrlFor,
     provider_of,
 };
 
@@ -17,12 +17,14 @@ const MIB: u64 = 1024 * 1024;
 /// What every secret is made of here, so that it is found wherever it leaks.
 const PLANTED: &str = "c0ffeec0ffee";
 
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 6] = [
     r#"{"provider":"s3","bucket":"packages","region":"eu-central-1","prefix":"macs"}"#,
     r#"{"provider":"s3","bucket":"packages","region":"r","endpoint":"https://h:8443","prefix":"macs",
         "cloudfront":{"url":"https://d.cloudfront.net","key_pair_id":"K1","distribution_id":"E1"}}"#,
     r#"{"provider":"swift","auth":{"tempauth":{"user":"u"}},"auth_url":"https://s.example.org",
         "container":"packages","prefix":"macs"}"#,
+    r#"{"provider":"swift","auth":{"tempauth":{"user":"u"}},"auth_url":"https://s.example.org",
+        "container":"packages","prefix":"macs","key_scope":"container"}"#,
     r#"{"provider":"rackspace","user":"u","region":"ORD","container":"packages","prefix":"macs",
         "public":true}"#,
     r#"{"provider":"akamai","upload_host":"https://ns-nsu.akamaihd.net","account":"u",
@@ -129,10 +131,33 @@ fn what_the_root_and_clients_get_has_no_key_and_no_token() {
     });
 }
 
+/// What may be left of an object, and what a careless caller could make of it.
+fn leftovers(key: &ObjectKey) -> [Leftover; 4] {
+    let segment = |key: ObjectKey| Leftover::Segment { key, etag: "00".repeat(16), begun: None };
+    let id = UploadRef::new("u").unwrap();
+    [
+        Leftover::Upload { key: key.clone(), id, begun: None },
+        segment(key.clone()),
+        segment(key.segment(5, 1)),
+        segment(prefix().in_segments(&key.segment(5, 1))),
+    ]
+}
+
+#[test]
+fn discarding_never_deletes_an_object() {
+    each(|provider| {
+        let key = prefix().content(&content());
+        let remove = provider.remove(&key, moment());
+        for leftover in leftovers(&key) {
+            let Some(discard) = provider.discard(&leftover, moment()) else { continue };
+            assert_ne!((&discard.path, &discard.query), (&remove.path, &remove.query));
+        }
+    });
+}
+
 fn requests(provider: &dyn Provider) -> Vec<CloudRequest> {
     let upload = begun(provider, 200 * MIB);
     let key = prefix().content(&content());
-    let leftover = Leftover { key: key.clone(), reference: UploadRef::new("u"), begun: None };
     let stored: Vec<_> = pieces(upload.plan)
         .into_iter()
         .map(|piece| StoredPiece { tag: UploadRef::from(piece.md5), piece })
@@ -143,11 +168,11 @@ fn requests(provider: &dyn Provider) -> Vec<CloudRequest> {
     all.extend(provider.folders(&key, moment()));
     all.extend(provider.describe(&upload, moment()));
     all.extend(provider.leftovers(None, &Cursor::Start, moment()));
+    all.extend(leftovers(&key).iter().filter_map(|it| provider.discard(it, moment())));
     all.extend([
         provider.ask(&key, moment()),
         provider.read(&key, moment()),
         provider.list(&Cursor::Start, moment()),
-        provider.discard(&leftover, moment()),
         provider.remove(&key, moment()),
     ]);
     all
@@ -180,7 +205,8 @@ fn read_all(provider: &dyn Provider, answer: &CloudAnswer) {
     for cursor in [Cursor::Start, Cursor::Folder(255, None), Cursor::After("x".to_owned())] {
         let _ = provider.listed(&cursor, answer);
     }
-    let _ = provider.leftovers_listed(answer);
+    let _ = provider.leftovers_listed(None, answer);
+    let _ = provider.leftovers_listed(Some(&key), answer);
     let _ = provider.removed(&key, answer);
     let _ = provider.purged(answer);
     let _ = provider.folder_made(answer);
@@ -214,12 +240,12 @@ fn no_answer_makes_a_reader_fall_over() {
 fn keys_of_another_provider_make_none() {
     let settings: Vec<CloudSettings> =
         SETTINGS.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
-    let (s3, swift, akamai) = (keys(&settings[0]), keys(&settings[2]), keys(&settings[4]));
+    let (s3, swift, akamai) = (keys(&settings[0]), keys(&settings[2]), keys(&settings[5]));
     let access = access();
     let refused =
         |settings, keys, access| provider_of(settings, keys, access).map(|_| ()).unwrap_err();
     assert_eq!(refused(&settings[0], &swift, Some(&access)), ProviderError::OtherKeys);
     assert_eq!(refused(&settings[2], &akamai, Some(&access)), ProviderError::OtherKeys);
-    assert_eq!(refused(&settings[4], &s3, Some(&access)), ProviderError::OtherKeys);
-    assert_eq!(refused(&settings[3], &swift, None), ProviderError::NoSession);
+    assert_eq!(refused(&settings[5], &s3, Some(&access)), ProviderError::OtherKeys);
+    assert_eq!(refused(&settings[4], &swift, None), ProviderError::NoSession);
 }

@@ -194,17 +194,37 @@ fn unended_uploads_are_found_and_aborted() {
              <Upload><Key>{KEY}</Key><UploadId>u1</UploadId><Initiated>2026-01-30T08:00:00.000Z</Initiated></Upload>\
              </ListMultipartUploadsResult>"
         );
-        let page = s3.leftovers_listed(&answer(200, &[], &body)).unwrap();
+        let page = s3.leftovers_listed(Some(&key), &answer(200, &[], &body)).unwrap();
         let leftover = &page.items[0];
-        assert_eq!(leftover.begun, Some("2026-01-30T08:00:00Z".parse().unwrap()));
+        assert_eq!(leftover.begun(), Some("2026-01-30T08:00:00Z".parse().unwrap()));
         let next = s3.leftovers(None, &page.next.unwrap(), moment()).unwrap();
         assert!(
             next.query.contains("key-marker=macs") && next.query.contains("upload-id-marker=u2")
         );
-        let abort = s3.discard(leftover, moment());
+        let abort = s3.discard(leftover, moment()).unwrap();
         assert_eq!((abort.method.as_str(), abort.query.as_str()), ("DELETE", "uploadId=u1"));
         let gone = answer(404, &[], "<Error><Code>NoSuchUpload</Code></Error>");
         assert_eq!(s3.removed(&key, &gone), Ok(()));
+    });
+}
+
+#[test]
+fn uploads_of_others_are_not_found() {
+    with(|s3| {
+        let key = prefix().content(&content());
+        let probe = "macs/probe/0190aaaa-bbbb-7ccc-8ddd-eeeeffff0000-a b";
+        let names = [KEY, &format!("{KEY}.tmp"), "macs/xylem.json", "macs/other", "other", probe];
+        let body: String = names
+            .iter()
+            .map(|name| format!("<Upload><Key>{name}</Key><UploadId>u1</UploadId></Upload>"))
+            .collect();
+        let body = format!("<ListMultipartUploadsResult>{body}</ListMultipartUploadsResult>");
+        let listed = |of| {
+            let page = s3.leftovers_listed(of, &answer(200, &[], &body)).unwrap();
+            page.items.iter().map(|it| it.key().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(Some(&key)), [KEY]);
+        assert_eq!(listed(None), [KEY, probe]);
     });
 }
 

@@ -127,7 +127,7 @@ fn listings_that_lie_are_refused() {
         assert_eq!(listed(200, &long).unwrap_err().kind, FaultKind::Unexpected);
         assert_eq!(listed(404, "").unwrap_err().kind, FaultKind::Place);
         let body = "<ListMultipartUploadsResult><IsTruncated>true</IsTruncated></ListMultipartUploadsResult>";
-        assert!(s3.leftovers_listed(&answer(200, &[], body)).is_err());
+        assert!(s3.leftovers_listed(None, &answer(200, &[], body)).is_err());
         let key = prefix().content(&content());
         assert_eq!(s3.found(&key, &answer(200, &[], "")).unwrap_err().kind, FaultKind::Unexpected);
         assert_eq!(s3.found(&key, &answer(403, &[], "")).unwrap_err().kind, FaultKind::Rights);

@@ -208,16 +208,46 @@ fn listings_end_with_an_empty_page_and_tell_no_digest_of_large_objects() {
         for end in [answer(200, &[], "[]"), answer(204, &[], "")] {
             assert_eq!(swift.listed(&Cursor::Start, &end).unwrap().next, None);
         }
-        let leftover = swift.leftovers_listed(&answer(200, &[], body)).unwrap().items.remove(0);
-        assert_eq!(leftover.begun, Some("2026-01-30T08:00:00.123Z".parse().unwrap()));
-        let discard = swift.discard(&leftover, moment());
-        assert_eq!(discard.path, "/v1/AUTH_test/packages_segments/macs/content/a%20b");
         let long = format!(r#"[{{"name":"{}","bytes":1,"hash":"aa"}}]"#, "a".repeat(2000));
         let long = swift.listed(&Cursor::Start, &answer(200, &[], &long)).unwrap_err();
         assert_eq!(long.kind, FaultKind::Unexpected);
         let gone = swift.listed(&Cursor::Start, &answer(404, &[], "")).unwrap_err();
         assert_eq!(gone.kind, FaultKind::Place);
     });
+}
+
+#[test]
+fn segments_of_ours_alone_are_found_and_deleted() {
+    let key = prefix().content(&content());
+    let rest = KEY.strip_prefix("macs/").unwrap();
+    let entry = |name: &str| {
+        let md5 = "aa".repeat(16);
+        format!(
+            r#"{{"name":"{name}","hash":"{md5}","last_modified":"2026-01-30T08:00:00.123450"}}"#
+        )
+    };
+    let apart = format!("{KEY}/67108864/00001");
+    let within = format!("macs/segments/{rest}/67108864/00001");
+    let others = format!("{KEY}/67108864/1");
+    let body = [&apart, &within, KEY, &others].map(|name| entry(name)).join(",");
+    for (more, ours, container) in
+        [("", &apart, "packages_segments"), (r#","key_scope":"container""#, &within, "packages")]
+    {
+        with(more, |swift| {
+            for of in [None, Some(&key)] {
+                let answer = answer(200, &[], &format!("[{body}]"));
+                let page = swift.leftovers_listed(of, &answer).unwrap();
+                let names: Vec<_> = page.items.iter().map(|it| it.key().as_str()).collect();
+                assert_eq!(names, [ours]);
+                let leftover = &page.items[0];
+                assert_eq!(leftover.begun(), Some("2026-01-30T08:00:00.123Z".parse().unwrap()));
+                let discard = swift.discard(leftover, moment()).unwrap();
+                assert_eq!(discard.method, "DELETE");
+                assert_eq!(discard.path, format!("/v1/AUTH_test/{container}/{ours}"));
+                assert!(page.next.is_some(), "the last name on the page leads on, whose it is");
+            }
+        });
+    }
 }
 
 #[test]

@@ -223,9 +223,10 @@ impl Probe<'_> {
         let Some(request) = self.provider.begin(&upload, self.moment()) else { return Ok(None) };
         let reference = self.provider.begun(&upload, &self.client.send(&request).await?)?;
         let listed = self.find_begun(key, &reference).await;
-        let leftover = Leftover { key: key.clone(), reference: Some(reference), begun: None };
-        let answer = self.client.send(&self.provider.discard(&leftover, self.moment())).await?;
-        self.provider.removed(key, &answer)?;
+        let leftover = Leftover::Upload { key: key.clone(), id: reference, begun: None };
+        if let Some(request) = self.provider.discard(&leftover, self.moment()) {
+            self.provider.removed(key, &self.client.send(&request).await?)?;
+        }
         listed.map(Some)
     }
 
@@ -233,8 +234,9 @@ impl Probe<'_> {
         let request = self.provider.leftovers(Some(key), &Cursor::Start, self.moment());
         let Some(request) = request else { return Ok(()) };
         let answer = self.client.send(&request).await?;
-        let begun = self.provider.leftovers_listed(&answer)?.items;
-        match begun.iter().any(|it| it.reference.as_ref() == Some(reference)) {
+        let begun = self.provider.leftovers_listed(Some(key), &answer)?.items;
+        let is_it = |it: &Leftover| matches!(it, Leftover::Upload { id, .. } if id == reference);
+        match begun.iter().any(is_it) {
             true => Ok(()),
             false => Err(Miss::other(
                 "an upload that was begun is not listed: what a crash leaves could not be found",
