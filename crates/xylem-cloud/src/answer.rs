@@ -111,6 +111,15 @@ impl CloudAnswer {
         self.fault(kind, attempt, why)
     }
 
+    /// An answer that is none of the protocol's, or was cut: why it cannot be read.
+    pub(crate) fn unreadable(&self, attempt: Attempt<'_>, why: impl fmt::Display) -> Fault {
+        let why = match self.body.len() >= MAX_ANSWER_BYTES {
+            true => "the answer is longer than 1 MiB".to_owned(),
+            false => format!("the answer is none of the protocol: {why}"),
+        };
+        self.fault(FaultKind::Unexpected, attempt, why)
+    }
+
     pub(crate) fn fault(
         &self,
         kind: FaultKind,

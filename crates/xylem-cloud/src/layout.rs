@@ -15,6 +15,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use xylem_model::ContentId;
 
+use crate::cursor::Below;
+
 /// Longest prefix in bytes.
 pub const MAX_PREFIX_BYTES: usize = 256;
 /// Longest name in a listing, bytes. S3 and Swift take 1,024; what has more is no listing of theirs.
@@ -71,6 +73,14 @@ impl Prefix {
     /// The marker's name.
     pub fn marker(&self) -> ObjectKey {
         self.join("xylem.json")
+    }
+
+    /// What the names begin with that are listed.
+    pub(crate) fn below(&self, below: Below) -> ObjectKey {
+        match below {
+            Below::Contents => self.contents(),
+            Below::Everything => self.everything(),
+        }
     }
 
     /// What the names of all contents begin with.

@@ -19,6 +19,7 @@
 pub mod akamai;
 mod answer;
 pub mod cloudfront;
+mod cursor;
 mod digest;
 mod disposition;
 mod encode;
@@ -38,6 +39,7 @@ mod upload;
 mod xml;
 
 pub use answer::{CloudAnswer, MAX_ANSWER_BYTES};
+pub use cursor::{Below, Cursor};
 pub use disposition::disposition;
 pub use endpoint::{Endpoint, EndpointError};
 pub use fault::{Fault, FaultKind, FaultScope};
@@ -54,6 +56,6 @@ pub use settings::{
     SwiftSettings, URL_LIFETIME_SECONDS,
 };
 pub use upload::{
-    Cursor, Found, Leftover, Listed, MAX_REFERENCE_BYTES, Moment, Page, Piece, StoredPiece, Upload,
+    Found, Leftover, Listed, MAX_REFERENCE_BYTES, Moment, Page, Piece, StoredPiece, Upload,
     UploadRef,
 };

@@ -7,6 +7,7 @@ use xylem_model::FileName;
 
 use crate::akamai::Akamai;
 use crate::answer::CloudAnswer;
+use crate::cursor::{Below, Cursor};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::fault::{Fault, FaultKind};
 use crate::layout::ObjectKey;
@@ -16,9 +17,7 @@ use crate::s3::S3;
 use crate::secret::Secrets;
 use crate::settings::CloudSettings;
 use crate::swift::{Swift, SwiftInfo, SwiftSession};
-use crate::upload::{
-    Cursor, Found, Leftover, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef,
-};
+use crate::upload::{Found, Leftover, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef};
 
 /// Makes a provider's requests and reads its answers. What is asked for by one function is read
 /// by the next one, which is told the same things again.
@@ -140,29 +139,46 @@ pub trait Provider: Send + Sync {
         answer: &'a CloudAnswer,
     ) -> Result<Option<&'a [u8]>, Fault>;
 
-    /// Asks for a page of the objects below `content/`.
-    fn list(&self, cursor: &Cursor, at: Moment) -> CloudRequest;
-
-    /// The page.
+    /// Asks for a page of the objects; contents come in the order of their ids.
     ///
     /// # Errors
-    /// When it was refused, or the answer is not of the protocol.
-    fn listed(&self, cursor: &Cursor, answer: &CloudAnswer) -> Result<Page<Listed>, Fault>;
+    /// When the cursor is of another listing.
+    fn list(&self, below: Below, cursor: &Cursor, at: Moment) -> Result<CloudRequest, Fault>;
+
+    /// The page. Where names are in folders, one of others is told by its name with `/`.
+    ///
+    /// # Errors
+    /// When it was refused, the answer is not of the protocol, or the listing does not advance.
+    fn listed(
+        &self,
+        below: Below,
+        cursor: &Cursor,
+        answer: &CloudAnswer,
+    ) -> Result<Page<Listed>, Fault>;
 
     /// Asks for a page of unended uploads and segments, of one object or of all of ours; `None`
     /// where the protocol has neither.
-    fn leftovers(&self, _: Option<&ObjectKey>, _: &Cursor, _: Moment) -> Option<CloudRequest> {
-        None
+    ///
+    /// # Errors
+    /// When the cursor is of another listing.
+    fn leftovers(
+        &self,
+        _: Option<&ObjectKey>,
+        _: &Cursor,
+        _: Moment,
+    ) -> Result<Option<CloudRequest>, Fault> {
+        Ok(None)
     }
 
     /// The page: what is of that very object, or has a name of our form. What else begins with the
     /// same letters is somebody else's and not on it.
     ///
     /// # Errors
-    /// When it was refused, or the answer is not of the protocol.
+    /// When it was refused, the answer is not of the protocol, or the listing does not advance.
     fn leftovers_listed(
         &self,
         _: Option<&ObjectKey>,
+        _: &Cursor,
         _: &CloudAnswer,
     ) -> Result<Page<Leftover>, Fault> {
         Ok(Page { items: Vec::new(), next: None })

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use xylem_model::{Md5, Sha256, Timestamp};
 
+use crate::cursor::Cursor;
 use crate::digest;
 use crate::layout::ObjectKey;
 use crate::parts::{Part, PartPlan};
@@ -85,6 +86,8 @@ pub struct Listed {
     pub size: u64,
     /// Its ETag, without quotes, where the listing tells one that can be compared.
     pub etag: Option<String>,
+    /// When it was written, by the provider's clock.
+    pub written: Option<Timestamp>,
 }
 
 /// What is no object of ours by itself, and stays where an upload breaks off.
@@ -108,22 +111,6 @@ pub enum Leftover {
         /// When it was written, by the provider's clock.
         begun: Option<Timestamp>,
     },
-}
-
-/// Where a listing goes on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cursor {
-    /// At the beginning.
-    Start,
-    /// After this name.
-    After(String),
-    /// After this name and this upload of it.
-    AfterUpload(String, String),
-    /// Where the provider's token points.
-    Token(String),
-    /// In the folder of this first byte, from this name on.
-    Folder(u8, Option<String>),
 }
 
 /// A page of a listing.

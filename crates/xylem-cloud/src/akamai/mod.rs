@@ -17,6 +17,7 @@ pub use purge::{MAX_PURGE_BYTES, edgegrid_sign};
 pub use sign::netstorage_headers;
 
 use crate::answer::{Attempt, CloudAnswer};
+use crate::cursor::{Below, Cursor, PAGE};
 use crate::encode;
 use crate::fault::{Fault, FaultKind};
 use crate::layout::ObjectKey;
@@ -25,14 +26,12 @@ use crate::provider::{Provider, UrlFor};
 use crate::request::{Body, CloudRequest, SecretUrl};
 use crate::secret::AkamaiSecrets;
 use crate::settings::AkamaiSettings;
-use crate::upload::{Cursor, Found, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef};
+use crate::upload::{Found, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef};
 
 /// How far our clock may be off, seconds.
 pub const MAX_SKEW_SECONDS: u64 = 60;
 /// The documents name no largest file: what we send at most, bytes.
 const LARGEST_FILE: u64 = 5 * 1024 * 1024 * MIB;
-/// How many entries of a folder are asked for at once.
-const PAGE: u32 = 1_000;
 /// A token is good from a little before, for edges whose clocks are behind.
 const EARLIER: Duration = Duration::from_secs(60);
 
@@ -167,19 +166,24 @@ impl Provider for Akamai<'_> {
         }
     }
 
-    fn list(&self, cursor: &Cursor, at: Moment) -> CloudRequest {
-        let (first, from) = listing::place(cursor);
-        let folder = self.settings.directory.folder(first);
+    fn list(&self, below: Below, cursor: &Cursor, at: Moment) -> Result<CloudRequest, Fault> {
+        let (folder, from) = self.place(below, cursor)?;
         let mut action = format!("dir&format=xml&encoding=utf-8&max_entries={PAGE}");
         if let Some(from) = from {
             action.push_str("&start=");
             action.push_str(&encode::component(from));
         }
-        self.signed(Method::GET, self.path(folder.as_str()), &action, at)
+        let path = self.path(&folder);
+        Ok(self.signed(Method::GET, path.trim_end_matches('/').to_owned(), &action, at))
     }
 
-    fn listed(&self, cursor: &Cursor, answer: &CloudAnswer) -> Result<Page<Listed>, Fault> {
-        self.folder(cursor, answer)
+    fn listed(
+        &self,
+        below: Below,
+        cursor: &Cursor,
+        answer: &CloudAnswer,
+    ) -> Result<Page<Listed>, Fault> {
+        self.folder(below, cursor, answer)
     }
 
     fn remove(&self, key: &ObjectKey, at: Moment) -> CloudRequest {

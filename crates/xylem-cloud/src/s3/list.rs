@@ -1,30 +1,20 @@
-//! What is there: objects, uploads that nobody ended, parts of one.
+//! What is there: objects, and uploads that nobody ended.
 
 use http::Method;
 use xylem_model::Timestamp;
 
 use super::{S3, error};
 use crate::answer::{Attempt, CloudAnswer};
+use crate::cursor::{Cursor, PAGE, Place};
 use crate::encode;
 use crate::fault::{Fault, FaultKind};
 use crate::layout::ObjectKey;
 use crate::request::CloudRequest;
-use crate::upload::{Cursor, Leftover, Listed, Page, UploadRef, unquoted};
+use crate::upload::{Leftover, Listed, Page, UploadRef, unquoted};
 use crate::xml::Element;
 
-/// How many things are asked for at once: what Amazon gives at most.
-const PAGE: &str = "1000";
-
-/// A part that the provider has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredPart {
-    /// Its number.
-    pub number: u32,
-    /// Its size, bytes.
-    pub size: u64,
-    /// Its ETag, without quotes.
-    pub tag: UploadRef,
-}
+/// The request is another listing's: of another provider, or of objects and not of uploads.
+const OTHER: &str = "the cursor is of another listing";
 
 impl S3<'_> {
     /// `ListObjectsV2` below a name.
@@ -33,19 +23,23 @@ impl S3<'_> {
         below: &ObjectKey,
         cursor: &Cursor,
         now: Timestamp,
-    ) -> CloudRequest {
+    ) -> Result<CloudRequest, Fault> {
+        let page = PAGE.to_string();
         let mut pairs = vec![
             ("encoding-type", "url"),
             ("list-type", "2"),
-            ("max-keys", PAGE),
+            ("max-keys", &page),
             ("prefix", below.as_str()),
         ];
-        match cursor {
-            Cursor::Token(token) => pairs.push(("continuation-token", token)),
-            Cursor::After(key) | Cursor::AfterUpload(key, _) => pairs.push(("start-after", key)),
-            Cursor::Start | Cursor::Folder(..) => {}
+        match cursor.place() {
+            Place::Start => {}
+            Place::Token(token) => pairs.push(("continuation-token", token)),
+            Place::After(key) => pairs.push(("start-after", key)),
+            Place::AfterUpload(..) | Place::Folder(..) => {
+                return Err(Fault::new(FaultKind::Unexpected, "listing the bucket", OTHER));
+            }
         }
-        self.signed(self.bucket(Method::GET).with_query(encode::query(&pairs)), now)
+        Ok(self.signed(self.bucket(Method::GET).with_query(encode::query(&pairs)), now))
     }
 
     /// `ListMultipartUploads` of names that begin so.
@@ -54,56 +48,33 @@ impl S3<'_> {
         below: &ObjectKey,
         cursor: &Cursor,
         now: Timestamp,
-    ) -> CloudRequest {
+    ) -> Result<CloudRequest, Fault> {
+        let page = PAGE.to_string();
         let mut pairs = vec![
             ("encoding-type", "url"),
-            ("max-uploads", PAGE),
+            ("max-uploads", &page),
             ("prefix", below.as_str()),
             ("uploads", ""),
         ];
-        if let Cursor::AfterUpload(key, upload) = cursor {
-            pairs.extend([("key-marker", key.as_str()), ("upload-id-marker", upload)]);
+        match cursor.place() {
+            Place::Start => {}
+            Place::AfterUpload(key, upload) => {
+                pairs.extend([("key-marker", key.as_str()), ("upload-id-marker", upload)]);
+            }
+            Place::After(_) | Place::Token(_) | Place::Folder(..) => {
+                return Err(Fault::new(FaultKind::Unexpected, "listing unended uploads", OTHER));
+            }
         }
-        self.signed(self.bucket(Method::GET).with_query(encode::query(&pairs)), now)
-    }
-
-    /// `ListParts` of an upload, after the part of this number; 0 is the beginning.
-    pub fn list_parts(
-        &self,
-        key: &ObjectKey,
-        reference: &UploadRef,
-        after: u32,
-        now: Timestamp,
-    ) -> CloudRequest {
-        let after = after.to_string();
-        let query = encode::query(&[
-            ("max-parts", PAGE),
-            ("part-number-marker", &after),
-            ("uploadId", reference.as_str()),
-        ]);
-        self.signed(self.object(Method::GET, key).with_query(query), now)
-    }
-
-    /// The parts of a page, and after which the next begins.
-    ///
-    /// # Errors
-    /// When it was refused, or the answer is not of the protocol.
-    pub fn parts_listed(
-        &self,
-        key: &ObjectKey,
-        answer: &CloudAnswer,
-    ) -> Result<(Vec<StoredPart>, Option<u32>), Fault> {
-        let attempt = Attempt { doing: "listing the parts of", on: key.as_str() };
-        let root = listing(answer, attempt, "ListPartsResult", "s3:ListMultipartUploadParts")?;
-        let parts: Option<Vec<_>> = root.children("Part").map(part).collect();
-        let parts = parts.ok_or_else(|| odd(answer, attempt))?;
-        let next = || root.child_text("NextPartNumberMarker").and_then(|text| text.parse().ok());
-        Ok((parts, if is_truncated(&root) { next() } else { None }))
+        Ok(self.signed(self.bucket(Method::GET).with_query(encode::query(&pairs)), now))
     }
 }
 
 /// A page of objects.
-pub(super) fn objects(answer: &CloudAnswer, bucket: &str) -> Result<Page<Listed>, Fault> {
+pub(super) fn objects(
+    cursor: &Cursor,
+    answer: &CloudAnswer,
+    bucket: &str,
+) -> Result<Page<Listed>, Fault> {
     let attempt = Attempt { doing: "listing the bucket", on: bucket };
     let root = listing(answer, attempt, "ListBucketResult", "s3:ListBucket")?;
     let items: Option<Vec<_>> =
@@ -111,16 +82,23 @@ pub(super) fn objects(answer: &CloudAnswer, bucket: &str) -> Result<Page<Listed>
     let items = items.ok_or_else(|| odd(answer, attempt))?;
     let token = root.child_text("NextContinuationToken").filter(|token| !token.is_empty());
     let next = match (is_truncated(&root), token, items.last()) {
-        (false, ..) => None,
-        (true, Some(token), _) => Some(Cursor::Token(token.to_owned())),
-        (true, None, Some(last)) => Some(Cursor::After(last.key.as_str().to_owned())),
+        (false, ..) => return Ok(Page { items, next: None }),
+        (true, Some(token), _) => Place::Token(token.to_owned()),
+        (true, None, Some(last)) => Place::After(last.key.as_str().to_owned()),
         (true, None, None) => return Err(odd(answer, attempt)),
     };
-    Ok(Page { items, next })
+    let next = cursor
+        .turned(next, items.first().map(|first| first.key.as_str()))
+        .map_err(|why| answer.fault(FaultKind::Unexpected, attempt, why))?;
+    Ok(Page { items, next: Some(next) })
 }
 
 /// A page of uploads that nobody ended.
-pub(super) fn uploads(answer: &CloudAnswer, bucket: &str) -> Result<Page<Leftover>, Fault> {
+pub(super) fn uploads(
+    cursor: &Cursor,
+    answer: &CloudAnswer,
+    bucket: &str,
+) -> Result<Page<Leftover>, Fault> {
     let attempt = Attempt { doing: "listing unended uploads of the bucket", on: bucket };
     let right = "s3:ListBucketMultipartUploads";
     let root = listing(answer, attempt, "ListMultipartUploadsResult", right)?;
@@ -131,12 +109,11 @@ pub(super) fn uploads(answer: &CloudAnswer, bucket: &str) -> Result<Page<Leftove
         return Ok(Page { items, next: None });
     }
     let markers = (name(&root, "NextKeyMarker", &root), root.child_text("NextUploadIdMarker"));
-    match markers {
-        (Some(key), Some(upload)) if !key.is_empty() => {
-            Ok(Page { items, next: Some(Cursor::AfterUpload(key, upload.to_owned())) })
-        }
-        _ => Err(odd(answer, attempt)),
-    }
+    let (Some(key), Some(upload)) = markers else { return Err(odd(answer, attempt)) };
+    let next = cursor
+        .turned(Place::AfterUpload(key, upload.to_owned()), None)
+        .map_err(|why| answer.fault(FaultKind::Unexpected, attempt, why))?;
+    Ok(Page { items, next: Some(next) })
 }
 
 fn listing(
@@ -147,14 +124,13 @@ fn listing(
 ) -> Result<Element, Fault> {
     if !answer.is_success() {
         let mut fault = error::fault(answer, attempt, right);
-        // By an upload's id one asks for that alone, by a bucket's name for the bucket.
-        if fault.kind == FaultKind::Gone && expected != "ListPartsResult" {
+        // What is asked for is the bucket.
+        if fault.kind == FaultKind::Gone {
             fault.kind = FaultKind::Place;
         }
         return Err(fault);
     }
-    let root = Element::parse(&answer.body)
-        .map_err(|error| answer.fault(FaultKind::Unexpected, attempt, error.to_string()))?;
+    let root = Element::parse(&answer.body).map_err(|error| answer.unreadable(attempt, error))?;
     if root.name() != expected {
         return Err(odd(answer, attempt));
     }
@@ -174,6 +150,7 @@ fn object(root: &Element, element: &Element) -> Option<Listed> {
         key: ObjectKey::listed(name(root, "Key", element)?)?,
         size: element.child_text("Size")?.trim().parse().ok()?,
         etag: element.child_text("ETag").map(|etag| unquoted(etag).to_owned()),
+        written: moment(element, "LastModified"),
     })
 }
 
@@ -181,16 +158,12 @@ fn upload(root: &Element, element: &Element) -> Option<Leftover> {
     Some(Leftover::Upload {
         key: ObjectKey::listed(name(root, "Key", element)?)?,
         id: UploadRef::new(element.child_text("UploadId")?)?,
-        begun: element.child_text("Initiated").and_then(|text| text.trim().parse().ok()),
+        begun: moment(element, "Initiated"),
     })
 }
 
-fn part(element: &Element) -> Option<StoredPart> {
-    Some(StoredPart {
-        number: element.child_text("PartNumber")?.trim().parse().ok()?,
-        size: element.child_text("Size")?.trim().parse().ok()?,
-        tag: UploadRef::new(unquoted(element.child_text("ETag")?))?,
-    })
+fn moment(element: &Element, name: &str) -> Option<Timestamp> {
+    element.child_text(name).and_then(|text| text.trim().parse().ok())
 }
 
 /// A name in a listing: encoded as in a form where the answer says so, a blank as `+`.

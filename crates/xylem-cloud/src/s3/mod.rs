@@ -12,7 +12,6 @@ use http::Method;
 use xylem_model::{Md5, Sha256, Timestamp};
 
 pub(crate) use error::fault as answered_fault;
-pub use list::StoredPart;
 pub use policy::{lifecycle, policy};
 pub use presign::{MAX_PRESIGNED, presign};
 pub use sign::{Scope, sign};

@@ -19,7 +19,6 @@ pub fn policy(settings: &S3Settings) -> String {
                 "s3:AbortMultipartUpload",
                 "s3:DeleteObject",
                 "s3:GetObject",
-                "s3:ListMultipartUploadParts",
                 "s3:PutObject",
             ],
             "Resource": format!("{bucket}/{below}*"),

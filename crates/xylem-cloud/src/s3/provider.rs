@@ -7,6 +7,7 @@ use http::Method;
 use super::{META_SHA256, S3, error, etag_is_digest, list, multipart, multipart_etag, presign};
 use crate::answer::{Attempt, CloudAnswer};
 use crate::cloudfront::CloudFront;
+use crate::cursor::{Below, Cursor};
 use crate::disposition::disposition;
 use crate::fault::{Fault, FaultKind};
 use crate::layout::ObjectKey;
@@ -15,7 +16,7 @@ use crate::parts::PartRules;
 use crate::provider::{Provider, UrlFor};
 use crate::request::{CloudRequest, SecretUrl};
 use crate::upload::{
-    Cursor, Found, Leftover, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef, unquoted,
+    Found, Leftover, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef, unquoted,
 };
 
 /// How far our clock may be off ("RequestTimeTooSkewed" in Amazon's list of error codes).
@@ -125,12 +126,17 @@ impl Provider for S3<'_> {
         }
     }
 
-    fn list(&self, cursor: &Cursor, at: Moment) -> CloudRequest {
-        self.list_objects(&self.settings.prefix.contents(), cursor, at.now)
+    fn list(&self, below: Below, cursor: &Cursor, at: Moment) -> Result<CloudRequest, Fault> {
+        self.list_objects(&self.settings.prefix.below(below), cursor, at.now)
     }
 
-    fn listed(&self, _: &Cursor, answer: &CloudAnswer) -> Result<Page<Listed>, Fault> {
-        list::objects(answer, &self.settings.bucket)
+    fn listed(
+        &self,
+        _: Below,
+        cursor: &Cursor,
+        answer: &CloudAnswer,
+    ) -> Result<Page<Listed>, Fault> {
+        list::objects(cursor, answer, &self.settings.bucket)
     }
 
     fn leftovers(
@@ -138,17 +144,18 @@ impl Provider for S3<'_> {
         of: Option<&ObjectKey>,
         cursor: &Cursor,
         at: Moment,
-    ) -> Option<CloudRequest> {
+    ) -> Result<Option<CloudRequest>, Fault> {
         let all = self.settings.prefix.everything();
-        Some(self.list_uploads(of.unwrap_or(&all), cursor, at.now))
+        self.list_uploads(of.unwrap_or(&all), cursor, at.now).map(Some)
     }
 
     fn leftovers_listed(
         &self,
         of: Option<&ObjectKey>,
+        cursor: &Cursor,
         answer: &CloudAnswer,
     ) -> Result<Page<Leftover>, Fault> {
-        let mut page = list::uploads(answer, &self.settings.bucket)?;
+        let mut page = list::uploads(cursor, answer, &self.settings.bucket)?;
         let is_ours = |key: &ObjectKey| match self.settings.prefix.read(key.as_str()) {
             Named::Content(_) | Named::Probe => true,
             // The marker goes as a whole, and there are no segments here.

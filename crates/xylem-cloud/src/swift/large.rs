@@ -40,7 +40,7 @@ impl Swift<'_> {
 
     /// What the names of segments begin with: of one object, or of all of ours.
     pub(super) fn segments_below(&self, of: Option<&ObjectKey>) -> ObjectKey {
-        let below = of.map_or_else(|| self.prefix.contents(), ObjectKey::folder);
+        let below = of.map_or_else(|| self.prefix.everything(), ObjectKey::folder);
         match self.key_scope {
             KeyScope::Account => below,
             KeyScope::Container => self.prefix.in_segments(&below),

@@ -5,14 +5,12 @@ use xylem_model::Timestamp;
 
 use super::Swift;
 use crate::answer::{Attempt, CloudAnswer};
+use crate::cursor::{Cursor, PAGE, Place};
 use crate::encode;
 use crate::fault::{Fault, FaultKind};
 use crate::layout::ObjectKey;
 use crate::request::CloudRequest;
-use crate::upload::{Cursor, Leftover, Listed, Page, unquoted};
-
-/// How many names are asked for at once. Swift gives 10,000, which is more than an answer may be.
-const PAGE: &str = "1500";
+use crate::upload::{Leftover, Listed, Page, unquoted};
 
 /// An entry; one that has `subdir` instead is passed over.
 #[derive(Deserialize)]
@@ -32,18 +30,29 @@ impl Swift<'_> {
         container: &str,
         below: &ObjectKey,
         cursor: &Cursor,
-    ) -> CloudRequest {
-        let mut pairs = vec![("format", "json"), ("limit", PAGE), ("prefix", below.as_str())];
-        if let Cursor::After(name) = cursor {
-            pairs.push(("marker", name));
+    ) -> Result<CloudRequest, Fault> {
+        let page = PAGE.to_string();
+        let mut pairs = vec![("format", "json"), ("limit", &page), ("prefix", below.as_str())];
+        match cursor.place() {
+            Place::Start => {}
+            Place::After(name) => pairs.push(("marker", name)),
+            Place::AfterUpload(..) | Place::Token(_) | Place::Folder(..) => {
+                let attempt = format!("listing the container `{container}`");
+                let why = "the cursor is of another listing";
+                return Err(Fault::new(FaultKind::Unexpected, attempt, why));
+            }
         }
         let path = format!("{}/{}", self.session.storage.0.base(), encode::component(container));
-        self.authorised(http::Method::GET, path).with_query(encode::query(&pairs))
+        Ok(self.authorised(http::Method::GET, path).with_query(encode::query(&pairs)))
     }
 
-    pub(super) fn objects(&self, answer: &CloudAnswer) -> Result<Page<Listed>, Fault> {
+    pub(super) fn objects(
+        &self,
+        cursor: &Cursor,
+        answer: &CloudAnswer,
+    ) -> Result<Page<Listed>, Fault> {
         let largest_whole = self.info.part_rules().whole_up_to;
-        self.page(answer, |key, entry| Listed {
+        self.page(cursor, answer, |key, entry| Listed {
             key,
             size: entry.bytes,
             etag: match &entry.slo_etag {
@@ -51,11 +60,16 @@ impl Swift<'_> {
                 // Of a large object the listing tells the MD5 of the manifest.
                 None => (entry.bytes <= largest_whole).then(|| entry.hash.clone()),
             },
+            written: entry.last_modified.as_deref().and_then(moment),
         })
     }
 
-    pub(super) fn segments(&self, answer: &CloudAnswer) -> Result<Page<Leftover>, Fault> {
-        self.page(answer, |key, entry| Leftover::Segment {
+    pub(super) fn segments(
+        &self,
+        cursor: &Cursor,
+        answer: &CloudAnswer,
+    ) -> Result<Page<Leftover>, Fault> {
+        self.page(cursor, answer, |key, entry| Leftover::Segment {
             key,
             etag: entry.hash.clone(),
             begun: entry.last_modified.as_deref().and_then(moment),
@@ -64,6 +78,7 @@ impl Swift<'_> {
 
     fn page<T>(
         &self,
+        cursor: &Cursor,
         answer: &CloudAnswer,
         item: impl Fn(ObjectKey, &Entry) -> T,
     ) -> Result<Page<T>, Fault> {
@@ -77,9 +92,15 @@ impl Swift<'_> {
             _ => return Err(self.fault(answer, attempt)),
         }
         let mut entries: Vec<Entry> = serde_json::from_slice(&answer.body)
-            .map_err(|error| answer.fault(FaultKind::Unexpected, attempt, error.to_string()))?;
+            .map_err(|error| answer.unreadable(attempt, error))?;
         // A page may be shorter than what was asked for: only an empty one is the last.
-        let next = entries.last().and_then(|entry| entry.name.clone()).map(Cursor::After);
+        let first = entries.first().and_then(|entry| entry.name.as_deref());
+        let next = entries
+            .last()
+            .and_then(|entry| entry.name.clone())
+            .map(|last| cursor.turned(Place::After(last), first))
+            .transpose()
+            .map_err(|why| answer.fault(FaultKind::Unexpected, attempt, why))?;
         let named = entries.iter_mut().filter_map(|entry| entry.name.take().zip(Some(entry)));
         let items: Option<_> =
             named.map(|(name, entry)| Some(item(ObjectKey::listed(name)?, entry))).collect();

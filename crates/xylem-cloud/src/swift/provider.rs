@@ -6,6 +6,7 @@ use http::Method;
 
 use super::{META_SHA256, Swift, large};
 use crate::answer::{Attempt, CloudAnswer};
+use crate::cursor::{Below, Cursor};
 use crate::encode;
 use crate::fault::{Fault, FaultKind};
 use crate::layout::ObjectKey;
@@ -13,7 +14,7 @@ use crate::parts::PartRules;
 use crate::provider::{Provider, UrlFor};
 use crate::request::{Body, CloudRequest, SecretUrl};
 use crate::upload::{
-    Cursor, Found, Leftover, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef, unquoted,
+    Found, Leftover, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef, unquoted,
 };
 
 /// How long the root may begin to send a piece: by then it has asked for the next one, and a
@@ -140,12 +141,17 @@ impl Provider for Swift<'_> {
         }
     }
 
-    fn list(&self, cursor: &Cursor, _: Moment) -> CloudRequest {
-        self.list_names(self.container, &self.prefix.contents(), cursor)
+    fn list(&self, below: Below, cursor: &Cursor, _: Moment) -> Result<CloudRequest, Fault> {
+        self.list_names(self.container, &self.prefix.below(below), cursor)
     }
 
-    fn listed(&self, _: &Cursor, answer: &CloudAnswer) -> Result<Page<Listed>, Fault> {
-        self.objects(answer)
+    fn listed(
+        &self,
+        _: Below,
+        cursor: &Cursor,
+        answer: &CloudAnswer,
+    ) -> Result<Page<Listed>, Fault> {
+        self.objects(cursor, answer)
     }
 
     fn leftovers(
@@ -153,16 +159,18 @@ impl Provider for Swift<'_> {
         of: Option<&ObjectKey>,
         cursor: &Cursor,
         _: Moment,
-    ) -> Option<CloudRequest> {
-        Some(self.list_names(&self.segments_container(), &self.segments_below(of), cursor))
+    ) -> Result<Option<CloudRequest>, Fault> {
+        let below = self.segments_below(of);
+        self.list_names(&self.segments_container(), &below, cursor).map(Some)
     }
 
     fn leftovers_listed(
         &self,
         of: Option<&ObjectKey>,
+        cursor: &Cursor,
         answer: &CloudAnswer,
     ) -> Result<Page<Leftover>, Fault> {
-        let mut page = self.segments(answer)?;
+        let mut page = self.segments(cursor, answer)?;
         let below = self.segments_below(of);
         let is_there = |key: &ObjectKey| key.as_str().starts_with(below.as_str());
         page.items.retain(|leftover| is_there(leftover.key()) && self.is_segment(leftover.key()));

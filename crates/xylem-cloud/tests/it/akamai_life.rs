@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use xylem_cloud::akamai::{Akamai, MAX_PURGE_BYTES};
 use xylem_cloud::{
-    AkamaiSecrets, Body, CloudSettings, Cursor, FaultKind, Found, Provider, Secret, Secrets,
+    AkamaiSecrets, Below, Body, CloudSettings, Cursor, FaultKind, Found, Provider, Secret, Secrets,
     StoredPiece, UrlFor,
 };
 
@@ -128,17 +128,17 @@ fn a_file_is_asked_after_read_and_deleted() {
 #[test]
 fn folders_are_listed_one_after_the_other_and_each_to_its_end() {
     with(|akamai| {
-        let first = akamai.list(&Cursor::Start, moment());
+        let first = akamai.list(Below::Contents, &Cursor::START, moment()).unwrap();
         assert_eq!(first.path, "/123456/macs/content/00");
-        let action = "version=1&action=dir&format=xml&encoding=utf-8&max_entries=1000";
+        let action = "version=1&action=dir&format=xml&encoding=utf-8&max_entries=128";
         assert_eq!(first.header("x-akamai-acs-action"), Some(action));
 
         let body = "<stat directory=\"/123456/macs/content/00\"><file type=\"file\" name=\"a&amp;b\" size=\"3\" md5=\"aa\"/>\
             <file type=\"dir\" name=\"d\" bytes=\"1\" files=\"1\"/><resume start=\"/123456/macs/content/00/c d\"/></stat>";
-        let page = akamai.listed(&Cursor::Start, &answer(200, &[], body)).unwrap();
+        let page = akamai.listed(Below::Contents, &Cursor::START, &answer(200, &[], body)).unwrap();
         assert_eq!((page.items.len(), page.items[0].key.as_str()), (1, "macs/content/00/a&b"));
         let cursor = page.next.unwrap();
-        let next = akamai.list(&cursor, moment());
+        let next = akamai.list(Below::Contents, &cursor, moment()).unwrap();
         let action = format!("{action}&start=%2F123456%2Fmacs%2Fcontent%2F00%2Fc%20d");
         assert_eq!(next.header("x-akamai-acs-action"), Some(&*action));
 
@@ -146,13 +146,59 @@ fn folders_are_listed_one_after_the_other_and_each_to_its_end() {
         let mut pages = 0;
         while let Some(at) = cursor {
             let missing = answer(404, &[], "");
-            cursor = akamai.listed(&at, &missing).unwrap().next;
+            cursor = akamai.listed(Below::Contents, &at, &missing).unwrap().next;
             pages += 1;
         }
         assert_eq!(pages, 256);
         let wrong = answer(200, &[], "<stat><file type=\"file\" name=\"../x\" size=\"3\"/></stat>");
-        assert!(akamai.listed(&Cursor::Start, &wrong).is_err());
-        assert!(akamai.leftovers(None, &Cursor::Start, moment()).is_none());
+        assert!(akamai.listed(Below::Contents, &Cursor::START, &wrong).is_err());
+        assert_eq!(akamai.leftovers(None, &Cursor::START, moment()), Ok(None));
+    });
+}
+
+#[test]
+fn everything_is_listed_from_the_outside_in() {
+    with(|akamai| {
+        let mut cursor = Some(Cursor::START);
+        let mut folders = Vec::new();
+        while let Some(at) = cursor {
+            let request = akamai.list(Below::Everything, &at, moment()).unwrap();
+            folders.push(request.path);
+            let missing = answer(404, &[], "");
+            cursor = akamai.listed(Below::Everything, &at, &missing).unwrap().next;
+        }
+        let first = ["", "/content", "/probe", "/content/00", "/content/01"];
+        let first = first.map(|rest| format!("/123456/macs{rest}"));
+        assert_eq!((folders.len(), &folders[..5]), (259, &first[..]));
+
+        let body = "<stat><file type=\"file\" name=\"xylem.json\" size=\"9\" mtime=\"1769846400\"/>\
+            <file type=\"dir\" name=\"content\"/><file type=\"dir\" name=\"others\"/></stat>";
+        let told = |below| {
+            let page = akamai.listed(below, &Cursor::START, &answer(200, &[], body)).unwrap();
+            page.items
+                .into_iter()
+                .map(|item| (item.key.to_string(), item.written))
+                .collect::<Vec<_>>()
+        };
+        let of_others = ("macs/others/".to_owned(), None);
+        assert_eq!(
+            told(Below::Everything),
+            [("macs/xylem.json".to_owned(), Some(crate::common::now())), of_others]
+        );
+        assert_eq!(told(Below::Contents).len(), 1, "folders are no contents");
+    });
+}
+
+#[test]
+fn a_folder_that_does_not_go_on_is_refused() {
+    with(|akamai| {
+        let body = answer(200, &[], "<stat><resume start=\"/123456/x\"/></stat>");
+        let page = akamai.listed(Below::Contents, &Cursor::START, &body).unwrap();
+        let again = akamai.listed(Below::Contents, &page.next.unwrap(), &body).unwrap_err();
+        assert_eq!(again.kind, FaultKind::Unexpected);
+        let long = format!("<stat><resume start=\"{}\"/></stat>", "x".repeat(5000));
+        let long = akamai.listed(Below::Contents, &Cursor::START, &answer(200, &[], &long));
+        assert_eq!(long.unwrap_err().kind, FaultKind::Unexpected);
     });
 }
 

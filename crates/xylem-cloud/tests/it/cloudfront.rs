@@ -9,7 +9,7 @@ use serde_json::Value;
 use xylem_cloud::cloudfront::{CloudFrontKey, CloudFrontKeyError, MAX_INVALIDATED, Policy};
 use xylem_cloud::s3::S3;
 use xylem_cloud::{
-    Body, CloudSettings, Cursor, FaultKind, Provider, S3Secrets, Secret, SecretUrl, UrlFor,
+    Below, Body, CloudSettings, Cursor, FaultKind, Provider, S3Secrets, Secret, SecretUrl, UrlFor,
 };
 use xylem_model::Timestamp;
 
@@ -165,7 +165,9 @@ fn an_invalidation_is_what_botocore_signs() {
         let body = format!(
             "<ListBucketResult><Contents><Key>{key}</Key><Size>1</Size></Contents></ListBucketResult>"
         );
-        s3.listed(&Cursor::Start, &answer(200, &[], &body)).unwrap().items[0].key.clone()
+        s3.listed(Below::Contents, &Cursor::START, &answer(200, &[], &body)).unwrap().items[0]
+            .key
+            .clone()
     };
     with(r#","distribution_id":"EDFDVBD6EXAMPLE""#, &example_keys(None), |s3| {
         let keys = [listed(s3, "macs/content/ab/abcd"), listed(s3, "macs/probe/a b")];

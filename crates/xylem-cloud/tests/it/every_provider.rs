@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use xylem_cloud::swift::{SwiftInfo, SwiftLogin};
 use xylem_cloud::{
-    Body, CloudAnswer, CloudRequest, CloudSettings, Cursor, Leftover, MAX_ANSWER_BYTES, ObjectKey,
-    Piece, Provider, ProviderError, Secrets, StoredPiece, SwiftAccess, Upload, UploadRef, UrlFor,
-    provider_of,
+    Below, Body, CloudAnswer, CloudRequest, CloudSettings, Cursor, Leftover, MAX_ANSWER_BYTES,
+    ObjectKey, Piece, Provider, ProviderError, Secrets, StoredPiece, SwiftAccess, Upload,
+    UploadRef, UrlFor, provider_of,
 };
 
 use xylem_model::{Md5, Sha256};
@@ -167,12 +167,12 @@ fn requests(provider: &dyn Provider) -> Vec<CloudRequest> {
     all.extend(provider.finish(&upload, &stored, moment()));
     all.extend(provider.folders(&key, moment()));
     all.extend(provider.describe(&upload, moment()));
-    all.extend(provider.leftovers(None, &Cursor::Start, moment()));
+    all.extend(provider.leftovers(None, &Cursor::START, moment()).unwrap());
     all.extend(leftovers(&key).iter().filter_map(|it| provider.discard(it, moment())));
     all.extend([
         provider.ask(&key, moment()),
         provider.read(&key, moment()),
-        provider.list(&Cursor::Start, moment()),
+        provider.list(Below::Contents, &Cursor::START, moment()).unwrap(),
         provider.remove(&key, moment()),
     ]);
     all
@@ -202,11 +202,14 @@ fn read_all(provider: &dyn Provider, answer: &CloudAnswer) {
     let _ = provider.piece_answered(&upload, &piece, answer);
     let _ = provider.finished(&upload, answer);
     let _ = provider.found(&key, answer);
-    for cursor in [Cursor::Start, Cursor::Folder(255, None), Cursor::After("x".to_owned())] {
-        let _ = provider.listed(&cursor, answer);
+    let mut cursor = Some(Cursor::START);
+    while let Some(at) = cursor.take() {
+        let _ = provider.listed(Below::Everything, &at, answer);
+        let page = provider.listed(Below::Contents, &at, answer);
+        cursor = page.ok().and_then(|page| page.next).filter(|_| at == Cursor::START);
     }
-    let _ = provider.leftovers_listed(None, answer);
-    let _ = provider.leftovers_listed(Some(&key), answer);
+    let _ = provider.leftovers_listed(None, &Cursor::START, answer);
+    let _ = provider.leftovers_listed(Some(&key), &Cursor::START, answer);
     let _ = provider.removed(&key, answer);
     let _ = provider.purged(answer);
     let _ = provider.folder_made(answer);

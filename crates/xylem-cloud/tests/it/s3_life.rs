@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use xylem_cloud::s3::S3;
 use xylem_cloud::{
-    Body, CloudSettings, Cursor, FaultKind, Found, PartRules, Provider, S3Secrets, S3Settings,
-    StoredPiece, UploadRef, UrlFor,
+    Below, Body, CloudSettings, Cursor, FaultKind, Found, PartRules, Provider, S3Secrets,
+    S3Settings, StoredPiece, UrlFor,
 };
 
-use crate::common::{answer, content, moment, name, now, pieces, prefix, shown, upload};
+use crate::common::{answer, content, moment, name, pieces, prefix, shown, upload};
 use crate::s3_vectors::example_keys;
 
 const MIB: u64 = 1024 * 1024;
@@ -157,26 +157,42 @@ fn an_object_is_asked_after_read_and_deleted_by_name() {
 #[test]
 fn objects_are_listed_by_the_page() {
     with(|s3| {
-        let first = s3.list(&Cursor::Start, moment());
+        let first = s3.list(Below::Contents, &Cursor::START, moment()).unwrap();
         assert_eq!(
             first.target(),
-            "/?encoding-type=url&list-type=2&max-keys=1000&prefix=macs%2Fcontent%2F"
+            "/?encoding-type=url&list-type=2&max-keys=128&prefix=macs%2Fcontent%2F"
         );
         let body = "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>\
             <NextContinuationToken>1+/=</NextContinuationToken>\
             <Contents><Key>macs/content/a+b%2Bc%C3%A9</Key><Size>3</Size><ETag>&quot;e&quot;</ETag></Contents>\
             <Contents><Key>macs/content/z</Key><Size>0</Size></Contents></ListBucketResult>";
-        let page = s3.listed(&Cursor::Start, &answer(200, &[], body)).unwrap();
+        let page = s3.listed(Below::Contents, &Cursor::START, &answer(200, &[], body)).unwrap();
         let keys: Vec<_> = page.items.iter().map(|item| item.key.as_str()).collect();
         assert_eq!(keys, ["macs/content/a b+cé", "macs/content/z"]);
         assert_eq!((page.items[0].size, page.items[0].etag.as_deref()), (3, Some("e")));
-        let next = s3.list(&page.next.unwrap(), moment());
+        let next = s3.list(Below::Contents, &page.next.unwrap(), moment()).unwrap();
         assert!(next.query.starts_with("continuation-token=1%2B%2F%3D&encoding-type"));
         let without = body.replace("<NextContinuationToken>1+/=</NextContinuationToken>", "");
-        let page = s3.listed(&Cursor::Start, &answer(200, &[], &without)).unwrap();
-        assert_eq!(page.next, Some(Cursor::After("macs/content/z".to_owned())));
+        let page = s3.listed(Below::Contents, &Cursor::START, &answer(200, &[], &without)).unwrap();
+        let next = s3.list(Below::Contents, &page.next.unwrap(), moment()).unwrap();
+        assert!(next.query.ends_with("&start-after=macs%2Fcontent%2Fz"), "{}", next.query);
         let end = without.replace("true", "false");
-        assert_eq!(s3.listed(&Cursor::Start, &answer(200, &[], &end)).unwrap().next, None);
+        assert_eq!(
+            s3.listed(Below::Contents, &Cursor::START, &answer(200, &[], &end)).unwrap().next,
+            None
+        );
+    });
+}
+
+#[test]
+fn everything_below_the_prefix_can_be_listed() {
+    with(|s3| {
+        let request = s3.list(Below::Everything, &Cursor::START, moment()).unwrap();
+        assert_eq!(request.query, "encoding-type=url&list-type=2&max-keys=128&prefix=macs%2F");
+        let body = "<ListBucketResult><Contents><Key>macs/probe/x</Key><Size>1</Size>\
+            <LastModified>2026-01-30T08:00:00.000Z</LastModified></Contents></ListBucketResult>";
+        let page = s3.listed(Below::Everything, &Cursor::START, &answer(200, &[], body)).unwrap();
+        assert_eq!(page.items[0].written, Some("2026-01-30T08:00:00Z".parse().unwrap()));
     });
 }
 
@@ -184,9 +200,9 @@ fn objects_are_listed_by_the_page() {
 fn unended_uploads_are_found_and_aborted() {
     with(|s3| {
         let key = prefix().content(&content());
-        let all = s3.leftovers(None, &Cursor::Start, moment()).unwrap();
-        assert_eq!(all.query, "encoding-type=url&max-uploads=1000&prefix=macs%2F&uploads=");
-        let one = s3.leftovers(Some(&key), &Cursor::Start, moment()).unwrap();
+        let all = s3.leftovers(None, &Cursor::START, moment()).unwrap().unwrap();
+        assert_eq!(all.query, "encoding-type=url&max-uploads=128&prefix=macs%2F&uploads=");
+        let one = s3.leftovers(Some(&key), &Cursor::START, moment()).unwrap().unwrap();
         assert!(one.query.contains(&format!("prefix={}", KEY.replace('/', "%2F"))));
         let body = format!(
             "<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>\
@@ -194,10 +210,11 @@ fn unended_uploads_are_found_and_aborted() {
              <Upload><Key>{KEY}</Key><UploadId>u1</UploadId><Initiated>2026-01-30T08:00:00.000Z</Initiated></Upload>\
              </ListMultipartUploadsResult>"
         );
-        let page = s3.leftovers_listed(Some(&key), &answer(200, &[], &body)).unwrap();
+        let page =
+            s3.leftovers_listed(Some(&key), &Cursor::START, &answer(200, &[], &body)).unwrap();
         let leftover = &page.items[0];
         assert_eq!(leftover.begun(), Some("2026-01-30T08:00:00Z".parse().unwrap()));
-        let next = s3.leftovers(None, &page.next.unwrap(), moment()).unwrap();
+        let next = s3.leftovers(None, &page.next.unwrap(), moment()).unwrap().unwrap();
         assert!(
             next.query.contains("key-marker=macs") && next.query.contains("upload-id-marker=u2")
         );
@@ -220,30 +237,11 @@ fn uploads_of_others_are_not_found() {
             .collect();
         let body = format!("<ListMultipartUploadsResult>{body}</ListMultipartUploadsResult>");
         let listed = |of| {
-            let page = s3.leftovers_listed(of, &answer(200, &[], &body)).unwrap();
+            let page = s3.leftovers_listed(of, &Cursor::START, &answer(200, &[], &body)).unwrap();
             page.items.iter().map(|it| it.key().to_string()).collect::<Vec<_>>()
         };
         assert_eq!(listed(Some(&key)), [KEY]);
         assert_eq!(listed(None), [KEY, probe]);
-    });
-}
-
-#[test]
-fn parts_that_arrived_are_listed() {
-    with(|s3| {
-        let key = prefix().content(&content());
-        let reference = UploadRef::new("u1").unwrap();
-        let request = s3.list_parts(&key, &reference, 2, now());
-        assert_eq!(request.query, "max-parts=1000&part-number-marker=2&uploadId=u1");
-        let body = "<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>3</NextPartNumberMarker>\
-            <Part><PartNumber>3</PartNumber><ETag>\"e\"</ETag><Size>9</Size></Part></ListPartsResult>";
-        let (parts, next) = s3.parts_listed(&key, &answer(200, &[], body)).unwrap();
-        assert_eq!(
-            (parts[0].number, parts[0].size, parts[0].tag.as_str(), next),
-            (3, 9, "e", Some(3))
-        );
-        let gone = answer(404, &[], "<Error><Code>NoSuchUpload</Code></Error>");
-        assert_eq!(s3.parts_listed(&key, &gone).unwrap_err().kind, FaultKind::UploadLost);
     });
 }
 

@@ -2,10 +2,11 @@
 
 use xylem_cloud::s3::S3;
 use xylem_cloud::{
-    CloudSettings, Cursor, Fault, FaultKind, FaultScope, PartRules, Provider, UploadRef,
+    Below, CloudSettings, Cursor, Fault, FaultKind, FaultScope, MAX_ANSWER_BYTES, PartRules,
+    Provider, UploadRef,
 };
 
-use crate::common::{answer, content, pieces, prefix, upload};
+use crate::common::{answer, content, moment, pieces, prefix, upload};
 use crate::s3_vectors::example_keys;
 
 fn with<T>(act: impl FnOnce(&S3<'_>) -> T) -> T {
@@ -108,10 +109,75 @@ fn an_end_that_failed_behind_a_status_of_200_is_a_fault() {
     });
 }
 
+fn page(next: &str, names: &[&str]) -> String {
+    let names: String = names
+        .iter()
+        .map(|name| format!("<Contents><Key>{name}</Key><Size>1</Size></Contents>"))
+        .collect();
+    format!("<ListBucketResult><IsTruncated>true</IsTruncated>{next}{names}</ListBucketResult>")
+}
+
+#[test]
+fn a_listing_that_does_not_go_on_is_refused() {
+    with(|s3| {
+        let listed = |cursor: &Cursor, body: &str| {
+            let page = s3.listed(Below::Contents, cursor, &answer(200, &[], body));
+            page.map(|page| page.next.unwrap()).map_err(|fault| fault.kind)
+        };
+        // The first ListObjects knows no `start-after`, and gives the same page for ever.
+        let first = page("", &["a", "b"]);
+        let after = listed(&Cursor::START, &first).unwrap();
+        assert_eq!(listed(&after, &first), Err(FaultKind::Unexpected));
+        assert!(listed(&after, &page("", &["c"])).is_ok());
+        let token = |text: &str| {
+            page(&format!("<NextContinuationToken>{text}</NextContinuationToken>"), &["a"])
+        };
+        let at = listed(&Cursor::START, &token("t")).unwrap();
+        assert_eq!(listed(&at, &token("t")), Err(FaultKind::Unexpected));
+        assert!(listed(&at, &token("u")).is_ok());
+        assert_eq!(listed(&at, &token(&"t".repeat(5000))), Err(FaultKind::Unexpected));
+
+        let body = answer(
+            200,
+            &[],
+            "<ListMultipartUploadsResult><IsTruncated>true</IsTruncated><NextKeyMarker>k\
+             </NextKeyMarker><NextUploadIdMarker>u</NextUploadIdMarker></ListMultipartUploadsResult>",
+        );
+        let next = s3.leftovers_listed(None, &Cursor::START, &body).unwrap().next.unwrap();
+        assert!(s3.leftovers_listed(None, &next, &body).is_err());
+        assert!(s3.list(Below::Contents, &next, moment()).is_err(), "of uploads");
+        assert!(s3.leftovers(None, &at, moment()).is_err(), "of objects");
+    });
+}
+
+#[test]
+fn a_full_page_of_the_longest_names_is_read() {
+    let entry = format!(
+        "<Contents><Key>macs/content/{}</Key><LastModified>2026-01-30T08:00:00.000Z</LastModified>\
+         <ETag>&quot;{}-10000&quot;</ETag><Size>1099511627776</Size>\
+         <StorageClass>INTELLIGENT_TIERING</StorageClass></Contents>",
+        // The longest form of a character, and the longest name.
+        "&apos;".repeat(1012),
+        "ab".repeat(16)
+    );
+    let body = format!("<ListBucketResult>{}</ListBucketResult>", entry.repeat(128));
+    assert!(body.len() <= MAX_ANSWER_BYTES, "{}", body.len());
+    with(|s3| {
+        let page = s3.listed(Below::Contents, &Cursor::START, &answer(200, &[], &body)).unwrap();
+        assert_eq!(page.items.len(), 128);
+        let longer = format!("<ListBucketResult>{}", entry.repeat(200));
+        let cut = longer.get(..MAX_ANSWER_BYTES).unwrap();
+        let fault = s3.listed(Below::Contents, &Cursor::START, &answer(200, &[], cut)).unwrap_err();
+        assert!(fault.why.contains("longer than 1 MiB"), "{fault}");
+    });
+}
+
 #[test]
 fn listings_that_lie_are_refused() {
     with(|s3| {
-        let listed = |status, body: &str| s3.listed(&Cursor::Start, &answer(status, &[], body));
+        let listed = |status, body: &str| {
+            s3.listed(Below::Contents, &Cursor::START, &answer(status, &[], body))
+        };
         for body in [
             "<html/>",
             "<ListBucketResult><Contents><Key>k</Key><Size>-1</Size></Contents></ListBucketResult>",
@@ -127,7 +193,7 @@ fn listings_that_lie_are_refused() {
         assert_eq!(listed(200, &long).unwrap_err().kind, FaultKind::Unexpected);
         assert_eq!(listed(404, "").unwrap_err().kind, FaultKind::Place);
         let body = "<ListMultipartUploadsResult><IsTruncated>true</IsTruncated></ListMultipartUploadsResult>";
-        assert!(s3.leftovers_listed(None, &answer(200, &[], body)).is_err());
+        assert!(s3.leftovers_listed(None, &Cursor::START, &answer(200, &[], body)).is_err());
         let key = prefix().content(&content());
         assert_eq!(s3.found(&key, &answer(200, &[], "")).unwrap_err().kind, FaultKind::Unexpected);
         assert_eq!(s3.found(&key, &answer(403, &[], "")).unwrap_err().kind, FaultKind::Rights);

@@ -8,7 +8,7 @@ use xylem_cloud::swift::{
     temp_url_query,
 };
 use xylem_cloud::{
-    Body, Cursor, Endpoint, FaultKind, Found, Provider, Secret, StoredPiece, UrlFor,
+    Below, Body, Cursor, Endpoint, FaultKind, Found, Provider, Secret, StoredPiece, UrlFor,
 };
 
 use crate::common::{answer, content, moment, name, pieces, prefix, shown, upload};
@@ -137,8 +137,8 @@ fn a_containers_own_key_keeps_segments_in_that_container() {
         let path = swift.piece(&upload, &piece, moment()).unwrap().path;
         let rest = KEY.strip_prefix("macs/").unwrap();
         assert_eq!(path, format!("/v1/AUTH_test/packages/macs/segments/{rest}/67108864/00001"));
-        let all = swift.leftovers(None, &Cursor::Start, moment()).unwrap();
-        assert!(all.query.ends_with("prefix=macs%2Fsegments%2Fcontent%2F"), "{}", all.query);
+        let all = swift.leftovers(None, &Cursor::START, moment()).unwrap().unwrap();
+        assert!(all.query.ends_with("prefix=macs%2Fsegments%2F"), "{}", all.query);
         assert!(swift.make_segments_container().is_none());
         assert_eq!(swift.ask_keys().path, "/v1/AUTH_test/packages");
         let set = swift.set_key(KeySlot::Second, &Secret::new("k"));
@@ -191,7 +191,7 @@ fn listings_end_with_an_empty_page_and_tell_no_digest_of_large_objects() {
             {"subdir":"macs/content/x/"},
             {"name":"macs/content/l","bytes":157286400,"hash":"bb"},
             {"name":"macs/content/m","bytes":157286400,"hash":"bb","slo_etag":"\"cc\""}]"#;
-        let page = swift.listed(&Cursor::Start, &answer(200, &[], body)).unwrap();
+        let page = swift.listed(Below::Contents, &Cursor::START, &answer(200, &[], body)).unwrap();
         let told: Vec<_> =
             page.items.iter().map(|item| (item.key.as_str(), item.etag.as_deref())).collect();
         let expected = [
@@ -200,19 +200,51 @@ fn listings_end_with_an_empty_page_and_tell_no_digest_of_large_objects() {
             ("macs/content/m", Some("cc")),
         ];
         assert_eq!(told, expected);
-        let next = swift.list(&page.next.unwrap(), moment());
+        let next = swift.list(Below::Contents, &page.next.unwrap(), moment()).unwrap();
         assert_eq!(
             next.target(),
-            "/v1/AUTH_test/packages?format=json&limit=1500&marker=macs%2Fcontent%2Fm&prefix=macs%2Fcontent%2F"
+            "/v1/AUTH_test/packages?format=json&limit=128&marker=macs%2Fcontent%2Fm&prefix=macs%2Fcontent%2F"
         );
         for end in [answer(200, &[], "[]"), answer(204, &[], "")] {
-            assert_eq!(swift.listed(&Cursor::Start, &end).unwrap().next, None);
+            assert_eq!(swift.listed(Below::Contents, &Cursor::START, &end).unwrap().next, None);
         }
         let long = format!(r#"[{{"name":"{}","bytes":1,"hash":"aa"}}]"#, "a".repeat(2000));
-        let long = swift.listed(&Cursor::Start, &answer(200, &[], &long)).unwrap_err();
+        let long =
+            swift.listed(Below::Contents, &Cursor::START, &answer(200, &[], &long)).unwrap_err();
         assert_eq!(long.kind, FaultKind::Unexpected);
-        let gone = swift.listed(&Cursor::Start, &answer(404, &[], "")).unwrap_err();
+        let gone =
+            swift.listed(Below::Contents, &Cursor::START, &answer(404, &[], "")).unwrap_err();
         assert_eq!(gone.kind, FaultKind::Place);
+    });
+}
+
+#[test]
+fn a_page_that_comes_again_is_refused_and_the_longest_fits() {
+    with("", |swift| {
+        // What is no ASCII has six characters for two bytes in Python's JSON, and a control
+        // character six for one.
+        let entry = |number: usize| {
+            format!(
+                r#"{{"bytes": 1099511627776, "hash": "{}", "name": "macs/content/{}{number:04}",
+                "content_type": "application/octet-stream", "slo_etag": "\"{}\"",
+                "last_modified": "2026-01-30T08:00:00.123450"}}"#,
+                "ab".repeat(16),
+                "\\u0001".repeat(1000),
+                "cd".repeat(16)
+            )
+        };
+        let body = format!("[{}]", (0..128).map(entry).collect::<Vec<_>>().join(", "));
+        assert!(body.len() < xylem_cloud::MAX_ANSWER_BYTES, "{}", body.len());
+        let answer = answer(200, &[], &body);
+        let page = swift.listed(Below::Contents, &Cursor::START, &answer).unwrap();
+        assert_eq!(page.items.len(), 128);
+        assert!(page.items[0].written.is_some());
+        let again = swift.listed(Below::Contents, &page.next.unwrap(), &answer).unwrap_err();
+        assert_eq!(again.kind, FaultKind::Unexpected);
+        let all = swift.list(Below::Everything, &Cursor::START, moment()).unwrap();
+        assert_eq!(all.query, "format=json&limit=128&prefix=macs%2F");
+        let all = swift.leftovers(None, &Cursor::START, moment()).unwrap().unwrap();
+        assert_eq!(all.query, "format=json&limit=128&prefix=macs%2F", "also of probes");
     });
 }
 
@@ -236,7 +268,7 @@ fn segments_of_ours_alone_are_found_and_deleted() {
         with(more, |swift| {
             for of in [None, Some(&key)] {
                 let answer = answer(200, &[], &format!("[{body}]"));
-                let page = swift.leftovers_listed(of, &answer).unwrap();
+                let page = swift.leftovers_listed(of, &Cursor::START, &answer).unwrap();
                 let names: Vec<_> = page.items.iter().map(|it| it.key().as_str()).collect();
                 assert_eq!(names, [ours]);
                 let leftover = &page.items[0];

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use xylem_client::{ClientError, CloudClient, full_body};
 use xylem_cloud::{
-    CloudAnswer, CloudRequest, Cursor, Fault, FaultKind, Found, Leftover, Moment, ObjectKey, Piece,
-    Provider, SecretUrl, Upload, UploadRef, UrlFor, disposition,
+    Below, CloudAnswer, CloudRequest, Cursor, Fault, FaultKind, Found, Leftover, Moment, ObjectKey,
+    Piece, Provider, SecretUrl, Upload, UploadRef, UrlFor, disposition,
 };
 use xylem_model::{FileName, Sha256};
 use xylem_runtime::{Environment, random_array};
@@ -201,9 +201,10 @@ impl Probe<'_> {
 
     /// The first page of what lies there.
     pub(super) async fn list(&self) -> Result<usize, Miss> {
-        let cursor = Cursor::Start;
-        let answer = self.client.send(&self.provider.list(&cursor, self.moment())).await?;
-        Ok(self.provider.listed(&cursor, &answer)?.items.len())
+        let (below, cursor) = (Below::Contents, Cursor::START);
+        let request = self.provider.list(below, &cursor, self.moment())?;
+        let answer = self.client.send(&request).await?;
+        Ok(self.provider.listed(below, &cursor, &answer)?.items.len())
     }
 
     /// Begins a large file, looks for it among what nobody ended, and gives it up; `None` where the
@@ -231,10 +232,10 @@ impl Probe<'_> {
     }
 
     async fn find_begun(&self, key: &ObjectKey, reference: &UploadRef) -> Result<(), Miss> {
-        let request = self.provider.leftovers(Some(key), &Cursor::Start, self.moment());
+        let request = self.provider.leftovers(Some(key), &Cursor::START, self.moment())?;
         let Some(request) = request else { return Ok(()) };
         let answer = self.client.send(&request).await?;
-        let begun = self.provider.leftovers_listed(Some(key), &answer)?.items;
+        let begun = self.provider.leftovers_listed(Some(key), &Cursor::START, &answer)?.items;
         let is_it = |it: &Leftover| matches!(it, Leftover::Upload { id, .. } if id == reference);
         match begun.iter().any(is_it) {
             true => Ok(()),
