@@ -116,7 +116,9 @@ pub trait Provider: Send + Sync {
     /// Asks after one object by its name.
     fn ask(&self, key: &ObjectKey, at: Moment) -> CloudRequest;
 
-    /// What is there under that name; `None` where nothing is.
+    /// What is there under that name; `None` where nothing is. An answer without a body cannot
+    /// tell an object that is gone from a bucket or container that is: before one that was present
+    /// counts as gone, a page of [`Provider::list`] is asked for, which is a fault then.
     ///
     /// # Errors
     /// When it was refused, or the answer is not of the protocol.

@@ -82,6 +82,9 @@ fn without_code(
     match (fault.kind, answer.header("x-amz-bucket-region")) {
         (FaultKind::Rights, _) => fault.why = format!("{} (the keys need {action})", fault.why),
         (FaultKind::Session, _) => fault.kind = FaultKind::Keys,
+        // S3 says of what it has not got what that is. Who does not is not S3, and knows of no
+        // object whether it is there.
+        (FaultKind::Gone, _) => fault.kind = FaultKind::Place,
         (FaultKind::Place | FaultKind::Unexpected, Some(region)) => {
             fault.kind = FaultKind::Place;
             fault.why = format!("{} (the bucket is in region {})", fault.why, cut(region));

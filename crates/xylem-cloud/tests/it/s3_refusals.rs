@@ -95,6 +95,28 @@ fn answers_that_are_not_of_the_protocol_decide_by_their_status() {
 }
 
 #[test]
+fn what_is_not_there_is_believed_of_s3_alone() {
+    with(|s3| {
+        let key = prefix().content(&content());
+        let gateway = answer(404, &[], "<html>no such site</html>");
+        let code = |code: &str| answer(404, &[], &format!("<Error><Code>{code}</Code></Error>"));
+        assert_eq!(s3.removed(&key, &gateway).unwrap_err().kind, FaultKind::Place);
+        assert_eq!(s3.removed(&key, &answer(404, &[], "")).unwrap_err().kind, FaultKind::Place);
+        assert_eq!(s3.removed(&key, &code("NoSuchBucket")).unwrap_err().kind, FaultKind::Place);
+        assert_eq!(s3.removed(&key, &code("NoSuchKey")), Ok(()));
+        assert_eq!(s3.read_answered(&key, &gateway).unwrap_err().kind, FaultKind::Place);
+        assert_eq!(s3.read_answered(&key, &code("NoSuchKey")), Ok(None));
+        assert_eq!(sent(404, &[], "<html/>").kind, FaultKind::Place);
+        // HEAD has no words; a listing has.
+        assert_eq!(s3.found(&key, &answer(404, &[], "")), Ok(None));
+        for gone in [gateway, code("NoSuchBucket")] {
+            let listed = s3.listed(Below::Contents, &Cursor::START, &gone).unwrap_err();
+            assert_eq!(listed.kind.scope(), FaultScope::Point);
+        }
+    });
+}
+
+#[test]
 fn an_end_that_failed_behind_a_status_of_200_is_a_fault() {
     with(|s3| {
         let mut upload = upload(40 << 20, PartRules::S3);
