@@ -52,7 +52,7 @@ impl S3<'_> {
     /// `CompleteMultipartUpload`.
     pub(super) fn complete_multipart(
         &self,
-        key: &ObjectKey,
+        upload: &Upload,
         reference: &UploadRef,
         pieces: &[StoredPiece],
         now: Timestamp,
@@ -70,11 +70,14 @@ impl S3<'_> {
             );
         }
         body.push_str("</CompleteMultipartUpload>");
-        let request = self
-            .object(Method::POST, key)
+        let mut request = self
+            .object(Method::POST, &upload.key)
             .with_query(encode::query(&[("uploadId", reference.as_str())]))
             .with_header("content-type", "application/xml")
             .with_body(Body::Bytes(body.into_bytes()));
+        if upload.create_only {
+            request = request.with_header("if-none-match", "*");
+        }
         self.signed(request, now)
     }
 

@@ -69,7 +69,7 @@ impl Provider for S3<'_> {
 
     fn finish(&self, upload: &Upload, pieces: &[StoredPiece], at: Moment) -> Option<CloudRequest> {
         let reference = upload.reference.as_ref().filter(|_| !upload.plan.is_whole())?;
-        Some(self.complete_multipart(&upload.key, reference, pieces, at.now))
+        Some(self.complete_multipart(upload, reference, pieces, at.now))
     }
 
     fn finished(&self, upload: &Upload, answer: &CloudAnswer) -> Result<(), Fault> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use xylem_cloud::s3::S3;
 use xylem_cloud::{
     Below, Body, CloudSettings, Cursor, FaultKind, Found, PartRules, Provider, S3Secrets,
-    S3Settings, StoredPiece, UrlFor,
+    S3Settings, StoredPiece, Upload, UrlFor,
 };
 
 use crate::common::{answer, content, moment, name, pieces, prefix, shown, upload};
@@ -90,6 +90,12 @@ fn a_large_file_is_begun_sent_in_parts_and_ended() {
 
         let end = s3.finish(&upload, &stored, moment()).unwrap();
         assert_eq!(end.query, "uploadId=VXBs%2Fb2Fk%2BSUQ%3D");
+        assert_eq!(end.header("if-none-match"), Some("*"), "another server may have ended before");
+        assert!(end.header("authorization").unwrap().contains(";host;if-none-match;"));
+        let plain = Upload { create_only: false, ..upload.clone() };
+        assert_eq!(s3.finish(&plain, &stored, moment()).unwrap().header("if-none-match"), None);
+        let exists = answer(412, &[], "<Error><Code>PreconditionFailed</Code></Error>");
+        assert_eq!(s3.finished(&upload, &exists).unwrap_err().kind, FaultKind::Exists);
         let Body::Bytes(body) = &end.body else { panic!("{end:?}") };
         let body = String::from_utf8(body.clone()).unwrap();
         let last =
