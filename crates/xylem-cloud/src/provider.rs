@@ -124,8 +124,8 @@ pub trait Provider: Send + Sync {
     /// When it was refused, or the answer is not of the protocol.
     fn found(&self, key: &ObjectKey, answer: &CloudAnswer) -> Result<Option<Found>, Fault>;
 
-    /// What [`Found::etag`] of this upload must be; `None` where the provider tells none that
-    /// follows from the parts.
+    /// What [`Found::etag`] of this upload must be where it is told; `None` where the provider
+    /// tells none that follows from the parts.
     fn expected_etag(&self, upload: &Upload, pieces: &[StoredPiece]) -> Option<String>;
 
     /// Reads one small object whole: the marker, a probe.

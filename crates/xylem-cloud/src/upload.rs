@@ -69,7 +69,7 @@ pub struct Found {
     /// Its size, bytes.
     pub size: u64,
     /// The provider's digest in the form of its protocol, without quotes; none where its ETag
-    /// follows from no bytes (KMS).
+    /// follows from no bytes (KMS) or has another form.
     pub etag: Option<String>,
     /// The SHA-256 that we kept with it; none where the protocol keeps none.
     pub sha256: Option<Sha256>,
@@ -84,7 +84,8 @@ pub struct Listed {
     pub key: ObjectKey,
     /// Its size, bytes.
     pub size: u64,
-    /// Its ETag, without quotes, where the listing tells one that can be compared.
+    /// Its ETag, without quotes, where the listing tells one of the form of digests. A listing
+    /// does not say that it is none (KMS), so it is compared only with what [`Found::etag`] was.
     pub etag: Option<String>,
     /// When it was written, by the provider's clock.
     pub written: Option<Timestamp>,

@@ -3,14 +3,14 @@
 use http::Method;
 use xylem_model::Timestamp;
 
-use super::{S3, error};
+use super::{S3, error, object_tag};
 use crate::answer::{Attempt, CloudAnswer};
 use crate::cursor::{Cursor, PAGE, Place};
 use crate::encode;
 use crate::fault::{Fault, FaultKind};
 use crate::layout::ObjectKey;
 use crate::request::CloudRequest;
-use crate::upload::{Leftover, Listed, Page, UploadRef, unquoted};
+use crate::upload::{Leftover, Listed, Page, UploadRef};
 use crate::xml::Element;
 
 /// The request is another listing's: of another provider, or of objects and not of uploads.
@@ -149,7 +149,7 @@ fn object(root: &Element, element: &Element) -> Option<Listed> {
     Some(Listed {
         key: ObjectKey::listed(name(root, "Key", element)?)?,
         size: element.child_text("Size")?.trim().parse().ok()?,
-        etag: element.child_text("ETag").map(|etag| unquoted(etag).to_owned()),
+        etag: element.child_text("ETag").and_then(object_tag),
         written: moment(element, "LastModified"),
     })
 }

@@ -24,7 +24,7 @@ use crate::layout::ObjectKey;
 use crate::request::{Body, CloudRequest};
 use crate::secret::S3Secrets;
 use crate::settings::S3Settings;
-use crate::upload::{Piece, Upload};
+use crate::upload::{Piece, Upload, unquoted};
 
 /// The type of every object of ours.
 pub(crate) const OCTETS: &str = "application/octet-stream";
@@ -117,6 +117,20 @@ impl<'a> S3<'a> {
 fn etag_is_digest(answer: &CloudAnswer) -> bool {
     answer.header("x-amz-server-side-encryption").is_none_or(|kind| kind == "AES256")
         && answer.header("x-amz-server-side-encryption-customer-algorithm").is_none()
+}
+
+/// An ETag that may be compared: the MD5 of one request's bytes. Directory buckets and other
+/// servers have tags of other forms, which say nothing.
+fn md5_tag(etag: &str) -> Option<Md5> {
+    unquoted(etag).parse().ok()
+}
+
+/// As [`md5_tag`], or that of an object in parts: `MD5-N`; in small letters.
+fn object_tag(etag: &str) -> Option<String> {
+    let etag = unquoted(etag).to_ascii_lowercase();
+    let (md5, parts) = etag.split_once('-').unwrap_or((&etag, "1"));
+    let good = md5.parse::<Md5>().is_ok() && parts.parse::<u32>().is_ok();
+    good.then_some(etag)
 }
 
 /// The ETag of an object that was sent in parts: MD5 of the binary MD5s, and how many.

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::{META_SHA256, S3, error, etag_is_digest, list, multipart, multipart_etag, presign};
+use super::{
+    META_SHA256, S3, error, etag_is_digest, list, md5_tag, multipart, multipart_etag, object_tag,
+    presign,
+};
 use crate::answer::{Attempt, CloudAnswer};
 use crate::cloudfront::CloudFront;
 use crate::cursor::{Below, Cursor};
@@ -60,7 +63,8 @@ impl Provider for S3<'_> {
         let tag = tag.ok_or_else(|| {
             answer.fault(FaultKind::Unexpected, attempt, "the answer has no usable ETag")
         })?;
-        if etag_is_digest(answer) && tag.as_str() != piece.md5.to_hex() {
+        let is_other = md5_tag(tag.as_str()).is_some_and(|md5| md5 != piece.md5);
+        if etag_is_digest(answer) && is_other {
             let why = format!("part {} arrived with other bytes", piece.part.number);
             return Err(answer.fault(FaultKind::Line, attempt, why));
         }
@@ -93,13 +97,18 @@ impl Provider for S3<'_> {
         let etag = answer.header("etag").filter(|_| etag_is_digest(answer));
         Ok(Some(Found {
             size,
-            etag: etag.map(|etag| unquoted(etag).to_owned()),
+            etag: etag.and_then(object_tag),
             sha256: answer.header(META_SHA256).and_then(|text| text.parse().ok()),
             segmented: false,
         }))
     }
 
     fn expected_etag(&self, upload: &Upload, pieces: &[StoredPiece]) -> Option<String> {
+        // A server whose tags of parts are no digests makes none of the whole either.
+        let is_md5 = |stored: &StoredPiece| md5_tag(stored.tag.as_str()) == Some(stored.piece.md5);
+        if !pieces.iter().all(is_md5) {
+            return None;
+        }
         if upload.plan.is_whole() {
             return pieces.first().map(|stored| stored.piece.md5.to_hex());
         }
