@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 const MAX_ENDPOINT_BYTES: usize = 512;
 /// Longest name of a host in the DNS (RFC 1035, section 2.3.4).
 const MAX_HOST_BYTES: usize = 253;
+/// Longest scheme that a message repeats, bytes.
+const MAX_SCHEME_BYTES: usize = 8;
 /// The port of HTTPS (RFC 9110, section 4.2.2).
 const HTTPS_PORT: u16 = 443;
 
@@ -37,7 +39,7 @@ impl Endpoint {
     /// # Errors
     /// When it is not HTTPS, names a user, a query or a fragment, or its host or port is none.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
-        let refuse = |why| EndpointError { given: text.chars().take(120).collect(), why };
+        let refuse = |why| EndpointError { given: printable(text), why };
         if text.len() > MAX_ENDPOINT_BYTES {
             return Err(refuse("it is longer than 512 bytes"));
         }
@@ -88,6 +90,23 @@ impl Endpoint {
     /// `https://` and the authority.
     pub fn origin(&self) -> String {
         format!("https://{}", self.authority())
+    }
+}
+
+/// What of an address that is not taken may be repeated: scheme and host. It may have a password
+/// in it or be signed, or be a key that was put into the wrong field.
+fn printable(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| {
+        scheme.len() <= MAX_SCHEME_BYTES && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    }) else {
+        return "…".to_owned();
+    };
+    let is_host = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '[' | ']' | '_');
+    let host: String = rest.chars().take_while(is_host).take(MAX_HOST_BYTES).collect();
+    // What stands before an `@` is a user and a password, also where they have other characters.
+    match rest.contains('@') {
+        true => format!("{scheme}://…"),
+        false => format!("{scheme}://{host}…"),
     }
 }
 
@@ -169,6 +188,29 @@ mod tests {
             assert_eq!((endpoint.host(), endpoint.port(), endpoint.base()), (host, port, base));
             assert_eq!(endpoint.to_string(), written);
         }
+    }
+
+    #[test]
+    fn a_refusal_repeats_no_secret() {
+        let cases = [
+            ("https://planted:planted@s3.example.org", "`https://…`"),
+            ("https://pla:nted/planted?planted#@s3.example.org/planted", "`https://…`"),
+            (
+                "https://s3.example.org/b/planted?X-Amz-Signature=planted",
+                "`https://s3.example.org…`",
+            ),
+            ("https://s3.example.org#planted", "`https://s3.example.org…`"),
+            ("http://s3.example.org:80/planted", "`http://s3.example.org…`"),
+            ("https://s3.example.org/%planted", "`https://s3.example.org…`"),
+            ("planted", "`…`"),
+            ("planted/planted://planted", "`…`"),
+        ];
+        for (text, given) in cases {
+            let told = Endpoint::parse(text).unwrap_err().to_string();
+            assert!(told.contains(given) && !told.contains("planted"), "{told}");
+        }
+        let told = serde_json::from_str::<Endpoint>(r#""https://h?planted""#).unwrap_err();
+        assert!(!told.to_string().contains("planted"), "{told}");
     }
 
     #[test]
