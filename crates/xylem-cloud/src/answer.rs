@@ -90,8 +90,23 @@ impl CloudAnswer {
             .collect()
     }
 
-    /// A fault by the status alone, which is all that some providers tell.
+    /// A fault by the status, which is all that some providers tell, with what the body says. Of
+    /// a web page nothing is repeated: what lies between may write the request's headers into one.
     pub(crate) fn fault_by_status(&self, attempt: Attempt<'_>) -> Fault {
+        let mut fault = self.fault_without_words(attempt);
+        let is_page = self.header("content-type").is_some_and(|kind| {
+            kind.trim_start().get(..9).is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"))
+        });
+        let said = self.said();
+        if !said.is_empty() && !is_page {
+            fault.why = format!("{}: {said}", fault.why);
+        }
+        fault
+    }
+
+    /// A fault by the status alone, for answers to requests that had keys in them: what is said of
+    /// them may repeat them.
+    pub(crate) fn fault_without_words(&self, attempt: Attempt<'_>) -> Fault {
         let kind = match self.status {
             401 => FaultKind::Session,
             403 => FaultKind::Rights,
@@ -104,11 +119,7 @@ impl CloudAnswer {
             300..=399 => FaultKind::Place,
             _ => FaultKind::Unexpected,
         };
-        let why = match self.said() {
-            said if said.is_empty() => format!("it answered {}", self.status),
-            said => format!("it answered {}: {said}", self.status),
-        };
-        self.fault(kind, attempt, why)
+        self.fault(kind, attempt, format!("it answered {}", self.status))
     }
 
     /// An answer that is none of the protocol's, or was cut: why it cannot be read.
@@ -187,6 +198,19 @@ mod tests {
         assert_eq!(wait("Sun, 06 Nov 1994 08:51:37 GMT"), Some(Duration::from_secs(60)));
         assert_eq!(wait("99999999999"), Some(MAX_RETRY_AFTER));
         assert_eq!(wait("soon"), None);
+    }
+
+    #[test]
+    fn of_a_web_page_nothing_is_repeated() {
+        let attempt = Attempt { doing: "reading", on: "k" };
+        let told = |headers: &[_]| answer(500, headers, "planted").fault_by_status(attempt).why;
+        assert_eq!(told(&[]), "it answered 500: planted");
+        assert_eq!(told(&[("content-type", "text/plain")]), "it answered 500: planted");
+        for kind in ["text/html", "Text/HTML; charset=UTF-8"] {
+            assert_eq!(told(&[("content-type", kind)]), "it answered 500");
+        }
+        let answer = answer(500, &[], "planted");
+        assert_eq!(answer.fault_without_words(attempt).why, "it answered 500");
     }
 
     #[test]

@@ -110,13 +110,9 @@ impl<'a> SwiftLogin<'a> {
 }
 
 fn refused(answer: &CloudAnswer, attempt: Attempt<'_>) -> Fault {
-    let mut fault = answer.fault_by_status(attempt);
+    let mut fault = answer.fault_without_words(attempt);
     match answer.status {
-        // What was said of the keys may repeat them.
-        401 | 403 => {
-            fault.kind = FaultKind::Keys;
-            fault.why = format!("it answered {}", answer.status);
-        }
+        401 | 403 => fault.kind = FaultKind::Keys,
         404 => fault.kind = FaultKind::Place,
         _ => {}
     }

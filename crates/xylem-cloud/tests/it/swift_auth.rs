@@ -168,9 +168,20 @@ fn wrong_keys_are_told_without_repeating_them() {
     let settings = rackspace("");
     let login = SwiftLogin::rackspace(&settings).unwrap();
     let fault = |status, body: &str| login.session(&answer(status, &[], body)).unwrap_err();
-    let wrong = fault(401, "no such key: planted");
-    assert_eq!(wrong.kind, FaultKind::Keys);
-    assert!(!wrong.to_string().contains("planted"), "{wrong}");
+    for (status, kind) in [
+        (302, FaultKind::Place),
+        (400, FaultKind::Unexpected),
+        (401, FaultKind::Keys),
+        (403, FaultKind::Keys),
+        (404, FaultKind::Place),
+        (413, FaultKind::Full),
+        (500, FaultKind::Busy),
+    ] {
+        let wrong = fault(status, "Expecting to find planted in your request");
+        assert_eq!(wrong.kind, kind, "{status}");
+        assert!(!wrong.to_string().contains("planted"), "{wrong}");
+        assert!(wrong.why.contains(&status.to_string()), "{wrong}");
+    }
     assert_eq!(fault(404, "").kind, FaultKind::Place);
     assert_eq!(fault(503, "").kind, FaultKind::Busy);
 }
