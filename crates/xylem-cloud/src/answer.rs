@@ -113,7 +113,11 @@ impl CloudAnswer {
             404 | 410 => FaultKind::Gone,
             412 => FaultKind::Exists,
             408 | 429 | 500 | 502 | 503 | 504 => FaultKind::Busy,
-            413 | 507 => FaultKind::Full,
+            // A quota is told by its word alone. Else it is this file that is too large, or this
+            // part, for a proxy in front.
+            413 if self.said().to_ascii_lowercase().contains("quota") => FaultKind::Full,
+            413 => FaultKind::TooLarge,
+            507 => FaultKind::Full,
             422 => FaultKind::Line,
             501 => FaultKind::Unsupported,
             300..=399 => FaultKind::Place,

@@ -111,7 +111,9 @@ impl FaultKind {
             Self::Public => "close it at the provider, or set the point as public",
             Self::Rights => "give the keys the rights that `xylem cloud policy` prints",
             Self::Session => "it is asked again with a new token or address",
-            Self::TooLarge => "take another provider, or leave the file out of the selection",
+            Self::TooLarge => {
+                "raise the limit there, or of the proxy in front; else leave the file out of the selection"
+            }
             Self::Unexpected => "check that the address is the provider's and no other's",
             Self::Unsupported => "it is done without",
             Self::UploadLost => "the file is sent anew",

@@ -121,10 +121,6 @@ impl<'a> Swift<'a> {
     fn fault(&self, answer: &CloudAnswer, attempt: Attempt<'_>) -> Fault {
         let mut fault = answer.fault_by_status(attempt);
         match answer.status {
-            // A quota is told by its word alone; else it is this file that is too large.
-            413 if !answer.said().to_ascii_lowercase().contains("quota") => {
-                fault.kind = FaultKind::TooLarge;
-            }
             // What Swift's rate limit closes a line with.
             498 => fault.kind = FaultKind::Busy,
             // The body was not as long as was said.

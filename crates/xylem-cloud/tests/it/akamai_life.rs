@@ -71,6 +71,7 @@ fn a_file_of_any_size_is_one_put_that_names_its_size_and_digest() {
         assert_eq!(kind(412, right), FaultKind::Unexpected);
         assert_eq!(kind(429, right), FaultKind::Busy);
         assert_eq!(kind(507, right), FaultKind::Full);
+        assert_eq!(kind(413, right), FaultKind::TooLarge);
         assert_eq!(kind(520, right), FaultKind::Busy);
     });
 }

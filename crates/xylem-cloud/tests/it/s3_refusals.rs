@@ -83,6 +83,12 @@ fn a_refusal_names_the_right_the_clocks_and_the_region() {
 fn answers_that_are_not_of_the_protocol_decide_by_their_status() {
     let portal = "<html><body>Please log in</body></html>";
     assert_eq!(sent(302, &[], portal).kind, FaultKind::Place);
+    // What nginx answers to a part above `client_max_body_size`.
+    let page = "<html><head><title>413 Request Entity Too Large</title></head></html>";
+    let large = sent(413, &[("content-type", "text/html")], page);
+    assert_eq!((large.kind, large.kind.scope()), (FaultKind::TooLarge, FaultScope::Content));
+    assert!(large.to_string().contains("proxy"), "{large}");
+    assert_eq!(sent(413, &[], "Upload exceeds quota.").kind, FaultKind::Full);
     assert_eq!(sent(511, &[], portal).kind, FaultKind::Unexpected);
     assert_eq!(sent(200, &[], portal).kind, FaultKind::Unexpected);
     let busy = sent(503, &[("retry-after", "9")], "not <xml");

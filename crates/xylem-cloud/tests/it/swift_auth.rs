@@ -174,7 +174,7 @@ fn wrong_keys_are_told_without_repeating_them() {
         (401, FaultKind::Keys),
         (403, FaultKind::Keys),
         (404, FaultKind::Place),
-        (413, FaultKind::Full),
+        (413, FaultKind::TooLarge),
         (500, FaultKind::Busy),
     ] {
         let wrong = fault(status, "Expecting to find planted in your request");
