@@ -18,7 +18,14 @@ impl Secrets {
     pub fn check(&self) -> Result<(), SettingsError> {
         match self {
             Self::S3(keys) => keys.check(),
-            Self::Swift(keys) => text("password", &keys.password),
+            // Whether a password goes into a header depends on the settings, which check it there.
+            Self::Swift(keys) => {
+                text("password", &keys.password)?;
+                match &keys.temp_url_key {
+                    Some(key) => visible("temp_url_key", key),
+                    None => Ok(()),
+                }
+            }
             Self::Akamai(keys) => keys.check(),
         }
     }
@@ -50,6 +57,10 @@ impl AkamaiSecrets {
         if self.token_secret.reveal().is_empty() || hex::decode(self.token_secret.reveal()).is_err()
         {
             return Err(unusable("token_secret", &EdgeTokenError.to_string()));
+        }
+        if let Some(salt) = &self.token_salt {
+            // An empty one is signed by some and left out by others.
+            text("token_salt", salt)?;
         }
         let Some(client) = &self.edgegrid else { return Ok(()) };
         let host = Endpoint::parse(&format!("https://{}", client.host));
@@ -112,6 +123,16 @@ mod tests {
                 "cloudfront",
             ),
             (r#"{"provider":"swift","password":"plan\nted"}"#, "password"),
+            (r#"{"provider":"swift","password":"p","temp_url_key":"plan\r\nted"}"#, "temp_url_key"),
+            (r#"{"provider":"swift","password":"p","temp_url_key":"planté"}"#, "temp_url_key"),
+            (
+                r#"{"provider":"akamai","key":"k","token_secret":"aa","token_salt":""}"#,
+                "token_salt",
+            ),
+            (
+                r#"{"provider":"akamai","key":"k","token_secret":"aa","token_salt":"plan\nted"}"#,
+                "token_salt",
+            ),
             (r#"{"provider":"akamai","key":"k","token_secret":"planted"}"#, "token_secret"),
             (r#"{"provider":"akamai","key":"k","token_secret":""}"#, "token_secret"),
             (

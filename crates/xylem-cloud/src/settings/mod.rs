@@ -101,6 +101,17 @@ fn line(field: &'static str, text: &str) -> Result<(), SettingsError> {
     Ok(())
 }
 
+/// What is sent in a header: visible ASCII, and blanks within.
+fn in_header(field: &'static str, text: &str) -> Result<(), SettingsError> {
+    line(field, text)?;
+    let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if !is_visible || text.trim() != text {
+        let why = "version 1.0 sends it in a header: give letters, digits and signs of ASCII";
+        return Err(refused(field, why));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +121,19 @@ mod tests {
             serde_json::from_str(text).map_err(|error| error.to_string())?;
         settings.check().map_err(|error| error.to_string())?;
         Ok(settings)
+    }
+
+    fn swift(auth: &str, more: &str) -> String {
+        format!(
+            r#"{{"provider":"swift","auth":{auth},"auth_url":"https://h","container":"p"{more}}}"#
+        )
+    }
+
+    fn keystone(user: &str, user_domain: &str, project: &str, project_domain: &str) -> String {
+        format!(
+            r#"{{"keystone3_password":{{"user":"{user}","user_domain":"{user_domain}",
+                "project":"{project}","project_domain":"{project_domain}"}}}}"#
+        )
     }
 
     #[test]
@@ -153,6 +177,16 @@ mod tests {
                 "container",
             ),
             (r#"{"provider":"gcs"}"#, "gcs"),
+            (&swift(r#"{"tempauth":{"user":"a\r\nx-b: c"}}"#, ""), "`user`"),
+            (&swift(r#"{"tempauth":{"user":"é"}}"#, ""), "`user`"),
+            (&swift(r#"{"tempauth":{"user":" a"}}"#, ""), "`user`"),
+            (&swift(r#"{"tempauth":{"user":""}}"#, ""), "`user`"),
+            (&swift(r#"{"tempauth":{"user":"a"}}"#, r#","region":"a\nb""#), "`region`"),
+            (&swift(&keystone("\\n", "d", "p", "d"), ""), "`user`"),
+            (&swift(&keystone("u", "\\n", "p", "d"), ""), "`user_domain`"),
+            (&swift(&keystone("u", "d", "", "d"), ""), "`project`"),
+            (&swift(&keystone("u", "d", "p", "\\u0000"), ""), "`project_domain`"),
+            (&swift(r#"{"keystone3_application":{"id":"\t"}}"#, ""), "`id`"),
         ];
         for (text, named) in cases {
             let error = read(text).unwrap_err();

@@ -91,7 +91,10 @@ impl PointSettings {
                     _ => Ok(()),
                 }
             }
-            (CloudSettings::Swift(_) | CloudSettings::Rackspace(_), Secrets::Swift(_))
+            (CloudSettings::Swift(settings), Secrets::Swift(keys)) => {
+                settings.check_password(keys.password.reveal())
+            }
+            (CloudSettings::Rackspace(_), Secrets::Swift(_))
             | (CloudSettings::Akamai(_), Secrets::Akamai(_)) => Ok(()),
             _ => Err(refused("keys", "they are another provider's")),
         }
@@ -174,5 +177,24 @@ mod tests {
         assert_eq!(with.check_keys(&edge), Ok(()));
         let other = keys(r#"{"provider":"swift","password":"p"}"#);
         assert_eq!(s3().check_keys(&other).unwrap_err().field, "keys");
+    }
+
+    #[test]
+    fn a_password_that_is_sent_in_a_header_fits_there() {
+        let point = |auth: Value| {
+            PointSettings::read(json!({ "storage": { "provider": "swift", "auth": auth,
+                "auth_url": "https://h", "container": "p" } }))
+            .unwrap()
+        };
+        let tempauth = point(json!({ "tempauth": { "user": "a:b" } }));
+        let keystone = point(json!({ "keystone3_application": { "id": "i" } }));
+        for (password, fits) in [("p w", true), ("planted é", false), ("planted ", false)] {
+            let keys = json!({ "provider": "swift", "password": password });
+            let keys: Secrets = serde_json::from_value(keys).unwrap();
+            assert_eq!(keystone.check_keys(&keys), Ok(()));
+            let told = tempauth.check_keys(&keys);
+            assert_eq!(told.is_ok(), fits, "{password}");
+            assert!(!format!("{told:?}").contains("planted"));
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SettingsError, line, refused, word};
+use super::{SettingsError, in_header, line, refused, word};
 use crate::endpoint::Endpoint;
 use crate::layout::Prefix;
 
@@ -100,7 +100,28 @@ const fn rackspace_ttl() -> u64 {
 
 impl SwiftSettings {
     pub(super) fn check(&self) -> Result<(), SettingsError> {
-        check_container(&self.container)
+        check_container(&self.container)?;
+        if let Some(region) = &self.region {
+            line("region", region)?;
+        }
+        match &self.auth {
+            SwiftAuth::Tempauth { user } => in_header("user", user),
+            SwiftAuth::Keystone3Password { user, user_domain, project, project_domain } => {
+                line("user", user)?;
+                line("user_domain", user_domain)?;
+                line("project", project)?;
+                line("project_domain", project_domain)
+            }
+            SwiftAuth::Keystone3Application { id } => line("id", id),
+        }
+    }
+
+    /// Checks a password where it is sent in a header, as version 1.0 of the protocol has it.
+    pub(super) fn check_password(&self, password: &str) -> Result<(), SettingsError> {
+        match &self.auth {
+            SwiftAuth::Tempauth { .. } => in_header("password", password),
+            SwiftAuth::Keystone3Password { .. } | SwiftAuth::Keystone3Application { .. } => Ok(()),
+        }
     }
 }
 
