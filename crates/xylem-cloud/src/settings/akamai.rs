@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SettingsError, plain_host, word};
+use super::{SettingsError, plain_host, refused, word};
 use crate::endpoint::Endpoint;
 use crate::layout::Prefix;
 
@@ -34,6 +34,11 @@ impl AkamaiSettings {
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         word("account", &self.account)?;
         word("token_name", &self.token_name)?;
-        plain_host("upload_host", &self.upload_host)
+        plain_host("upload_host", &self.upload_host)?;
+        // It parts the fields of a token, which has the path in it, not encoded.
+        match self.delivery_url.base().contains('~') {
+            true => Err(refused("delivery_url", "give it without `~`, which parts an edge token")),
+            false => Ok(()),
+        }
     }
 }

@@ -177,6 +177,11 @@ mod tests {
                 "container",
             ),
             (r#"{"provider":"gcs"}"#, "gcs"),
+            (
+                r#"{"provider":"akamai","upload_host":"https://x-nsu.akamaihd.net","account":"u",
+                    "cp_code":1,"delivery_url":"https://d.example.org/~files"}"#,
+                "delivery_url",
+            ),
             (&swift(r#"{"tempauth":{"user":"a\r\nx-b: c"}}"#, ""), "`user`"),
             (&swift(r#"{"tempauth":{"user":"é"}}"#, ""), "`user`"),
             (&swift(r#"{"tempauth":{"user":" a"}}"#, ""), "`user`"),

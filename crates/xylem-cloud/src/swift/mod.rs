@@ -100,8 +100,7 @@ impl<'a> Swift<'a> {
             Fault::new(FaultKind::Keys, attempt, "no TempURL key was set there yet")
         })?;
         let base = self.session.storage.0.base();
-        let from_version = base.find("/v1").and_then(|at| base.get(at..)).unwrap_or(base);
-        let path = format!("{from_version}/{container}/{key}");
+        let path = format!("{}/{container}/{key}", from_version(base));
         let digest = self.info.digest;
         Ok(temp_url_query(digest, secret.reveal(), method, &path, ends, filename))
     }
@@ -128,5 +127,32 @@ impl<'a> Swift<'a> {
             _ => {}
         }
         fault
+    }
+}
+
+/// The path of an account from the version on: `/v1` as a step, not as the beginning of one.
+fn from_version(base: &str) -> &str {
+    base.match_indices("/v1")
+        .filter_map(|(at, found)| base.get(at..).zip(base.get(at + found.len()..)))
+        .find(|(_, rest)| rest.is_empty() || rest.starts_with('/'))
+        .map_or(base, |(path, _)| path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_a_step_of_the_path() {
+        let cases = [
+            ("/v1/AUTH_a", "/v1/AUTH_a"),
+            ("/swift/v1", "/v1"),
+            ("/v1-store/v1/AUTH_a", "/v1/AUTH_a"),
+            ("/v1.0/v1/v1", "/v1/v1"),
+            ("/other", "/other"),
+        ];
+        for (base, signed) in cases {
+            assert_eq!(from_version(base), signed);
+        }
     }
 }
