@@ -17,6 +17,8 @@ pub struct Fault {
     pub why: String,
     /// How long the provider asked to be left alone.
     pub retry_after: Option<Duration>,
+    /// Whether the point does its work without what was attempted (caches of a delivery network).
+    pub is_aside: bool,
 }
 
 /// The kinds of faults, by what is done about them.
@@ -68,7 +70,22 @@ pub enum FaultScope {
 impl Fault {
     /// A fault of this kind.
     pub fn new(kind: FaultKind, attempt: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { kind, attempt: attempt.into(), why: why.into(), retry_after: None }
+        let (attempt, why) = (attempt.into(), why.into());
+        Self { kind, attempt, why, retry_after: None, is_aside: false }
+    }
+
+    /// The same, of something that the point can do without.
+    #[must_use]
+    pub(crate) fn aside(self) -> Self {
+        Self { is_aside: true, ..self }
+    }
+
+    /// How far it reaches. What the point can do without never stops it.
+    pub const fn scope(&self) -> FaultScope {
+        match self.kind.scope() {
+            FaultScope::Point if self.is_aside => FaultScope::Content,
+            scope => scope,
+        }
     }
 }
 
@@ -81,8 +98,7 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 impl FaultKind {
-    /// How far it reaches.
-    pub const fn scope(self) -> FaultScope {
+    const fn scope(self) -> FaultScope {
         match self {
             Self::Busy | Self::Line | Self::Session => FaultScope::Request,
             Self::Exists
@@ -132,5 +148,9 @@ mod tests {
             fault.to_string(),
             "asking after `k`: InvalidAccessKeyId; set the point's keys again"
         );
+        assert_eq!(fault.scope(), FaultScope::Point);
+        assert_eq!(fault.aside().scope(), FaultScope::Content);
+        let busy = Fault::new(FaultKind::Busy, "purging", "503").aside();
+        assert_eq!(busy.scope(), FaultScope::Request);
     }
 }

@@ -207,7 +207,7 @@ pub trait Provider: Send + Sync {
     /// makes asking again the same request.
     ///
     /// # Errors
-    /// When they cannot be made.
+    /// When they cannot be made. No fault of a delivery network stops the point.
     fn purge(
         &self,
         keys: &[ObjectKey],
@@ -218,7 +218,7 @@ pub trait Provider: Send + Sync {
     /// Whether the caches were told.
     ///
     /// # Errors
-    /// When it was refused.
+    /// When it was refused. No fault of a delivery network stops the point.
     fn purged(&self, answer: &CloudAnswer) -> Result<(), Fault>;
 
     /// An address that one client can fetch one object by.

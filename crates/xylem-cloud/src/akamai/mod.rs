@@ -198,7 +198,7 @@ impl Provider for Akamai<'_> {
     }
 
     fn purge(&self, keys: &[ObjectKey], _: &str, at: Moment) -> Result<Vec<CloudRequest>, Fault> {
-        self.purge_requests(keys, at)
+        self.purge_requests(keys, at).map_err(Fault::aside)
     }
 
     fn purged(&self, answer: &CloudAnswer) -> Result<(), Fault> {
@@ -210,7 +210,7 @@ impl Provider for Akamai<'_> {
         if answer.status == 401 {
             fault.kind = FaultKind::Keys;
         }
-        Err(fault)
+        Err(fault.aside())
     }
 
     fn url(&self, wanted: &UrlFor<'_>) -> Result<SecretUrl, Fault> {

@@ -10,7 +10,6 @@ mod policy;
 
 use xylem_model::ByteSize;
 
-pub use invalidate::MAX_INVALIDATED;
 pub(crate) use invalidate::invalidated;
 pub use key::{CloudFrontKey, CloudFrontKeyError, MAX_KEY_BYTES};
 pub use policy::Policy;

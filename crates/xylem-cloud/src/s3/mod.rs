@@ -23,7 +23,7 @@ use crate::endpoint::{Endpoint, EndpointError};
 use crate::layout::ObjectKey;
 use crate::request::{Body, CloudRequest};
 use crate::secret::S3Secrets;
-use crate::settings::S3Settings;
+use crate::settings::{Partition, S3Settings};
 use crate::upload::{Piece, Upload, unquoted};
 
 /// The type of every object of ours.
@@ -49,7 +49,7 @@ impl<'a> S3<'a> {
             Some(endpoint) => endpoint.clone(),
             None => {
                 let region = &settings.region;
-                let china = if region.starts_with("cn-") { ".cn" } else { "" };
+                let china = if settings.partition() == Partition::China { ".cn" } else { "" };
                 Endpoint::parse(&format!("https://s3.{region}.amazonaws.com{china}"))?
             }
         };

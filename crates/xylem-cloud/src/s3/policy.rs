@@ -10,7 +10,7 @@ const ABORTED_AFTER_DAYS: u32 = 2;
 /// The least rights, as an IAM policy: reading, writing, deleting and listing below the prefix, and
 /// nothing of accounts, buckets or rights. With CloudFront, invalidating too.
 pub fn policy(settings: &S3Settings) -> String {
-    let bucket = format!("arn:{}:s3:::{}", partition(&settings.region), settings.bucket);
+    let bucket = format!("arn:{}:s3:::{}", settings.partition().name(), settings.bucket);
     let below = settings.prefix.everything();
     let mut statements = vec![
         json!({
@@ -43,7 +43,7 @@ pub fn policy(settings: &S3Settings) -> String {
         json!({
             "Effect": "Allow",
             "Action": "cloudfront:CreateInvalidation",
-            "Resource": format!("arn:{}:cloudfront::*:distribution/{id}", partition(&settings.region)),
+            "Resource": format!("arn:{}:cloudfront::*:distribution/{id}", settings.partition().name()),
         })
     }));
     pretty(&json!({ "Version": "2012-10-17", "Statement": statements }))
@@ -57,15 +57,6 @@ pub fn lifecycle(settings: &S3Settings) -> String {
         "Filter": { "Prefix": settings.prefix.everything() },
         "AbortIncompleteMultipartUpload": { "DaysAfterInitiation": ABORTED_AFTER_DAYS },
     }] }))
-}
-
-/// Amazon's name for a part of the world that has accounts of its own.
-fn partition(region: &str) -> &'static str {
-    match region {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
 }
 
 fn pretty(value: &Value) -> String {

@@ -204,12 +204,13 @@ impl Provider for S3<'_> {
         at: Moment,
     ) -> Result<Vec<CloudRequest>, Fault> {
         let Some(settings) = &self.settings.cloudfront else { return Ok(Vec::new()) };
-        let request = CloudFront::new(settings, self.keys).invalidate(keys, reference, at.now)?;
-        Ok(request.into_iter().collect())
+        CloudFront::new(settings, self.keys)
+            .invalidate(keys, reference, self.settings.partition(), at.now)
+            .map_err(Fault::aside)
     }
 
     fn purged(&self, answer: &CloudAnswer) -> Result<(), Fault> {
-        crate::cloudfront::invalidated(answer)
+        crate::cloudfront::invalidated(answer).map_err(Fault::aside)
     }
 
     fn url(&self, wanted: &UrlFor<'_>) -> Result<SecretUrl, Fault> {

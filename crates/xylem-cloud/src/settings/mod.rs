@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use akamai::AkamaiSettings;
 pub use point::{PointSettings, URL_LIFETIME_SECONDS};
+pub(crate) use s3::Partition;
 pub use s3::{CLOUDFRONT_LARGEST_BYTES, CloudFrontSettings, S3Settings};
 pub use swift::{KeyScope, RACKSPACE_TTL_SECONDS, RackspaceSettings, SwiftAuth, SwiftSettings};
 
@@ -177,6 +178,11 @@ mod tests {
                 "container",
             ),
             (r#"{"provider":"gcs"}"#, "gcs"),
+            (
+                r#"{"provider":"s3","bucket":"packages","region":"us-gov-west-1","cloudfront":
+                    {"url":"https://d","key_pair_id":"K1","distribution_id":"E1"}}"#,
+                "distribution_id",
+            ),
             (
                 r#"{"provider":"akamai","upload_host":"https://x-nsu.akamaihd.net","account":"u",
                     "cp_code":1,"delivery_url":"https://d.example.org/~files"}"#,

@@ -56,7 +56,35 @@ const fn cloudfront_largest() -> u64 {
     CLOUDFRONT_LARGEST_BYTES
 }
 
+/// A part of Amazon's world that has accounts of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Partition {
+    World,
+    China,
+    /// For the government of the United States; it has no CloudFront.
+    UsGov,
+}
+
+impl Partition {
+    /// Its name in an `arn`.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::World => "aws",
+            Self::China => "aws-cn",
+            Self::UsGov => "aws-us-gov",
+        }
+    }
+}
+
 impl S3Settings {
+    pub(crate) fn partition(&self) -> Partition {
+        match self.region.as_str() {
+            region if region.starts_with("cn-") => Partition::China,
+            region if region.starts_with("us-gov-") => Partition::UsGov,
+            _ => Partition::World,
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
         if !(3..=63).contains(&self.bucket.len()) || !self.bucket.bytes().all(plain) {
@@ -76,6 +104,10 @@ impl S3Settings {
         let Some(cloudfront) = &self.cloudfront else { return Ok(()) };
         word("key_pair_id", &cloudfront.key_pair_id)?;
         match &cloudfront.distribution_id {
+            Some(_) if self.partition() == Partition::UsGov => Err(refused(
+                "distribution_id",
+                "keys of a us-gov region open no distribution: leave it out",
+            )),
             Some(id) => word("distribution_id", id),
             None => Ok(()),
         }

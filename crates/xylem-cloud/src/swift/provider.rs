@@ -213,7 +213,7 @@ impl Provider for Swift<'_> {
             200..=299 | 404 => Ok(()),
             _ => {
                 let attempt = Attempt { doing: "purging an object of", on: self.container };
-                Err(self.fault(answer, attempt))
+                Err(self.fault(answer, attempt).aside())
             }
         }
     }

@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use xylem_cloud::cloudfront::{CloudFrontKey, CloudFrontKeyError, MAX_INVALIDATED, Policy};
+use xylem_cloud::cloudfront::{CloudFrontKey, CloudFrontKeyError, Policy};
 use xylem_cloud::s3::S3;
 use xylem_cloud::{
     Below, Body, CloudSettings, Cursor, FaultKind, Provider, S3Secrets, Secret, SecretUrl, UrlFor,
@@ -178,9 +178,33 @@ fn an_invalidation_is_what_botocore_signs() {
         assert_eq!(request.path, text(&case, "path"));
         assert_eq!(request.endpoint.authority(), text(&case, "host"));
         assert_eq!(s3.purge(&[], "ref-1", moment()), Ok(vec![]));
-        let many = vec![keys[0].clone(); MAX_INVALIDATED + 1];
-        assert_eq!(s3.purge(&many, "ref-1", moment()).unwrap_err().kind, FaultKind::Busy);
+        let many = vec![keys[0].clone(); 3_001];
+        let requests = s3.purge(&many, "ref-1", moment()).unwrap();
+        let bodies = requests.iter().map(|request| match &request.body {
+            Body::Bytes(body) => std::str::from_utf8(body).unwrap(),
+            _ => panic!(),
+        });
+        let told: Vec<_> = bodies
+            .map(|body| {
+                let reference = body.split("<CallerReference>").nth(1).unwrap();
+                (body.matches("<Path>").count(), reference.split('<').next().unwrap())
+            })
+            .collect();
+        assert_eq!(told, [(3_000, "ref-1"), (1, "ref-1-2")]);
     });
+}
+
+#[test]
+fn china_has_an_edge_of_its_own() {
+    let text = r#"{"provider":"s3","bucket":"packages","region":"cn-north-1","cloudfront":
+        {"url":"https://d.cloudfront.cn","key_pair_id":"K1","distribution_id":"E1"}}"#;
+    let CloudSettings::S3(settings) = serde_json::from_str(text).unwrap() else { panic!() };
+    let keys = keys();
+    let s3 = S3::new(&settings, &keys).unwrap();
+    let purge = s3.purge(&[prefix().content(&content())], "r", moment()).unwrap().remove(0);
+    assert_eq!(purge.endpoint.host(), "cloudfront.cn-northwest-1.amazonaws.com.cn");
+    let signed = purge.header("authorization").unwrap();
+    assert!(signed.contains("/cn-northwest-1/cloudfront/aws4_request"), "{signed}");
 }
 
 #[test]

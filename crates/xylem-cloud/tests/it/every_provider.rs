@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use xylem_cloud::swift::{SwiftInfo, SwiftLogin};
 use xylem_cloud::{
-    Below, Body, CloudAnswer, CloudRequest, CloudSettings, Cursor, Leftover, MAX_ANSWER_BYTES,
-    ObjectKey, Piece, Provider, ProviderError, Secrets, StoredPiece, SwiftAccess, Upload,
-    UploadRef, UrlFor, provider_of,
+    Below, Body, CloudAnswer, CloudRequest, CloudSettings, Cursor, FaultScope, Leftover,
+    MAX_ANSWER_BYTES, ObjectKey, Piece, Provider, ProviderError, Secrets, StoredPiece, SwiftAccess,
+    Upload, UploadRef, UrlFor, provider_of,
 };
 
 use xylem_model::{Md5, Sha256};
@@ -215,6 +215,20 @@ fn read_all(provider: &dyn Provider, answer: &CloudAnswer) {
     let _ = provider.folder_made(answer);
     let _ = provider.described(&upload, answer);
     let _ = provider.read_answered(&key, answer);
+}
+
+#[test]
+fn no_fault_of_a_delivery_network_stops_the_point() {
+    each(|provider| {
+        for status in [301, 400, 401, 403, 404, 413, 500, 507] {
+            if let Err(fault) = provider.purged(&answer(status, &[], "")) {
+                assert_ne!(fault.scope(), FaultScope::Point, "{fault}");
+            }
+        }
+        let refused = answer(403, &[], "");
+        let fault = provider.read_answered(&prefix().marker(), &refused).unwrap_err();
+        assert_eq!(fault.scope(), FaultScope::Point, "of the storage it does");
+    });
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn a_refusal_names_the_right_the_clocks_and_the_region() {
         skewed.why.contains("(ours 20260131T080000Z, theirs 2026-01-31T09:00:00Z)"),
         "{skewed}"
     );
-    assert_eq!(skewed.kind.scope(), FaultScope::Point);
+    assert_eq!(skewed.scope(), FaultScope::Point);
     let moved = "<Error><Code>PermanentRedirect</Code><Endpoint>packages.s3.amazonaws.com</Endpoint></Error>";
     assert!(sent(301, &[], moved).why.contains("it is at packages.s3.amazonaws.com"));
     let header = [("x-amz-bucket-region", "us-west-2")];
@@ -86,7 +86,7 @@ fn answers_that_are_not_of_the_protocol_decide_by_their_status() {
     // What nginx answers to a part above `client_max_body_size`.
     let page = "<html><head><title>413 Request Entity Too Large</title></head></html>";
     let large = sent(413, &[("content-type", "text/html")], page);
-    assert_eq!((large.kind, large.kind.scope()), (FaultKind::TooLarge, FaultScope::Content));
+    assert_eq!((large.kind, large.scope()), (FaultKind::TooLarge, FaultScope::Content));
     assert!(large.to_string().contains("proxy"), "{large}");
     assert_eq!(sent(413, &[], "Upload exceeds quota.").kind, FaultKind::Full);
     assert_eq!(sent(511, &[], portal).kind, FaultKind::Unexpected);
@@ -117,7 +117,7 @@ fn what_is_not_there_is_believed_of_s3_alone() {
         assert_eq!(s3.found(&key, &answer(404, &[], "")), Ok(None));
         for gone in [gateway, code("NoSuchBucket")] {
             let listed = s3.listed(Below::Contents, &Cursor::START, &gone).unwrap_err();
-            assert_eq!(listed.kind.scope(), FaultScope::Point);
+            assert_eq!(listed.scope(), FaultScope::Point);
         }
     });
 }
