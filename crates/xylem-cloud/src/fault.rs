@@ -44,7 +44,8 @@ pub enum FaultKind {
     Public,
     /// The keys are known, and may not do this.
     Rights,
-    /// The token, or the signed address, has ended: a new one, then the same again.
+    /// The token, or the signed address, has ended: a new one, then the same once more. What is
+    /// answered so again is [`Fault::again`].
     Session,
     /// The file is larger than the provider takes.
     TooLarge,
@@ -72,6 +73,16 @@ impl Fault {
     pub fn new(kind: FaultKind, attempt: impl Into<String>, why: impl Into<String>) -> Self {
         let (attempt, why) = (attempt.into(), why.into());
         Self { kind, attempt, why, retry_after: None, is_aside: false }
+    }
+
+    /// What it is worth where it came again after what [`FaultKind::Session`] asks for: the keys
+    /// open nothing any more, and to ask once more would not end.
+    #[must_use]
+    pub fn again(self) -> Self {
+        match self.kind {
+            FaultKind::Session => Self { kind: FaultKind::Keys, ..self },
+            _ => self,
+        }
     }
 
     /// The same, of something that the point can do without.
@@ -126,7 +137,7 @@ impl FaultKind {
             Self::Place => "check the point's address, region and name of bucket or container",
             Self::Public => "close it at the provider, or set the point as public",
             Self::Rights => "give the keys the rights that `xylem cloud policy` prints",
-            Self::Session => "it is asked again with a new token or address",
+            Self::Session => "it is asked once more with a new token or address",
             Self::TooLarge => {
                 "raise the limit there, or of the proxy in front; else leave the file out of the selection"
             }
@@ -152,5 +163,14 @@ mod tests {
         assert_eq!(fault.aside().scope(), FaultScope::Content);
         let busy = Fault::new(FaultKind::Busy, "purging", "503").aside();
         assert_eq!(busy.scope(), FaultScope::Request);
+        assert_eq!(busy.clone().again(), busy);
+    }
+
+    #[test]
+    fn a_token_is_asked_for_anew_once() {
+        let ended = Fault::new(FaultKind::Session, "sending a part of `k`", "it answered 401");
+        assert_eq!(ended.scope(), FaultScope::Request);
+        let again = ended.again();
+        assert_eq!((again.kind, again.scope()), (FaultKind::Keys, FaultScope::Point));
     }
 }

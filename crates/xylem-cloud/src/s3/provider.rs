@@ -89,7 +89,8 @@ impl Provider for S3<'_> {
         match answer.status {
             404 => return Ok(None),
             200 => {}
-            _ => return Err(error::fault(answer, attempt, "s3:GetObject")),
+            // Without the second right what is not there is answered 403.
+            _ => return Err(error::fault(answer, attempt, "s3:GetObject, s3:ListBucket")),
         }
         let size = answer.number("content-length").ok_or_else(|| {
             answer.fault(FaultKind::Unexpected, attempt, "the answer has no Content-Length")

@@ -60,7 +60,13 @@ impl Provider for Swift<'_> {
             return Err(answer.fault(FaultKind::Place, attempt, why));
         }
         if !answer.is_success() {
-            return Err(self.fault(answer, attempt));
+            let mut fault = self.fault(answer, attempt);
+            if answer.status == 401 {
+                fault.why = "the TempURL has ended, or is signed with another key than the one \
+                             that is set there"
+                    .to_owned();
+            }
+            return Err(fault);
         }
         let etag = answer.header("etag").map(unquoted).unwrap_or_default();
         if etag != piece.md5.to_hex() {

@@ -224,7 +224,9 @@ fn listings_that_lie_are_refused() {
         assert!(s3.leftovers_listed(None, &Cursor::START, &answer(200, &[], body)).is_err());
         let key = prefix().content(&content());
         assert_eq!(s3.found(&key, &answer(200, &[], "")).unwrap_err().kind, FaultKind::Unexpected);
-        assert_eq!(s3.found(&key, &answer(403, &[], "")).unwrap_err().kind, FaultKind::Rights);
+        let denied = s3.found(&key, &answer(403, &[], "")).unwrap_err();
+        assert_eq!(denied.kind, FaultKind::Rights);
+        assert!(denied.why.contains("s3:GetObject, s3:ListBucket"), "{denied}");
         let odd = "<InitiateMultipartUploadResult><UploadId>a b</UploadId></InitiateMultipartUploadResult>";
         assert!(s3.begun(&upload(40 << 20, PartRules::S3), &answer(200, &[], odd)).is_err());
     });

@@ -292,6 +292,9 @@ fn refusals_of_a_piece_are_told_apart() {
             swift.piece_answered(&upload, &piece, &answer).unwrap_err().kind
         };
         assert_eq!(kind(401, ""), FaultKind::Session);
+        let refused = swift.piece_answered(&upload, &piece, &answer(401, &[], "")).unwrap_err();
+        let told = refused.again();
+        assert!(told.kind == FaultKind::Keys && told.why.contains("another key"), "{told}");
         assert_eq!(kind(403, ""), FaultKind::Rights);
         assert_eq!(kind(404, ""), FaultKind::Place);
         assert_eq!(kind(412, ""), FaultKind::Exists);
