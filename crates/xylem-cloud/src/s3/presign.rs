@@ -37,9 +37,6 @@ pub fn presign(
         ("X-Amz-Expires", &seconds),
         ("X-Amz-SignedHeaders", "host"),
     ];
-    if let Some(token) = &keys.session_token {
-        all.push(("X-Amz-Security-Token", token.reveal()));
-    }
     all.extend_from_slice(parameters);
     let query = encode::query(&all);
     let host = endpoint.authority();

@@ -37,12 +37,9 @@ pub fn sign(
     now: Timestamp,
 ) -> CloudRequest {
     let stamp = Stamp::of(now);
-    let mut request = request
+    let request = request
         .with_header(CONTENT_SHA256, body.to_hex())
         .with_header("x-amz-date", stamp.second.clone());
-    if let Some(token) = &keys.session_token {
-        request = request.with_header("x-amz-security-token", token.reveal());
-    }
     let headers = signed_headers(&request);
     let names = names(&headers);
     let canonical = canonical_request(&request, &headers, &names, &body.to_hex());

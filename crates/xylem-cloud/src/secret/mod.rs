@@ -24,7 +24,8 @@ pub enum Secrets {
     Akamai(AkamaiSecrets),
 }
 
-/// Keys of S3, and of CloudFront in front of it.
+/// Keys of S3, and of CloudFront in front of it. There are no keys that last for hours: nobody
+/// renews them, and their token would go to the root and to every client in clear.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct S3Secrets {
@@ -32,9 +33,6 @@ pub struct S3Secrets {
     pub key_id: String,
     /// The secret access key.
     pub secret: Secret,
-    /// The session's token, for keys that last for hours.
-    #[serde(default)]
-    pub session_token: Option<Secret>,
     /// The private key of CloudFront, PEM or base64 of DER.
     #[serde(default)]
     pub cloudfront_key: Option<Secret>,
@@ -101,7 +99,6 @@ impl Secrets {
                 "provider": "s3",
                 "key_id": keys.key_id,
                 "secret": keys.secret.reveal(),
-                "session_token": optional(keys.session_token.as_ref()),
                 "cloudfront_key": optional(keys.cloudfront_key.as_ref()),
             }),
             Self::Swift(keys) => json!({
@@ -186,7 +183,10 @@ mod tests {
 
     #[test]
     fn keys_of_another_provider_are_refused() {
-        let text = r#"{"provider":"s3","key_id":"k","secret":"s","password":"p"}"#;
-        assert!(serde_json::from_str::<Secrets>(text).is_err());
+        for other in ["password", "session_token"] {
+            let text = format!(r#"{{"provider":"s3","key_id":"k","secret":"s","{other}":"p"}}"#);
+            let error = serde_json::from_str::<Secrets>(&text).unwrap_err().to_string();
+            assert!(error.contains(other), "{error}");
+        }
     }
 }

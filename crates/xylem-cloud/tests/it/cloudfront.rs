@@ -128,7 +128,7 @@ fn with<T>(more: &str, keys: &S3Secrets, act: impl FnOnce(&S3<'_>) -> T) -> T {
 }
 
 fn keys() -> S3Secrets {
-    S3Secrets { cloudfront_key: Some(Secret::new(RSA)), ..example_keys(None) }
+    S3Secrets { cloudfront_key: Some(Secret::new(RSA)), ..example_keys() }
 }
 
 fn url(s3: &S3<'_>, size: u64, client: Option<&str>) -> Result<SecretUrl, FaultKind> {
@@ -154,7 +154,7 @@ fn a_client_is_sent_to_the_edge_and_never_past_it() {
         assert!(url(s3, 5, Some("192.0.2.7")).unwrap().reveal().contains("?Policy=eyJT"));
         assert_eq!(url(s3, 5, None), Err(FaultKind::Unsupported));
     });
-    with("", &example_keys(None), |s3| assert_eq!(url(s3, 5, None), Err(FaultKind::Keys)));
+    with("", &example_keys(), |s3| assert_eq!(url(s3, 5, None), Err(FaultKind::Keys)));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn an_invalidation_is_what_botocore_signs() {
             .key
             .clone()
     };
-    with(r#","distribution_id":"EDFDVBD6EXAMPLE""#, &example_keys(None), |s3| {
+    with(r#","distribution_id":"EDFDVBD6EXAMPLE""#, &example_keys(), |s3| {
         let keys = [listed(s3, "macs/content/ab/abcd"), listed(s3, "macs/probe/a b")];
         let request = s3.purge(&keys, "ref-1", moment()).unwrap().remove(0);
         let Body::Bytes(body) = &request.body else { panic!() };

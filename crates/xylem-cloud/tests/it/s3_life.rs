@@ -24,7 +24,7 @@ fn settings() -> S3Settings {
 }
 
 fn with<T>(act: impl FnOnce(&S3<'_>) -> T) -> T {
-    let (settings, keys): (_, S3Secrets) = (settings(), example_keys(None));
+    let (settings, keys): (_, S3Secrets) = (settings(), example_keys());
     act(&S3::new(&settings, &keys).unwrap())
 }
 

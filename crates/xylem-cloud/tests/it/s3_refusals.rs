@@ -12,7 +12,7 @@ use crate::s3_vectors::example_keys;
 fn with<T>(act: impl FnOnce(&S3<'_>) -> T) -> T {
     let text = r#"{"provider":"s3","bucket":"packages","region":"r","endpoint":"https://h:1"}"#;
     let CloudSettings::S3(settings) = serde_json::from_str(text).unwrap() else { panic!() };
-    let keys = example_keys(None);
+    let keys = example_keys();
     act(&S3::new(&settings, &keys).unwrap())
 }
 

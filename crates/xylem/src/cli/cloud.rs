@@ -153,9 +153,6 @@ pub struct S3Keys {
     /// File that holds the secret access key
     #[arg(long)]
     pub secret_file: PathBuf,
-    /// File that holds a session's token
-    #[arg(long)]
-    pub session_token_file: Option<PathBuf>,
     /// File that holds CloudFront's private key, in PEM
     #[arg(long)]
     pub private_key_file: Option<PathBuf>,

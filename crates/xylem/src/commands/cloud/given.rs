@@ -79,7 +79,6 @@ fn s3_keys(keys: S3Keys) -> Result<CloudKeys, Failure> {
         "provider": "s3",
         "key_id": keys.key_id,
         "secret": key(&keys.secret_file)?,
-        "session_token": keys.session_token_file.as_deref().map(key).transpose()?,
         "cloudfront_key": keys.private_key_file.as_deref().map(key).transpose()?,
     }))))
 }
@@ -231,12 +230,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secret");
         std::fs::write(&file, "s+/=\n").unwrap();
-        let keys = S3Keys {
-            key_id: "k".to_owned(),
-            secret_file: file,
-            session_token_file: None,
-            private_key_file: None,
-        };
+        let keys = S3Keys { key_id: "k".to_owned(), secret_file: file, private_key_file: None };
         let keys = s3_keys(keys).ok().unwrap();
         assert_eq!(keys.0, json!({ "provider": "s3", "key_id": "k", "secret": "s+/=" }));
     }
