@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use xylem_cloud::swift::{SwiftInfo, SwiftLogin};
+use serde_json::json;
+use xylem_cloud::swift::{Swift, SwiftInfo, SwiftLogin};
 use xylem_cloud::{
-    Below, Body, CloudAnswer, CloudRequest, CloudSettings, Cursor, FaultScope, Leftover,
-    MAX_ANSWER_BYTES, ObjectKey, Piece, Provider, ProviderError, Secrets, StoredPiece, SwiftAccess,
-    Upload, UploadRef, UrlFor, provider_of,
+    Below, Body, CloudAnswer, CloudRequest, CloudSettings, Cursor, Endpoint, FaultScope, Leftover,
+    MAX_ANSWER_BYTES, Named, ObjectKey, Piece, Provider, ProviderError, Secret, Secrets,
+    StoredPiece, SwiftAccess, Upload, UploadRef, UrlFor, provider_of,
 };
 
 use xylem_model::{Md5, Sha256};
@@ -17,8 +18,12 @@ const MIB: u64 = 1024 * 1024;
 /// What every secret is made of here, so that it is found wherever it leaks.
 const PLANTED: &str = "c0ffeec0ffee";
 
-const SETTINGS: [&str; 6] = [
+const SETTINGS: [&str; 8] = [
     r#"{"provider":"s3","bucket":"packages","region":"eu-central-1","prefix":"macs"}"#,
+    r#"{"provider":"s3","bucket":"Pack.ages","region":"eu-central-1","prefix":"macs",
+        "path_style":true}"#,
+    r#"{"provider":"s3","bucket":"packages","region":"eu-central-1","prefix":"macs",
+        "cloudfront":{"url":"https://d.cloudfront.net","key_pair_id":"K1","bind_address":true}}"#,
     r#"{"provider":"s3","bucket":"packages","region":"r","endpoint":"https://h:8443","prefix":"macs",
         "cloudfront":{"url":"https://d.cloudfront.net","key_pair_id":"K1","distribution_id":"E1"}}"#,
     r#"{"provider":"swift","auth":{"tempauth":{"user":"u"}},"auth_url":"https://s.example.org",
@@ -49,17 +54,29 @@ fn keys(settings: &CloudSettings) -> Secrets {
     serde_json::from_str(&text).unwrap()
 }
 
+/// A token and addresses, with a delivery network for whoever has one.
 fn access() -> SwiftAccess {
-    let CloudSettings::Swift(settings) = serde_json::from_str(SETTINGS[2]).unwrap() else {
-        panic!()
-    };
-    let headers =
-        [("x-auth-token", PLANTED), ("x-storage-url", "https://s.example.org/v1/AUTH_test")];
+    let endpoint = |url: &str| json!([{ "region": "ORD", "publicURL": url }]);
+    let told = json!({ "access": {
+        "token": { "id": PLANTED },
+        "serviceCatalog": [
+            { "type": "object-store", "endpoints": endpoint("https://s.example.org/v1/AUTH_test") },
+            { "type": "rax:object-cdn", "endpoints": endpoint("https://c.example.org/v1/T") },
+        ],
+    } });
+    let CloudSettings::Rackspace(settings) = parsed("rackspace") else { panic!() };
+    let login = SwiftLogin::rackspace(&settings).unwrap();
     SwiftAccess {
-        session: SwiftLogin::swift(&settings).session(&answer(200, &headers, "")).unwrap(),
+        session: login.session(&answer(200, &[], &told.to_string())).unwrap(),
         info: SwiftInfo::read(&answer(404, &[], "")).unwrap(),
-        public: None,
+        public: Some(Endpoint::parse("https://public.example.org").unwrap()),
     }
+}
+
+/// The first settings of a provider.
+fn parsed(provider: &str) -> CloudSettings {
+    let mut all = SETTINGS.iter().map(|text| serde_json::from_str::<CloudSettings>(text).unwrap());
+    all.find(|settings| settings.provider() == provider).unwrap()
 }
 
 fn each(act: impl Fn(&dyn Provider)) {
@@ -79,7 +96,14 @@ fn begun(provider: &dyn Provider, size: u64) -> Upload {
 fn url(provider: &dyn Provider) -> String {
     let (key, name) = (prefix().content(&content()), name());
     let life = Duration::from_secs(600);
-    let wanted = UrlFor { key: &key, size: 5, name: &name, client: None, at: moment(), life };
+    let wanted = UrlFor {
+        key: &key,
+        size: 5,
+        name: &name,
+        client: Some([192, 0, 2, 7].into()),
+        at: moment(),
+        life,
+    };
     provider.url(&wanted).unwrap().reveal().to_owned()
 }
 
@@ -231,6 +255,43 @@ fn no_fault_of_a_delivery_network_stops_the_point() {
     });
 }
 
+/// What is read before there is a provider, and what only Swift has.
+fn read_all_of_swift(answer: &CloudAnswer) {
+    let keys = |settings| match keys(settings) {
+        Secrets::Swift(keys) => keys,
+        other => panic!("{other:?}"),
+    };
+    let _ = SwiftInfo::read(answer);
+    let access = access();
+    let (session, info) = (&access.session, &access.info);
+    let (one, other) = (parsed("swift"), parsed("rackspace"));
+    if let CloudSettings::Swift(settings) = &one {
+        let _ = SwiftLogin::swift(settings).session(answer);
+        let keys = keys(&one);
+        let swift = Swift::new(settings, &keys, session, info);
+        let _ = swift.free_slot(answer, &[Secret::new("k")]);
+        let _ = swift.account_changed(answer);
+    }
+    if let CloudSettings::Rackspace(settings) = &other {
+        let _ = SwiftLogin::rackspace(settings).unwrap().session(answer);
+        let keys = keys(&other);
+        let _ = Swift::rackspace(settings, &keys, session, info, None).cdn_address(answer);
+    }
+}
+
+/// What a listing may call things; no name may make the reader fall over either.
+#[test]
+fn no_name_makes_the_reader_fall_over() {
+    let id = content().to_hex();
+    let whole = format!("macs/segments/content/ab/{id}/67108864/00001/é\u{0}");
+    let ends = (0..=whole.len()).filter_map(|end| whole.get(..end));
+    for name in ends.chain(["/", "//", "macs//", "macs/probe/-", "macs/probe/ééééééééééééééééééé"])
+    {
+        let _ = (prefix().read(name), prefix().read_apart(name));
+        assert_eq!(prefix().read(&name.repeat(1000)), Named::Foreign, "{name}");
+    }
+}
+
 #[test]
 fn no_answer_makes_a_reader_fall_over() {
     let whole = "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>true</IsTruncated><Contents>\
@@ -254,15 +315,39 @@ fn no_answer_makes_a_reader_fall_over() {
 }
 
 #[test]
+fn no_answer_to_swift_alone_makes_a_reader_fall_over() {
+    let whole = r#"{"access":{"token":{"id":"t","expires":"x"},"serviceCatalog":[{"type":
+        "object-store","endpoints":[{"region":"ORD","publicURL":"http://"}]}]},"token":{"catalog":
+        [{}],"expires_at":""},"swift":{"max_file_size":0},"slo":{"max_manifest_segments":0,
+        "min_segment_size":18446744073709551615},"tempurl":{}}"#;
+    let long = "[".repeat(MAX_ANSWER_BYTES);
+    let headers =
+        [("x-storage-url", "https://"), ("x-auth-token", "\t"), ("x-cdn-enabled", "true")];
+    for status in [0, 200, 201, 204, 301, 401, 404, 500, 999] {
+        for end in (0..=whole.len()).step_by(5) {
+            let text = whole.get(..end).unwrap_or(whole);
+            read_all_of_swift(&answer(status, &headers, text));
+        }
+        read_all_of_swift(&answer(status, &[], &long));
+    }
+    // What a Swift says of itself never makes a plan that cannot be.
+    let odd = SwiftInfo::read(&answer(200, &[], whole)).unwrap();
+    for size in [0, 1, MIB, 1 << 40] {
+        if let Ok(plan) = odd.part_rules().plan(size) {
+            assert!(plan.count() >= 1 && plan.part(1).is_some());
+        }
+    }
+}
+
+#[test]
 fn keys_of_another_provider_make_none() {
-    let settings: Vec<CloudSettings> =
-        SETTINGS.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
-    let (s3, swift, akamai) = (keys(&settings[0]), keys(&settings[2]), keys(&settings[5]));
+    let (s3, swift, akamai) = (parsed("s3"), parsed("swift"), parsed("akamai"));
+    let (of_s3, of_swift, of_akamai) = (keys(&s3), keys(&swift), keys(&akamai));
     let access = access();
     let refused =
         |settings, keys, access| provider_of(settings, keys, access).map(|_| ()).unwrap_err();
-    assert_eq!(refused(&settings[0], &swift, Some(&access)), ProviderError::OtherKeys);
-    assert_eq!(refused(&settings[2], &akamai, Some(&access)), ProviderError::OtherKeys);
-    assert_eq!(refused(&settings[5], &s3, Some(&access)), ProviderError::OtherKeys);
-    assert_eq!(refused(&settings[4], &swift, None), ProviderError::NoSession);
+    assert_eq!(refused(&s3, &of_swift, Some(&access)), ProviderError::OtherKeys);
+    assert_eq!(refused(&swift, &of_akamai, Some(&access)), ProviderError::OtherKeys);
+    assert_eq!(refused(&akamai, &of_s3, Some(&access)), ProviderError::OtherKeys);
+    assert_eq!(refused(&parsed("rackspace"), &of_swift, None), ProviderError::NoSession);
 }
