@@ -14,6 +14,11 @@ use crate::request::CloudRequest;
 const FIRST_MAX_FILE_SIZE: u64 = 5 * 1024 * MIB + 2;
 /// Most segments by Swift's own first setting.
 const FIRST_MAX_SEGMENTS: u64 = 1_000;
+/// Longest manifest by the first setting of Swifts that do not say it, bytes.
+const FIRST_MAX_MANIFEST_BYTES: u64 = 2 * MIB;
+/// Longest entry of a segment in a manifest, bytes: the container's name (256, each twice where
+/// JSON escapes it), the segment's (380 with the longest prefix), MD5, size and signs.
+const MAX_SEGMENT_ENTRY_BYTES: u64 = 1024;
 /// Largest file that we send, bytes.
 const LARGEST_FILE: u64 = 5 * 1024 * 1024 * MIB;
 /// Smallest segment that we make, bytes.
@@ -57,6 +62,7 @@ struct ToldSwift {
 #[derive(Deserialize)]
 struct ToldSlo {
     max_manifest_segments: Option<u64>,
+    max_manifest_size: Option<u64>,
     min_segment_size: Option<u64>,
 }
 
@@ -64,6 +70,17 @@ struct ToldSlo {
 struct ToldTempUrl {
     methods: Option<Vec<String>>,
     allowed_digests: Option<Vec<String>>,
+}
+
+impl ToldSlo {
+    fn rules(&self) -> SegmentRules {
+        let most = self.max_manifest_segments.unwrap_or(FIRST_MAX_SEGMENTS);
+        let bytes = self.max_manifest_size.unwrap_or(FIRST_MAX_MANIFEST_BYTES);
+        SegmentRules {
+            most: most.min(bytes / MAX_SEGMENT_ENTRY_BYTES),
+            smallest: self.min_segment_size.unwrap_or(1),
+        }
+    }
 }
 
 impl SwiftInfo {
@@ -99,10 +116,7 @@ impl SwiftInfo {
         let digest = TempUrlDigest::choose(temp_url.allowed_digests.as_deref());
         Ok(Self {
             max_file_size: told.swift.max_file_size.unwrap_or(FIRST_MAX_FILE_SIZE),
-            segments: told.slo.map(|slo| SegmentRules {
-                most: slo.max_manifest_segments.unwrap_or(FIRST_MAX_SEGMENTS),
-                smallest: slo.min_segment_size.unwrap_or(1),
-            }),
+            segments: told.slo.map(|slo| slo.rules()),
             digest: digest.ok_or_else(|| unsupported("TempURL allows no digest that we know"))?,
         })
     }

@@ -56,7 +56,7 @@ pub(crate) fn upload(size: u64, rules: PartRules) -> Upload {
 /// The pieces of an upload, each with digests of its own.
 pub(crate) fn pieces(plan: PartPlan) -> Vec<Piece> {
     let piece = |part: Part| {
-        let byte = u8::try_from(part.number).unwrap();
+        let byte = u8::try_from(part.number % 256).unwrap();
         let (md5, sha256) = (Md5::from_bytes([byte; 16]), Sha256::from_bytes([byte; 32]));
         Piece { part, md5, sha256 }
     };

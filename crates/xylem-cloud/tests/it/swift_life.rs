@@ -8,7 +8,8 @@ use xylem_cloud::swift::{
     temp_url_query,
 };
 use xylem_cloud::{
-    Below, Body, Cursor, Endpoint, FaultKind, Found, Provider, Secret, StoredPiece, UrlFor,
+    Below, Body, Cursor, Endpoint, FaultKind, Found, KeyScope, Piece, Prefix, Provider, Secret,
+    StoredPiece, UploadRef, UrlFor,
 };
 
 use crate::common::{answer, content, moment, name, pieces, prefix, shown, upload};
@@ -127,6 +128,22 @@ fn a_large_file_is_segments_and_a_manifest() {
         let lost = swift.finished(&upload, &lost).unwrap_err();
         assert!(lost.kind == FaultKind::UploadLost && lost.why.contains("Etag Mismatch"), "{lost}");
     });
+}
+
+#[test]
+fn the_longest_entry_of_a_manifest_is_the_one_that_is_counted_with() {
+    let mut settings = swift(r#"{"tempauth":{"user":"u"}}"#, "https://s.example.org", "");
+    settings.container = "\"".repeat(247);
+    settings.prefix = Prefix::new(&"p".repeat(256)).unwrap();
+    settings.key_scope = KeyScope::Container;
+    let (keys, session, info) = (keys("p"), session(), info());
+    let swift = Swift::new(&settings, &keys, &session, &info);
+    let mut upload = upload(2 << 40, swift.part_rules());
+    upload.key = settings.prefix.content(&content());
+    let piece = Piece { part: upload.plan.part(900).unwrap(), ..pieces(upload.plan)[0] };
+    let stored = StoredPiece { piece, tag: UploadRef::from(piece.md5) };
+    let manifest = swift.finish(&upload, &[stored], moment()).unwrap();
+    assert!((900..1024).contains(&manifest.body.size()), "{}", manifest.body.size());
 }
 
 #[test]
@@ -317,6 +334,14 @@ fn what_a_swift_can_do_decides_how_files_are_cut_and_signed() {
     assert_eq!((plan.count(), plan.part_bytes()), (3, 16 * MIB));
     let plan = info().part_rules().plan(1 << 40).unwrap();
     assert_eq!((plan.part_bytes(), plan.count()), (1166 * MIB, 900));
+    let told = |slo: &str| {
+        let body = format!(r#"{{"slo":{slo},"tempurl":{{}}}}"#);
+        read(200, &body).unwrap().segments.unwrap().most
+    };
+    // A manifest of that many entries has to be taken, too.
+    assert_eq!(told(r#"{"max_manifest_segments":9000,"max_manifest_size":8388608}"#), 8192);
+    assert_eq!(told(r#"{"max_manifest_segments":9000}"#), 2048);
+    assert_eq!(told(r#"{"max_manifest_segments":9000,"max_manifest_size":99999999}"#), 9000);
     let without =
         read(200, r#"{"swift":{"max_file_size":100},"tempurl":{"allowed_digests":["sha512"]}}"#);
     let without = without.unwrap();
