@@ -82,12 +82,7 @@ impl CloudAnswer {
         let beginning = self.body.get(..MAX_SAID_BYTES).unwrap_or(&self.body);
         let text = String::from_utf8_lossy(beginning);
         let words: Vec<_> = text.split_whitespace().collect();
-        words
-            .join(" ")
-            .chars()
-            .filter(|character| !character.is_control())
-            .take(MAX_SAID_CHARS)
-            .collect()
+        printable(&words.join(" "))
     }
 
     /// A fault by the status, which is all that some providers tell, with what the body says. Of
@@ -161,6 +156,11 @@ impl fmt::Display for Attempt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} `{}`", self.doing, self.on)
     }
+}
+
+/// A provider's text for a message: without control characters, and not long.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(MAX_SAID_CHARS).collect()
 }
 
 /// A date of HTTP: `Sun, 06 Nov 1994 08:49:37 GMT`, which is RFC 2822 with `GMT` for `+0000`.

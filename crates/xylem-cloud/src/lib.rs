@@ -34,6 +34,7 @@ mod request;
 pub mod s3;
 mod secret;
 mod settings;
+mod stamp;
 pub mod swift;
 mod upload;
 mod xml;
@@ -55,7 +56,4 @@ pub use settings::{
     PointSettings, RACKSPACE_TTL_SECONDS, RackspaceSettings, S3Settings, SettingsError, SwiftAuth,
     SwiftSettings, URL_LIFETIME_SECONDS,
 };
-pub use upload::{
-    Found, Leftover, Listed, MAX_REFERENCE_BYTES, Moment, Page, Piece, StoredPiece, Upload,
-    UploadRef,
-};
+pub use upload::{Found, Leftover, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef};

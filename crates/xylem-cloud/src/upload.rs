@@ -9,7 +9,7 @@ use crate::layout::ObjectKey;
 use crate::parts::{Part, PartPlan};
 
 /// Longest id of an upload, and longest tag, that is kept; bytes.
-pub const MAX_REFERENCE_BYTES: usize = 1024;
+pub(crate) const MAX_REFERENCE_BYTES: usize = 1024;
 
 /// What a request is made of besides keys and settings.
 #[derive(Debug, Clone, Copy)]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::Method;
 
 pub use edge_token::{EdgeTokenError, EdgeTokenFor, edge_token};
-pub use purge::{MAX_PURGE_BYTES, edgegrid_sign};
+pub use purge::edgegrid_sign;
 pub use sign::netstorage_headers;
 
 use crate::answer::{Attempt, CloudAnswer};
@@ -29,7 +29,7 @@ use crate::settings::AkamaiSettings;
 use crate::upload::{Found, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef};
 
 /// How far our clock may be off, seconds.
-pub const MAX_SKEW_SECONDS: u64 = 60;
+const MAX_SKEW_SECONDS: u64 = 60;
 /// The documents name no largest file: what we send at most, bytes.
 const LARGEST_FILE: u64 = 5 * 1024 * 1024 * MIB;
 /// A token is good from a little before, for edges whose clocks are behind.

@@ -3,7 +3,6 @@
 
 use http::Method;
 use serde_json::json;
-use time::OffsetDateTime;
 
 use super::Akamai;
 use crate::digest::{base64, hmac_sha256, sha256};
@@ -12,10 +11,11 @@ use crate::fault::{Fault, FaultKind};
 use crate::layout::ObjectKey;
 use crate::request::{Body, CloudRequest};
 use crate::secret::EdgeGridSecrets;
+use crate::stamp::Stamp;
 use crate::upload::Moment;
 
 /// Longest body of a request, bytes.
-pub const MAX_PURGE_BYTES: usize = 50_000;
+const MAX_PURGE_BYTES: usize = 50_000;
 /// Deletes by URL, where clients are.
 const PATH: &str = "/ccu/v3/delete/url/production";
 
@@ -66,7 +66,7 @@ impl Akamai<'_> {
 
 /// Signs a request of Akamai's APIs whose body is in memory. `at.nonce` must not come again.
 pub fn edgegrid_sign(request: CloudRequest, client: &EdgeGridSecrets, at: Moment) -> CloudRequest {
-    let stamp = stamp(at);
+    let stamp = Stamp::of(at.now).edgegrid();
     let (token, access) = (client.client_token.reveal(), client.access_token.reveal());
     let data = format!(
         "EG1-HMAC-SHA256 client_token={token};access_token={access};timestamp={stamp};nonce={:016x};",
@@ -85,14 +85,4 @@ pub fn edgegrid_sign(request: CloudRequest, client: &EdgeGridSecrets, at: Moment
     let key = base64(&hmac_sha256(client.client_secret.reveal().as_bytes(), stamp.as_bytes()));
     let signature = base64(&hmac_sha256(key.as_bytes(), signed.as_bytes()));
     request.with_header("authorization", format!("{data}signature={signature}"))
-}
-
-/// `20260131T08:00:00+0000`.
-fn stamp(at: Moment) -> String {
-    // Beyond the year 9999 there is no form; what is signed for 1970 is refused.
-    let moment = OffsetDateTime::from_unix_timestamp(at.now.unix_seconds())
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let (hour, minute, second) = moment.to_hms();
-    let (year, month, day) = (moment.year(), u8::from(moment.month()), moment.day());
-    format!("{year:04}{month:02}{day:02}T{hour:02}:{minute:02}:{second:02}+0000")
 }

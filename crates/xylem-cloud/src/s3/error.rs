@@ -1,11 +1,8 @@
 //! What S3 refuses with ("Error Responses" in the S3 API reference).
 
-use crate::answer::{Attempt, CloudAnswer};
+use crate::answer::{Attempt, CloudAnswer, printable};
 use crate::fault::{Fault, FaultKind};
 use crate::xml::Element;
-
-/// Most characters of a provider's text that get into a message.
-const MAX_SAID_CHARS: usize = 300;
 
 /// What an error's code means; `None` where the status decides.
 fn kind_of(code: &str) -> Option<FaultKind> {
@@ -56,7 +53,7 @@ pub(crate) fn fault(answer: &CloudAnswer, attempt: Attempt<'_>, action: &str) ->
     let Some(kind) = kind_of(code) else {
         return without_code(answer, attempt, action, code, text("Message"));
     };
-    let mut why = format!("{code}: {}", cut(text("Message")));
+    let mut why = format!("{code}: {}", printable(text("Message")));
     match kind {
         FaultKind::Rights => why = format!("{why} (the keys need {action})"),
         FaultKind::Clock => why = with_clocks(why, text("RequestTime"), text("ServerTime")),
@@ -76,7 +73,7 @@ fn without_code(
 ) -> Fault {
     let mut fault = answer.fault_by_status(attempt);
     if !code.is_empty() {
-        fault.why = format!("{} {}: {}", answer.status, cut(code), cut(message));
+        fault.why = format!("{} {}: {}", answer.status, printable(code), printable(message));
     }
     // 401 is not S3's: whoever answers it wants something else than a signature.
     match (fault.kind, answer.header("x-amz-bucket-region")) {
@@ -87,7 +84,7 @@ fn without_code(
         (FaultKind::Gone, _) => fault.kind = FaultKind::Place,
         (FaultKind::Place | FaultKind::Unexpected, Some(region)) => {
             fault.kind = FaultKind::Place;
-            fault.why = format!("{} (the bucket is in region {})", fault.why, cut(region));
+            fault.why = format!("{} (the bucket is in region {})", fault.why, printable(region));
         }
         _ => {}
     }
@@ -107,7 +104,7 @@ fn error_element(answer: &CloudAnswer) -> Option<Element> {
 fn with_clocks(why: String, ours: &str, theirs: &str) -> String {
     match (ours, theirs) {
         ("", _) | (_, "") => why,
-        (ours, theirs) => format!("{why} (ours {}, theirs {})", cut(ours), cut(theirs)),
+        (ours, theirs) => format!("{why} (ours {}, theirs {})", printable(ours), printable(theirs)),
     }
 }
 
@@ -115,11 +112,7 @@ fn with_place(why: String, answer: &CloudAnswer, region: &str, endpoint: &str) -
     let region = answer.header("x-amz-bucket-region").unwrap_or(region);
     match (region, endpoint) {
         ("", "") => why,
-        ("", endpoint) => format!("{why} (it is at {})", cut(endpoint)),
-        (region, _) => format!("{why} (the bucket is in region {})", cut(region)),
+        ("", endpoint) => format!("{why} (it is at {})", printable(endpoint)),
+        (region, _) => format!("{why} (the bucket is in region {})", printable(region)),
     }
-}
-
-fn cut(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(MAX_SAID_CHARS).collect()
 }

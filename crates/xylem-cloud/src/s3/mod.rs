@@ -13,7 +13,7 @@ use xylem_model::{Md5, Sha256, Timestamp};
 
 pub(crate) use error::fault as answered_fault;
 pub use policy::{lifecycle, policy};
-pub use presign::{MAX_PRESIGNED, presign};
+pub use presign::presign;
 pub use sign::{Scope, sign};
 
 use crate::answer::CloudAnswer;

@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use xylem_model::Timestamp;
 
-use super::sign::{ALGORITHM, Scope, Stamp, signature};
+use super::sign::{ALGORITHM, Scope, signature};
 use crate::encode;
 use crate::endpoint::Endpoint;
 use crate::request::SecretUrl;
 use crate::secret::S3Secrets;
+use crate::stamp::Stamp;
 
 /// Longest life of a presigned address that Amazon takes.
-pub const MAX_PRESIGNED: Duration = Duration::from_secs(7 * 24 * 3600);
+const MAX_PRESIGNED: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// An address for GET of `path`, which is encoded, with these further parameters, from `now` on
-/// for `life`, at least a second and at most [`MAX_PRESIGNED`].
+/// for `life`, at least a second and at most seven days.
 pub fn presign(
     endpoint: &Endpoint,
     path: &str,
@@ -29,11 +30,12 @@ pub fn presign(
 ) -> SecretUrl {
     let stamp = Stamp::of(now);
     let credential = format!("{}/{}", keys.key_id, scope.written(&stamp));
+    let date = stamp.amazon();
     let seconds = life.min(MAX_PRESIGNED).as_secs().max(1).to_string();
     let mut all = vec![
         ("X-Amz-Algorithm", ALGORITHM),
         ("X-Amz-Credential", &credential),
-        ("X-Amz-Date", &stamp.second),
+        ("X-Amz-Date", &date),
         ("X-Amz-Expires", &seconds),
         ("X-Amz-SignedHeaders", "host"),
     ];

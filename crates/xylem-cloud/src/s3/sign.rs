@@ -6,12 +6,12 @@
 
 use std::fmt::Write as _;
 
-use time::OffsetDateTime;
 use xylem_model::{Sha256, Timestamp};
 
 use crate::digest::{hmac_sha256, sha256};
 use crate::request::CloudRequest;
 use crate::secret::S3Secrets;
+use crate::stamp::Stamp;
 
 /// The method of signing.
 pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -39,7 +39,7 @@ pub fn sign(
     let stamp = Stamp::of(now);
     let request = request
         .with_header(CONTENT_SHA256, body.to_hex())
-        .with_header("x-amz-date", stamp.second.clone());
+        .with_header("x-amz-date", stamp.amazon());
     let headers = signed_headers(&request);
     let names = names(&headers);
     let canonical = canonical_request(&request, &headers, &names, &body.to_hex());
@@ -50,28 +50,6 @@ pub fn sign(
         scope.written(&stamp),
     );
     request.with_header("authorization", authorization)
-}
-
-/// A moment in the two forms that are signed.
-pub(super) struct Stamp {
-    /// `20130524`.
-    pub(super) day: String,
-    /// `20130524T000000Z`.
-    pub(super) second: String,
-}
-
-impl Stamp {
-    pub(super) fn of(now: Timestamp) -> Self {
-        // Beyond the year 9999 there is no form; what is signed for 1970 is refused as any wrong
-        // clock's requests are.
-        let moment = OffsetDateTime::from_unix_timestamp(now.unix_seconds())
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        let (hour, minute, second) = moment.to_hms();
-        let month = u8::from(moment.month());
-        let day = format!("{:04}{month:02}{:02}", moment.year(), moment.day());
-        let second = format!("{day}T{hour:02}{minute:02}{second:02}Z");
-        Self { day, second }
-    }
 }
 
 impl Scope<'_> {
@@ -121,7 +99,7 @@ pub(super) fn signature(
 ) -> String {
     let text = format!(
         "{ALGORITHM}\n{}\n{}\n{}",
-        stamp.second,
+        stamp.amazon(),
         scope.written(stamp),
         sha256(canonical.as_bytes()).to_hex()
     );
