@@ -9,8 +9,8 @@
 //! * [`PointSettings`], [`CloudSettings`] and [`Secrets`]: what is set, checked, and what is never printed.
 //! * [`Prefix`], [`ObjectKey`], [`Marker`], [`disposition`]: under which names things lie.
 //! * [`PartRules`], [`PartPlan`]: how a file is cut.
-//! * [`Provider`]: what every provider can be asked; [`s3`], [`cloudfront`], [`swift`] and
-//!   [`akamai`] speak to one each.
+//! * [`Provider`]: what every provider can be asked; [`s3`], `cloudfront`, [`swift`] and [`akamai`]
+//!   speak to one each.
 //! * [`Fault`]: why something did not succeed, and how far that reaches.
 //!
 //! Answers come from strangers: they are bounded, and what is not of the protocol is a fault, never
@@ -18,7 +18,7 @@
 
 pub mod akamai;
 mod answer;
-pub mod cloudfront;
+mod cloudfront;
 mod cursor;
 mod digest;
 mod disposition;

@@ -4,8 +4,6 @@
 //! the salt is signed and not sent. The exact path is given as an access list: tokens for a URL
 //! depend on how either side escapes, and Akamai's own libraries differ there.
 
-use std::fmt::Write as _;
-
 use crate::digest::hmac_sha256;
 use crate::secret::Secret;
 
@@ -14,41 +12,26 @@ use crate::secret::Secret;
 #[error(
     "the edge token's secret is no even number of hexadecimal digits: copy it from the property"
 )]
-pub struct EdgeTokenError;
+pub(crate) struct EdgeTokenError;
 
-/// What a token lets in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EdgeTokenFor<'a> {
-    /// Paths of this pattern: `*` is any number of characters, `?` is one. It is in the token.
-    Acl(&'a str),
-    /// This path, which is signed and not sent.
-    Url(&'a str),
-}
-
-/// A token, good from `starts` to `ends`, seconds since 1970.
+/// A token, good from `starts` to `ends`, seconds since 1970, for paths of the pattern `acl`: `*`
+/// is any number of characters, `?` is one.
 ///
 /// # Errors
 /// When the secret is not hexadecimal.
-pub fn edge_token(
+pub(super) fn edge_token(
     secret: &Secret,
     salt: Option<&Secret>,
-    what: EdgeTokenFor<'_>,
+    acl: &str,
     starts: i64,
     ends: i64,
 ) -> Result<String, EdgeTokenError> {
     let key = hex::decode(secret.reveal()).map_err(|_| EdgeTokenError)?;
-    let mut token = format!("st={starts}~exp={ends}");
-    if let EdgeTokenFor::Acl(acl) = what {
-        // Writing to a string cannot fail.
-        let _ = write!(token, "~acl={acl}");
-    }
-    let mut signed = token.clone();
-    if let EdgeTokenFor::Url(url) = what {
-        let _ = write!(signed, "~url={url}");
-    }
-    if let Some(salt) = salt {
-        let _ = write!(signed, "~salt={}", salt.reveal());
-    }
+    let token = format!("st={starts}~exp={ends}~acl={acl}");
+    let signed = match salt {
+        Some(salt) => format!("{token}~salt={}", salt.reveal()),
+        None => token.clone(),
+    };
     let signature = hex::encode(hmac_sha256(&key, signed.as_bytes()));
     Ok(format!("{token}~hmac={signature}"))
 }

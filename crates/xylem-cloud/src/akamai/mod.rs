@@ -7,14 +7,14 @@ mod edge_token;
 mod listing;
 mod purge;
 mod sign;
+#[cfg(test)]
+mod vectors;
 
 use std::time::Duration;
 
 use http::Method;
 
-pub use edge_token::{EdgeTokenError, EdgeTokenFor, edge_token};
-pub use purge::edgegrid_sign;
-pub use sign::netstorage_headers;
+pub(crate) use edge_token::EdgeTokenError;
 
 use crate::answer::{Attempt, CloudAnswer};
 use crate::cursor::{Below, Cursor, PAGE};
@@ -218,11 +218,10 @@ impl Provider for Akamai<'_> {
         let starts = wanted.at.now.minus(EARLIER).unix_seconds();
         let ends = wanted.at.now.plus(wanted.life).unix_seconds();
         let (secret, salt) = (&self.keys.token_secret, self.keys.token_salt.as_ref());
-        let token =
-            edge_token(secret, salt, EdgeTokenFor::Acl(&path), starts, ends).map_err(|error| {
-                let attempt = format!("signing an address of `{}`", wanted.key);
-                Fault::new(FaultKind::Keys, attempt, error.to_string())
-            })?;
+        let token = edge_token::edge_token(secret, salt, &path, starts, ends).map_err(|error| {
+            let attempt = format!("signing an address of `{}`", wanted.key);
+            Fault::new(FaultKind::Keys, attempt, error.to_string())
+        })?;
         let query = format!("{}={token}", self.settings.token_name);
         Ok(SecretUrl::new(&self.settings.delivery_url, &path, &query))
     }

@@ -65,7 +65,11 @@ impl Akamai<'_> {
 }
 
 /// Signs a request of Akamai's APIs whose body is in memory. `at.nonce` must not come again.
-pub fn edgegrid_sign(request: CloudRequest, client: &EdgeGridSecrets, at: Moment) -> CloudRequest {
+pub(super) fn edgegrid_sign(
+    request: CloudRequest,
+    client: &EdgeGridSecrets,
+    at: Moment,
+) -> CloudRequest {
     let stamp = Stamp::of(at.now).edgegrid();
     let (token, access) = (client.client_token.reveal(), client.access_token.reveal());
     let data = format!(

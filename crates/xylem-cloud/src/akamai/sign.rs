@@ -14,7 +14,7 @@ const VERSION: u32 = 5;
 /// The two headers that prove who asks: the data, and the signature over data, path and action.
 ///
 /// `path` is what stands on the request line. The signature is good once, and for 60 s.
-pub fn netstorage_headers(
+pub(super) fn netstorage_headers(
     key: &str,
     account: &str,
     path: &str,

@@ -4,19 +4,19 @@ use std::fmt;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256,
-};
+#[cfg(test)]
+use aws_lc_rs::signature::KeyPair as _;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 /// Longest text of a key: RSA with 8192 bits has about 6,500.
-pub const MAX_KEY_BYTES: usize = 16 * 1024;
+const MAX_KEY_BYTES: usize = 16 * 1024;
 /// What a private key's block is called: PKCS #8 (RFC 5958), PKCS #1 (RFC 8017), SEC 1 (RFC 5915).
 const LABELS: [&str; 3] = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"];
 
 /// A key that signs policies. Never printed.
-pub struct CloudFrontKey(Kind);
+pub(crate) struct CloudFrontKey(Kind);
 
 enum Kind {
     Rsa(rsa::KeyPair),
@@ -25,7 +25,7 @@ enum Kind {
 
 /// A key that cannot be used. It says nothing of the key's own characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CloudFrontKeyError {
+pub(crate) enum CloudFrontKeyError {
     /// Protected by a password.
     #[error(
         "the private key of CloudFront is encrypted: take the encryption off with `openssl pkey`"
@@ -46,7 +46,7 @@ impl CloudFrontKey {
     ///
     /// # Errors
     /// When it is encrypted, or none that CloudFront takes.
-    pub fn parse(text: &str) -> Result<Self, CloudFrontKeyError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, CloudFrontKeyError> {
         if text.len() > MAX_KEY_BYTES {
             return Err(CloudFrontKeyError::Unknown);
         }
@@ -73,7 +73,8 @@ impl CloudFrontKey {
     }
 
     /// The public half: DER of PKCS #1 for RSA, the uncompressed point for P-256.
-    pub fn public(&self) -> &[u8] {
+    #[cfg(test)]
+    pub(super) fn public(&self) -> &[u8] {
         match &self.0 {
             Kind::Rsa(pair) => pair.public_key().as_ref(),
             Kind::P256(pair) => pair.public_key().as_ref(),
@@ -85,7 +86,7 @@ impl CloudFrontKey {
     ///
     /// # Errors
     /// When the key is damaged in a way that reading it did not show.
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, CloudFrontKeyError> {
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, CloudFrontKeyError> {
         let random = SystemRandom::new();
         match &self.0 {
             Kind::Rsa(pair) => {

@@ -7,12 +7,14 @@
 mod invalidate;
 mod key;
 mod policy;
+#[cfg(test)]
+mod vectors;
 
 use xylem_model::ByteSize;
 
 pub(crate) use invalidate::invalidated;
-pub use key::{CloudFrontKey, CloudFrontKeyError, MAX_KEY_BYTES};
-pub use policy::Policy;
+pub(crate) use key::CloudFrontKey;
+use policy::Policy;
 
 use crate::encode;
 use crate::fault::{Fault, FaultKind};
@@ -65,7 +67,6 @@ impl<'a> CloudFront<'a> {
         let policy = Policy {
             resource: format!("{}{path}", self.settings.url.origin()),
             until: wanted.at.now.plus(wanted.life),
-            from: None,
             source,
         };
         let query = policy

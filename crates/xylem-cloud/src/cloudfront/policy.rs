@@ -13,35 +13,29 @@ use super::key::{CloudFrontKey, CloudFrontKeyError};
 
 /// Who may fetch what, and until when a request may begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Policy {
+pub(super) struct Policy {
     /// The URL as the client sends it, without what signing adds.
-    pub resource: String,
+    pub(super) resource: String,
     /// Until when.
-    pub until: Timestamp,
-    /// From when on; none: from now.
-    pub from: Option<Timestamp>,
+    pub(super) until: Timestamp,
     /// The only address it is good for; none: any.
-    pub source: Option<Ipv4Addr>,
+    pub(super) source: Option<Ipv4Addr>,
 }
 
 impl Policy {
     /// Whether the edge makes the same text by itself, from the URL alone.
     const fn is_canned(&self) -> bool {
-        self.from.is_none() && self.source.is_none()
+        self.source.is_none()
     }
 
     /// The text that is signed.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         // What JSON escapes is in no URL of ours: paths are encoded.
         let resource = &self.resource;
         let until = self.until.unix_seconds();
         let mut conditions = format!(r#""DateLessThan":{{"AWS:EpochTime":{until}}}"#);
         if let Some(source) = self.source {
             conditions.push_str(&format!(r#","IpAddress":{{"AWS:SourceIp":"{source}/32"}}"#));
-        }
-        if let Some(from) = self.from {
-            let from = from.unix_seconds();
-            conditions.push_str(&format!(r#","DateGreaterThan":{{"AWS:EpochTime":{from}}}"#));
         }
         format!(r#"{{"Statement":[{{"Resource":"{resource}","Condition":{{{conditions}}}}}]}}"#)
     }
@@ -50,7 +44,7 @@ impl Policy {
     ///
     /// # Errors
     /// When the key cannot sign.
-    pub fn signed_query(
+    pub(super) fn signed_query(
         &self,
         key: &CloudFrontKey,
         key_pair_id: &str,

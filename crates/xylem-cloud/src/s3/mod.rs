@@ -7,14 +7,16 @@ mod policy;
 mod presign;
 mod provider;
 mod sign;
+#[cfg(test)]
+mod vectors;
 
 use http::Method;
 use xylem_model::{Md5, Sha256, Timestamp};
 
 pub(crate) use error::fault as answered_fault;
 pub use policy::{lifecycle, policy};
-pub use presign::presign;
-pub use sign::{Scope, sign};
+use presign::presign;
+pub(crate) use sign::{Scope, sign};
 
 use crate::answer::CloudAnswer;
 use crate::digest::{base64, sha256};

@@ -19,7 +19,7 @@ const MAX_PRESIGNED: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// An address for GET of `path`, which is encoded, with these further parameters, from `now` on
 /// for `life`, at least a second and at most seven days.
-pub fn presign(
+pub(super) fn presign(
     endpoint: &Endpoint,
     path: &str,
     parameters: &[(&str, &str)],

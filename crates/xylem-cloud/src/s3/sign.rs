@@ -20,16 +20,16 @@ const CONTENT_SHA256: &str = "x-amz-content-sha256";
 
 /// What a signature is good for.
 #[derive(Debug, Clone, Copy)]
-pub struct Scope<'a> {
+pub(crate) struct Scope<'a> {
     /// The region.
-    pub region: &'a str,
+    pub(crate) region: &'a str,
     /// The service: `s3`, or `cloudfront`, whose region is `us-east-1`.
-    pub service: &'a str,
+    pub(crate) service: &'a str,
 }
 
 /// Signs a request whose body has this SHA-256; headers that are there already are signed too.
 /// It has to arrive within 15 minutes of `now`.
-pub fn sign(
+pub(crate) fn sign(
     request: CloudRequest,
     body: &Sha256,
     keys: &S3Secrets,

@@ -12,6 +12,8 @@ mod list;
 mod provider;
 mod session;
 mod temp_url;
+#[cfg(test)]
+mod vectors;
 
 use http::Method;
 
@@ -20,7 +22,8 @@ pub use auth::SwiftLogin;
 pub use cdn::MIN_TTL_SECONDS;
 pub use info::{SegmentRules, SwiftInfo};
 pub use session::{CdnEndpoint, StorageEndpoint, SwiftSession};
-pub use temp_url::{TempUrlDigest, temp_url_query};
+pub use temp_url::TempUrlDigest;
+use temp_url::temp_url_query;
 
 use crate::answer::{Attempt, CloudAnswer};
 use crate::encode;

@@ -41,7 +41,7 @@ impl TempUrlDigest {
 
 /// The query that lets `method` do its work on `path`, which is not encoded and begins with `/v1`,
 /// until `ends`, seconds since 1970. `filename` is what a client saves it as.
-pub fn temp_url_query(
+pub(super) fn temp_url_query(
     digest: TempUrlDigest,
     key: &str,
     method: &Method,

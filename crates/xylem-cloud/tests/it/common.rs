@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use xylem_cloud::{CloudAnswer, Moment, Part, PartPlan, PartRules, Piece, Prefix, Upload};
+use serde_json::Value;
+use xylem_cloud::{
+    CloudAnswer, Moment, Part, PartPlan, PartRules, Piece, Prefix, S3Secrets, Secret, Upload,
+};
 use xylem_model::{ContentId, FileName, Md5, Sha256, Timestamp};
 
 pub(crate) fn now() -> Timestamp {
@@ -22,6 +25,19 @@ pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Cloud
         headers: headers.collect(),
         body: body.as_bytes().to_vec(),
         received: now(),
+    }
+}
+
+pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap()
+}
+
+/// The keys that the vectors of botocore were made with.
+pub(crate) fn example_keys() -> S3Secrets {
+    S3Secrets {
+        key_id: "AKIDEXAMPLE".to_owned(),
+        secret: Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
+        cloudfront_key: None,
     }
 }
 

@@ -7,12 +7,10 @@
 )]
 
 mod akamai_life;
-mod akamai_vectors;
 mod cloudfront;
 mod common;
 mod every_provider;
 mod s3_life;
 mod s3_refusals;
-mod s3_vectors;
 mod swift_auth;
 mod swift_life;

@@ -8,8 +8,7 @@ use xylem_cloud::{
     S3Settings, StoredPiece, Upload, UploadRef, UrlFor,
 };
 
-use crate::common::{answer, content, moment, name, pieces, prefix, shown, upload};
-use crate::s3_vectors::example_keys;
+use crate::common::{answer, content, example_keys, moment, name, pieces, prefix, shown, upload};
 
 const MIB: u64 = 1024 * 1024;
 const KEY: &str =

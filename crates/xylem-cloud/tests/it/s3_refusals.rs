@@ -6,8 +6,7 @@ use xylem_cloud::{
     Provider, UploadRef,
 };
 
-use crate::common::{answer, content, moment, pieces, prefix, upload};
-use crate::s3_vectors::example_keys;
+use crate::common::{answer, content, example_keys, moment, pieces, prefix, upload};
 
 fn with<T>(act: impl FnOnce(&S3<'_>) -> T) -> T {
     let text = r#"{"provider":"s3","bucket":"packages","region":"r","endpoint":"https://h:1"}"#;

@@ -98,13 +98,13 @@ def rsa(message):
 
 def cloudfront(told):
     signer = CloudFrontSigner(told["key_pair_id"], rsa)
-    moment = lambda seconds: seconds and datetime.datetime.fromtimestamp(seconds, UTC)
+    moment = lambda seconds: datetime.datetime.fromtimestamp(seconds, UTC)
     for case in told["cases"]:
         if case["kind"] == "canned":
             case["signed"] = signer.generate_presigned_url(case["url"], moment(case["expires"]))
             continue
         case["policy"] = signer.build_policy(
-            case["url"], moment(case["expires"]), moment(case["begins"]), case["ip"]
+            case["url"], moment(case["expires"]), ip_address=case["ip"]
         )
         case["signed"] = signer.generate_presigned_url(case["url"], policy=case["policy"])
 
@@ -190,8 +190,7 @@ def edge_token(told):
     for case in told["cases"]:
         times = {"start_time": told["starts"], "end_time": told["ends"]}
         auth = EdgeAuth(key=told["secret"], salt=case["salt"], **times)
-        make = auth.generate_acl_token if "acl" in case else auth.generate_url_token
-        case["token"] = make(case.get("acl", case.get("url")))
+        case["token"] = auth.generate_acl_token(case["acl"])
 
 
 def edgegrid(told):
