@@ -18,6 +18,7 @@
 
 pub mod akamai;
 mod answer;
+mod choice;
 mod cloudfront;
 mod cursor;
 mod digest;
@@ -40,6 +41,7 @@ mod upload;
 mod xml;
 
 pub use answer::{CloudAnswer, MAX_ANSWER_BYTES};
+pub use choice::{ProviderError, SwiftAccess, provider_of};
 pub use cursor::{Below, Cursor};
 pub use disposition::disposition;
 pub use endpoint::{Endpoint, EndpointError};
@@ -48,7 +50,7 @@ pub use layout::{MAX_PREFIX_BYTES, ObjectKey, Prefix, PrefixError};
 pub use marker::{LAYOUT, MAX_MARKER_BYTES, Marker, MarkerError};
 pub use named::Named;
 pub use parts::{FileTooLarge, MIB, Part, PartPlan, PartRules};
-pub use provider::{Provider, ProviderError, SwiftAccess, UrlFor, provider_of};
+pub use provider::{Provider, UrlFor};
 pub use request::{Body, CloudRequest, Header, SecretUrl};
 pub use secret::{AkamaiSecrets, EdgeGridSecrets, S3Secrets, Secret, Secrets, SwiftSecrets};
 pub use settings::{

@@ -5,18 +5,12 @@ use std::time::Duration;
 
 use xylem_model::FileName;
 
-use crate::akamai::Akamai;
 use crate::answer::CloudAnswer;
 use crate::cursor::{Below, Cursor};
-use crate::endpoint::{Endpoint, EndpointError};
 use crate::fault::{Fault, FaultKind};
 use crate::layout::ObjectKey;
 use crate::parts::PartRules;
 use crate::request::{CloudRequest, SecretUrl};
-use crate::s3::S3;
-use crate::secret::Secrets;
-use crate::settings::CloudSettings;
-use crate::swift::{Swift, SwiftInfo, SwiftSession};
 use crate::upload::{Found, Leftover, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef};
 
 /// Makes a provider's requests and reads its answers. What is asked for by one function is read
@@ -226,59 +220,6 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// When it cannot be signed, or the object is larger than what is delivered.
     fn url(&self, wanted: &UrlFor<'_>) -> Result<SecretUrl, Fault>;
-}
-
-/// What a Swift needs besides settings and keys: what was asked there before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SwiftAccess {
-    /// The token, and the addresses it opens.
-    pub session: SwiftSession,
-    /// What the place can do.
-    pub info: SwiftInfo,
-    /// Where a delivery network gives the container out to everybody; none: nowhere.
-    pub public: Option<Endpoint>,
-}
-
-/// Why there is no provider for what was set.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProviderError {
-    /// Settings of one provider, keys of another.
-    #[error("the keys are another provider's than the settings: set the point's keys again")]
-    OtherKeys,
-    /// A Swift without a token.
-    #[error("nothing can be asked of Swift without a token: ask for one first")]
-    NoSession,
-    /// A region of which no host can be made.
-    #[error("no address can be made of the region: {0}")]
-    Endpoint(#[from] EndpointError),
-}
-
-/// The provider that was set, with the keys for it. `swift` is used by Swift and Rackspace alone.
-///
-/// # Errors
-/// When the keys are another provider's, or Swift has no token yet.
-pub fn provider_of<'a>(
-    settings: &'a CloudSettings,
-    keys: &'a Secrets,
-    swift: Option<&'a SwiftAccess>,
-) -> Result<Box<dyn Provider + 'a>, ProviderError> {
-    let swift = || swift.ok_or(ProviderError::NoSession);
-    Ok(match (settings, keys) {
-        (CloudSettings::S3(settings), Secrets::S3(keys)) => Box::new(S3::new(settings, keys)?),
-        (CloudSettings::Swift(settings), Secrets::Swift(keys)) => {
-            let SwiftAccess { session, info, .. } = swift()?;
-            Box::new(Swift::new(settings, keys, session, info))
-        }
-        (CloudSettings::Rackspace(settings), Secrets::Swift(keys)) => {
-            let SwiftAccess { session, info, public } = swift()?;
-            let public = public.as_ref().filter(|_| settings.public);
-            Box::new(Swift::rackspace(settings, keys, session, info, public))
-        }
-        (CloudSettings::Akamai(settings), Secrets::Akamai(keys)) => {
-            Box::new(Akamai::new(settings, keys))
-        }
-        _ => return Err(ProviderError::OtherKeys),
-    })
 }
 
 /// What an address is made for.
