@@ -14,6 +14,7 @@ pub mod cloud;
 pub mod comparison;
 pub mod content;
 pub mod control;
+pub mod control_cloud;
 pub mod digests;
 pub mod enrollment;
 pub mod error;

@@ -1,0 +1,135 @@
+//! The words of [`super`]: a content at the cloud distribution point, and how far it is.
+
+use std::num::NonZeroU64;
+
+use xylem_model::{ContentId, DistributionServerId, FileName, Md5, Priority, Sha256, Timestamp};
+
+/// Where a content stands (`docs/design/cloud.md`, "States of one content").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CloudCopyState {
+    /// It is to be sent.
+    Wanted,
+    /// Parts of it are on their way.
+    Sending,
+    /// All parts arrived: it is being ended, asked after, and read back in part.
+    Proving,
+    /// It is there, and offered.
+    Present,
+    /// It could not be sent; tried again at [`CloudCopy::next_try`].
+    Failed,
+    /// It is being deleted there.
+    Removing,
+}
+
+/// A content that is, was or is to be at a point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudCopy {
+    /// Which.
+    pub content: ContentId,
+    /// Its size, bytes.
+    pub size: u64,
+    /// SHA-256 of its bytes, as it is signed.
+    pub sha256: Sha256,
+    /// What it was called when it was last wanted.
+    pub name: FileName,
+    /// How much of a hurry it is in.
+    pub priority: Priority,
+    /// Where it stands.
+    pub state: CloudCopyState,
+    /// Since when.
+    pub since: Timestamp,
+    /// The provider's id of the upload, once it was begun.
+    pub reference: Option<String>,
+    /// How it is cut, once it was begun: how long each part is but the last; `None` where it was not
+    /// begun, or goes as a whole.
+    pub part_bytes: Option<NonZeroU64>,
+    /// Bytes of the parts that arrived.
+    pub arrived: u64,
+    /// The provider's word for the object, once it was asked after.
+    pub etag: Option<String>,
+    /// Who works on it, and until when nobody else does.
+    pub lease: Option<CloudLease>,
+    /// How often it failed since it was last *present* or wanted anew.
+    pub tries: u32,
+    /// Why it failed last, or was lost.
+    pub reason: Option<String>,
+    /// When it is tried again.
+    pub next_try: Option<Timestamp>,
+    /// Since when it is not wanted any more. What is not wanted and not begun has no row.
+    pub unwanted: Option<Timestamp>,
+    /// When it was last asked after, or listed as it is to be.
+    pub looked_at: Option<Timestamp>,
+}
+
+/// Who works on a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CloudLease {
+    /// The distribution server.
+    pub server: DistributionServerId,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// A content that is to be at a point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudWant {
+    /// Which.
+    pub content: ContentId,
+    /// Its size, bytes.
+    pub size: u64,
+    /// SHA-256 of its bytes.
+    pub sha256: Sha256,
+    /// What it is called.
+    pub name: FileName,
+    /// How much of a hurry it is in.
+    pub priority: Priority,
+}
+
+/// A part that arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudPart {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its length, bytes.
+    pub bytes: u64,
+    /// MD5 of its bytes.
+    pub md5: Md5,
+    /// SHA-256 of its bytes.
+    pub sha256: Sha256,
+    /// The provider's word for it; at most 1,024 bytes of visible ASCII.
+    pub tag: String,
+}
+
+/// How much is where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CloudCount {
+    /// Contents in this state.
+    pub state: CloudCopyState,
+    /// How many.
+    pub contents: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of them that arrived; of what is present, all.
+    pub arrived: u64,
+}
+
+/// What a point was used for in a calendar month (UTC).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CloudUsage {
+    /// Bytes that we sent.
+    pub sent: u64,
+    /// Bytes that we read back.
+    pub read_back: u64,
+    /// Bytes that agents told to have fetched there.
+    pub told_by_agents: u64,
+    /// Requests that wrote or deleted.
+    pub writes: u64,
+    /// Requests that read or asked.
+    pub reads: u64,
+    /// Requests that listed.
+    pub lists: u64,
+}
+
+/// A calendar month (UTC): years times 12, and the month from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Month(pub u32);

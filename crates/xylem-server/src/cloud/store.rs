@@ -1,0 +1,231 @@
+//! What is remembered of the cloud distribution point, as far as filling it and looking after it
+//! decide on it.
+//!
+//! Like [`WishStore`](crate::wish::WishStore) a narrow trait, so that the same duties run in
+//! simulation: [`DatabaseCloudStore`] is the real one, [`MemoryCloudStore`] its twin. A state
+//! changes only from the state that a method names: of several callers one does it, and is told so.
+
+use std::num::NonZeroU64;
+
+use async_trait::async_trait;
+use xylem_cloud::{PointSettings, Secrets};
+use xylem_db::{
+    CloudCopy, CloudCopyState, CloudCount, CloudPart, CloudUsage, CloudWant, Month,
+};
+use xylem_model::{CloudPointId, ContentId, DistributionServerId, Generation, Timestamp};
+use xylem_sync::Choice;
+
+use crate::wish::WishError;
+
+/// A point with all that is needed to work for it. The keys are dropped with it.
+#[derive(Debug, Clone)]
+pub struct OpenPoint {
+    /// Which.
+    pub id: CloudPointId,
+    /// Whether it is the active one; if not, it is being left.
+    pub is_active: bool,
+    /// How often settings or keys were changed.
+    pub revision: u32,
+    /// What is set.
+    pub settings: PointSettings,
+    /// Its keys, opened.
+    pub keys: Secrets,
+    /// What was chosen for it; none: everything.
+    pub selection: Choice,
+    /// Whether it stands still by an administrator's word.
+    pub paused: bool,
+    /// Up to which change of the catalogue its wants were followed.
+    pub followed: Generation,
+    /// Whether its test found that it writes where nothing is, only. Else it is asked before.
+    pub writes_once: bool,
+    /// Why everything stands still, if it does.
+    pub broken: Option<Broken>,
+}
+
+/// Why nothing succeeds at a point until somebody mends it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Broken {
+    /// What was attempted, why not, what to do.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When one request tries again.
+    pub next_try: Timestamp,
+}
+
+/// What was asked for, and by whom it is worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// Which point.
+    pub point: CloudPointId,
+    /// Which content.
+    pub content: ContentId,
+    /// Who works on it: only the holder of the lease changes anything.
+    pub server: DistributionServerId,
+}
+
+/// What is remembered of the cloud distribution point.
+#[async_trait]
+pub trait CloudStore: Send + Sync {
+    /// The active point, opened; none where none is set.
+    async fn active(&self) -> Result<Option<OpenPoint>, WishError>;
+
+    /// The point that is being left, opened.
+    async fn leaving(&self) -> Result<Option<OpenPoint>, WishError>;
+
+    /// Notes that a point stands still, or no longer does.
+    async fn set_broken(
+        &self,
+        point: CloudPointId,
+        broken: Option<&Broken>,
+    ) -> Result<(), WishError>;
+
+    /// Wants contents, and remembers up to which change of the catalogue that was followed. What has
+    /// a row is wanted again where it was not; what is *removing* stays so, and is wanted once it is
+    /// gone.
+    async fn want(
+        &self,
+        point: CloudPointId,
+        wants: &[CloudWant],
+        followed: Generation,
+        now: Timestamp,
+    ) -> Result<(), WishError>;
+
+    /// Wants contents no longer. What was not begun loses its row, what is *sending*, *proving* or
+    /// *failed* is *removing* from now on, what is *present* keeps its state until its grace is over.
+    async fn unwant(
+        &self,
+        point: CloudPointId,
+        contents: &[ContentId],
+        now: Timestamp,
+    ) -> Result<(), WishError>;
+
+    /// One content.
+    async fn copy(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+    ) -> Result<Option<CloudCopy>, WishError>;
+
+    /// Contents in the order of their ids, from behind `after` on, of one state where one is named.
+    async fn copies(
+        &self,
+        point: CloudPointId,
+        state: Option<CloudCopyState>,
+        after: Option<ContentId>,
+        limit: u64,
+    ) -> Result<Vec<CloudCopy>, WishError>;
+
+    /// How much is in which state.
+    async fn counts(&self, point: CloudPointId) -> Result<Vec<CloudCount>, WishError>;
+
+    /// Takes what `server` is to send next, until `until`: first what it works on already, then what
+    /// nobody works on and is *sending*, *proving*, *wanted*, or *failed* and due; of these what is in
+    /// more of a hurry ([`Class`](xylem_sync::Class)), then the smaller one. What was *wanted* or
+    /// *failed* is *sending* from now on. `busy` are contents that this server is sending already: they
+    /// are kept for it and not given again, and no second large one ([`SMALL_BYTES`]) of a class is.
+    ///
+    /// [`SMALL_BYTES`]: xylem_sync::SMALL_BYTES
+    async fn take(
+        &self,
+        point: CloudPointId,
+        server: DistributionServerId,
+        busy: &[ContentId],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, WishError>;
+
+    /// Keeps a lease that `server` has; gives the content, or none where the lease is another's, the
+    /// content is unwanted, or in another state than *sending* or *proving*.
+    async fn keep(&self, work: Work, until: Timestamp) -> Result<Option<CloudCopy>, WishError>;
+
+    /// Notes how an upload was begun: from *sending*, with no parts. Says whether it was so.
+    async fn begun(
+        &self,
+        work: Work,
+        part_bytes: Option<NonZeroU64>,
+        reference: Option<&str>,
+    ) -> Result<bool, WishError>;
+
+    /// Notes parts that arrived. One that is there already is replaced. Says whether it was noted:
+    /// only where it is *sending*.
+    async fn arrived(&self, work: Work, parts: &[CloudPart]) -> Result<bool, WishError>;
+
+    /// The parts that arrived, in order.
+    async fn parts(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+    ) -> Result<Vec<CloudPart>, WishError>;
+
+    /// All parts arrived: from *sending* to *proving*. Also where it was *proving* already.
+    async fn proving(&self, work: Work) -> Result<bool, WishError>;
+
+    /// It is there: from *proving* to *present*; its parts are forgotten.
+    async fn present(
+        &self,
+        work: Work,
+        etag: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, WishError>;
+
+    /// It did not succeed: from *sending* or *proving* to *failed*. `anew` forgets how it was begun
+    /// and its parts. `next_try` of none is never by itself.
+    async fn failed(
+        &self,
+        work: Work,
+        reason: &str,
+        anew: bool,
+        now: Timestamp,
+        next_try: Option<Timestamp>,
+    ) -> Result<bool, WishError>;
+
+    /// The lease ends: somebody else may go on at once.
+    async fn released(&self, work: Work) -> Result<(), WishError>;
+
+    /// What was *present* is not, or is not as it was: *wanted* anew, with the reason.
+    async fn lost(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<bool, WishError>;
+
+    /// Notes that contents are as they are to be.
+    async fn looked_at(
+        &self,
+        point: CloudPointId,
+        contents: &[ContentId],
+        now: Timestamp,
+    ) -> Result<(), WishError>;
+
+    /// Begins to remove what is *present*, unwanted since before `unwanted_before`: *removing* from
+    /// now on. At most `limit`; gives them, and those that were *removing* before.
+    async fn to_remove(
+        &self,
+        point: CloudPointId,
+        unwanted_before: Timestamp,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<CloudCopy>, WishError>;
+
+    /// What was *removing* is gone: its row too, unless it is wanted again.
+    async fn removed(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        now: Timestamp,
+    ) -> Result<(), WishError>;
+
+    /// Counts use.
+    async fn used(
+        &self,
+        point: CloudPointId,
+        month: Month,
+        more: &CloudUsage,
+    ) -> Result<(), WishError>;
+
+    /// What was counted, the latest month first.
+    async fn usage(&self, point: CloudPointId) -> Result<Vec<(Month, CloudUsage)>, WishError>;
+}
