@@ -1,5 +1,6 @@
-//! Backups: every row of every table as JSON lines, the same from every backend. Search terms alone
-//! are left out: whoever loads a backup makes them from the rest.
+//! Backups: every row of every table as JSON lines, the same from every backend. Left out are search
+//! terms, which whoever loads a backup makes from the rest, and contents on their way into a cloud or
+//! out of it, which are begun anew: nobody knows how far they are when the backup is loaded.
 //!
 //! ```text
 //! {"format":"xylem-backup","version":1,"schema":1,"stamp":{"epoch":1,"generation":7}}
@@ -17,18 +18,18 @@ use std::io::Write;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use sea_orm::{
-    DatabaseTransaction, EntityName, EntityTrait, Identity, IntoIdentity, Iterable, ModelTrait,
-    sea_query::IntoIden,
+    ColumnTrait, DatabaseTransaction, EntityName, EntityTrait, Identity, IntoIdentity, Iterable,
+    ModelTrait, QueryFilter, Select, sea_query::IntoIden,
 };
 use sea_orm_migration::MigratorTrait;
 use serde::{Deserialize, Serialize};
 use xylem_model::Stamp;
 
-use crate::entity::content_index;
+use crate::entity::{cloud_copy, content_index};
 use crate::migration::Migrator;
 use crate::state::current_stamp;
 use crate::transaction::{Kind, Outcome, Transaction};
-use crate::{BackupError, Database, DbError};
+use crate::{BackupError, CloudCopyState, Database, DbError};
 
 mod load;
 
@@ -67,14 +68,14 @@ pub struct BackupSummary {
     pub rows: u64,
 }
 
-/// Names every table, those that others refer to first. `$table` stands for the table's module.
+/// Names every table of which there are rows in backups, those that others refer to first. `$table` stands for the table's module.
 macro_rules! each_table {
     (|$table:ident| $body:expr) => {
         each_table!(@ $table, $body, state, setting, site, category, invitation, token,
             certificate, distribution_server, further_parent, account, computer, file, version,
             record_revision, content_digest, chunk_digest, content_index, upload, placement, order, script,
             script_version,
-            script_edit, cloud_point, audit)
+            script_edit, cloud_point, cloud_copy, cloud_usage, audit)
     };
     (@ $table:ident, $body:expr, $($entity:ident),*) => {
         each_table!(@@ $table, $body, $($entity)*)
@@ -135,7 +136,7 @@ where
     let rows = if is_large { PAGE_OF_INDEXES } else { PAGE };
     let mut last = None;
     loop {
-        let mut cursor = E::find().cursor_by(PrimaryKey::<E>::default());
+        let mut cursor = kept(entity).cursor_by(PrimaryKey::<E>::default());
         if let Some(last) = last {
             cursor.after::<sea_orm::sea_query::ValueTuple>(last);
         }
@@ -146,6 +147,17 @@ where
             lines.write(&Line { table: entity.table_name(), row })?;
             lines.rows += 1;
         }
+    }
+}
+
+/// The rows of a table that go into a backup.
+fn kept<E: EntityTrait + EntityName>(entity: E) -> Select<E> {
+    match entity.table_name() == cloud_copy::Entity.table_name() {
+        true => {
+            let is_there = cloud_copy::Column::State.eq(CloudCopyState::Present.as_str());
+            E::find().filter(is_there)
+        }
+        false => E::find(),
     }
 }
 

@@ -5,82 +5,37 @@
 //! as text that this crate cannot read; they are in no record that is listed, in no audit entry,
 //! and come out by [`Database::cloud_secrets`] alone.
 
+mod record;
+mod running;
+
+use std::sync::Arc;
+
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
-    Set, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QuerySelect, Set, sea_query::Expr,
 };
 use serde_json::{Value, json};
-use xylem_model::{CloudPointId, Stamp, Timestamp};
+use uuid::Uuid;
+use xylem_model::{CloudPointId, Timestamp};
+use xylem_sync::Choice;
+
+pub use record::{CloudPoint, CloudPointChange, NewCloudPoint};
 
 use crate::audit::{self, Actor};
 use crate::convert::{self, MAX_SEALED_CHARS};
 use crate::entity::cloud_point::{Column, Entity, Model};
 use crate::state::raise;
 use crate::transaction::{Outcome, change, query, report};
-use crate::{Database, DbError};
+use crate::{Database, DbError, cloud_copies};
 
 /// Largest settings of a point as JSON, and largest result of its test, in bytes: every backend's
 /// text column holds it, and a certificate of an authority fits.
 pub const MAX_CLOUD_SETTINGS_BYTES: usize = 48_000;
 
 const WHAT: &str = "cloud distribution point";
+const SELECTION: &str = "selection of the cloud distribution point";
 /// What the one active point has in a column whose values are unique.
 const ACTIVE: &str = "x";
-
-/// A cloud distribution point, without its keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CloudPoint {
-    /// Which.
-    pub id: CloudPointId,
-    /// Whether it is in use; if not, it is being left.
-    pub is_active: bool,
-    /// The provider's word.
-    pub provider: String,
-    /// What is set, none of it secret.
-    pub settings: Value,
-    /// When its keys were set.
-    pub secrets_set: Timestamp,
-    /// How often settings or keys were changed, from 1.
-    pub revision: u32,
-    /// What its last test found.
-    pub last_test: Option<Value>,
-    /// When it was set.
-    pub created: Timestamp,
-    /// When settings or keys were last changed.
-    pub changed: Timestamp,
-    /// By whom.
-    pub changed_by: String,
-    /// Under which stamp.
-    pub stamp: Stamp,
-}
-
-/// A point to be set.
-#[derive(Clone, PartialEq, Eq)]
-pub struct NewCloudPoint {
-    /// Its id.
-    pub id: CloudPointId,
-    /// The provider's word.
-    pub provider: String,
-    /// What is set, none of it secret.
-    pub settings: Value,
-    /// Its keys, sealed.
-    pub sealed: String,
-    /// What its test found.
-    pub test: Option<Value>,
-    /// The point that it replaces, which is being left from then on.
-    pub replaces: Option<CloudPointId>,
-}
-
-/// A change of a point; what is `None` stays as it is.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct CloudPointChange {
-    /// Other settings, all of them.
-    pub settings: Option<Value>,
-    /// Other keys, sealed, all of them.
-    pub sealed: Option<String>,
-    /// What the test of both found.
-    pub test: Option<Value>,
-}
 
 impl Database {
     /// The active point, if one is set.
@@ -139,6 +94,12 @@ impl Database {
                 changed_by: actor.as_str().to_owned(),
                 epoch,
                 generation,
+                selection: None,
+                paused: false,
+                followed: 0,
+                broken: None,
+                last_inventory: None,
+                month_ceiling: None,
             };
             Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
             let detail =
@@ -148,7 +109,8 @@ impl Database {
         })
     }
 
-    /// Changes a point, as it was at a revision. The audit record has the settings; of the keys it
+    /// Changes a point, as it was at a revision. What failed there is due at once, and nothing stands
+    /// still any more because of what was before. The audit record has the settings; of the keys it
     /// says whether they were changed.
     ///
     /// # Errors
@@ -187,6 +149,8 @@ impl Database {
             if let Some(test) = &test {
                 change.last_test = Set(Some(test.clone()));
             }
+            change.broken = Set(None);
+            cloud_copies::retry_failed(tx, id.uuid(), now).await?;
             change.revision = Set(next);
             change.changed_at = Set(now.unix_ms());
             change.changed_by = Set(actor.as_str().to_owned());
@@ -213,7 +177,7 @@ impl Database {
         })
     }
 
-    /// Forgets a point with its keys.
+    /// Forgets a point with its keys, and all that is remembered of what is there.
     pub async fn forget_cloud_point(
         &self,
         id: CloudPointId,
@@ -221,7 +185,8 @@ impl Database {
         now: Timestamp,
     ) -> Result<(), DbError> {
         change!(self, "forgetting a cloud distribution point", |tx| {
-            let row = require(tx, id).await?;
+            let row = require_locked(tx, id).await?;
+            cloud_copies::forget_point(tx, row.id).await?;
             Entity::delete_by_id(row.id).exec(tx).await?;
             raise(tx).await?;
             let detail = json!({ "id": id, "active": row.active_key.is_some() });
@@ -258,6 +223,24 @@ async fn require(tx: &DatabaseTransaction, id: CloudPointId) -> Outcome<Model> {
     Ok(Entity::find_by_id(id.uuid()).one(tx).await?.ok_or_else(|| missing(id))?)
 }
 
+/// The same, with all who follow its wants or add rows waiting until the transaction ends.
+async fn require_locked(tx: &DatabaseTransaction, id: CloudPointId) -> Outcome<Model> {
+    let row = Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
+    Ok(row.ok_or_else(|| missing(id))?)
+}
+
+/// Whether what was chosen for a point names something by its id.
+pub(crate) async fn is_selecting(tx: &DatabaseTransaction, id: Uuid) -> Outcome<bool> {
+    // An id stands nowhere in a text but where it is meant.
+    let naming = Entity::find().filter(Column::Selection.contains(id.to_string()));
+    Ok(naming.count(tx).await? > 0)
+}
+
+/// What was chosen for a point.
+pub(crate) fn chosen(row: &Model) -> Result<Choice, DbError> {
+    Ok(convert::from_json_text(SELECTION, row.selection.as_deref())?.map(Arc::new))
+}
+
 fn missing(id: CloudPointId) -> DbError {
     DbError::NotFound { what: WHAT, name: id.to_string() }
 }
@@ -286,26 +269,4 @@ fn document(what: &'static str, value: &Value) -> Result<String, DbError> {
     let text = convert::json(what, value)?;
     convert::short(what, &text, MAX_CLOUD_SETTINGS_BYTES)?;
     Ok(text)
-}
-
-impl TryFrom<Model> for CloudPoint {
-    type Error = DbError;
-
-    fn try_from(row: Model) -> Result<Self, DbError> {
-        let test = row.last_test.as_deref();
-        let last_test = test.map(|text| convert::parsed_json("result of a cloud test", text));
-        Ok(Self {
-            id: CloudPointId::from_uuid(row.id),
-            is_active: row.active_key.is_some(),
-            settings: convert::parsed_json("cloud settings", &row.settings)?,
-            secrets_set: Timestamp::from_unix_ms(row.secrets_at),
-            revision: convert::count("revision", row.revision)?,
-            last_test: last_test.transpose()?,
-            created: Timestamp::from_unix_ms(row.created_at),
-            changed: Timestamp::from_unix_ms(row.changed_at),
-            stamp: convert::stamp(row.epoch, row.generation)?,
-            provider: row.provider,
-            changed_by: row.changed_by,
-        })
-    }
 }

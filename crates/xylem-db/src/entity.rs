@@ -36,7 +36,7 @@ mod search;
 mod trust;
 
 pub(crate) use catalogue::{category, file, order, placement, site, upload, version};
-pub(crate) use cloud::cloud_point;
+pub(crate) use cloud::{cloud_copy, cloud_part, cloud_point, cloud_usage};
 pub(crate) use digests::{chunk_digest, content_digest};
 pub(crate) use indexes::content_index;
 pub(crate) use parties::{account, computer, distribution_server, further_parent};

@@ -30,6 +30,7 @@ mod backup;
 mod certificates;
 mod changes;
 mod clones;
+mod cloud_copies;
 mod cloud_points;
 mod commits;
 mod compared;
@@ -70,6 +71,10 @@ pub use authorities::{Believing, Followers, Following};
 pub use backup::BackupSummary;
 pub use certificates::Certificate;
 pub use changes::{ChangeFile, Changed, FileChange};
+pub use cloud_copies::{
+    CloudCopy, CloudCopyState, CloudCount, CloudFollowing, CloudLease, CloudPart, CloudStep,
+    CloudUsage, CloudWant, CloudWork, Month,
+};
 pub use cloud_points::{CloudPoint, CloudPointChange, MAX_CLOUD_SETTINGS_BYTES, NewCloudPoint};
 pub use commits::{Commit, IngestResult, VersionFacts};
 pub use computers::{CheckIn, Computer, NewComputer};

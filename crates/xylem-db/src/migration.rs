@@ -26,6 +26,7 @@ mod m0017_search;
 mod m0018_production_since;
 mod m0019_indexes;
 mod m0020_cloud;
+mod m0021_cloud_copies;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -54,6 +55,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0018_production_since::AddProductionSince),
             Box::new(m0019_indexes::AddIndexes),
             Box::new(m0020_cloud::AddCloud),
+            Box::new(m0021_cloud_copies::AddCloudCopies),
         ]
     }
 }

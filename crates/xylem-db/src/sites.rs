@@ -14,7 +14,7 @@ use crate::entity::{
 };
 use crate::state::raise;
 use crate::transaction::{Outcome, change, query};
-use crate::{Database, DbError, records, servers};
+use crate::{Database, DbError, cloud_points, records, servers};
 
 /// What is named, and how its rows are reached.
 macro_rules! named {
@@ -214,6 +214,9 @@ async fn namers(tx: &DatabaseTransaction, id: uuid::Uuid) -> Outcome<Vec<String>
         0 => {}
         1 => users.push("the selection of 1 distribution server".to_owned()),
         more => users.push(format!("the selections of {more} distribution servers")),
+    }
+    if cloud_points::is_selecting(tx, id).await? {
+        users.push("the selection of the cloud distribution point".to_owned());
     }
     Ok(users)
 }

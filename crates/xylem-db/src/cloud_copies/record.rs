@@ -2,23 +2,30 @@
 
 use std::num::NonZeroU64;
 
-use xylem_model::{ContentId, DistributionServerId, FileName, Md5, Priority, Sha256, Timestamp};
+use xylem_model::{
+    CloudPointId, ContentId, DistributionServerId, FileName, Generation, Md5, Priority, Sha256,
+    Timestamp,
+};
+use xylem_sync::Choice;
 
-/// Where a content stands (`docs/design/cloud.md`, "States of one content").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CloudCopyState {
-    /// It is to be sent.
-    Wanted,
-    /// Parts of it are on their way.
-    Sending,
-    /// All parts arrived: it is being ended, asked after, and read back in part.
-    Proving,
-    /// It is there, and offered.
-    Present,
-    /// It could not be sent; tried again at [`CloudCopy::next_try`].
-    Failed,
-    /// It is being deleted there.
-    Removing,
+use crate::words::words;
+
+words! {
+    /// Where a content stands (`docs/design/cloud.md`, "States of one content").
+    CloudCopyState, "state of a content in the cloud" {
+        /// It is to be sent.
+        Wanted => "wanted",
+        /// Parts of it are on their way.
+        Sending => "sending",
+        /// All parts arrived: it is being ended, asked after, and read back in part.
+        Proving => "proving",
+        /// It is there, and offered.
+        Present => "present",
+        /// It could not be sent; tried again at [`CloudCopy::next_try`].
+        Failed => "failed",
+        /// It is being deleted there.
+        Removing => "removing",
+    }
 }
 
 /// A content that is, was or is to be at a point.
@@ -36,7 +43,7 @@ pub struct CloudCopy {
     pub priority: Priority,
     /// Where it stands.
     pub state: CloudCopyState,
-    /// Since when.
+    /// Since when; of what is *proving*, since when it was *sending*.
     pub since: Timestamp,
     /// The provider's id of the upload, once it was begun.
     pub reference: Option<String>,
@@ -68,6 +75,28 @@ pub struct CloudLease {
     pub server: DistributionServerId,
     /// Until when.
     pub until: Timestamp,
+}
+
+/// What is worked on, and by whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CloudWork {
+    /// At which point.
+    pub point: CloudPointId,
+    /// Which content.
+    pub content: ContentId,
+    /// Who works on it: only the holder of the lease changes anything.
+    pub server: DistributionServerId,
+}
+
+/// From where on a point's wants are followed, as whoever follows them read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudFollowing {
+    /// Which point.
+    pub point: CloudPointId,
+    /// What was chosen for it.
+    pub selection: Choice,
+    /// Up to which change they were followed before.
+    pub followed: Generation,
 }
 
 /// A content that is to be at a point.

@@ -2,7 +2,8 @@
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
-    big_integer, integer, string_len, string_len_null, text, text_null, uuid,
+    big_integer, big_integer_null, boolean, integer, string_len, string_len_null, text, text_null,
+    uuid,
 };
 
 /// Room for one word of a fixed list.
@@ -50,5 +51,11 @@ fn points() -> TableCreateStatement {
         .col(text("changed_by"))
         .col(big_integer("epoch"))
         .col(big_integer("generation"))
+        .col(text_null("selection"))
+        .col(boolean("paused"))
+        .col(big_integer("followed"))
+        .col(text_null("broken"))
+        .col(big_integer_null("last_inventory"))
+        .col(big_integer_null("month_ceiling"))
         .take()
 }

@@ -2,16 +2,17 @@
 
 use serde_json::json;
 use xylem_db::{
-    AuditCheck, BackupError, Database, DbError, InvitationKind, NewEdit, NewInvitation, NewOrder,
+    AuditCheck, BackupError, CloudUsage, CloudWork, Database, DbError, InvitationKind, Month, NewEdit, NewInvitation, NewOrder,
     NewToken, NewUpload, Organization, PlacementReport, PlacementState, ServerChange,
 };
 use xylem_sync::ServerSettings;
 use xylem_model::{
-    CategoryId, InvitationId, OrderId, Party, Priority, ScriptEditId, ScriptName, SiteId, TokenId,
+    CategoryId, DistributionServerId, Generation, InvitationId, OrderId, Party, Priority, ScriptEditId, ScriptName, SiteId, TokenId,
 };
 
 use crate::accounts::account;
 use crate::bench::{Bench, admin, at, declaration, declare, enroll, enroll_computer, id};
+use crate::cloud_copies::{following, want};
 use crate::cloud_points::cloud_point;
 use crate::digests::{digests, hold};
 use crate::indexes::{index, publish_indexed};
@@ -83,12 +84,24 @@ async fn fill(db: &Database) {
         is_new: false,
     };
     db.open_script_edit(&edit, &admin(), at(43)).await.unwrap();
-    db.set_cloud_point(&cloud_point("s3", None), &admin(), at(44)).await.unwrap();
+    fill_cloud(db, root).await;
     // More than one page and one batch.
     let reports: Vec<_> = (0..1_200_u32).map(|n| present(n, version.stamp)).collect();
     db.report_placements(root, &reports, false, at(50)).await.unwrap();
     hold(db, root, version.content).await;
     db.store_digests(version.content, root, &digests(b"tool", 4), at(51)).await.unwrap();
+}
+
+async fn fill_cloud(db: &Database, root: DistributionServerId) {
+    let set = db.set_cloud_point(&cloud_point("s3", None), &admin(), at(44)).await.unwrap();
+    let (point, tool) = (set.id, want("Tool.pkg", 4, Priority::Normal));
+    let seen = following(db, point).await;
+    assert!(db.want_in_cloud(&seen, &[tool.clone()], Generation(1), at(44)).await.unwrap());
+    let work = CloudWork { point, content: tool.content, server: root };
+    db.take_from_cloud_wants(point, root, &[], at(45), at(99)).await.unwrap().unwrap();
+    assert!(db.note_cloud_proving(work).await.unwrap());
+    assert!(db.note_cloud_present(work, None, at(46)).await.unwrap());
+    db.count_cloud_use(point, Month(24_000), &CloudUsage::default()).await.unwrap();
 }
 
 fn present(n: u32, stamp: xylem_model::Stamp) -> PlacementReport {
@@ -125,7 +138,8 @@ async fn moves(from: &Database, to: &Database) {
         "state", "settings", "sites", "categories", "invitations", "tokens", "certificates",
         "distribution_servers", "further_parents", "accounts", "computers", "files", "versions", "record_revisions",
         "content_digests", "chunk_digests", "content_indexes", "uploads", "placements",
-        "orders", "scripts", "script_versions", "script_edits", "cloud_points", "audit",
+        "orders", "scripts", "script_versions", "script_edits", "cloud_points",
+        "cloud_copies", "cloud_usage", "audit",
     ] {
         assert!(text.contains(&format!("{{\"table\":\"{table}\"")), "no row of {table}");
     }

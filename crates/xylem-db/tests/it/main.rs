@@ -77,6 +77,23 @@ cases! {
         changes_that_cannot_be_change_nothing,
         what_was_received_is_declared_once,
     }
+    cloud_copies {
+        a_content_is_wanted_sent_proved_and_present,
+        only_the_holder_of_the_lease_changes_anything,
+        what_is_sent_next_comes_in_order,
+        of_many_who_take_at_once_each_gets_another,
+        what_fails_is_tried_again_in_time,
+        what_is_unwanted_goes_in_its_state_s_way,
+        what_is_wanted_again_in_its_grace_stays,
+        what_was_lost_is_sent_anew,
+        what_was_followed_by_an_older_selection_counts_no_more,
+        a_point_is_paused_bounded_and_looked_through,
+        contents_are_listed_and_counted,
+        use_is_counted_by_month,
+        a_forgotten_point_takes_everything_with_it,
+        what_no_provider_says_is_refused,
+        what_is_under_way_is_in_no_backup,
+    }
     cloud_points {
         a_point_is_set_changed_and_forgotten,
         there_is_one_active_point_and_one_that_is_left,

@@ -1,0 +1,115 @@
+//! What becomes of a content that is, or was, at a point.
+
+use std::collections::BTreeSet;
+
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::Expr,
+};
+use xylem_model::{CloudPointId, ContentId, Timestamp};
+
+use super::record::{CloudCopy, CloudCopyState as State};
+use super::rows::{self, BATCH};
+use crate::convert;
+use crate::entity::cloud_copy::{Column, Entity};
+use crate::transaction::{Outcome, report};
+use crate::{Database, DbError};
+
+impl Database {
+    /// Notes that what was *present* is not, or is not as it was: *wanted* anew, with the reason. What
+    /// is wanted no longer is forgotten instead. Says whether it was *present*.
+    pub async fn note_cloud_lost(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
+        report!(self, "noting that a content in the cloud was lost", |tx| {
+            let (step, _) = rows::step(tx, point, content, |copy| copy.lose(reason, now)).await?;
+            Ok(step.is_done())
+        })
+    }
+
+    /// Notes that contents that are *present* are as they are to be.
+    pub async fn note_cloud_looked_at(
+        &self,
+        point: CloudPointId,
+        contents: &[ContentId],
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        // In one order everywhere, so that two callers cannot wait for each other.
+        let contents: BTreeSet<ContentId> = contents.iter().copied().collect();
+        let contents: Vec<Vec<u8>> = contents.into_iter().map(rows::bytes).collect();
+        report!(self, "noting what was found in the cloud", |tx| {
+            for batch in contents.chunks(BATCH) {
+                Entity::update_many()
+                    .col_expr(Column::LookedAt, Expr::value(now.unix_ms()))
+                    .filter(Column::PointId.eq(point.uuid()))
+                    .filter(Column::ContentId.is_in(batch.iter().cloned()))
+                    .filter(Column::State.eq(State::Present.as_str()))
+                    .exec(tx)
+                    .await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Begins to remove what is *present* and unwanted since before `unwanted_before`, and gives what
+    /// is *removing*: what is so for longest first, at most [`MAX_PAGE`](crate::MAX_PAGE). Nothing
+    /// more is begun than is given.
+    pub async fn begin_cloud_removals(
+        &self,
+        point: CloudPointId,
+        unwanted_before: Timestamp,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<CloudCopy>, DbError> {
+        let limit = convert::page(limit);
+        report!(self, "looking for what is to be removed from the cloud", |tx| {
+            let mut removing = in_state(tx, point, State::Removing, None, limit).await?;
+            let room = limit.saturating_sub(u64::try_from(removing.len()).unwrap_or(u64::MAX));
+            let over = in_state(tx, point, State::Present, Some(unwanted_before), room).await?;
+            for CloudCopy { content, .. } in over {
+                let begun =
+                    rows::step(tx, point, content, |copy| copy.remove(unwanted_before, now));
+                let (step, copy) = begun.await?;
+                removing.extend(copy.filter(|_| step.is_done()));
+            }
+            Ok(removing)
+        })
+    }
+
+    /// Notes that what was *removing* is gone: its row too, unless it is wanted again.
+    pub async fn note_cloud_removed(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        report!(self, "noting that a content was removed from the cloud", |tx| {
+            let removed = rows::step(tx, point, content, |copy| copy.end_removing(now));
+            let (_removed, _) = removed.await?;
+            Ok(())
+        })
+    }
+}
+
+/// Contents in a state; where a moment is given, those that are unwanted since before.
+async fn in_state(
+    tx: &DatabaseTransaction,
+    point: CloudPointId,
+    state: State,
+    unwanted_before: Option<Timestamp>,
+    limit: u64,
+) -> Outcome<Vec<CloudCopy>> {
+    let mut rows = Entity::find()
+        .filter(Column::PointId.eq(point.uuid()))
+        .filter(Column::State.eq(state.as_str()));
+    if let Some(before) = unwanted_before {
+        rows = rows.filter(Column::UnwantedAt.lt(before.unix_ms()));
+    }
+    let rows = rows.order_by_asc(Column::Since).order_by_asc(Column::ContentId).limit(limit);
+    let rows = rows.all(tx).await?;
+    Ok(rows.into_iter().map(CloudCopy::try_from).collect::<Result<Vec<_>, DbError>>()?)
+}

@@ -1,0 +1,185 @@
+//! How a content goes from one state to the next (`docs/design/cloud.md`, "States of one content").
+//!
+//! Pure: the database does these steps on a row that it has locked, its twin in memory on what it
+//! keeps, so both decide alike. Each step names the states that it begins in and changes nothing
+//! elsewhere.
+//!
+//! Here is what is wanted, kept and removed; [`sending`] is what a server does that sends it.
+
+mod sending;
+
+use xylem_model::{DistributionServerId, Timestamp};
+use xylem_sync::{Class, SMALL_BYTES};
+
+use super::record::{CloudCopy, CloudCopyState as State, CloudWant};
+use crate::convert::clip;
+
+/// What came of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum CloudStep {
+    /// It does not begin in this state, or is another server's: nothing was changed.
+    Refused,
+    /// It was done.
+    Done,
+    /// It was done, and nothing is left to be remembered.
+    Forgotten,
+}
+
+impl CloudStep {
+    /// Whether it was done.
+    pub fn is_done(self) -> bool {
+        self != Self::Refused
+    }
+
+    fn done_if(done: bool) -> Self {
+        if done { Self::Done } else { Self::Refused }
+    }
+}
+
+impl CloudCopy {
+    /// A content that is wanted, and of which nothing is there.
+    pub fn of_want(want: &CloudWant, now: Timestamp) -> Self {
+        Self {
+            content: want.content,
+            size: want.size,
+            sha256: want.sha256,
+            name: want.name.clone(),
+            priority: want.priority,
+            state: State::Wanted,
+            since: now,
+            reference: None,
+            part_bytes: None,
+            arrived: 0,
+            etag: None,
+            lease: None,
+            tries: 0,
+            reason: None,
+            next_try: None,
+            unwanted: None,
+            looked_at: None,
+        }
+    }
+
+    /// When it goes among others.
+    pub fn class(&self) -> Class {
+        Class::of(self.priority, self.size)
+    }
+
+    /// Whether one at a time of its class is sent.
+    pub fn is_large(&self) -> bool {
+        self.size > SMALL_BYTES
+    }
+
+    /// Whether a server has the lease of it and goes on with it.
+    pub fn is_worked_on_by(&self, server: DistributionServerId) -> bool {
+        self.unwanted.is_none()
+            && matches!(self.state, State::Sending | State::Proving)
+            && self.lease.is_some_and(|lease| lease.server == server)
+    }
+
+    /// Whether a server may begin it, or go on with it: it works on it already, or nobody does.
+    pub fn can_be_taken_by(&self, server: DistributionServerId, now: Timestamp) -> bool {
+        let is_free = self.lease.is_none_or(|lease| lease.until <= now);
+        let is_due = match self.state {
+            State::Wanted | State::Sending | State::Proving => true,
+            State::Failed => self.next_try.is_some_and(|next_try| next_try <= now),
+            State::Present | State::Removing => false,
+        };
+        self.is_worked_on_by(server) || (self.unwanted.is_none() && is_free && is_due)
+    }
+
+    /// It is wanted, whatever it was. What is *removing* stays so until it is gone.
+    pub fn want(&mut self, want: &CloudWant) -> CloudStep {
+        let is_news =
+            self.unwanted.is_some() || (&self.name, self.priority) != (&want.name, want.priority);
+        self.unwanted = None;
+        self.name.clone_from(&want.name);
+        self.priority = want.priority;
+        CloudStep::done_if(is_news)
+    }
+
+    /// It is wanted no longer. What is *present* stays until its grace is over.
+    pub fn unwant(&mut self, now: Timestamp) -> CloudStep {
+        match self.state {
+            State::Wanted => return CloudStep::Forgotten,
+            _ if self.unwanted.is_some() => return CloudStep::Refused,
+            State::Sending | State::Proving | State::Failed => self.begin_removing(now),
+            State::Present | State::Removing => {}
+        }
+        self.unwanted = Some(now);
+        CloudStep::Done
+    }
+
+    /// What was *present* is not, or is not as it was: *wanted* anew. What is wanted no longer is
+    /// forgotten instead.
+    pub fn lose(&mut self, reason: &str, now: Timestamp) -> CloudStep {
+        if self.state != State::Present {
+            return CloudStep::Refused;
+        }
+        let step = self.begin_anew(now);
+        self.reason = Some(clip(reason));
+        step
+    }
+
+    /// It is as it is to be.
+    pub fn look_at(&mut self, now: Timestamp) -> CloudStep {
+        if self.state != State::Present {
+            return CloudStep::Refused;
+        }
+        self.looked_at = Some(now);
+        CloudStep::Done
+    }
+
+    /// Its grace is over: from *present* to *removing*, where it is unwanted since before then.
+    pub fn remove(&mut self, unwanted_before: Timestamp, now: Timestamp) -> CloudStep {
+        let is_over = self.unwanted.is_some_and(|since| since < unwanted_before);
+        if self.state != State::Present || !is_over {
+            return CloudStep::Refused;
+        }
+        self.begin_removing(now);
+        CloudStep::Done
+    }
+
+    /// What was *removing* is gone: forgotten, or *wanted* where it is wanted again.
+    pub fn end_removing(&mut self, now: Timestamp) -> CloudStep {
+        if self.state != State::Removing {
+            return CloudStep::Refused;
+        }
+        self.begin_anew(now)
+    }
+
+    fn enter(&mut self, state: State, now: Timestamp) {
+        self.state = state;
+        self.since = now;
+    }
+
+    /// What the provider was told of the upload stays: it is needed to end it.
+    fn begin_removing(&mut self, now: Timestamp) {
+        self.enter(State::Removing, now);
+        self.lease = None;
+        self.next_try = None;
+    }
+
+    /// Nothing of it is there.
+    fn begin_anew(&mut self, now: Timestamp) -> CloudStep {
+        if self.unwanted.is_some() {
+            return CloudStep::Forgotten;
+        }
+        self.enter(State::Wanted, now);
+        self.forget_upload();
+        self.etag = None;
+        self.lease = None;
+        self.tries = 0;
+        self.reason = None;
+        self.next_try = None;
+        self.looked_at = None;
+        CloudStep::Done
+    }
+
+    fn forget_upload(&mut self) {
+        self.reference = None;
+        self.part_bytes = None;
+        self.arrived = 0;
+    }
+}
