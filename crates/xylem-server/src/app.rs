@@ -54,7 +54,7 @@ pub(crate) struct AppParts {
     pub(crate) anchors: TrustAnchors,
     pub(crate) identity: Identity,
     pub(crate) presented: Presented,
-    pub(crate) sealer: Sealer,
+    pub(crate) sealer: Arc<Sealer>,
     /// Reaches the provider of a cloud distribution point, and none of one's own network.
     pub(crate) cloud_net: GuardedNet,
     /// Held while a cloud distribution point is tested.

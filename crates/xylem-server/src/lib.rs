@@ -48,6 +48,7 @@ mod uploading;
 mod wish;
 
 pub use backup::{BackupReport, backup, restore};
+pub use cloud::{Broken, CloudStore, DatabaseCloudStore, MemoryCloudStore, OpenPoint, Work};
 pub use config::{ConfigError, DatabaseAddress, MAX_CONFIG_BYTES, SAMPLE, ServerConfig};
 pub use control::{ControlService, Unlisted, router as control_router};
 pub use error::ServerError;

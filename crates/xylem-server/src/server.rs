@@ -132,7 +132,7 @@ impl Server {
             anchors,
             identity,
             presented,
-            sealer: loaded.sealer,
+            sealer: Arc::new(loaded.sealer),
             cloud_net,
             cloud_test: tokio::sync::Mutex::default(),
             folder,

@@ -4,11 +4,13 @@
 //!   reaches the provider.
 //! * [`probe`]: what a test asks the provider. [`test`]: its steps, in order. [`steps`]: how they are
 //!   told.
+//! * [`store`]: what is remembered of what is there and of what is on its way.
 //!
 //! Not here yet: filling, giving out, looking after what lies there.
 
 mod probe;
 mod steps;
+mod store;
 mod test;
 
 use std::sync::Arc;
@@ -22,19 +24,20 @@ use xylem_model::CloudPointId;
 use xylem_pki::{PublicRoots, public_client_config};
 use xylem_runtime::Environment;
 
+pub use store::{Broken, CloudStore, DatabaseCloudStore, MemoryCloudStore, OpenPoint, Work};
+
 use crate::app::App;
 use crate::failure::Failure;
 
 impl App {
+    /// What is remembered of the cloud distribution point.
+    pub(crate) fn cloud_store(&self) -> DatabaseCloudStore {
+        DatabaseCloudStore::new(self.database.clone(), Arc::clone(&self.sealer))
+    }
+
     /// The keys of a point, to be used and dropped.
     pub(crate) async fn cloud_keys(&self, id: CloudPointId) -> Result<Secrets, Failure> {
-        let sealed = self.database.cloud_secrets(id).await?;
-        let text = self.sealer.open(&row(id), &sealed)?;
-        // What the reader says of a text could repeat it.
-        serde_json::from_str(&text).map_err(|_| {
-            let doing = "reading the keys of the cloud distribution point";
-            Failure(ApiError::internal(doing, "they have a form that this program does not know"))
-        })
+        Ok(self.cloud_store().keys(id).await?)
     }
 
     /// The keys of a point, sealed for its row.

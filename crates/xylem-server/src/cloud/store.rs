@@ -4,18 +4,30 @@
 //! Like [`WishStore`](crate::wish::WishStore) a narrow trait, so that the same duties run in
 //! simulation: [`DatabaseCloudStore`] is the real one, [`MemoryCloudStore`] its twin. A state
 //! changes only from the state that a method names: of several callers one does it, and is told so.
+//! Both leave to the same pure steps ([`CloudStep`](xylem_db::CloudStep)) what that is.
+
+mod database;
+mod keys;
+mod memory;
+#[cfg(test)]
+mod tests;
 
 use std::num::NonZeroU64;
 
 use async_trait::async_trait;
 use xylem_cloud::{PointSettings, Secrets};
-use xylem_db::{
-    CloudCopy, CloudCopyState, CloudCount, CloudPart, CloudUsage, CloudWant, Month,
-};
+pub use xylem_db::CloudWork as Work;
+use xylem_db::{CloudCopy, CloudCopyState, CloudCount, CloudPart, CloudUsage, CloudWant, Month};
 use xylem_model::{CloudPointId, ContentId, DistributionServerId, Generation, Timestamp};
 use xylem_sync::Choice;
 
+pub use database::DatabaseCloudStore;
+pub use memory::MemoryCloudStore;
+
 use crate::wish::WishError;
+
+/// Longest message of what is broken that is kept, in characters; more is cut off.
+const MAX_BROKEN_CHARS: usize = xylem_db::MAX_TEXT_CHARS;
 
 /// A point with all that is needed to work for it. The keys are dropped with it.
 #[derive(Debug, Clone)]
@@ -53,17 +65,6 @@ pub struct Broken {
     pub next_try: Timestamp,
 }
 
-/// What was asked for, and by whom it is worked on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Work {
-    /// Which point.
-    pub point: CloudPointId,
-    /// Which content.
-    pub content: ContentId,
-    /// Who works on it: only the holder of the lease changes anything.
-    pub server: DistributionServerId,
-}
-
 /// What is remembered of the cloud distribution point.
 #[async_trait]
 pub trait CloudStore: Send + Sync {
@@ -83,22 +84,28 @@ pub trait CloudStore: Send + Sync {
     /// Wants contents, and remembers up to which change of the catalogue that was followed. What has
     /// a row is wanted again where it was not; what is *removing* stays so, and is wanted once it is
     /// gone.
+    ///
+    /// `point` is as it was read before: where its selection is another by now, or its wants were
+    /// followed by somebody else, nothing is done. Says whether it was.
     async fn want(
         &self,
-        point: CloudPointId,
+        point: &OpenPoint,
         wants: &[CloudWant],
         followed: Generation,
         now: Timestamp,
-    ) -> Result<(), WishError>;
+    ) -> Result<bool, WishError>;
 
     /// Wants contents no longer. What was not begun loses its row, what is *sending*, *proving* or
     /// *failed* is *removing* from now on, what is *present* keeps its state until its grace is over.
+    ///
+    /// Before [`want`](Self::want), with the same `point`: where it is of the past, nothing is done.
+    /// Says whether it was.
     async fn unwant(
         &self,
-        point: CloudPointId,
+        point: &OpenPoint,
         contents: &[ContentId],
         now: Timestamp,
-    ) -> Result<(), WishError>;
+    ) -> Result<bool, WishError>;
 
     /// One content.
     async fn copy(
@@ -183,7 +190,8 @@ pub trait CloudStore: Send + Sync {
     /// The lease ends: somebody else may go on at once.
     async fn released(&self, work: Work) -> Result<(), WishError>;
 
-    /// What was *present* is not, or is not as it was: *wanted* anew, with the reason.
+    /// What was *present* is not, or is not as it was: *wanted* anew, with the reason. What is
+    /// unwanted loses its row instead.
     async fn lost(
         &self,
         point: CloudPointId,
@@ -201,7 +209,8 @@ pub trait CloudStore: Send + Sync {
     ) -> Result<(), WishError>;
 
     /// Begins to remove what is *present*, unwanted since before `unwanted_before`: *removing* from
-    /// now on. At most `limit`; gives them, and those that were *removing* before.
+    /// now on. Gives what is *removing*, at most `limit`: what was so before first, and no more is
+    /// begun than is given.
     async fn to_remove(
         &self,
         point: CloudPointId,

@@ -31,6 +31,8 @@ const SKEW_WARNED: u64 = 30;
 const LONG_AGO: Duration = Duration::from_secs(25 * 3600);
 /// What an object is called at the provider to break those who sign without encoding.
 const ODD_NAME: &str = "a b+é&50%#";
+/// The step that finds whether the provider writes where nothing is, only.
+pub(super) const WRITE_ONCE: &str = "write once only";
 
 impl App {
     /// Tests a point as it is to be.
@@ -104,7 +106,7 @@ async fn run(probe: &Probe<'_>, storage: &CloudSettings, id: Uuid, at: Timestamp
     steps.needed("write", written).await;
     steps.add("read", async { done(probe.read(&plain, &one).await) }).await;
     by_address(&mut steps, probe, storage, &plain, &one).await;
-    steps.add("write once only", write_once(probe, &plain, &two)).await;
+    steps.add(WRITE_ONCE, write_once(probe, &plain, &two)).await;
     steps.add("overwrite", overwrite(probe, &plain, &two)).await;
     steps.add("odd names", odd_names(probe, storage, &odd, &one)).await;
     steps.add("begin and give up", begin_and_abort(probe, &plain)).await;

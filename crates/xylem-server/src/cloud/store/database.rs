@@ -1,0 +1,264 @@
+//! What is remembered of the cloud distribution point, in the database.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use xylem_api::cloud::{CloudStepOutcome, CloudTest};
+use xylem_cloud::{PointSettings, Secrets};
+use xylem_db::{
+    CloudCopy, CloudCopyState, CloudCount, CloudFollowing, CloudPart, CloudPoint, CloudUsage,
+    CloudWant, Database, DbError, Month,
+};
+use xylem_model::{CloudPointId, ContentId, DistributionServerId, Generation, Timestamp};
+
+use super::keys::KeysError;
+use super::{Broken, CloudStore, MAX_BROKEN_CHARS, OpenPoint, Work};
+use crate::cloud::row;
+use crate::cloud::test::WRITE_ONCE;
+use crate::sealed::Sealer;
+use crate::wish::WishError;
+
+/// The store that the management server runs on.
+#[derive(Clone)]
+pub struct DatabaseCloudStore {
+    database: Database,
+    sealer: Arc<Sealer>,
+}
+
+impl DatabaseCloudStore {
+    /// A store over an open database, with what opens the keys in it.
+    pub(crate) const fn new(database: Database, sealer: Arc<Sealer>) -> Self {
+        Self { database, sealer }
+    }
+
+    /// The keys of a point, to be used and dropped.
+    pub(crate) async fn keys(&self, id: CloudPointId) -> Result<Secrets, KeysError> {
+        let sealed = self.database.cloud_secrets(id).await?;
+        let text = self.sealer.open(&row(id), &sealed)?;
+        serde_json::from_str(&text).map_err(|_| KeysError::Form)
+    }
+
+    async fn open(&self, point: Option<CloudPoint>) -> Result<Option<OpenPoint>, WishError> {
+        let Some(point) = point else { return Ok(None) };
+        let keys = match self.keys(point.id).await {
+            // It was forgotten since it was read.
+            Err(KeysError::Database(DbError::NotFound { .. })) => return Ok(None),
+            keys => keys?,
+        };
+        Ok(Some(OpenPoint {
+            id: point.id,
+            is_active: point.is_active,
+            revision: point.revision,
+            settings: read::<PointSettings>(point.settings)?,
+            keys,
+            selection: point.selection,
+            paused: point.paused,
+            followed: point.followed,
+            writes_once: point.last_test.is_some_and(writes_once),
+            broken: point.broken.map(read).transpose()?,
+        }))
+    }
+}
+
+#[async_trait]
+impl CloudStore for DatabaseCloudStore {
+    async fn active(&self) -> Result<Option<OpenPoint>, WishError> {
+        self.open(self.database.cloud_point().await?).await
+    }
+
+    async fn leaving(&self) -> Result<Option<OpenPoint>, WishError> {
+        self.open(self.database.leaving_cloud_point().await?).await
+    }
+
+    async fn set_broken(
+        &self,
+        point: CloudPointId,
+        broken: Option<&Broken>,
+    ) -> Result<(), WishError> {
+        let broken = broken.map(|broken| {
+            let message = broken.message.chars().take(MAX_BROKEN_CHARS).collect();
+            serde_json::to_value(Broken { message, ..*broken })
+        });
+        let broken = broken.transpose().map_err(|error| WishError::Store(Box::new(error)))?;
+        Ok(self.database.note_cloud_broken(point, broken.as_ref()).await?)
+    }
+
+    async fn want(
+        &self,
+        point: &OpenPoint,
+        wants: &[CloudWant],
+        followed: Generation,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.database.want_in_cloud(&seen(point), wants, followed, now).await?)
+    }
+
+    async fn unwant(
+        &self,
+        point: &OpenPoint,
+        contents: &[ContentId],
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.database.unwant_in_cloud(&seen(point), contents, now).await?)
+    }
+
+    async fn copy(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+    ) -> Result<Option<CloudCopy>, WishError> {
+        Ok(self.database.cloud_copy(point, content).await?)
+    }
+
+    async fn copies(
+        &self,
+        point: CloudPointId,
+        state: Option<CloudCopyState>,
+        after: Option<ContentId>,
+        limit: u64,
+    ) -> Result<Vec<CloudCopy>, WishError> {
+        Ok(self.database.cloud_copies(point, state, after, limit).await?)
+    }
+
+    async fn counts(&self, point: CloudPointId) -> Result<Vec<CloudCount>, WishError> {
+        Ok(self.database.cloud_counts(point).await?)
+    }
+
+    async fn take(
+        &self,
+        point: CloudPointId,
+        server: DistributionServerId,
+        busy: &[ContentId],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, WishError> {
+        Ok(self.database.take_from_cloud_wants(point, server, busy, now, until).await?)
+    }
+
+    async fn keep(&self, work: Work, until: Timestamp) -> Result<Option<CloudCopy>, WishError> {
+        Ok(self.database.keep_cloud_copy(work, until).await?)
+    }
+
+    async fn begun(
+        &self,
+        work: Work,
+        part_bytes: Option<NonZeroU64>,
+        reference: Option<&str>,
+    ) -> Result<bool, WishError> {
+        Ok(self.database.note_cloud_begun(work, part_bytes, reference).await?)
+    }
+
+    async fn arrived(&self, work: Work, parts: &[CloudPart]) -> Result<bool, WishError> {
+        Ok(self.database.note_cloud_parts(work, parts).await?)
+    }
+
+    async fn parts(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+    ) -> Result<Vec<CloudPart>, WishError> {
+        Ok(self.database.cloud_parts(point, content).await?)
+    }
+
+    async fn proving(&self, work: Work) -> Result<bool, WishError> {
+        Ok(self.database.note_cloud_proving(work).await?)
+    }
+
+    async fn present(
+        &self,
+        work: Work,
+        etag: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.database.note_cloud_present(work, etag, now).await?)
+    }
+
+    async fn failed(
+        &self,
+        work: Work,
+        reason: &str,
+        anew: bool,
+        now: Timestamp,
+        next_try: Option<Timestamp>,
+    ) -> Result<bool, WishError> {
+        Ok(self.database.note_cloud_failed(work, reason, anew, now, next_try).await?)
+    }
+
+    async fn released(&self, work: Work) -> Result<(), WishError> {
+        Ok(self.database.release_cloud_copy(work).await?)
+    }
+
+    async fn lost(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.database.note_cloud_lost(point, content, reason, now).await?)
+    }
+
+    async fn looked_at(
+        &self,
+        point: CloudPointId,
+        contents: &[ContentId],
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        Ok(self.database.note_cloud_looked_at(point, contents, now).await?)
+    }
+
+    async fn to_remove(
+        &self,
+        point: CloudPointId,
+        unwanted_before: Timestamp,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<CloudCopy>, WishError> {
+        Ok(self.database.begin_cloud_removals(point, unwanted_before, now, limit).await?)
+    }
+
+    async fn removed(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        Ok(self.database.note_cloud_removed(point, content, now).await?)
+    }
+
+    async fn used(
+        &self,
+        point: CloudPointId,
+        month: Month,
+        more: &CloudUsage,
+    ) -> Result<(), WishError> {
+        Ok(self.database.count_cloud_use(point, month, more).await?)
+    }
+
+    async fn usage(&self, point: CloudPointId) -> Result<Vec<(Month, CloudUsage)>, WishError> {
+        Ok(self.database.cloud_usage(point).await?)
+    }
+}
+
+/// From where on the wants of a point are followed, as it was read.
+fn seen(point: &OpenPoint) -> CloudFollowing {
+    CloudFollowing { point: point.id, selection: point.selection.clone(), followed: point.followed }
+}
+
+/// What the database keeps as JSON. None of it is secret.
+fn read<T: serde::de::DeserializeOwned>(stored: Value) -> Result<T, WishError> {
+    serde_json::from_value(stored).map_err(|error| WishError::Store(Box::new(error)))
+}
+
+/// Whether a test found that the provider writes where nothing is, only: a note says that it does not.
+/// Of a test that another version told in another form nothing is known.
+fn writes_once(test: Value) -> bool {
+    let Ok(test) = serde_json::from_value::<CloudTest>(test) else { return false };
+    test.steps.iter().any(|step| {
+        step.name == WRITE_ONCE
+            && step.outcome == CloudStepOutcome::Passed
+            && step.message.is_none()
+    })
+}

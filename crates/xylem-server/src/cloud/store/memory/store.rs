@@ -1,0 +1,261 @@
+//! The memory store as duties see it.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+
+use async_trait::async_trait;
+use xylem_db::{
+    CloudCopy, CloudCopyState, CloudCount, CloudPart, CloudUsage, CloudWant, MAX_PAGE, Month,
+};
+use xylem_model::{CloudPointId, ContentId, DistributionServerId, Generation, Timestamp};
+
+use super::MemoryCloudStore;
+use crate::cloud::store::{Broken, CloudStore, MAX_BROKEN_CHARS, OpenPoint, Work};
+use crate::wish::WishError;
+
+#[async_trait]
+impl CloudStore for MemoryCloudStore {
+    async fn active(&self) -> Result<Option<OpenPoint>, WishError> {
+        Ok(self.open(true))
+    }
+
+    async fn leaving(&self) -> Result<Option<OpenPoint>, WishError> {
+        Ok(self.open(false))
+    }
+
+    async fn set_broken(
+        &self,
+        point: CloudPointId,
+        broken: Option<&Broken>,
+    ) -> Result<(), WishError> {
+        let broken = broken.map(|broken| {
+            let message = broken.message.chars().take(MAX_BROKEN_CHARS).collect();
+            Broken { message, ..*broken }
+        });
+        self.on(point, |point| point.open.broken = broken);
+        Ok(())
+    }
+
+    async fn want(
+        &self,
+        point: &OpenPoint,
+        wants: &[CloudWant],
+        followed: Generation,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.on(point.id, |stored| {
+            if !stored.is_still_as(point) {
+                return false;
+            }
+            // Of several files with the same content, the last one's name counts.
+            let wants: BTreeMap<_, _> = wants.iter().map(|want| (want.content, want)).collect();
+            for want in wants.into_values() {
+                stored.want(want, now);
+            }
+            stored.open.followed = followed;
+            true
+        }))
+    }
+
+    async fn unwant(
+        &self,
+        point: &OpenPoint,
+        contents: &[ContentId],
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.on(point.id, |stored| {
+            let is_still = stored.is_still_as(point);
+            for content in contents.iter().filter(|_| is_still) {
+                stored.unwant(*content, now);
+            }
+            is_still
+        }))
+    }
+
+    async fn copy(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+    ) -> Result<Option<CloudCopy>, WishError> {
+        Ok(self.on(point, |point| point.copies.get(&content).cloned()))
+    }
+
+    async fn copies(
+        &self,
+        point: CloudPointId,
+        state: Option<CloudCopyState>,
+        after: Option<ContentId>,
+        limit: u64,
+    ) -> Result<Vec<CloudCopy>, WishError> {
+        Ok(self.on(point, |point| {
+            let is_listed = |copy: &&CloudCopy| {
+                after.is_none_or(|after| copy.content > after)
+                    && state.is_none_or(|state| copy.state == state)
+            };
+            point.copies.values().filter(is_listed).take(page(limit)).cloned().collect()
+        }))
+    }
+
+    async fn counts(&self, point: CloudPointId) -> Result<Vec<CloudCount>, WishError> {
+        Ok(self.on(point, |point| point.counts()))
+    }
+
+    async fn take(
+        &self,
+        point: CloudPointId,
+        server: DistributionServerId,
+        busy: &[ContentId],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, WishError> {
+        Ok(self.on(point, |point| point.take(server, busy, now, until)))
+    }
+
+    async fn keep(&self, work: Work, until: Timestamp) -> Result<Option<CloudCopy>, WishError> {
+        Ok(self.on(work.point, |point| {
+            let kept = point.step(work.content, |copy| copy.keep(work.server, until));
+            point.copies.get(&work.content).filter(|_| kept).cloned()
+        }))
+    }
+
+    async fn begun(
+        &self,
+        work: Work,
+        part_bytes: Option<NonZeroU64>,
+        reference: Option<&str>,
+    ) -> Result<bool, WishError> {
+        Ok(self.on(work.point, |point| point.begin(work, part_bytes, reference)))
+    }
+
+    async fn arrived(&self, work: Work, parts: &[CloudPart]) -> Result<bool, WishError> {
+        Ok(self.on(work.point, |point| point.arrive(work, parts)))
+    }
+
+    async fn parts(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+    ) -> Result<Vec<CloudPart>, WishError> {
+        Ok(self.on(point, |point| {
+            let parts = point.parts.get(&content);
+            parts.map(|parts| parts.values().cloned().collect()).unwrap_or_default()
+        }))
+    }
+
+    async fn proving(&self, work: Work) -> Result<bool, WishError> {
+        Ok(self.on(work.point, |point| point.step(work.content, |copy| copy.prove(work.server))))
+    }
+
+    async fn present(
+        &self,
+        work: Work,
+        etag: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.on(work.point, |point| {
+            let done = point.step(work.content, |copy| copy.finish(work.server, etag, now));
+            if done {
+                point.parts.remove(&work.content);
+            }
+            done
+        }))
+    }
+
+    async fn failed(
+        &self,
+        work: Work,
+        reason: &str,
+        anew: bool,
+        now: Timestamp,
+        next_try: Option<Timestamp>,
+    ) -> Result<bool, WishError> {
+        Ok(self.on(work.point, |point| {
+            let done = point
+                .step(work.content, |copy| copy.fail(work.server, reason, anew, now, next_try));
+            if done && anew {
+                point.parts.remove(&work.content);
+            }
+            done
+        }))
+    }
+
+    async fn released(&self, work: Work) -> Result<(), WishError> {
+        self.on(work.point, |point| point.step(work.content, |copy| copy.release(work.server)));
+        Ok(())
+    }
+
+    async fn lost(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.on(point, |point| point.step(content, |copy| copy.lose(reason, now))))
+    }
+
+    async fn looked_at(
+        &self,
+        point: CloudPointId,
+        contents: &[ContentId],
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        self.on(point, |point| {
+            for content in contents {
+                point.step(*content, |copy| copy.look_at(now));
+            }
+        });
+        Ok(())
+    }
+
+    async fn to_remove(
+        &self,
+        point: CloudPointId,
+        unwanted_before: Timestamp,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<CloudCopy>, WishError> {
+        Ok(self.on(point, |point| point.to_remove(unwanted_before, now, page(limit))))
+    }
+
+    async fn removed(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        self.on(point, |point| point.step(content, |copy| copy.end_removing(now)));
+        Ok(())
+    }
+
+    async fn used(
+        &self,
+        point: CloudPointId,
+        month: Month,
+        more: &CloudUsage,
+    ) -> Result<(), WishError> {
+        self.on(point, |point| {
+            let used = point.usage.entry(month).or_default();
+            *used = CloudUsage {
+                sent: used.sent.saturating_add(more.sent),
+                read_back: used.read_back.saturating_add(more.read_back),
+                told_by_agents: used.told_by_agents.saturating_add(more.told_by_agents),
+                writes: used.writes.saturating_add(more.writes),
+                reads: used.reads.saturating_add(more.reads),
+                lists: used.lists.saturating_add(more.lists),
+            };
+        });
+        Ok(())
+    }
+
+    async fn usage(&self, point: CloudPointId) -> Result<Vec<(Month, CloudUsage)>, WishError> {
+        Ok(self.on(point, |point| {
+            point.usage.iter().rev().map(|(month, usage)| (*month, *usage)).collect()
+        }))
+    }
+}
+
+/// How many rows a caller gets who asks for `limit`.
+fn page(limit: u64) -> usize {
+    usize::try_from(limit.min(MAX_PAGE)).unwrap_or(usize::MAX)
+}

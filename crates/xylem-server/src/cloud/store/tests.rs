@@ -1,0 +1,448 @@
+//! One suite for the store in the database and its twin in memory.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use serde_json::json;
+use tempfile::TempDir;
+use xylem_api::cloud::{CloudStepOutcome, CloudTest, CloudTestStep};
+use xylem_cloud::PointSettings;
+use xylem_db::{
+    Actor, CloudCopy, CloudCopyState as State, CloudPart, CloudPointChange, CloudUsage, CloudWant,
+    Database, Month, NewCloudPoint,
+};
+use xylem_model::{
+    CloudPointId, ContentId, DistributionServerId, FileName, Generation, Md5, Priority, Sha256,
+    Timestamp,
+};
+use xylem_sync::{Rule, SMALL_BYTES, Selection};
+
+use super::{Broken, CloudStore, DatabaseCloudStore, MemoryCloudStore, OpenPoint, Work};
+use crate::cloud::test::WRITE_ONCE;
+use crate::cloud::{read_keys, row};
+use crate::sealed::{KEY_BYTES, Sealer};
+use crate::wish::WishError;
+
+/// Steps of the comparison of the two: enough that every state is come to, many times.
+const STEPS: u32 = 1_000;
+/// Contents in it.
+const CONTENTS: u8 = 5;
+
+/// A store with one point, and what an administrator does to it.
+enum Twin {
+    Memory(MemoryCloudStore),
+    Database { store: DatabaseCloudStore, database: Database, _folder: TempDir },
+}
+
+fn point() -> CloudPointId {
+    CloudPointId::from_parts(7, &[7; 10])
+}
+
+fn server(n: u8) -> DistributionServerId {
+    DistributionServerId::from_parts(u64::from(n), &[n; 10])
+}
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_unix_ms(ms)
+}
+
+fn settings() -> PointSettings {
+    let storage = json!({
+        "provider": "s3", "bucket": "packages", "region": "eu-central-1", "prefix": "macs",
+    });
+    PointSettings::read(json!({ "storage": storage })).unwrap()
+}
+
+fn selection() -> Selection {
+    let rule = Rule { kinds: vec![xylem_model::FileKind::Package], ..Rule::default() };
+    Selection { rules: vec![rule] }
+}
+
+/// A test that found that the provider writes once only; with a note, that it does not.
+fn test(note: Option<&str>) -> serde_json::Value {
+    let step = CloudTestStep {
+        name: WRITE_ONCE.to_owned(),
+        outcome: CloudStepOutcome::Passed,
+        took_ms: 1,
+        message: note.map(str::to_owned),
+    };
+    serde_json::to_value(CloudTest { at: at(1), passed: true, steps: vec![step] }).unwrap()
+}
+
+impl Twin {
+    async fn memory() -> Self {
+        let memory = MemoryCloudStore::new();
+        let keys = json!({ "provider": "s3", "key_id": "k", "secret": "planted" });
+        let open = OpenPoint {
+            id: point(),
+            is_active: true,
+            revision: 1,
+            settings: settings(),
+            keys: read_keys(keys).unwrap(),
+            selection: None,
+            paused: false,
+            followed: Generation(0),
+            writes_once: true,
+            broken: None,
+        };
+        memory.set(open, at(1));
+        Self::Memory(memory)
+    }
+
+    async fn database() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("xylem.db").display());
+        let database = Database::connect(&url).await.unwrap();
+        let sealer = Arc::new(Sealer::new(&[7; KEY_BYTES]).unwrap());
+        let keys = json!({ "provider": "s3", "key_id": "k", "secret": "planted" });
+        let keys = read_keys(keys).unwrap().to_sealable_json();
+        let new = NewCloudPoint {
+            id: point(),
+            provider: "s3".to_owned(),
+            settings: serde_json::to_value(settings()).unwrap(),
+            sealed: sealer.seal(&row(point()), &keys).unwrap(),
+            test: Some(test(None)),
+            replaces: None,
+        };
+        database.set_cloud_point(&new, &Actor::system(), at(1)).await.unwrap();
+        let store = DatabaseCloudStore::new(database.clone(), sealer);
+        Self::Database { store, database, _folder: folder }
+    }
+
+    async fn both() -> [Self; 2] {
+        [Self::memory().await, Self::database().await]
+    }
+
+    fn store(&self) -> &dyn CloudStore {
+        match self {
+            Self::Memory(store) => store,
+            Self::Database { store, .. } => store,
+        }
+    }
+
+    async fn open(&self) -> OpenPoint {
+        self.store().active().await.unwrap().unwrap()
+    }
+
+    async fn select(&self, selection: Option<Selection>) {
+        match self {
+            Self::Memory(store) => store.select(point(), selection.map(Arc::new)),
+            Self::Database { database, .. } => {
+                let (actor, now) = (Actor::system(), at(2));
+                let chosen = selection.as_ref();
+                database.set_cloud_selection(point(), chosen, &actor, now).await.unwrap();
+            }
+        }
+    }
+
+    async fn pause(&self, paused: bool) {
+        match self {
+            Self::Memory(store) => store.pause(point(), paused),
+            Self::Database { database, .. } => {
+                let (actor, now) = (Actor::system(), at(2));
+                database.pause_cloud(point(), paused, &actor, now).await.unwrap();
+            }
+        }
+    }
+
+    /// Sets the same settings once more.
+    async fn change(&self, now: Timestamp) {
+        let open = self.open().await;
+        match self {
+            Self::Memory(store) => {
+                store.set(OpenPoint { revision: open.revision + 1, ..open }, now);
+            }
+            Self::Database { database, .. } => {
+                let (change, actor) = (CloudPointChange::default(), Actor::system());
+                let changing =
+                    database.change_cloud_point(point(), open.revision, &change, &actor, now);
+                changing.await.unwrap();
+            }
+        }
+    }
+
+    async fn forget(&self) {
+        match self {
+            Self::Memory(store) => store.forget(point()),
+            Self::Database { database, .. } => {
+                database.forget_cloud_point(point(), &Actor::system(), at(2)).await.unwrap();
+            }
+        }
+    }
+
+    async fn want(&self, wants: &[CloudWant], followed: u64) -> bool {
+        let open = self.open().await;
+        self.store().want(&open, wants, Generation(followed), at(10)).await.unwrap()
+    }
+
+    async fn copy(&self, content: ContentId) -> Option<CloudCopy> {
+        self.store().copy(point(), content).await.unwrap()
+    }
+}
+
+fn want(n: u8, size: u64, priority: Priority) -> CloudWant {
+    CloudWant {
+        content: ContentId::of(&[n]),
+        size,
+        sha256: Sha256::from_bytes([n; 32]),
+        name: FileName::new(&format!("{n}.pkg")).unwrap(),
+        priority,
+    }
+}
+
+fn work(n: u8, by: u8) -> Work {
+    Work { point: point(), content: ContentId::of(&[n]), server: server(by) }
+}
+
+fn part(number: u32, bytes: u64) -> CloudPart {
+    CloudPart {
+        number,
+        bytes,
+        md5: Md5::from_bytes([7; 16]),
+        sha256: Sha256::from_bytes([7; 32]),
+        tag: format!("\"{number}\""),
+    }
+}
+
+#[tokio::test]
+async fn a_point_is_opened_with_its_keys() {
+    for twin in Twin::both().await {
+        let open = twin.open().await;
+        assert_eq!((open.id, open.is_active, open.revision), (point(), true, 1));
+        assert_eq!((&open.settings, open.followed), (&settings(), Generation(0)));
+        assert!(open.keys.to_sealable_json().contains("planted"));
+        assert!(!format!("{open:?}").contains("planted"));
+        assert!(open.writes_once && !open.paused && open.selection.is_none());
+        assert!(twin.store().leaving().await.unwrap().is_none());
+
+        let broken = Broken { message: "é".repeat(9_000), since: at(5), next_try: at(6) };
+        twin.store().set_broken(point(), Some(&broken)).await.unwrap();
+        let told = twin.open().await.broken.unwrap();
+        assert_eq!((told.message.chars().count(), told.next_try), (2_000, at(6)));
+        twin.change(at(7)).await;
+        assert_eq!(twin.open().await.broken, None, "what was set was tested");
+        twin.pause(true).await;
+        twin.select(Some(selection())).await;
+        let open = twin.open().await;
+        assert!(open.paused && open.revision == 2);
+        assert_eq!(open.selection.as_deref(), Some(&selection()));
+
+        twin.forget().await;
+        assert!(twin.store().active().await.unwrap().is_none());
+        twin.store().set_broken(point(), None).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn whether_a_provider_writes_once_is_what_the_test_found() {
+    let Twin::Database { store, database, _folder } = Twin::database().await else { panic!() };
+    for (found, expected) in [
+        (test(Some("it overwrites")), false),
+        (json!({ "steps": "another form" }), false),
+        (test(None), true),
+    ] {
+        database.note_cloud_test(point(), &found).await.unwrap();
+        let open = store.active().await.unwrap().unwrap();
+        assert_eq!(open.writes_once, expected, "{found}");
+    }
+}
+
+#[tokio::test]
+async fn keys_sealed_for_another_row_or_by_another_key_are_not_opened() {
+    let Twin::Database { database, _folder, .. } = Twin::database().await else { panic!() };
+    let other = Arc::new(Sealer::new(&[8; KEY_BYTES]).unwrap());
+    let store = DatabaseCloudStore::new(database.clone(), Arc::clone(&other));
+    let told = store.active().await.unwrap_err();
+    assert!(matches!(&told, WishError::Store(why) if why.to_string().contains("secrets.key")));
+    let row_of_another = row(CloudPointId::from_parts(8, &[8; 10]));
+    for (row, text) in [(row_of_another, "{}"), (row(point()), "{\"secret\":\"planted\"}")] {
+        let sealed = Some(other.seal(&row, text).unwrap());
+        let revision = database.cloud_point().await.unwrap().unwrap().revision;
+        let change = CloudPointChange { sealed, ..CloudPointChange::default() };
+        let (actor, now) = (Actor::system(), at(3));
+        database.change_cloud_point(point(), revision, &change, &actor, now).await.unwrap();
+        let told = store.active().await.unwrap_err();
+        assert!(!format!("{told:?}").contains("planted"), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_content_goes_its_way() {
+    for twin in Twin::both().await {
+        let store = twin.store();
+        let (content, work) = (ContentId::of(&[1]), work(1, 1));
+        assert!(twin.want(&[want(1, 25, Priority::Urgent)], 5).await);
+        assert_eq!(twin.open().await.followed, Generation(5));
+        let taken = store.take(point(), server(1), &[], at(20), at(140)).await.unwrap().unwrap();
+        assert_eq!((taken.content, taken.state, taken.since), (content, State::Sending, at(20)));
+        let other = Work { server: server(2), ..work };
+        assert!(store.keep(other, at(150)).await.unwrap().is_none());
+        assert!(!store.begun(other, None, None).await.unwrap());
+        assert!(store.begun(work, NonZeroU64::new(10), Some("upload")).await.unwrap());
+        assert!(store.arrived(work, &[part(2, 10), part(1, 9)]).await.unwrap());
+        assert!(store.arrived(work, &[part(1, 10), part(3, 5)]).await.unwrap());
+        assert!(!store.arrived(other, &[part(1, 10)]).await.unwrap());
+        let parts = store.parts(point(), content).await.unwrap();
+        assert_eq!(parts, [part(1, 10), part(2, 10), part(3, 5)]);
+        assert!(!store.present(work, None, at(30)).await.unwrap(), "it was not proved");
+        assert!(store.proving(work).await.unwrap() && store.proving(work).await.unwrap());
+        assert_eq!(store.keep(work, at(160)).await.unwrap().unwrap().arrived, 25);
+        assert!(store.present(work, Some("\"e\""), at(40)).await.unwrap());
+        assert!(store.parts(point(), content).await.unwrap().is_empty());
+        let present = twin.copy(content).await.unwrap();
+        assert_eq!((present.state, present.etag.as_deref()), (State::Present, Some("\"e\"")));
+
+        let open = twin.open().await;
+        assert!(store.unwant(&open, &[content], at(50)).await.unwrap());
+        assert!(store.to_remove(point(), at(50), at(51), 9).await.unwrap().is_empty());
+        let removing = store.to_remove(point(), at(51), at(52), 9).await.unwrap();
+        assert_eq!((removing.len(), removing[0].state), (1, State::Removing));
+        assert_eq!(store.to_remove(point(), at(0), at(53), 9).await.unwrap(), removing);
+        store.removed(point(), content, at(54)).await.unwrap();
+        assert!(twin.copy(content).await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn what_was_followed_in_the_past_counts_no_more() {
+    for twin in Twin::both().await {
+        let (store, seen) = (twin.store(), twin.open().await);
+        let wants = [want(1, 5, Priority::Normal)];
+        assert!(twin.want(&wants, 3).await);
+        let again = store.want(&seen, &wants, Generation(4), at(11)).await.unwrap();
+        assert!(!again, "somebody else was faster");
+        let seen = twin.open().await;
+        twin.select(Some(selection())).await;
+        assert_eq!(twin.open().await.followed, Generation(0));
+        assert!(!store.unwant(&seen, &[ContentId::of(&[1])], at(12)).await.unwrap());
+        assert!(!store.want(&seen, &[], Generation(4), at(12)).await.unwrap());
+        assert!(twin.copy(ContentId::of(&[1])).await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_done_for_a_point_that_is_gone() {
+    for twin in Twin::both().await {
+        let (store, seen) = (twin.store(), twin.open().await);
+        assert!(twin.want(&[want(1, 5, Priority::Normal)], 3).await);
+        twin.forget().await;
+        assert!(!store.want(&seen, &[], Generation(4), at(11)).await.unwrap());
+        assert!(!store.proving(work(1, 1)).await.unwrap());
+        assert!(store.take(point(), server(1), &[], at(20), at(30)).await.unwrap().is_none());
+        let usage = CloudUsage { sent: 1, ..CloudUsage::default() };
+        store.used(point(), Month(1), &usage).await.unwrap();
+        assert!(store.usage(point()).await.unwrap().is_empty());
+        assert!(store.counts(point()).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_twins_decide_alike() {
+    let [memory, database] = Twin::both().await;
+    let mut dice = Dice(0x5eed_c10d);
+    let mut states = BTreeSet::new();
+    for step in 0..STEPS {
+        let before = dice;
+        let told = scene(&memory, &mut dice, step).await;
+        let mut again = before;
+        assert_eq!(told, scene(&database, &mut again, step).await, "step {step}, {before:?}");
+        let copies = memory.store().copies(point(), None, None, 99).await.unwrap();
+        let others = database.store().copies(point(), None, None, 99).await.unwrap();
+        assert_eq!(copies, others, "after {told} (step {step}, {before:?})");
+        states.extend(copies.iter().map(|copy| copy.state));
+        for copy in &copies {
+            let parts = memory.store().parts(point(), copy.content).await.unwrap();
+            assert_eq!(parts, database.store().parts(point(), copy.content).await.unwrap());
+        }
+    }
+    let counts = memory.store().counts(point()).await.unwrap();
+    assert_eq!(counts, database.store().counts(point()).await.unwrap());
+    let usage = memory.store().usage(point()).await.unwrap();
+    assert_eq!(usage, database.store().usage(point()).await.unwrap());
+    assert_eq!((states.len(), usage.len()), (6, usize::from(CONTENTS)), "{states:?}");
+}
+
+/// One call drawn by lot; gives what it was and what was answered.
+async fn scene(twin: &Twin, dice: &mut Dice, step: u32) -> String {
+    let store = twin.store();
+    let now = at(i64::from(step) * 10);
+    let (n, by) = (dice.below(CONTENTS), u8::from(dice.below(4) == 0));
+    let (work, content) = (work(n, by), ContentId::of(&[n]));
+    match dice.below(20) {
+        0 | 1 => {
+            let size = [5, SMALL_BYTES + 1, SMALL_BYTES + 2][usize::from(n % 3)];
+            let priority = [Priority::Bulk, Priority::Normal, Priority::Urgent];
+            let want = want(n, size, priority[usize::from(dice.below(3))]);
+            let followed = Generation(u64::from(step) + 1);
+            let open = twin.open().await;
+            format!("{want:?} {:?}", store.want(&open, &[want.clone()], followed, now).await)
+        }
+        2 => {
+            let open = twin.open().await;
+            format!("unwant {n} {:?}", store.unwant(&open, &[content], now).await)
+        }
+        3..=5 => {
+            let busy =
+                [ContentId::of(&[dice.below(CONTENTS)]), ContentId::of(&[dice.below(CONTENTS)])];
+            let busy = &busy[..usize::from(dice.below(3))];
+            let until = at(now.unix_ms() + 400);
+            format!("take {by} {:?}", store.take(point(), server(by), busy, now, until).await)
+        }
+        6 => format!("keep {work:?} {:?}", store.keep(work, at(now.unix_ms() + 400)).await),
+        7 => {
+            let cut = NonZeroU64::new(u64::from(dice.below(2)) * 10);
+            format!("begun {work:?} {:?}", store.begun(work, cut, Some("upload")).await)
+        }
+        8 | 9 => {
+            let one = part(u32::from(dice.below(3)) + 1, u64::from(dice.below(9)));
+            let two = part(u32::from(dice.below(3)) + 1, 7);
+            format!("arrived {work:?} {:?}", store.arrived(work, &[one, two]).await)
+        }
+        10 | 11 => format!("proving {work:?} {:?}", store.proving(work).await),
+        12..=14 => format!("present {work:?} {:?}", store.present(work, Some("\"e\""), now).await),
+        15 => {
+            let next = [None, Some(at(now.unix_ms() + 200))][usize::from(dice.below(2))];
+            let anew = dice.below(2) == 0;
+            format!("failed {work:?} {:?}", store.failed(work, "why", anew, now, next).await)
+        }
+        16 => format!("released {work:?} {:?}", store.released(work).await),
+        17 => {
+            let (seen, lost) = (dice.below(CONTENTS), dice.below(3) == 0);
+            let looked_at = store.looked_at(point(), &[ContentId::of(&[seen])], now).await;
+            let lost = match lost {
+                true => Some(store.lost(point(), content, "gone", now).await),
+                false => None,
+            };
+            format!("lost {n}, looked at {seen}: {lost:?} {looked_at:?}")
+        }
+        18 => {
+            let before = at(now.unix_ms() - 300);
+            let limit = u64::from(dice.below(3));
+            let removing = store.to_remove(point(), before, now, limit).await;
+            let removed = store.removed(point(), content, now).await;
+            format!("to remove {removing:?}, removed {n}: {removed:?}")
+        }
+        _ => {
+            let more = CloudUsage { sent: u64::from(step), lists: 1, ..CloudUsage::default() };
+            let used = store.used(point(), Month(u32::from(n)), &more).await;
+            if dice.below(4) == 0 {
+                twin.change(now).await;
+            }
+            format!("used {used:?} {:?}", store.counts(point()).await)
+        }
+    }
+}
+
+/// Numbers by lot, the same each time (xorshift).
+#[derive(Debug, Clone, Copy)]
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u8) -> u8 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        u8::try_from(self.0 % u64::from(limit)).unwrap()
+    }
+}
