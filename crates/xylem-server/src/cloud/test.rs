@@ -100,7 +100,9 @@ async fn run(probe: &Probe<'_>, storage: &CloudSettings, id: Uuid, at: Timestamp
     steps.block_after_failure();
     let (one, two) = (pattern(1), pattern(2));
     let written = async {
-        probe.write(&plain, &one, false).await?;
+        if let Err(miss) = probe.write(&plain, &one, false).await {
+            return Err(why_refused(probe, miss).await);
+        }
         probe.find_written(&plain, &one).await
     };
     steps.needed("write", written).await;
@@ -120,6 +122,19 @@ async fn run(probe: &Probe<'_>, storage: &CloudSettings, id: Uuid, at: Timestamp
         steps.clean(probe, &[plain, odd]).await;
     }
     steps.told(at)
+}
+
+/// Why writing was refused. Some answer for a bucket that is gone that the keys may not write there,
+/// and say only in a listing that it is.
+async fn why_refused(probe: &Probe<'_>, miss: Miss) -> Miss {
+    let is_by_rights = matches!(&miss, Miss::Fault(fault) if fault.kind == FaultKind::Rights);
+    if !is_by_rights {
+        return miss;
+    }
+    match probe.list().await {
+        Err(Miss::Fault(place)) if place.kind == FaultKind::Place => Miss::Fault(place),
+        _ => miss,
+    }
 }
 
 /// What clients can read, and what nobody may.

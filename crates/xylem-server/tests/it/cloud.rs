@@ -110,6 +110,7 @@ async fn every_step_fails_for_a_reason_of_its_own_and_nothing_is_stored() {
     let cases = [
         (S3Fault::Busy, "write:", "SlowDown"),
         (S3Fault::BucketGone, "write:", "NoSuchBucket"),
+        (S3Fault::BucketGoneUnsaid, "write:", "NoSuchBucket"),
         (S3Fault::ClockAhead(1200), "clock:", "1200 s behind"),
         (S3Fault::NoRanges, "read a range signed:", "206"),
         (S3Fault::OtherBytes, "read:", "others are read"),

@@ -56,6 +56,9 @@ pub enum S3Fault {
     Busy,
     /// The bucket is not there.
     BucketGone,
+    /// It is not there, and listings alone say so: whoever writes is told that it may not, as
+    /// SeaweedFS tells keys that are for this bucket.
+    BucketGoneUnsaid,
     /// Its clock is so many seconds ahead.
     ClockAhead(u32),
     /// It does not know ranges.
@@ -239,6 +242,12 @@ impl State {
             Some(rest) if fault != S3Fault::BucketGone => rest.strip_prefix('/'),
             _ => return Err(refused(404, "NoSuchBucket", "the bucket does not exist")),
         };
+        if fault == S3Fault::BucketGoneUnsaid {
+            return Err(match asked.method {
+                Method::GET => refused(404, "NoSuchBucket", "the bucket does not exist"),
+                _ => refused(403, "AccessDenied", "access denied"),
+            });
+        }
         let mut objects = locked(&self.objects);
         match key.filter(|key| !key.is_empty()) {
             Some(key) => objects.answer(&decoded(key), asked, fault),
