@@ -79,7 +79,7 @@ impl Fleet {
         let anchors = TrustAnchors::read(&RealFs, &data.join("ca.pem"))?;
         let token = fs::read_to_string(data.join("admin.token"))?;
         let access = Access::new(&url, token.trim(), &anchors).map_err(Failure::into_error)?;
-        let server = run_server(programs, folder)?;
+        let server = run_server(programs, folder, &[])?;
         let mut fleet = Self {
             programs: programs.clone(),
             for_servers: programs.clone(),
@@ -119,7 +119,15 @@ impl Fleet {
     /// # Errors
     /// When it does not come up.
     pub async fn restart_server(&mut self) -> anyhow::Result<()> {
-        self.server = run_server(&self.programs, &self.folder)?;
+        self.restart_server_behind(&[]).await
+    }
+
+    /// The same, with words before the program's own that become it, such as those of `env`.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn restart_server_behind(&mut self, before: &[&str]) -> anyhow::Result<()> {
+        self.server = run_server(&self.programs, &self.folder, before)?;
         self.answered().await
     }
 
@@ -369,10 +377,12 @@ impl Drop for Fleet {
     }
 }
 
-fn run_server(programs: &Programs, folder: &Path) -> anyhow::Result<Process> {
+fn run_server(programs: &Programs, folder: &Path, before: &[&str]) -> anyhow::Result<Process> {
     let config = folder.join("server.toml");
-    let words = ["server", "run", "--config", text(&config)?];
-    Process::start("server", &programs.xylem, &words, &folder.join("logs"))
+    let own = [text(&programs.xylem)?, "server", "run", "--config", text(&config)?];
+    let words = [before, &own].concat();
+    let (program, words) = words.split_first().context("no program")?;
+    Process::start("server", Path::new(program), words, &folder.join("logs"))
         .map_err(Failure::into_error)
 }
 
