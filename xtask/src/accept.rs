@@ -17,7 +17,7 @@ const MORE_PROGRAMS: &[(&str, &[&str])] = &[("content-link", &["xylem-sim", "xyl
 
 /// Runs that measure the memory and time of programs themselves: only what ships counts, and of a
 /// development build the code alone takes more than some limits.
-const MEASURED: &[&str] = &["artifacts"];
+const MEASURED: &[&str] = &["artifacts", "cloud"];
 
 /// Builds the programs and `xylem-accept` (`tests/accept`), and runs it.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
@@ -35,6 +35,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         .arg("--fixtures")
         .arg(&request.fixtures)
         .args(request.only.iter().flat_map(|part| ["--only", part]))
+        .args(request.mib.iter().flat_map(|mib| ["--mib", mib]))
         .status()
         .attempting("start the acceptance run")?;
     passed_on(status)
@@ -58,12 +59,14 @@ struct Request {
     fixtures: PathBuf,
     /// The one part to run; all where left out.
     only: Option<String>,
+    /// Size of the large file of a run that has one, MiB; that run's own where left out.
+    mib: Option<String>,
 }
 
 impl Request {
     fn parse(arguments: &[String], from_environment: Option<PathBuf>) -> Outcome<Self> {
         let mut name = None;
-        let (mut fixtures, mut only) = (None, None);
+        let (mut fixtures, mut only, mut mib) = (None, None, None);
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
             match word.as_str() {
@@ -71,6 +74,11 @@ impl Request {
                 "--only" => {
                     let part = words.next().ok_or_else(|| Failure::usage("--only needs a PART"))?;
                     only = Some(part.clone());
+                }
+                "--mib" => {
+                    let number = words.next().filter(|word| word.parse::<u32>().is_ok());
+                    let number = number.ok_or_else(|| Failure::usage("--mib needs a number"))?;
+                    mib = Some(number.clone());
                 }
                 option if option.starts_with('-') => {
                     return Err(Failure::usage(format!("accept has no option {option}")));
@@ -87,7 +95,7 @@ impl Request {
                 "accept needs a folder of fixtures: --fixtures DIR, or set {FIXTURES_VARIABLE}"
             ))
         })?;
-        Ok(Self { name, fixtures, only })
+        Ok(Self { name, fixtures, only, mib })
     }
 }
 
@@ -104,6 +112,7 @@ mod tests {
     fn nothing_is_built_as_it_ships_but_what_is_measured() {
         assert_eq!(profile_of("artifacts"), Profile::Release);
         assert_eq!(programs_of("artifacts"), ["xylem", "xylem-agent", "xylem-accept"]);
+        assert_eq!(profile_of("cloud"), Profile::Release);
         assert_eq!(profile_of("content-link"), Profile::Dev);
         assert!(programs_of("content-link").contains(&"xylem-faults"));
     }
@@ -112,11 +121,13 @@ mod tests {
     fn the_option_wins_over_the_environment() {
         let request = parse("packages --fixtures here", Some("there")).unwrap();
         let (name, fixtures) = ("packages".into(), "here".into());
-        assert_eq!(request, Request { name, fixtures, only: None });
+        assert_eq!(request, Request { name, fixtures, only: None, mib: None });
         let request = parse("packages", Some("there")).unwrap();
         assert_eq!(request.fixtures, PathBuf::from("there"));
         let request = parse("packages --only demo", Some("there")).unwrap();
         assert_eq!(request.only.as_deref(), Some("demo"));
+        let request = parse("cloud --mib 64", Some("there")).unwrap();
+        assert_eq!(request.mib.as_deref(), Some("64"));
     }
 
     #[test]
@@ -127,6 +138,8 @@ mod tests {
             ("one two", Some("t")),
             ("--all", Some("t")),
             ("one --only", Some("t")),
+            ("one --mib", Some("t")),
+            ("one --mib x", Some("t")),
         ] {
             assert!(matches!(parse(line, folder), Err(Failure::Usage(_))), "{line}");
         }
