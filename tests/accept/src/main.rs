@@ -7,6 +7,7 @@
 
 mod artifacts;
 mod client;
+mod cloud;
 mod content_link;
 mod debian;
 mod fuzz;
@@ -34,13 +35,16 @@ fn main() -> ExitCode {
 
 fn accept() -> anyhow::Result<()> {
     let mut words = std::env::args().skip(1);
-    let name = words.next().context("usage: xylem-accept NAME --fixtures FOLDER [--only PART]")?;
-    let (mut fixtures, mut only) = (None, None);
+    let name = words
+        .next()
+        .context("usage: xylem-accept NAME --fixtures FOLDER [--only PART] [--mib N]")?;
+    let (mut fixtures, mut only, mut mib) = (None, None, None);
     while let Some(word) = words.next() {
         let value = words.next().with_context(|| format!("{word} needs a value"))?;
         match word.as_str() {
             "--fixtures" => fixtures = Some(PathBuf::from(value)),
             "--only" => only = Some(value),
+            "--mib" => mib = Some(value.parse().context("--mib needs a number")?),
             _ => bail!("unknown option {word}"),
         }
     }
@@ -53,6 +57,7 @@ fn accept() -> anyhow::Result<()> {
         artifacts::VARIANTS => artifacts::variants(&fixtures.context("no file is named")?),
         artifacts::DIGESTS => artifacts::digests_of(&fixtures.context("no file is named")?),
         artifacts::SENDING => artifacts::send_generated(&fixtures.context("no file is named")?),
+        "cloud" => cloud::accept(only.as_deref(), mib),
         "content-link" => content_link::accept(only.as_deref()),
         "serving" => serving::accept(only.as_deref()),
         "tree" => tree::accept(only.as_deref()),
@@ -61,7 +66,7 @@ fn accept() -> anyhow::Result<()> {
             main_job::accept(&fixtures, only.as_deref())
         }
         _ => bail!(
-            "there is no acceptance called {name}; there are: artifacts, content-link, main-job, serving, tree"
+            "there is no acceptance called {name}; there are: artifacts, cloud, content-link, main-job, serving, tree"
         ),
     }
 }

@@ -1,0 +1,105 @@
+//! What lies in a bucket, told by Amazon's own client.
+
+use std::io::Write as _;
+use std::process::Command;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::authority::{Authority, HOST};
+use super::seaweed::{BUCKET, REGION};
+use super::tools::Tools;
+use crate::run::run;
+
+/// What runs with that client.
+const SCRIPT: &str = include_str!("bucket.py");
+
+/// A bucket, and keys to look into it.
+#[derive(Debug, Clone)]
+pub(super) struct Bucket {
+    tools: Tools,
+    settings: [(&'static str, String); 6],
+}
+
+/// What is in a bucket, by its names.
+#[derive(Debug, Deserialize)]
+pub(super) struct Names {
+    pub(super) objects: Vec<String>,
+    /// Uploads in parts that nobody ended.
+    pub(super) uploads: Vec<String>,
+}
+
+/// One object that was downloaded, with what stays with it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Object {
+    pub(super) key: String,
+    pub(super) size: u64,
+    /// SHA-256 of what came, in hexadecimal.
+    pub(super) sha256: String,
+    /// The SHA-256 that was told with it.
+    pub(super) told_sha256: Option<String>,
+    pub(super) disposition: Option<String>,
+}
+
+impl Object {
+    /// Whether it is this content, by its bytes.
+    pub(super) fn is(&self, size: u64, sha256: &str) -> bool {
+        self.size == size && self.sha256 == sha256
+    }
+}
+
+impl Bucket {
+    /// The bucket of this run, behind a port of this machine, as seen with some keys.
+    pub(super) fn new(
+        tools: &Tools,
+        authority: &Authority,
+        port: u16,
+        (key_id, secret): (&str, &str),
+    ) -> Self {
+        let settings = [
+            ("ENDPOINT", format!("https://{HOST}:{port}")),
+            ("CA", authority.ca.display().to_string()),
+            ("KEY_ID", key_id.to_owned()),
+            ("SECRET", secret.to_owned()),
+            ("BUCKET", BUCKET.to_owned()),
+            ("REGION", REGION.to_owned()),
+        ];
+        Self { tools: tools.clone(), settings }
+    }
+
+    /// Makes it.
+    pub(super) fn create(&self) -> anyhow::Result<()> {
+        self.ask::<bool>(&["create"]).map(drop)
+    }
+
+    /// Removes it, with all that is in it.
+    pub(super) fn remove(&self) -> anyhow::Result<()> {
+        self.ask::<bool>(&["remove"]).map(drop)
+    }
+
+    /// Everything in it, by its names.
+    pub(super) fn names(&self) -> anyhow::Result<Names> {
+        self.ask(&["names"])
+    }
+
+    /// Downloads an object.
+    pub(super) fn read(&self, key: &str) -> anyhow::Result<Object> {
+        self.ask(&["read", key])
+    }
+
+    /// Downloads everything in it.
+    pub(super) fn read_all(&self) -> anyhow::Result<Vec<Object>> {
+        self.ask(&["read-all"])
+    }
+
+    fn ask<A: DeserializeOwned>(&self, words: &[&str]) -> anyhow::Result<A> {
+        let mut script = tempfile::NamedTempFile::new()?;
+        script.write_all(SCRIPT.as_bytes())?;
+        let mut command: Command = self.tools.command("python");
+        command.arg(script.path()).args(words);
+        command.envs(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
+        let told = run(&mut command)?.require("boto3")?.stdout;
+        serde_json::from_str(&told).with_context(|| format!("boto3 printed {told}"))
+    }
+}

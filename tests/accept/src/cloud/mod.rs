@@ -1,0 +1,37 @@
+//! The cloud distribution point on real servers: `cargo xtask accept cloud`.
+//!
+//! * [`tools`]: what comes from the Python package index.
+//! * [`authority`], [`service`], [`seaweed`]: servers on free ports in the run's own folder, over
+//!   TLS, with an authority that the run makes.
+//! * [`bucket`]: what lies there, told by `boto3` and no code of ours.
+//! * [`gate`] counts what passes.
+//! * [`ground`]: a management server and a root, with one of these as their cloud.
+//!
+//! Parts that are called after a provider's name are that provider's; the names of the others have
+//! S3 in their figures.
+
+mod agent;
+mod authority;
+mod bucket;
+mod gate;
+mod ground;
+mod life;
+mod rows;
+mod seaweed;
+mod service;
+mod tools;
+
+use crate::run::{Part, run_parts};
+
+/// Size of the large file, bytes, where nothing else is said: more than a request of S3 takes, in
+/// several hundred parts.
+const LARGE_BYTES: u64 = 6 << 30;
+
+/// Runs every part, or the one that is named. `mib` is the size of the large file.
+pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()> {
+    let large = mib.map_or(LARGE_BYTES, |mib| mib << 20);
+    let parts: &[Part<'_>] = &[
+        ("life", &|| life::life(large)),
+    ];
+    run_parts("CLOUD", parts, only)
+}
