@@ -15,6 +15,7 @@ mod authority;
 mod bucket;
 mod gate;
 mod ground;
+mod kills;
 mod life;
 mod rows;
 mod seaweed;
@@ -32,6 +33,7 @@ pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()>
     let large = mib.map_or(LARGE_BYTES, |mib| mib << 20);
     let parts: &[Part<'_>] = &[
         ("life", &|| life::life(large)),
+        ("kills", &|| kills::kills(large)),
     ];
     run_parts("CLOUD", parts, only)
 }

@@ -1,0 +1,121 @@
+//! One large file into the cloud, and ten times somebody is killed on the way.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use tokio::time::sleep;
+use xylem_bench::publish::write_random;
+use xylem_model::Priority;
+
+use super::gate::Gate;
+use super::ground::{Ground, PREFIX, key_of};
+use super::rows::present;
+use super::tools::sha256_of;
+use crate::pair::{ROOT, stage};
+
+/// The file.
+const NAME: &str = "Large.dmg";
+
+/// How often it is looked how far it is, and how long it may make no headway.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// Most bytes that may be sent for each that is needed.
+const OVERHEAD: f64 = 1.2;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The one that sends.
+    Root,
+    /// The one that signs.
+    Management,
+}
+
+/// Who is killed, one after the other, each time another eleventh of the file was sent.
+const KILLED: [Kind; 10] = [
+    Kind::Root,
+    Kind::Management,
+    Kind::Root,
+    Kind::Root,
+    Kind::Management,
+    Kind::Root,
+    Kind::Management,
+    Kind::Root,
+    Kind::Management,
+    Kind::Root,
+];
+
+/// It ends bit-identical, without being sent twice, and leaves nothing behind.
+pub(super) fn kills(bytes: u64) -> anyhow::Result<()> {
+    stage(async |scratch| {
+        let mut ground = Ground::lay(scratch).await?;
+        let gate = Gate::to(ground.store.port)?;
+        ground.set_cloud(gate.port).await?;
+        let file = ground.folder().join(NAME);
+        write_random(&file, 3, bytes)?;
+        let sha256 = sha256_of(&file)?;
+        let (begun, before) = (Instant::now(), gate.sent());
+        let published = ground.fleet.upload(&file, Priority::Normal).await?;
+        fs::remove_file(&file)?;
+        strike(&mut ground, &gate, before, bytes).await?;
+        present(&ground.fleet, &[published.content], LIMIT).await?;
+        let (seconds, sent) = (begun.elapsed().as_secs(), gate.sent() - before);
+
+        let (bucket, key) = (ground.store.bucket(), key_of(&published.content));
+        let there = bucket.read(&key)?;
+        let is_identical = there.is(bytes, &sha256);
+        let names = bucket.names()?;
+        let mark = format!("{PREFIX}/xylem.json");
+        let others: Vec<&String> =
+            names.objects.iter().filter(|name| **name != key && **name != mark).collect();
+        ground.fleet.stop().await;
+        let per_byte = sent as f64 / bytes as f64;
+        println!(
+            "CLOUD kills provider=s3 bytes={bytes} killed={} identical={} sent_per_byte={per_byte:.3} \
+             uploads_left={} objects_left={} seconds={seconds}",
+            KILLED.len(),
+            u8::from(is_identical),
+            names.uploads.len(),
+            others.len(),
+        );
+        ensure!(is_identical, "what lies there is not what was published: {there:?}");
+        ensure!(names.uploads.is_empty(), "uploads stay behind: {:?}", names.uploads);
+        ensure!(others.is_empty(), "objects stay behind: {others:?}");
+        ensure!(per_byte <= OVERHEAD, "{per_byte:.3} bytes were sent for each");
+        Ok(())
+    })
+}
+
+/// Kills whoever is to be killed while the file is on its way, and starts them again.
+async fn strike(ground: &mut Ground, gate: &Gate, before: u64, bytes: u64) -> anyhow::Result<()> {
+    for (number, kind) in (1..).zip(KILLED) {
+        let enough = bytes * number / (KILLED.len() as u64 + 1);
+        let (mut most, mut end) = (0, Instant::now() + LIMIT);
+        loop {
+            let sent = gate.sent() - before;
+            if sent >= enough {
+                break;
+            }
+            if sent > most {
+                (most, end) = (sent, Instant::now() + LIMIT);
+            }
+            ensure!(
+                Instant::now() < end,
+                "{sent} bytes were sent before kill {number}, and no more for {LIMIT:?}"
+            );
+            sleep(LOOK_EVERY).await;
+        }
+        match kind {
+            Kind::Root => {
+                ground.fleet.kill(ROOT).await?;
+                ground.fleet.up(ROOT).await?;
+            }
+            Kind::Management => {
+                ground.fleet.kill_server().await;
+                ground.fleet.restart_server().await?;
+            }
+        }
+    }
+    Ok(())
+}
