@@ -20,6 +20,7 @@ mod life;
 mod rows;
 mod seaweed;
 mod service;
+mod speed;
 mod tools;
 
 use crate::run::{Part, run_parts};
@@ -34,6 +35,7 @@ pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()>
     let parts: &[Part<'_>] = &[
         ("life", &|| life::life(large)),
         ("kills", &|| kills::kills(large)),
+        ("speed", &speed::speed),
     ];
     run_parts("CLOUD", parts, only)
 }
