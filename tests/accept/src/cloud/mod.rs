@@ -4,7 +4,7 @@
 //! * [`authority`], [`service`], [`seaweed`]: servers on free ports in the run's own folder, over
 //!   TLS, with an authority that the run makes.
 //! * [`bucket`]: what lies there, told by `boto3` and no code of ours.
-//! * [`gate`] counts what passes.
+//! * [`gate`] counts what passes; [`weather`] lets through, answers by itself, or cuts off.
 //! * [`ground`]: a management server and a root, with one of these as their cloud.
 //!
 //! Parts that are called after a provider's name are that provider's; the names of the others have
@@ -21,7 +21,9 @@ mod rows;
 mod seaweed;
 mod service;
 mod speed;
+mod storm;
 mod tools;
+mod weather;
 
 use crate::run::{Part, run_parts};
 
@@ -36,6 +38,7 @@ pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()>
         ("life", &|| life::life(large)),
         ("kills", &|| kills::kills(large)),
         ("speed", &speed::speed),
+        ("storm", &storm::storm),
     ];
     run_parts("CLOUD", parts, only)
 }

@@ -1,0 +1,282 @@
+//! What goes wrong at a provider: each has an error of its own in `xylem cloud test`, files wait
+//! for its end, and get there by themselves afterwards.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+use xylem_bench::debian::{self, Tool};
+use xylem_bench::publish::write_random;
+use xylem_model::Priority;
+
+use super::ground::{Ground, key_of};
+use super::rows::{PRESENT, present, rows};
+use super::seaweed::{KEY_ID, SECRET};
+use super::tools::sha256_of;
+use super::weather::{Refusal, Sky, Weather};
+use crate::pair::stage;
+
+/// Another time for one program.
+const FAKETIME: &[Tool] = &[Tool::new("faketime", "faketime")];
+const AHEAD: &str = "FAKETIME=+20m";
+const BEHIND: &str = "FAKETIME=-20m";
+
+/// The file that waits for the end of each fault: several parts, so that some are cut off.
+const BYTES: u64 = 96 << 20;
+
+/// How long a fault is watched for files that get through all the same.
+const WATCHED: Duration = Duration::from_secs(5);
+
+/// How long after a fault its file may take: one request tries again every five minutes.
+const LIMIT: Duration = Duration::from_secs(720);
+
+/// What Amazon says to keys that were lent for a while, and is not to be had from another server.
+const EXPIRED: Refusal = Refusal {
+    status: "400 Bad Request",
+    code: "ExpiredToken",
+    message: "The provided token has expired.",
+};
+
+/// What it says of a bucket that is not there, whatever is asked.
+const NO_BUCKET: Refusal = Refusal {
+    status: "404 Not Found",
+    code: "NoSuchBucket",
+    message: "The specified bucket does not exist",
+};
+
+/// What it says when it is asked too often.
+const SLOW_DOWN: Refusal = Refusal {
+    status: "503 Slow Down",
+    code: "SlowDown",
+    message: "Please reduce your request rate.",
+};
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, Copy)]
+struct Fault {
+    name: &'static str,
+    does: Does,
+    /// What the error must say, one of them.
+    says: &'static [&'static str],
+    /// Whether a file may get through while it lasts, only more slowly.
+    may_pass: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Does {
+    /// Other keys hold at the store.
+    Keys(&'static str, &'static str),
+    /// The management server's clock is off.
+    Clock(&'static str),
+    /// The bucket is removed with all that is in it.
+    Bucket,
+    /// The weather changes: in the test, and while a file is on its way.
+    Sky(Sky, Sky),
+}
+
+const FAULTS: [Fault; 9] = [
+    Fault {
+        name: "wrong-secret",
+        does: Does::Keys(KEY_ID, "another-secret-holds-at-the-store"),
+        says: &["SignatureDoesNotMatch"],
+        may_pass: false,
+    },
+    Fault {
+        name: "key-taken-back",
+        does: Does::Keys("ANOTHERKEY", SECRET),
+        says: &["InvalidAccessKeyId"],
+        may_pass: false,
+    },
+    Fault {
+        name: "key-expired",
+        does: Does::Sky(always(EXPIRED), always(EXPIRED)),
+        says: &["ExpiredToken"],
+        may_pass: false,
+    },
+    Fault {
+        name: "clock-ahead",
+        does: Does::Clock(AHEAD),
+        says: &["s ahead of the provider's"],
+        may_pass: false,
+    },
+    Fault {
+        name: "clock-behind",
+        does: Does::Clock(BEHIND),
+        says: &["s behind the provider's"],
+        may_pass: false,
+    },
+    Fault { name: "bucket-gone", does: Does::Bucket, says: &["NoSuchBucket"], may_pass: false },
+    Fault {
+        name: "bucket-gone-at-amazon",
+        does: Does::Sky(always(NO_BUCKET), always(NO_BUCKET)),
+        says: &["NoSuchBucket"],
+        may_pass: false,
+    },
+    Fault {
+        name: "503-storm",
+        does: Does::Sky(always(SLOW_DOWN), Sky::Refused { answer: SLOW_DOWN, percent: 60 }),
+        says: &["SlowDown", "503"],
+        may_pass: true,
+    },
+    Fault {
+        name: "cut-off",
+        // The test sends little: there every request is cut off at its first byte.
+        does: Does::Sky(
+            Sky::Cut { percent: 100, within: 0 },
+            Sky::Cut { percent: 50, within: 12 << 20 },
+        ),
+        says: &["connection", "closed", "reset", "broke", "ended", "eof"],
+        may_pass: true,
+    },
+];
+
+const fn always(answer: Refusal) -> Sky {
+    Sky::Refused { answer, percent: 100 }
+}
+
+/// Each fault in turn.
+pub(super) fn storm() -> anyhow::Result<()> {
+    debian::require(FAKETIME)?;
+    stage(async |scratch| {
+        let mut ground = Ground::lay(scratch).await?;
+        let weather = Weather::over(&ground.authority, ground.store.plain_port)?;
+        ground.set_cloud(weather.port).await?;
+        let mut messages: BTreeMap<String, &str> = BTreeMap::new();
+        for (number, fault) in (0..).zip(FAULTS) {
+            let name = fault.name;
+            let said = one(&mut ground, &weather, fault, number).await;
+            let said = said.with_context(|| format!("fault {name}"))?;
+            if let Some(other) = messages.insert(shape(&said), name) {
+                // A bucket that is gone is one fault, told by two servers.
+                let is_same = name.starts_with(other) || other.starts_with(name);
+                ensure!(is_same, "{name} is told as {other} is: {said}");
+            }
+        }
+        ground.fleet.stop().await;
+        println!("CLOUD storm provider=s3 faults={} told_apart=1 ended_well=1", FAULTS.len());
+        Ok(())
+    })
+}
+
+/// One fault: it is told, a file waits for its end, and gets there whole. Gives what was told.
+async fn one(
+    ground: &mut Ground,
+    weather: &Weather,
+    fault: Fault,
+    number: u64,
+) -> anyhow::Result<String> {
+    let struck = weather.struck();
+    begin(ground, weather, fault.does).await?;
+    let said = tested(ground).await?.context("the test passes")?;
+    let lower = said.to_lowercase();
+    let is_said = fault.says.iter().any(|word| lower.contains(&word.to_lowercase()));
+    ensure!(is_said, "the error says nothing of {:?}: {said}", fault.says);
+    if let Does::Sky(_, later) = fault.does {
+        weather.turn(later);
+    }
+    let file = ground.folder().join(format!("{}.dmg", fault.name));
+    write_random(&file, 1000 + number, BYTES)?;
+    let sha256 = sha256_of(&file)?;
+    let content = ground.fleet.upload(&file, Priority::Normal).await?.content;
+    std::fs::remove_file(&file)?;
+    tokio::time::sleep(WATCHED).await;
+    let told = rows(&ground.fleet).await?;
+    let row = told.iter().find(|row| row.content == content);
+    let has_passed = row.is_some_and(|row| row.state == PRESENT);
+    ensure!(fault.may_pass || !has_passed, "it got through: {row:?}");
+    let waited = row.map_or("unknown", |row| row.state.as_str()).to_owned();
+    let reason = row.and_then(|row| row.reason.clone()).unwrap_or_default();
+
+    end(ground, weather, fault.does).await?;
+    let ended = Instant::now();
+    let again = tested(ground).await?;
+    ensure!(again.is_none(), "the fault has ended, and the test fails: {again:?}");
+    present(&ground.fleet, &[content], LIMIT).await?;
+    let there = ground.store.bucket().read(&key_of(&content))?;
+    ensure!(there.is(BYTES, &sha256), "it is there as {there:?}");
+    println!(
+        "CLOUD storm provider=s3 fault={} was={waited} struck={} recovered_s={:.1} \
+         reason={reason:?} said={said:?}",
+        fault.name,
+        weather.struck() - struck,
+        ended.elapsed().as_secs_f64()
+    );
+    Ok(said)
+}
+
+async fn begin(ground: &mut Ground, weather: &Weather, does: Does) -> anyhow::Result<()> {
+    match does {
+        Does::Keys(key_id, secret) => ground.store.set_keys(key_id, secret).await,
+        Does::Clock(offset) => restart(ground, Some(offset)).await,
+        Does::Bucket => ground.store.bucket().remove(),
+        Does::Sky(sky, _) => {
+            weather.turn(sky);
+            Ok(())
+        }
+    }
+}
+
+async fn end(ground: &mut Ground, weather: &Weather, does: Does) -> anyhow::Result<()> {
+    match does {
+        Does::Keys(..) => ground.store.set_keys(KEY_ID, SECRET).await,
+        Does::Clock(_) => restart(ground, None).await,
+        Does::Bucket => ground.store.make_bucket().await,
+        Does::Sky(..) => {
+            weather.turn(Sky::Clear);
+            Ok(())
+        }
+    }
+}
+
+/// Starts the management server again, with another time of day where one is given. Time that only
+/// runs on stays as it is: programs wait by it.
+async fn restart(ground: &mut Ground, offset: Option<&str>) -> anyhow::Result<()> {
+    let library =
+        format!("/usr/lib/{}-linux-gnu/faketime/libfaketime.so.1", std::env::consts::ARCH);
+    ensure!(Path::new(&library).exists(), "there is no {library}: install libfaketime");
+    ground.fleet.kill_server().await;
+    match offset {
+        None => ground.fleet.restart_server().await,
+        Some(offset) => {
+            let preload = format!("LD_PRELOAD={library}");
+            let before = ["env", &preload, offset, "DONT_FAKE_MONOTONIC=1"];
+            ground.fleet.restart_server_behind(&before).await
+        }
+    }
+}
+
+/// What the failed steps of a test say; none where it passes.
+async fn tested(ground: &Ground) -> anyhow::Result<Option<String>> {
+    let done = ground.fleet.command(&["cloud", "test", "--json"]).output().await?;
+    let told: Value = serde_json::from_slice(&done.stdout).with_context(|| {
+        format!("the test tells nothing: {}", String::from_utf8_lossy(&done.stderr))
+    })?;
+    let steps = told.get("steps").and_then(Value::as_array).context("a test has steps")?;
+    let failed = steps.iter().filter(|step| step.get("outcome") == Some(&Value::from("failed")));
+    let messages: Vec<&str> =
+        failed.filter_map(|step| step.get("message").and_then(Value::as_str)).collect();
+    ensure!(messages.is_empty() == done.status.success(), "the exit code says otherwise");
+    Ok((!messages.is_empty()).then(|| messages.join("; ")))
+}
+
+/// A message without what differs each time: digits, and names of objects.
+fn shape(message: &str) -> String {
+    let words = message.split_whitespace().filter(|word| !word.contains("probe/"));
+    let words = words.map(|word| word.replace(|at: char| at.is_ascii_digit(), ""));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_told_apart_by_their_words() {
+        let one = "writing `macs/probe/1-a`: 403 InvalidAccessKeyId";
+        let same = "writing `macs/probe/2-b`: 404 InvalidAccessKeyId";
+        assert_eq!(shape(one), shape(same));
+        assert_ne!(shape(one), shape("writing `macs/probe/1-a`: 403 SignatureDoesNotMatch"));
+    }
+}
