@@ -19,6 +19,7 @@ mod kills;
 mod life;
 mod rows;
 mod seaweed;
+mod secrets;
 mod service;
 mod speed;
 mod storm;
@@ -39,6 +40,7 @@ pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()>
         ("kills", &|| kills::kills(large)),
         ("speed", &speed::speed),
         ("storm", &storm::storm),
+        ("secrets", &secrets::secrets),
     ];
     run_parts("CLOUD", parts, only)
 }
