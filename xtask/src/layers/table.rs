@@ -131,6 +131,7 @@ const CRATES: &[Member] = &[
             "xylem-artifact",
             "xylem-blobs",
             "xylem-client",
+            "xylem-cloud",
             "xylem-http",
             "xylem-model",
             "xylem-pki",
