@@ -50,8 +50,8 @@ pub struct DistributionServer {
     #[schema(value_type = Option<Object>)]
     pub applied: Option<Stamp>,
     /// What was decided of how it works: `parent_policy`, `client_certificates`, `open_to_all`,
-    /// `maintenance`, `rates` (`time_zone`, and for each of `from_parents`, `to_children` and
-    /// `to_clients` a weekly calendar of the `server`, of each `link` and of each `class`),
+    /// `maintenance`, `rates` (`time_zone`, and for each of `from_parents`, `to_children`,
+    /// `to_clients` and `to_cloud` a weekly calendar of the `server`, of each `link` and of each `class`),
     /// `check_in_seconds`, `keep_unwanted_seconds`.
     #[serde(default)]
     #[schema(value_type = Object)]

@@ -1,6 +1,6 @@
 //! Who may send now, and how fast.
 //!
-//! Every answer with content, and every fetch, is a [`Flow`]: it belongs to a direction, a link and
+//! Every answer with content, every fetch, and every part for the cloud, is a [`Flow`]: it belongs to a direction, a link and
 //! a class. Before each piece it asks for its [`turn`](Flow::turn), which comes once no higher
 //! class on the link needs it more ([`LinkShare`]) and the token buckets of the server, the link
 //! and the class all allow it. Without configured rates only the first costs anything, and that a
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
-use xylem_model::{DistributionServerId, Timestamp};
+use xylem_model::{CloudPointId, DistributionServerId, Timestamp};
 use xylem_runtime::Clock;
 use xylem_sync::{Class, DirectionRates, LinkShare, RateLimits, TokenBucket, WeeklyRate, Zone};
 
@@ -25,6 +25,7 @@ const MAX_IDLE_LINKS: usize = 4096;
 pub(crate) enum Link {
     Server(DistributionServerId),
     Address(IpAddr),
+    Cloud(CloudPointId),
 }
 
 /// All directions of one server.
@@ -33,6 +34,7 @@ pub(crate) struct Pace {
     pub(crate) from_parents: Arc<Direction>,
     pub(crate) to_children: Arc<Direction>,
     pub(crate) to_clients: Arc<Direction>,
+    pub(crate) to_cloud: Arc<Direction>,
 }
 
 impl Pace {
@@ -42,8 +44,12 @@ impl Pace {
             let changes = watch::Sender::new(0);
             Arc::new(Direction { changes, clock, begin, state: Mutex::default() })
         };
-        let pace =
-            Self { from_parents: direction(), to_children: direction(), to_clients: direction() };
+        let pace = Self {
+            from_parents: direction(),
+            to_children: direction(),
+            to_clients: direction(),
+            to_cloud: direction(),
+        };
         pace.set(limits);
         pace
     }
@@ -53,6 +59,7 @@ impl Pace {
         self.from_parents.set(&limits.from_parents, &limits.time_zone);
         self.to_children.set(&limits.to_children, &limits.time_zone);
         self.to_clients.set(&limits.to_clients, &limits.time_zone);
+        self.to_cloud.set(&limits.to_cloud, &limits.time_zone);
     }
 }
 
@@ -335,6 +342,17 @@ mod tests {
         assert!((8.5..10.5).contains(&took), "the class's rate: {took}");
         let free = pace.to_clients.open(CHILD, Class::Bulk);
         assert!(seconds_for(&free, 1000, 1 << 20).await < 0.001, "another direction");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_to_the_cloud_has_rates_of_its_own() {
+        let pace = pace(r#"{"to_cloud": {"server": {"bytes_per_second": 10000}}}"#);
+        let cloud = Link::Cloud(CloudPointId::from_parts(1, &[1; 10]));
+        let flow = pace.to_cloud.open(cloud, Class::Normal);
+        let took = seconds_for(&flow, 10, 10_000).await;
+        assert!((8.5..10.5).contains(&took), "{took}");
+        let child = pace.to_children.open(CHILD, Class::Normal);
+        assert!(seconds_for(&child, 10, 10_000).await < 0.001, "another direction");
     }
 
     #[tokio::test(start_paused = true)]

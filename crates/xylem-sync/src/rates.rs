@@ -19,6 +19,8 @@ pub struct RateLimits {
     pub to_children: DirectionRates,
     /// What computers and everybody else fetch from here.
     pub to_clients: DirectionRates,
+    /// What the root sends to the cloud distribution point.
+    pub to_cloud: DirectionRates,
 }
 
 /// How fast bytes may go in one direction; where several rates apply, all must allow it.
@@ -27,7 +29,7 @@ pub struct RateLimits {
 pub struct DirectionRates {
     /// Of the whole server.
     pub server: Option<WeeklyRate>,
-    /// Of each link: to one child, from one parent, to one address.
+    /// Of each link: to one child, from one parent, to one address, to one point.
     pub link: Option<WeeklyRate>,
     /// Of each class.
     pub class: BTreeMap<Class, WeeklyRate>,
@@ -42,7 +44,8 @@ const MAX_WINDOWS: usize = 100;
 
 impl RateLimits {
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
-        for direction in [&self.from_parents, &self.to_children, &self.to_clients] {
+        let directions = [&self.from_parents, &self.to_children, &self.to_clients, &self.to_cloud];
+        for direction in directions {
             let rates = direction.server.iter().chain(&direction.link);
             for rate in rates.chain(direction.class.values()) {
                 check(rate)?;

@@ -267,6 +267,8 @@ mod tests {
         assert!(refused(&json!({"rates": {"time_zone": "Nowhere"}})).contains("Europe/Lisbon"));
         let none = json!({"rates": {"to_clients": {"server": {"bytes_per_second": 0}}}});
         assert!(refused(&none).contains("from 1024"), "{}", refused(&none));
+        let none = json!({"rates": {"to_cloud": {"link": {"bytes_per_second": 0}}}});
+        assert!(refused(&none).contains("from 1024"), "{}", refused(&none));
         assert!(
             refused(&json!({"rates": {"to_clients": {"class": {"huge": {}}}}})).contains("huge")
         );

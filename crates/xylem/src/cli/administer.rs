@@ -450,10 +450,10 @@ pub enum DsCommand {
     /// way is finished); check-in=60s (how often it asks whether something changed, should nothing
     /// have told it; 15s to 1d); keep-unwanted=1d (how long what is no longer wanted stays).
     ///
-    /// How fast: from-parents=RATE, to-children=RATE, to-clients=RATE for the whole server; with
-    /// .link behind the name for each link, with .urgent, .small, .normal or .bulk for a class. RATE
-    /// is bytes per second such as 256KiB or 2.5MiB, or unlimited; then, where it is another at
-    /// times, windows in the server's own time-zone=Europe/Lisbon:
+    /// How fast: from-parents=RATE, to-children=RATE, to-clients=RATE, to-cloud=RATE for the whole
+    /// server; with .link behind the name for each link, with .urgent, .small, .normal or .bulk for
+    /// a class. RATE is bytes per second such as 256KiB or 2.5MiB, or unlimited; then, where it is
+    /// another at times, windows in the server's own time-zone=Europe/Lisbon:
     /// from-parents='2MiB; mon-fri 08:00-18:00 256KiB; sat,sun 00:00-24:00 unlimited'.
     Set {
         /// Its name

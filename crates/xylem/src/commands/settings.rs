@@ -22,10 +22,11 @@ const SETTINGS: [(&str, &str, Written); 7] = [
 ];
 
 /// The directions of rates.
-const DIRECTIONS: [(&str, &str); 3] = [
+const DIRECTIONS: [(&str, &str); 4] = [
     ("from-parents", "from_parents"),
     ("to-children", "to_children"),
     ("to-clients", "to_clients"),
+    ("to-cloud", "to_cloud"),
 ];
 
 /// How a value is written.
@@ -80,7 +81,7 @@ fn put_setting(patch: &mut Value, key: &str, value: &str) -> Result<(), Failure>
         _ => Err(Failure::configuration(format!(
             "`{key}` is no setting of a distribution server: use name, public-url, site, parents, \
              policy, certificates, open-to-all, maintenance, check-in, keep-unwanted, time-zone, \
-             from-parents, to-children or to-clients"
+             from-parents, to-children, to-clients or to-cloud"
         ))),
     }
 }
@@ -147,6 +148,7 @@ pub(super) fn shown(settings: &ServerSettings) -> Vec<(&'static str, String)> {
         ("From parents", rates_text(&rates.from_parents)),
         ("To children", rates_text(&rates.to_children)),
         ("To clients", rates_text(&rates.to_clients)),
+        ("To the cloud", rates_text(&rates.to_cloud)),
     ];
     rows.push(("Time zone", String::from(rates.time_zone.clone())));
     rows
@@ -185,6 +187,7 @@ mod tests {
             "from-parents=2MiB; mon-fri 08:00-18:00 256KiB",
             "to-clients.link=1MiB",
             "to-children.bulk=512KiB",
+            "to-cloud=3MiB; mon-fri 08:00-18:00 128KiB",
             "to-children=unlimited",
         ])
         .unwrap();
@@ -198,6 +201,7 @@ mod tests {
             "2MiB; mon,tue,wed,thu,fri 08:00-18:00 256KiB",
             "each link 1MiB",
             "bulk 512KiB",
+            "3MiB; mon,tue,wed,thu,fri 08:00-18:00 128KiB",
             "Europe/Lisbon",
         ] {
             assert!(shown.iter().any(|row| row == text), "{text}: {shown:?}");
@@ -208,7 +212,7 @@ mod tests {
     #[test]
     fn what_cannot_be_set_is_refused_with_what_can() {
         assert!(refused("policy=fastest").contains("first-available, sticky, by-hash"));
-        assert!(refused("colour=red").contains("to-children or to-clients"));
+        assert!(refused("colour=red").contains("to-clients or to-cloud"));
         assert!(refused("parents").contains("KEY=VALUE"));
         assert!(refused("open-to-all=true").contains("open-to-all=on or open-to-all=off"));
         assert!(refused("from-parents=fast").contains("256KiB"));
