@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! format               "xylem-distribution 1"
-//! server.json          where the management server is, and who this server is to others
+//! server.json          where the management server is, who this server is to others, and which
+//!                      hosts of one's own network a cloud may have
 //! trust.json           the pinned trust document, as it was signed
 //! identity/            key, certificate, pinned root certificates (xylem-pki), and `public.pem`:
 //!                      what an administrator brought to be shown to clients, with its key;
@@ -105,6 +106,10 @@ pub struct Settings {
     pub public_url: String,
     /// The address it listens on.
     pub listen: std::net::SocketAddr,
+    /// Hosts of a cloud that may have addresses of one's own network. Written by whoever runs this
+    /// machine: what a management server says is not enough to have it ask its neighbours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cloud_private_hosts: Vec<String>,
 }
 
 impl Settings {
@@ -333,6 +338,19 @@ mod tests {
         data.prepare(&RealFs).unwrap();
         assert!(data.check_format(&RealFs).unwrap());
         assert!(!data.is_enrolled(&RealFs).unwrap());
+    }
+
+    #[test]
+    fn hosts_of_ones_own_network_are_named_by_hand_and_stay_away_where_there_are_none() {
+        let text = r#"{"server": "https://a", "name": "n", "public_url": "https://b",
+            "listen": "127.0.0.1:1"}"#;
+        let none: Settings = serde_json::from_str(text).unwrap();
+        assert!(none.cloud_private_hosts.is_empty());
+        // What an earlier release reads too.
+        assert!(!serde_json::to_string(&none).unwrap().contains("cloud_private_hosts"));
+        let some = text.replace('}', r#", "cloud_private_hosts": ["s3.lan", "10.0.0.7"]}"#);
+        let some: Settings = serde_json::from_str(&some).unwrap();
+        assert_eq!(some.cloud_private_hosts, ["s3.lan", "10.0.0.7"]);
     }
 
     #[test]

@@ -103,6 +103,7 @@ pub async fn enroll(
         name: options.name,
         public_url,
         listen: options.listen,
+        cloud_private_hosts: Vec::new(),
     };
     environment.disk.run(move |fs| save(fs, &folder, &settings, &membership)).await?;
     tracing::info!(dp.id = %id, server = %options.server, "enrolled");

@@ -101,6 +101,7 @@ async fn start(
         name: member.name.to_owned(),
         public_url: format!("https://{}:{PORT}", member.name),
         listen: SocketAddr::from(([0, 0, 0, 0], PORT)),
+        cloud_private_hosts: Vec::new(),
     };
     let membership = Membership {
         credentials: Credentials::from_pem(member.identity.as_bytes())?,
