@@ -19,7 +19,18 @@ pub const MAX_ANSWER_HANDED_ON: usize = 16 * 1024;
 /// How many bytes of each end of an object are read back: one group of the content's tree.
 pub const SAMPLE_BYTES: u64 = 16 * 1024;
 
-/// The answer to `POST /v1/control/cloud/next`: what is to be sent. Asking takes the content for two
+/// `POST /v1/control/cloud/next`: asks for something to send.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskCloudNext {
+    /// What this server is sending already: it is kept for it, and not given again. At most
+    /// [`MAX_PARTS_TOLD`].
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub busy: Vec<ContentId>,
+}
+
+/// The answer to [`AskCloudNext`]: what is to be sent. Asking takes the content for two
 /// minutes, and every later request for it takes it anew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CloudNext {

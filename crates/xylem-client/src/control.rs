@@ -1,15 +1,25 @@
 //! Distribution server to management server.
 
+use std::time::Duration;
+
 use http::{Method, Request};
 use xylem_api::certificates::PublicChainSecret;
 use xylem_api::control::{
     ChangeFile, ControlState, DeclareReceived, DescriptorPage, FileChanged, ServerReport,
 };
+use xylem_api::control_cloud::{
+    AskCloudNext, CloudContent, CloudGivenUp, CloudNext, CloudProof, CloudSampled, SignedPieces,
+    TellCloudParts,
+};
 use xylem_api::digests::{DigestsAfter, DigestsWanted, ReportedDigests};
 use xylem_api::ingest::{Committed, Ingested, RefusedUpload};
 use xylem_model::{ContentId, Epoch, Generation, UploadId};
 
-use crate::{BaseUrl, ClientError, EventStream, Transport, empty_body};
+use crate::{BaseUrl, ClientError, Deadlines, EventStream, Transport, empty_body};
+
+/// How long the management server may take over what it asks a cloud first: five minutes, in which
+/// some providers end an upload, and what goes before.
+const CLOUD_PATIENCE: Duration = Duration::from_secs(6 * 60);
 
 /// The control link. Its transport shows the distribution server's certificate.
 #[derive(Clone)]
@@ -127,6 +137,43 @@ impl ControlClient {
     /// Has an account of this server rename, copy or delete a file; says which state has it.
     pub async fn change_file(&self, change: &ChangeFile) -> Result<FileChanged, ClientError> {
         self.post("/v1/control/files", change).await
+    }
+
+    /// Asks what is to be sent to the cloud next.
+    pub async fn cloud_next(&self, ask: &AskCloudNext) -> Result<CloudNext, ClientError> {
+        self.post_cloud("next", ask).await
+    }
+
+    /// Tells what a cloud answered to parts, and asks for requests that send others. Telling it
+    /// again changes nothing.
+    pub async fn cloud_parts(&self, told: &TellCloudParts) -> Result<SignedPieces, ClientError> {
+        self.post_cloud("parts", told).await
+    }
+
+    /// Has an upload ended whose parts all arrived. Asking again changes nothing.
+    pub async fn cloud_finish(&self, content: &CloudContent) -> Result<CloudProof, ClientError> {
+        self.post_cloud("finish", content).await
+    }
+
+    /// Tells how an object looks to a client.
+    pub async fn cloud_sampled(&self, sampled: &CloudSampled) -> Result<(), ClientError> {
+        self.post_cloud("sampled", sampled).await
+    }
+
+    /// Tells that this server does not go on with a content.
+    pub async fn cloud_given_up(&self, given_up: &CloudGivenUp) -> Result<(), ClientError> {
+        self.post_cloud("given-up", given_up).await
+    }
+
+    async fn post_cloud<B: serde::Serialize, A: serde::de::DeserializeOwned>(
+        &self,
+        what: &str,
+        body: &B,
+    ) -> Result<A, ClientError> {
+        let deadlines = Deadlines { answer: CLOUD_PATIENCE, ..Deadlines::default() };
+        let path = format!("/v1/control/cloud/{what}");
+        let request = Request::builder().method(Method::POST).uri(path);
+        self.transport.with_deadlines(deadlines).json(&self.server, request, Some(body)).await
     }
 
     async fn get<A: serde::de::DeserializeOwned>(&self, path: &str) -> Result<A, ClientError> {
