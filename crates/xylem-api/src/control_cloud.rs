@@ -16,15 +16,17 @@ use xylem_sync::Class;
 pub const MAX_PARTS_TOLD: usize = 64;
 /// Most bytes of a provider's answer that are handed on: what tells of a fault is shorter.
 pub const MAX_ANSWER_HANDED_ON: usize = 16 * 1024;
+/// Most contents that a server sends at once.
+pub const MAX_BUSY: usize = 64;
 /// How many bytes of each end of an object are read back: one group of the content's tree.
 pub const SAMPLE_BYTES: u64 = 16 * 1024;
 
-/// `POST /v1/control/cloud/next`: asks for something to send.
+/// `POST /v1/control/cloud/next`: asks what is to be sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AskCloudNext {
-    /// What this server is sending already: it is kept for it, and not given again. At most
-    /// [`MAX_PARTS_TOLD`].
+    /// The contents that this server is sending already, at most [`MAX_BUSY`]: they are kept for it,
+    /// and none of them is given.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     pub busy: Vec<ContentId>,

@@ -10,7 +10,8 @@
 //! checks every signed document before any of it counts; `sync` asks the planner of `xylem-sync`
 //! what to do and does it; `ingest` takes uploads in where new files enter; `serve` answers,
 //! and `dav` where WebDAV is asked, of whom `accounts` knows who they are; `report` tells what is here;
-//! `digests` computes what is known of a file after its upload; `renewal` keeps the certificate
+//! `digests` computes what is known of a file after its upload; `cloud` sends, where this is the
+//! root, what a cloud distribution point lacks; `renewal` keeps the certificate
 //! young. None of them remembers anything that the data folder does not, so a crash at any point
 //! costs at most some bytes fetched twice.
 //!
@@ -22,6 +23,7 @@ mod access;
 mod accounts;
 mod acme;
 mod arrivals;
+mod cloud;
 mod control;
 mod data;
 mod dav;

@@ -63,6 +63,8 @@ pub(crate) struct Node {
     pub(crate) work: Notify,
     /// Something was published whose further digests are lacking.
     pub(crate) published: Notify,
+    /// Something was published that the cloud may lack.
+    pub(crate) to_cloud: Notify,
     /// The certificate may be of an authority that does not sign any more.
     pub(crate) certify: Notify,
     /// Held while certificate and believed roots change.
@@ -188,6 +190,7 @@ impl Node {
             resync: Notify::new(),
             work: Notify::new(),
             published: Notify::new(),
+            to_cloud: Notify::new(),
             certify: Notify::new(),
             certifying: tokio::sync::Mutex::default(),
             wishes: watch::Sender::new(0),

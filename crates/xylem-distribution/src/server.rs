@@ -28,7 +28,9 @@ use crate::inspector::Inspector;
 use crate::node::{Node, Parts, Restored};
 use crate::running::work;
 use crate::shown::Chains;
-use crate::{acme, control, dav, digests, ingest, renewal, report, scrub, serve, sync, watch};
+use crate::{
+    acme, cloud, control, dav, digests, ingest, renewal, report, scrub, serve, sync, watch,
+};
 
 /// How a distribution server runs.
 #[derive(Debug, Clone)]
@@ -225,6 +227,7 @@ impl DistributionServer {
         tasks.spawn(ingest::housekeeping(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(scrub::run(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(digests::run(Arc::clone(&node), shutdown.clone()));
+        tasks.spawn(cloud::run(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(dav::publish_drop(Arc::clone(&node), shutdown.clone()));
         tracing::info!(dp.id = %node.id, dp.name = %node.settings.name, %address, "serving");
         let handler = serve::Serving::new(Arc::clone(&node), start_metrics());

@@ -237,6 +237,7 @@ async fn publish(
     // The head that names it is on its way.
     node.resync.notify_one();
     node.published.notify_one();
+    node.to_cloud.notify_one();
     metrics::counter!("xylem_distribution_uploads_published_total").increment(1);
     tracing::info!(
         package.name = %facts.name, package.digest = %content, size_bytes = facts.size, "published"

@@ -18,6 +18,7 @@ mod fleet;
 mod management;
 mod parent;
 
+mod cloud;
 mod content_link;
 mod control;
 mod devices;

@@ -1,5 +1,6 @@
 //! A management server: signs what it is told, remembers what it hears.
 
+mod cloud;
 mod routes;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -38,6 +39,8 @@ use xylem_trust::{
     Account, Descriptor, DescriptorId, DigestSource, Document, Envelope, Grant, GrantedEntries,
     Grants, Head, Operation, Revocations, SigningKey, Ticket, TrustDocument, set_root,
 };
+
+pub(crate) use cloud::CloudWorld;
 
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -131,6 +134,8 @@ pub(crate) struct World {
     pub(crate) holds_digests: bool,
     /// How often digests were told.
     pub(crate) digest_calls: u32,
+    /// The cloud that is to be filled; none where it is of a program that knows of none.
+    pub(crate) cloud: Option<CloudWorld>,
     pub(crate) state_calls: u32,
     pub(crate) descriptor_calls: Vec<u64>,
 }

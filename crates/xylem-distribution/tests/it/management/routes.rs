@@ -17,6 +17,7 @@ pub(super) fn router(management: &Management) -> Router {
         .route("/v1/control/uploads/{id}/ingested", post(ingested))
         .route("/v1/control/uploads/{id}/refused", post(refused))
         .route("/v1/control/uploads/{id}/published", post(published))
+        .merge(cloud::router())
         .with_state(management.clone())
         .layer(from_fn_with_state(management.clone(), buffer))
 }

@@ -1,0 +1,55 @@
+//! Who sends to a provider: believing it by what was set, and leaving one's own network alone.
+
+use std::sync::Arc;
+
+use xylem_client::CloudClient;
+use xylem_pki::{PublicRoots, public_client_config};
+use xylem_runtime::{Environment, GuardedNet};
+use xylem_telemetry::chain;
+
+use crate::node::Node;
+
+/// The client of the point that was sent to last. Kept, so that its connections are.
+pub(super) struct Clients {
+    environment: Environment,
+    known: Option<Known>,
+}
+
+struct Known {
+    ca_pem: Option<String>,
+    client: CloudClient,
+}
+
+impl Clients {
+    pub(super) fn new(node: &Node) -> Self {
+        let named = &node.settings.cloud_private_hosts;
+        let net = Arc::new(GuardedNet::new(Arc::clone(&node.environment.net), named));
+        Self { environment: Environment { net, ..node.environment.clone() }, known: None }
+    }
+
+    /// A client that believes the provider by this authority, or by those of this machine.
+    ///
+    /// # Errors
+    /// Why nobody can be believed, in words for whoever set the point.
+    pub(super) async fn client(&mut self, ca_pem: Option<&str>) -> Result<CloudClient, String> {
+        if let Some(known) = &self.known
+            && known.ca_pem.as_deref() == ca_pem
+        {
+            return Ok(known.client.clone());
+        }
+        let ca_pem = ca_pem.map(str::to_owned);
+        let pem = ca_pem.clone();
+        // Reading what the machine believes waits for a disk.
+        let reading = self.environment.disk.run_reading(move |_| match pem {
+            Some(pem) => PublicRoots::from_pem(pem.as_bytes()),
+            None => PublicRoots::of_this_machine(),
+        });
+        let refused = |why: String| format!("the provider is not believed: {why}");
+        let roots = reading.await.map_err(|error| refused(chain(&error).to_string()))?;
+        let tls = public_client_config(&roots, Arc::clone(&self.environment.clock))
+            .map_err(|error| refused(chain(&error).to_string()))?;
+        let client = CloudClient::new(self.environment.clone(), tls);
+        self.known = Some(Known { ca_pem, client: client.clone() });
+        Ok(client)
+    }
+}

@@ -1,0 +1,226 @@
+//! A cloud that is to be filled, as the management server knows it: no keys, no provider, and
+//! requests that are signed with a word.
+
+use std::num::NonZeroU64;
+
+use xylem_api::control_cloud::{
+    AskCloudNext, CloudContent, CloudGivenUp, CloudJob, CloudNext, CloudProof, CloudSampled,
+    GivenUp, PartAgain, PartDigests, PartRange, PieceRequest, SampleFound, SignedPiece,
+    SignedPieces, TellCloudParts,
+};
+use xylem_cloud::PartPlan;
+use xylem_model::CloudPointId;
+use xylem_sync::Class;
+
+use super::*;
+
+/// What is known of a cloud and of what is there.
+pub(crate) struct CloudWorld {
+    pub(crate) point: CloudPointId,
+    /// Where the provider is.
+    pub(crate) origin: String,
+    pub(crate) ca_pem: String,
+    /// Larger files go in parts of so many bytes.
+    pub(crate) part_bytes: u64,
+    pub(crate) at_once: u32,
+    /// Whether what is being sent is wanted no longer.
+    pub(crate) is_unwanted: bool,
+    pub(crate) copies: HashMap<ContentId, CloudCopy>,
+    /// How often it was asked what is next.
+    pub(crate) asked: u32,
+    /// How often something was told, or asked, of parts.
+    pub(crate) told: u32,
+}
+
+/// One content.
+#[derive(Default)]
+pub(crate) struct CloudCopy {
+    pub(crate) arrived: BTreeMap<u32, PartDigests>,
+    /// Who works on it.
+    pub(crate) server: Option<DistributionServerId>,
+    pub(crate) is_ended: bool,
+    pub(crate) found: Option<SampleFound>,
+    pub(crate) given_up: Option<GivenUp>,
+}
+
+impl CloudWorld {
+    pub(crate) fn new(origin: &str, ca_pem: &str) -> Self {
+        Self {
+            point: CloudPointId::from_parts(1, &[1; 10]),
+            origin: origin.to_owned(),
+            ca_pem: ca_pem.to_owned(),
+            part_bytes: 300_000,
+            at_once: 4,
+            is_unwanted: false,
+            copies: HashMap::new(),
+            asked: 0,
+            told: 0,
+        }
+    }
+
+    fn plan(&self, size: u64) -> PartPlan {
+        let part_bytes = NonZeroU64::new(self.part_bytes).filter(|part| size > part.get());
+        PartPlan::again(size, part_bytes)
+    }
+
+    fn job(&self, content: ContentId, size: u64) -> CloudJob {
+        let plan = self.plan(size);
+        let arrived = self.copies.get(&content).map(|copy| &copy.arrived);
+        let lacks = |number: &u32| arrived.is_none_or(|arrived| !arrived.contains_key(number));
+        let lacking = (1..=plan.count()).filter(lacks);
+        CloudJob {
+            point: self.point,
+            content,
+            size,
+            class: Class::of(Priority::Normal, size),
+            part_bytes: NonZeroU64::new(plan.part_bytes()).filter(|_| !plan.is_whole()),
+            lacking: lacking.map(|number| PartRange { first: number, last: number }).collect(),
+            at_once: self.at_once,
+            ca_pem: Some(self.ca_pem.clone()),
+        }
+    }
+
+    fn signed(&self, content: ContentId, asked: &PartDigests) -> SignedPiece {
+        let headers = [("x-md5", asked.md5.to_hex()), ("x-sha256", asked.sha256.to_hex())];
+        let request = PieceRequest {
+            method: "PUT".to_owned(),
+            origin: self.origin.clone(),
+            path: format!("/{content}/{}", asked.number),
+            query: "signature=planted".to_owned(),
+            headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+        };
+        SignedPiece { number: asked.number, request }
+    }
+}
+
+pub(super) fn router() -> Router<Management> {
+    Router::new()
+        .route("/v1/control/cloud/next", post(next))
+        .route("/v1/control/cloud/parts", post(parts))
+        .route("/v1/control/cloud/finish", post(finish))
+        .route("/v1/control/cloud/sampled", post(sampled))
+        .route("/v1/control/cloud/given-up", post(given_up))
+}
+
+/// Does something with the cloud, where the caller is one who may.
+fn at_cloud<T>(
+    management: &Management,
+    peer: &Peer,
+    act: impl FnOnce(&mut CloudWorld, DistributionServerId, Vec<Descriptor>) -> Result<T, ApiError>,
+) -> Result<Json<T>, ApiError> {
+    let server = management.caller(peer)?;
+    let mut world = management.world();
+    let (is_root, live) = (world.root == Some(server), world.live.values());
+    let live: Vec<Descriptor> = live.map(|live| live.descriptor.clone()).collect();
+    let Some(cloud) = &mut world.cloud else { return Err(ApiError::not_found("no such route")) };
+    if !is_root {
+        return Err(ApiError::new(ErrorCode::Forbidden, "only the root fills the cloud"));
+    }
+    act(cloud, server, live).map(Json)
+}
+
+fn conflict<T>(why: &str) -> Result<T, ApiError> {
+    Err(ApiError::new(ErrorCode::Conflict, why))
+}
+
+async fn next(
+    State(management): State<Management>,
+    peer: Peer,
+    Json(ask): Json<AskCloudNext>,
+) -> Result<Json<CloudNext>, ApiError> {
+    at_cloud(&management, &peer, |cloud, server, live| {
+        cloud.asked += 1;
+        let is_lacking = |it: &&Descriptor| match cloud.copies.get(&it.content) {
+            Some(copy) => copy.found.is_none() && copy.given_up.is_none(),
+            None => true,
+        };
+        let mut lacking = live.iter().filter(|it| !ask.busy.contains(&it.content));
+        let next = lacking.find(is_lacking).filter(|_| !cloud.is_unwanted);
+        let job = next.map(|it| {
+            cloud.copies.entry(it.content).or_default().server = Some(server);
+            cloud.job(it.content, it.size)
+        });
+        Ok(CloudNext { job, again_after_ms: 60_000 })
+    })
+}
+
+async fn parts(
+    State(management): State<Management>,
+    peer: Peer,
+    Json(told): Json<TellCloudParts>,
+) -> Result<Json<SignedPieces>, ApiError> {
+    at_cloud(&management, &peer, |cloud, server, live| {
+        cloud.told += 1;
+        let Some(wanted) = live.iter().find(|it| it.content == told.content) else {
+            return conflict("it is not wanted any more");
+        };
+        if cloud.is_unwanted {
+            return conflict("it is not wanted any more");
+        }
+        let count = cloud.plan(wanted.size).count();
+        let copy = cloud.copies.entry(told.content).or_default();
+        if copy.server != Some(server) {
+            return conflict("it is another server's");
+        }
+        let mut again = Vec::new();
+        for answered in told.answered {
+            let (part, answer) = (answered.part, answered.answer);
+            let etag = ("etag".to_owned(), format!("\"{}\"", part.md5.to_hex()));
+            if answer.status == 200 && answer.headers.contains(&etag) {
+                copy.arrived.insert(part.number, part);
+            } else {
+                again.push(PartAgain { number: part.number, after_ms: 10 });
+            }
+        }
+        let lacking = count - u32::try_from(copy.arrived.len()).unwrap();
+        let asked = told.next.iter().filter(|it| !copy.arrived.contains_key(&it.number));
+        let asked: Vec<PartDigests> = asked.copied().collect();
+        let pieces = asked.iter().map(|it| cloud.signed(told.content, it)).collect();
+        Ok(SignedPieces { pieces, again, at_once: cloud.at_once, lacking })
+    })
+}
+
+async fn finish(
+    State(management): State<Management>,
+    peer: Peer,
+    Json(asked): Json<CloudContent>,
+) -> Result<Json<CloudProof>, ApiError> {
+    at_cloud(&management, &peer, |cloud, _, live| {
+        let size = live.iter().find(|it| it.content == asked.content).map_or(0, |it| it.size);
+        let count = cloud.plan(size).count();
+        let url = format!("{}/{}?signature=planted", cloud.origin, asked.content);
+        let copy = cloud.copies.entry(asked.content).or_default();
+        if copy.arrived.len() != count as usize {
+            return conflict("parts are lacking");
+        }
+        copy.is_ended = true;
+        Ok(CloudProof { url: Some(url) })
+    })
+}
+
+async fn sampled(
+    State(management): State<Management>,
+    peer: Peer,
+    Json(told): Json<CloudSampled>,
+) -> Result<Json<()>, ApiError> {
+    at_cloud(&management, &peer, |cloud, _, _| {
+        let copy = cloud.copies.entry(told.content).or_default();
+        if !copy.is_ended {
+            return conflict("it is not ended");
+        }
+        copy.found = Some(told.found);
+        Ok(())
+    })
+}
+
+async fn given_up(
+    State(management): State<Management>,
+    peer: Peer,
+    Json(told): Json<CloudGivenUp>,
+) -> Result<Json<()>, ApiError> {
+    at_cloud(&management, &peer, |cloud, _, _| {
+        let copy = cloud.copies.entry(told.content).or_default();
+        (copy.server, copy.given_up) = (None, Some(told.cause));
+        Ok(())
+    })
+}
