@@ -2,11 +2,11 @@
 //!
 //! * [`signature`]: refuses every request that is not signed as Amazon describes, or whose bytes are
 //!   not those that were signed. It is written by that description and shares no code with ours.
-//! * [`objects`]: what lies there. Uploads in parts are begun, listed and
-//!   given up; their parts are answered 501.
+//! * [`objects`]: what lies there. [`multipart`]: uploads in parts.
 //!
 //! It can be told to misbehave: [`S3Fault`].
 
+mod multipart;
 mod objects;
 mod signature;
 #[cfg(test)]
@@ -148,7 +148,32 @@ impl S3Double {
 
     /// Names of uploads that were begun and neither ended nor given up.
     pub fn uploads(&self) -> Vec<String> {
-        locked(&self.state.objects).uploads()
+        locked(&self.state.objects).uploads.names()
+    }
+
+    /// The bytes of an object.
+    pub fn bytes(&self, name: &str) -> Option<Bytes> {
+        locked(&self.state.objects).bytes(name)
+    }
+
+    /// Writes an object, as somebody else does who has the keys.
+    pub fn place(&self, name: &str, bytes: impl Into<Bytes>) {
+        locked(&self.state.objects).place(name, bytes.into());
+    }
+
+    /// Removes an object, as somebody else does who has the keys.
+    pub fn take_away(&self, name: &str) {
+        locked(&self.state.objects).take_away(name);
+    }
+
+    /// Begins an upload, as somebody else does who has the keys.
+    pub fn begin_upload(&self, name: &str) {
+        locked(&self.state.objects).uploads.begin(name, objects::Kept::default());
+    }
+
+    /// Gives up all uploads, as somebody else does who has the keys.
+    pub fn forget_uploads(&self) {
+        locked(&self.state.objects).uploads.forget();
     }
 
     /// Method and path of everything that was asked, in order.

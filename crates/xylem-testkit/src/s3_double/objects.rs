@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use md5::{Digest as _, Md5};
 
+use super::multipart::{Uploads, begun, ended, md5_of};
 use super::{Answer, Asked, Refusal, S3Fault, refused};
 
 /// The metadata that is kept.
@@ -19,13 +20,19 @@ const META: &str = "x-amz-meta-sha256";
 #[derive(Default)]
 pub(super) struct Objects {
     objects: BTreeMap<String, Object>,
-    /// Names by ids.
-    uploads: BTreeMap<String, String>,
-    begun: u32,
+    pub(super) uploads: Uploads,
 }
 
-struct Object {
-    bytes: Bytes,
+pub(super) struct Object {
+    pub(super) bytes: Bytes,
+    /// Without quotes.
+    pub(super) etag: String,
+    pub(super) kept: Kept,
+}
+
+/// What stays with an object.
+#[derive(Clone, Default)]
+pub(super) struct Kept {
     meta: Option<HeaderValue>,
     disposition: Option<HeaderValue>,
 }
@@ -35,9 +42,20 @@ impl Objects {
         self.objects.keys().cloned().collect()
     }
 
-    /// Names of uploads that were begun and not given up.
-    pub(super) fn uploads(&self) -> Vec<String> {
-        self.uploads.values().cloned().collect()
+    /// The bytes of an object.
+    pub(super) fn bytes(&self, key: &str) -> Option<Bytes> {
+        self.objects.get(key).map(|object| object.bytes.clone())
+    }
+
+    /// Writes an object, as somebody does who has no part in what is tested.
+    pub(super) fn place(&mut self, key: &str, bytes: Bytes) {
+        let object = Object { etag: md5_of(&bytes), bytes, kept: Kept::default() };
+        self.objects.insert(key.to_owned(), object);
+    }
+
+    /// Removes an object likewise.
+    pub(super) fn take_away(&mut self, key: &str) {
+        self.objects.remove(key);
     }
 
     /// Does what is asked with one object.
@@ -53,31 +71,34 @@ impl Objects {
                 self.objects.remove(key);
                 Ok(plain(StatusCode::NO_CONTENT, Bytes::new()))
             }
-            Method::POST if asked.query == "uploads=" => Ok(self.begin(key)),
-            Method::DELETE => self.give_up(key, asked),
+            Method::POST if asked.query == "uploads=" => {
+                Ok(begun(&self.uploads.begin(key, Kept::of(asked))))
+            }
+            Method::PUT => self.uploads.take_part(key, asked),
+            Method::POST => self.end(key, asked, fault),
+            Method::DELETE => self.uploads.give_up(key, asked),
             _ => Err(refused(501, "NotImplemented", "the double has no such thing")),
         }
     }
 
-    fn begin(&mut self, key: &str) -> Response<Full<Bytes>> {
-        self.begun += 1;
-        let id = format!("upload-{}", self.begun);
-        self.uploads.insert(id.clone(), key.to_owned());
-        let text = format!(
-            "<InitiateMultipartUploadResult><UploadId>{id}</UploadId>\
-             </InitiateMultipartUploadResult>"
-        );
-        plain(StatusCode::OK, Bytes::from(text))
+    fn end(&mut self, key: &str, asked: &Asked, fault: S3Fault) -> Answer {
+        self.check_condition(key, asked, fault)?;
+        let object = self.uploads.end(key, asked)?;
+        let answer = ended(&object.etag);
+        self.objects.insert(key.to_owned(), object);
+        Ok(answer)
     }
 
-    fn give_up(&mut self, key: &str, asked: &Asked) -> Answer {
-        let id = asked.parameter("uploadId").unwrap_or_default();
-        match self.uploads.get(&id).is_some_and(|begun| begun == key) {
-            true => {
-                self.uploads.remove(&id);
-                Ok(plain(StatusCode::NO_CONTENT, Bytes::new()))
+    /// Whether something may be written where something is.
+    fn check_condition(&self, key: &str, asked: &Asked, fault: S3Fault) -> Result<(), Refusal> {
+        match (asked.header("if-none-match"), fault) {
+            (Some(_), S3Fault::NoConditions) => {
+                Err(refused(501, "NotImplemented", "a header is not implemented"))
             }
-            false => Err(refused(404, "NoSuchUpload", "the upload does not exist")),
+            (Some("*"), _) if self.objects.contains_key(key) => {
+                Err(refused(412, "PreconditionFailed", "it is there"))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -87,20 +108,9 @@ impl Objects {
         {
             return Err(refused(400, "BadDigest", "the Content-MD5 is another"));
         }
-        match (asked.header("if-none-match"), fault) {
-            (Some(_), S3Fault::NoConditions) => {
-                return Err(refused(501, "NotImplemented", "a header is not implemented"));
-            }
-            (Some("*"), _) if self.objects.contains_key(key) => {
-                return Err(refused(412, "PreconditionFailed", "it is there"));
-            }
-            _ => {}
-        }
-        let object = Object {
-            bytes: asked.body.clone(),
-            meta: asked.headers.get(META).cloned(),
-            disposition: asked.headers.get(header::CONTENT_DISPOSITION).cloned(),
-        };
+        self.check_condition(key, asked, fault)?;
+        let bytes = asked.body.clone();
+        let object = Object { etag: md5_of(&bytes), bytes, kept: Kept::of(asked) };
         let mut response = plain(StatusCode::OK, Bytes::new());
         response.headers_mut().insert(header::ETAG, object.etag());
         self.objects.insert(key.to_owned(), object);
@@ -114,7 +124,7 @@ impl Objects {
         }
         let prefix = asked.parameter("prefix").unwrap_or_default();
         let text = match asked.parameter("uploads") {
-            Some(_) => self.list_uploads(&prefix),
+            Some(_) => self.uploads.list(&prefix),
             None if asked.parameter("list-type").as_deref() == Some("2") => {
                 self.list_objects(&prefix)
             }
@@ -123,28 +133,12 @@ impl Objects {
         Ok(plain(StatusCode::OK, Bytes::from(text)))
     }
 
-    fn list_uploads(&self, prefix: &str) -> String {
-        let mut text = String::from(
-            "<ListMultipartUploadsResult><EncodingType>url</EncodingType>\
-             <IsTruncated>false</IsTruncated>",
-        );
-        for (id, key) in self.uploads.iter().filter(|(_, key)| key.starts_with(prefix)) {
-            let key =
-                percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC);
-            write!(text, "<Upload><Key>{key}</Key><UploadId>{id}</UploadId></Upload>").unwrap();
-        }
-        text.push_str("</ListMultipartUploadsResult>");
-        text
-    }
-
     fn list_objects(&self, prefix: &str) -> String {
         let mut text = String::from(
             "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>",
         );
         for (key, object) in self.objects.iter().filter(|(key, _)| key.starts_with(prefix)) {
-            let key =
-                percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC);
-            let (size, etag) = (object.bytes.len(), hex::encode(Md5::digest(&object.bytes)));
+            let (key, size, etag) = (encoded(key), object.bytes.len(), &object.etag);
             write!(
                 text,
                 "<Contents><Key>{key}</Key><Size>{size}</Size><ETag>&quot;{etag}&quot;</ETag>\
@@ -159,8 +153,7 @@ impl Objects {
 
 impl Object {
     fn etag(&self) -> HeaderValue {
-        let md5 = hex::encode(Md5::digest(&self.bytes));
-        HeaderValue::try_from(format!("\"{md5}\"")).unwrap()
+        HeaderValue::try_from(format!("\"{}\"", self.etag)).unwrap()
     }
 
     fn give(&self, asked: &Asked, fault: S3Fault) -> Answer {
@@ -180,15 +173,24 @@ impl Object {
         }
         let headers = response.headers_mut();
         headers.insert(header::ETAG, self.etag());
-        if let Some(meta) = &self.meta {
+        if let Some(meta) = &self.kept.meta {
             headers.insert(META, meta.clone());
         }
         let asked_for = asked.parameter("response-content-disposition");
         let asked_for = asked_for.map(|text| HeaderValue::try_from(text).unwrap());
-        if let Some(disposition) = asked_for.or_else(|| self.disposition.clone()) {
+        if let Some(disposition) = asked_for.or_else(|| self.kept.disposition.clone()) {
             headers.insert(header::CONTENT_DISPOSITION, disposition);
         }
         Ok(response)
+    }
+}
+
+impl Kept {
+    fn of(asked: &Asked) -> Self {
+        Self {
+            meta: asked.headers.get(META).cloned(),
+            disposition: asked.headers.get(header::CONTENT_DISPOSITION).cloned(),
+        }
     }
 }
 
@@ -209,8 +211,13 @@ fn part(bytes: &Bytes, range: &str) -> Result<Response<Full<Bytes>>, Refusal> {
     Ok(response)
 }
 
-fn plain(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+pub(super) fn plain(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     response
+}
+
+/// As listings have a name.
+pub(super) fn encoded(key: &str) -> String {
+    percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
