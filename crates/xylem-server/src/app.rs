@@ -20,6 +20,7 @@ use xylem_pki::{Identity, Presented, TrustAnchors};
 use xylem_runtime::{Environment, GuardedNet};
 use xylem_telemetry::Metrics;
 
+use crate::cloud::CloudService;
 use crate::control::{ControlService, check_standing};
 use crate::failure::Failure;
 use crate::folder::DataFolder;
@@ -57,6 +58,8 @@ pub(crate) struct AppParts {
     pub(crate) sealer: Arc<Sealer>,
     /// Reaches the provider of a cloud distribution point, and none of one's own network.
     pub(crate) cloud_net: GuardedNet,
+    /// Answers the root about the cloud distribution point.
+    pub(crate) cloud: CloudService,
     /// Held while a cloud distribution point is tested.
     pub(crate) cloud_test: tokio::sync::Mutex<()>,
     pub(crate) folder: DataFolder,

@@ -48,9 +48,11 @@ mod uploading;
 mod wish;
 
 pub use backup::{BackupReport, backup, restore};
-pub use cloud::{Broken, CloudStore, DatabaseCloudStore, MemoryCloudStore, OpenPoint, Work};
+pub use cloud::CloudService;
 pub use config::{ConfigError, DatabaseAddress, MAX_CONFIG_BYTES, SAMPLE, ServerConfig};
-pub use control::{ControlService, Unlisted, router as control_router};
+pub use control::{
+    ControlService, Unlisted, cloud_router as cloud_control_router, router as control_router,
+};
 pub use error::ServerError;
 pub use init::{Initialized, init, is_initialized};
 pub use openapi::{openapi_json, route_table};

@@ -8,7 +8,7 @@ use utoipa::{PartialSchema, ToSchema};
 use xylem_api::error::ErrorBody;
 
 use crate::api;
-use crate::control::control_routes;
+use crate::control::{cloud_routes, control_routes};
 use crate::permission::{CERTIFICATE_SCHEME, Permission, TOKEN_SCHEME};
 
 /// The API document (OpenAPI 3.1) as JSON text, always the same for one build.
@@ -22,6 +22,7 @@ pub fn openapi_json() -> &'static str {
 pub fn route_table() -> Vec<(&'static str, String, Permission)> {
     let mut table = api::routes().table();
     table.extend(control_routes().table());
+    table.extend(cloud_routes().table());
     table
 }
 
@@ -37,6 +38,7 @@ fn document() -> OpenApi {
     let mut document = OpenApiBuilder::new().info(info).build();
     api::routes().describe(&mut document);
     control_routes().describe(&mut document);
+    cloud_routes().describe(&mut document);
     let components = document.components.get_or_insert_default();
     let mut schemas = Vec::new();
     ErrorBody::schemas(&mut schemas);

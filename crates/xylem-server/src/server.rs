@@ -26,6 +26,7 @@ use xylem_trust::TrustStore;
 
 use crate::api;
 use crate::app::{App, AppParts};
+use crate::cloud::{CloudService, DatabaseCloudStore};
 use crate::config::ServerConfig;
 use crate::control::{self, ControlService};
 use crate::folder::{DataFolder, Keys};
@@ -116,6 +117,13 @@ impl Server {
         control.set_authorities(App::told_authorities(&loaded.authority));
         control.refresh().await?;
         let cloud_net = GuardedNet::new(Arc::clone(&environment.net), &config.cloud_private_hosts);
+        let sealer = Arc::new(loaded.sealer);
+        let cloud = CloudService::new(
+            environment.clone(),
+            control.clone(),
+            Arc::new(DatabaseCloudStore::new(database.clone(), Arc::clone(&sealer))),
+            Arc::new(cloud_net.clone()),
+        );
         let (sender, check_ins) = mpsc::channel(CHECK_INS_IN_FLIGHT);
         let app = App::new(AppParts {
             content: ContentClient::new(
@@ -132,8 +140,9 @@ impl Server {
             anchors,
             identity,
             presented,
-            sealer: Arc::new(loaded.sealer),
+            sealer,
             cloud_net,
+            cloud,
             cloud_test: tokio::sync::Mutex::default(),
             folder,
             organization: organization.name,
@@ -276,7 +285,10 @@ pub(crate) fn own_credentials(
 
 fn router(app: &App) -> Router {
     let api = api::routes().into_router(app).layer(from_fn_with_state(app.clone(), wake));
-    api.merge(control::router(&app.control)).fallback(unknown_route).layer(from_fn(answer_headers))
+    api.merge(control::router(&app.control))
+        .merge(control::cloud_router(&app.cloud))
+        .fallback(unknown_route)
+        .layer(from_fn(answer_headers))
 }
 
 async fn unknown_route(method: Method, request: Request) -> Response {

@@ -75,6 +75,10 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
     metrics::gauge!("xylem_epoch").set(stamp.epoch.0 as f64);
     let servers = app.database.distribution_servers().await?;
     metrics::gauge!("xylem_distribution_servers").set(servers.len() as f64);
+    if let Err(failure) = app.cloud.measure().await {
+        // Keys that cannot be opened are no reason to measure nothing.
+        tracing::warn!("the cloud could not be measured: {}", failure.0.message());
+    }
     // The version of the text format is part of the type (Prometheus, exposition formats).
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], app.metrics.render()))

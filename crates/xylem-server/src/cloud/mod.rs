@@ -4,14 +4,25 @@
 //!   reaches the provider.
 //! * [`probe`]: what a test asks the provider. [`test`]: its steps, in order. [`steps`]: how they are
 //!   told.
-//! * [`store`]: what is remembered of what is there and of what is on its way.
+//! * [`service`]: filling it, with the root distribution server.
 //!
-//! Not here yet: filling, giving out, looking after what lies there.
+//! Not here yet: giving out, looking after what lies there.
 
+mod at;
+mod breaker;
+mod clear;
+mod finish;
+mod follow;
+mod next;
+mod pace;
+mod parts;
 mod probe;
+mod service;
+mod session;
 mod steps;
 mod store;
 mod test;
+mod trouble;
 
 use std::sync::Arc;
 
@@ -24,7 +35,7 @@ use xylem_model::CloudPointId;
 use xylem_pki::{PublicRoots, public_client_config};
 use xylem_runtime::Environment;
 
-pub use store::{Broken, CloudStore, DatabaseCloudStore, MemoryCloudStore, OpenPoint, Work};
+pub use service::CloudService;
 
 use crate::app::App;
 use crate::failure::Failure;
@@ -51,22 +62,29 @@ impl App {
 
     /// A client of the provider, believing it by what was set.
     async fn cloud_client(&self, settings: &PointSettings) -> Result<CloudClient, Failure> {
-        let pem = settings.ca_pem.clone();
-        // Reading what the machine believes waits for a disk.
-        let reading = self.environment.disk.run_reading(move |_| match pem {
-            Some(pem) => PublicRoots::from_pem(pem.as_bytes()),
-            None => PublicRoots::of_this_machine(),
-        });
-        let roots = reading.await.map_err(|error| {
-            let why = xylem_telemetry::chain(&error);
-            Failure::new(ErrorCode::BadRequest, format!("the provider is not believed: {why}"))
-        })?;
-        let clock = Arc::clone(&self.environment.clock);
-        let tls = public_client_config(&roots, clock)
-            .map_err(|error| Failure(ApiError::internal("setting up TLS to the cloud", error)))?;
         let net = Arc::new(self.cloud_net.clone());
-        Ok(CloudClient::new(Environment { net, ..self.environment.clone() }, tls))
+        client_of(&Environment { net, ..self.environment.clone() }, settings).await
     }
+}
+
+/// A client of the provider on this machine, believing it by what was set.
+async fn client_of(
+    environment: &Environment,
+    settings: &PointSettings,
+) -> Result<CloudClient, Failure> {
+    let pem = settings.ca_pem.clone();
+    // Reading what the machine believes waits for a disk.
+    let reading = environment.disk.run_reading(move |_| match pem {
+        Some(pem) => PublicRoots::from_pem(pem.as_bytes()),
+        None => PublicRoots::of_this_machine(),
+    });
+    let roots = reading.await.map_err(|error| {
+        let why = xylem_telemetry::chain(&error);
+        Failure::new(ErrorCode::BadRequest, format!("the provider is not believed: {why}"))
+    })?;
+    let tls = public_client_config(&roots, Arc::clone(&environment.clock))
+        .map_err(|error| Failure(ApiError::internal("setting up TLS to the cloud", error)))?;
+    Ok(CloudClient::new(environment.clone(), tls))
 }
 
 /// What the sealed keys of a point are bound to.

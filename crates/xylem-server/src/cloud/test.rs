@@ -190,7 +190,7 @@ async fn by_address(
 const BOUND: &str = "addresses are bound to a client's own, and this server's is not known to it";
 
 /// Whether addresses are bound to the network address of whoever asks.
-fn is_bound(storage: &CloudSettings) -> bool {
+pub(super) fn is_bound(storage: &CloudSettings) -> bool {
     match storage {
         CloudSettings::S3(settings) => {
             settings.cloudfront.as_ref().is_some_and(|it| it.bind_address)

@@ -9,6 +9,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use xylem_api::control::{ControlState, PeerAddress};
+use xylem_http::ApiError;
 use xylem_model::{ContentId, DistributionServerId, FileId, Generation, Party, Stamp, Timestamp};
 use xylem_sync::{FileFacts, Holdings, ServerSettings};
 use xylem_trust::{DescriptorId, Document, Envelope, Grant, Grants, Head, Revocations};
@@ -305,6 +306,20 @@ impl ControlService {
         let mut documents = self.inner.documents.lock().await;
         documents.follow(self.store()).await?;
         Ok(Arc::clone(&documents.holdings))
+    }
+
+    /// Looks something up in the newest state.
+    pub(crate) async fn looked_up<T>(
+        &self,
+        read: impl FnOnce(&Overview) -> T,
+    ) -> Result<T, Failure> {
+        let mut documents = self.inner.documents.lock().await;
+        documents.follow(self.store()).await?;
+        let overview = documents.overview().ok_or_else(|| {
+            let doing = "looking up what is wished";
+            Failure(ApiError::internal(doing, "nothing was read of the newest state"))
+        })?;
+        Ok(read(overview))
     }
 
     /// How many versions of files each server is to hold in the newest state, of those that it is

@@ -12,6 +12,7 @@
 
 mod adoption;
 mod changes;
+mod cloud;
 mod copies;
 mod descriptors;
 mod digests;
@@ -42,6 +43,8 @@ use crate::failure::Failure;
 use crate::permission::{Caller, Gatekeeper, Permission, Routes, require_party};
 use crate::wish::{Standing, WishError, WishStore};
 
+pub(crate) use cloud::cloud_routes;
+pub use cloud::router as cloud_router;
 pub(crate) use copies::{ChangedCopies, CopyLog};
 pub(crate) use documents::DOCUMENT_LIFETIME;
 use documents::Documents;
@@ -185,7 +188,7 @@ impl ControlService {
         &self.inner.shutdown
     }
 
-    fn store(&self) -> &dyn WishStore {
+    pub(crate) fn store(&self) -> &dyn WishStore {
         &*self.inner.store
     }
 

@@ -12,6 +12,7 @@ mod adoption;
 mod agents;
 mod changes;
 mod cloud;
+mod cloud_filling;
 mod comparison;
 mod control;
 mod digests;

@@ -1,0 +1,180 @@
+//! What the root is to send next: chosen, and begun at the provider before it is told.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use xylem_api::control_cloud::{CloudJob, CloudNext, PartRange};
+use xylem_cloud::{Fault, FaultKind, PartPlan, Provider};
+use xylem_db::{CloudCopy, CloudCopyState};
+use xylem_model::{ContentId, DistributionServerId};
+
+use super::at::{Asking, AtPoint, LEASE, kept_part_bytes};
+use super::service::CloudService;
+use super::store::Work;
+use super::trouble::{Trouble, Verdict};
+use crate::failure::Failure;
+
+/// When the root asks again where there is nothing to send. A change wakes it before.
+const IDLE: Duration = Duration::from_secs(60);
+/// When it asks again where several contents could not be begun.
+const AFTER_FAILURES: Duration = Duration::from_secs(5);
+/// Contents that are tried for one answer: each one that cannot be begun costs some requests.
+const TRIED_AT_ONCE: usize = 8;
+
+impl CloudService {
+    /// What a server is to send next, beside what it is sending already.
+    pub(crate) async fn next(
+        &self,
+        server: DistributionServerId,
+        busy: &[ContentId],
+    ) -> Result<CloudNext, Failure> {
+        let Some(at) = self.at_active().await? else { return Ok(nothing(IDLE)) };
+        let next = at.next(server, busy).await;
+        at.settle().await;
+        next
+    }
+}
+
+impl AtPoint<'_> {
+    async fn next(
+        &self,
+        server: DistributionServerId,
+        busy: &[ContentId],
+    ) -> Result<CloudNext, Failure> {
+        self.follow().await?;
+        if let Some(wait) = self.waits_for().await? {
+            return Ok(nothing(wait));
+        }
+        for _ in 0..TRIED_AT_ONCE {
+            let now = self.now();
+            let taken =
+                self.store().take(self.point.id, server, busy, now, now.plus(LEASE)).await?;
+            let Some(copy) = taken else { return Ok(nothing(IDLE)) };
+            let work = self.work(copy.content, server);
+            let trouble = match self.job(work, &copy).await {
+                Ok(job) => return Ok(CloudNext { job: Some(job), again_after_ms: 0 }),
+                Err(trouble) => trouble,
+            };
+            match self.judge(work, &copy, trouble).await? {
+                Verdict::Later(_, wait) => {
+                    self.store().released(work).await?;
+                    return Ok(nothing(wait));
+                }
+                Verdict::Leave(_) => {}
+            }
+            // What broke the point breaks it for the next content too.
+            if self.is_broken_by_now().await? {
+                return Ok(nothing(IDLE));
+            }
+        }
+        Ok(nothing(AFTER_FAILURES))
+    }
+
+    /// For how long nothing is sent at all: an administrator said so, or the point is broken.
+    async fn waits_for(&self) -> Result<Option<Duration>, Failure> {
+        if self.point.paused {
+            return Ok(Some(IDLE));
+        }
+        self.broken_for().await
+    }
+
+    async fn is_broken_by_now(&self) -> Result<bool, Failure> {
+        let point = self.store().active().await?;
+        Ok(point.is_none_or(|point| point.id != self.point.id || point.broken.is_some()))
+    }
+
+    /// A content as the root is told of it, begun if it was not.
+    async fn job(&self, work: Work, copy: &CloudCopy) -> Result<CloudJob, Trouble> {
+        let provider = self.provider()?;
+        let arrived = self.store().parts(work.point, work.content).await?;
+        let is_begun = copy.state == CloudCopyState::Proving
+            || copy.reference.is_some()
+            || copy.part_bytes.is_some()
+            || !arrived.is_empty();
+        let plan = match is_begun {
+            true => PartPlan::again(copy.size, copy.part_bytes),
+            false => self.begin(&*provider, work, copy).await?,
+        };
+        let arrived: BTreeSet<u32> = arrived.into_iter().map(|part| part.number).collect();
+        let lacking = plan.lacking(&arrived).map(|part| part.number);
+        Ok(CloudJob {
+            point: work.point,
+            content: work.content,
+            size: copy.size,
+            class: xylem_sync::Class::of(copy.priority, copy.size),
+            part_bytes: kept_part_bytes(&plan),
+            lacking: ranges(lacking),
+            at_once: self.service.pace().at_once(work.point),
+            ca_pem: self.point.settings.ca_pem.clone(),
+        })
+    }
+
+    /// Begins an upload at the provider: nothing else of this key is left there, and the provider's
+    /// id of it is in the row.
+    async fn begin(
+        &self,
+        provider: &dyn Provider,
+        work: Work,
+        copy: &CloudCopy,
+    ) -> Result<PartPlan, Trouble> {
+        let plan = provider.part_rules().plan(copy.size).map_err(|error| {
+            let attempt = format!("sending `{}`", copy.name);
+            Fault::new(FaultKind::TooLarge, attempt, error.to_string())
+        })?;
+        let upload = self.upload(copy, plan, None);
+        self.discard_leftovers(provider, &upload.key, true).await?;
+        // No row knows of it: what a restore forgot, or somebody else wrote, is no copy of ours.
+        if self.find(provider, &upload.key).await?.is_some() {
+            self.remove_wrong(provider, &upload.key).await?;
+        }
+        self.make_folders(provider, &upload.key).await?;
+        let reference = match provider.begin(&upload, self.moment()) {
+            Some(request) => {
+                let answer = self.send(Asking::Write, &request).await?;
+                Some(provider.begun(&upload, &answer)?)
+            }
+            None => None,
+        };
+        let told = reference.as_ref().map(|reference| reference.as_str());
+        if self.store().begun(work, kept_part_bytes(&plan), told).await? {
+            return Ok(plan);
+        }
+        if let Some(id) = reference {
+            self.give_up(upload.key, id).await;
+        }
+        Err(Trouble::NotOurs)
+    }
+}
+
+fn nothing(again_after: Duration) -> CloudNext {
+    let again_after_ms = u64::try_from(again_after.as_millis()).unwrap_or(u64::MAX);
+    CloudNext { job: None, again_after_ms }
+}
+
+/// Successive numbers as ranges.
+fn ranges(numbers: impl Iterator<Item = u32>) -> Vec<PartRange> {
+    let mut ranges: Vec<PartRange> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some(range) if range.last.checked_add(1) == Some(number) => range.last = number,
+            _ => ranges.push(PartRange { first: number, last: number }),
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_become_ranges() {
+        let told = |numbers: &[u32]| {
+            let ranges = ranges(numbers.iter().copied());
+            ranges.into_iter().map(|range| (range.first, range.last)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[]), []);
+        assert_eq!(told(&[1, 2, 3]), [(1, 3)]);
+        assert_eq!(told(&[1, 3, 4, 9]), [(1, 1), (3, 4), (9, 9)]);
+    }
+}

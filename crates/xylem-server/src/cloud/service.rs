@@ -1,0 +1,191 @@
+//! The management server's side of filling the cloud distribution point (`docs/design/cloud.md`,
+//! "One upload").
+//!
+//! [`CloudService`] answers the root distribution server, which has the bytes and no key: what is to
+//! be sent, signed requests for its parts, what their answers mean, whether the object is there. All
+//! that is decided on is in the [`CloudStore`]; what is remembered here may be lost with the
+//! process.
+//!
+//! * `follow`: what is to be there, by the catalogue. `next`: which content goes next, begun at the
+//!   provider. `parts`: requests and answers. `finish`: ended, asked after, read back in part.
+//! * `at`: one call's work at a point. `trouble`: what becomes of a content where something did not
+//!   succeed. `breaker`: when everything stands still. `pace`: how fast, and again after which wait.
+//! * `clear`: what is removed at the provider on the way. `session`: what is asked for before a
+//!   provider is.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use http::HeaderMap;
+use xylem_api::error::ErrorCode;
+use xylem_client::CloudClient;
+use xylem_db::CloudCopyState;
+use xylem_http::{ApiError, Peer};
+use xylem_model::{CloudPointId, DistributionServerId};
+use xylem_runtime::{Environment, Net};
+
+use super::at::AtPoint;
+use super::client_of;
+use super::follow::Following;
+use super::pace::Pace;
+use super::store::{CloudStore, OpenPoint};
+use crate::control::ControlService;
+use crate::failure::Failure;
+use crate::permission::{Caller, Gatekeeper, Permission};
+use crate::wish::Overview;
+
+/// Every state with its word, for figures.
+const STATES: [(CloudCopyState, &str); 6] = [
+    (CloudCopyState::Wanted, "wanted"),
+    (CloudCopyState::Sending, "sending"),
+    (CloudCopyState::Proving, "proving"),
+    (CloudCopyState::Present, "present"),
+    (CloudCopyState::Failed, "failed"),
+    (CloudCopyState::Removing, "removing"),
+];
+
+/// Answers the root about the cloud distribution point. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct CloudService {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    environment: Environment,
+    control: ControlService,
+    store: Arc<dyn CloudStore>,
+    /// The client of the point that was worked for last.
+    client: tokio::sync::Mutex<Option<KnownClient>>,
+    following: tokio::sync::Mutex<Following>,
+    pace: Mutex<Pace>,
+}
+
+struct KnownClient {
+    point: CloudPointId,
+    revision: u32,
+    client: CloudClient,
+}
+
+impl CloudService {
+    /// A service on what is remembered in `store`. The provider is reached through `net`, which
+    /// for addresses out of settings is to be a [`GuardedNet`](xylem_runtime::GuardedNet).
+    pub fn new(
+        environment: Environment,
+        control: ControlService,
+        store: Arc<dyn CloudStore>,
+        net: Arc<dyn Net>,
+    ) -> Self {
+        let inner = Inner {
+            environment: Environment { net, ..environment },
+            control,
+            store,
+            client: tokio::sync::Mutex::default(),
+            following: tokio::sync::Mutex::default(),
+            pace: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What one call needs to work at the active point; none where none is set.
+    pub(super) async fn at_active(&self) -> Result<Option<AtPoint<'_>>, Failure> {
+        let Some(point) = self.store().active().await? else { return Ok(None) };
+        let client = self.client(&point).await?;
+        Ok(Some(AtPoint::new(self, point, client)))
+    }
+
+    /// The same where a caller names the point that it works for.
+    pub(super) async fn at(&self, point: CloudPointId) -> Result<AtPoint<'_>, Failure> {
+        let active = self.at_active().await?.filter(|at| at.point.id == point);
+        active.ok_or_else(|| {
+            let told = "this is not the cloud distribution point that is set by now: ask what is \
+                        to be sent next";
+            Failure::new(ErrorCode::Conflict, told)
+        })
+    }
+
+    /// Tells how much is where, and whether the point stands still, to whoever measures.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn measure(&self) -> Result<(), Failure> {
+        let point = self.store().active().await?;
+        let is_broken = point.as_ref().is_some_and(|point| point.broken.is_some());
+        metrics::gauge!("xylem_cloud_broken").set(if is_broken { 1.0 } else { 0.0 });
+        let counts = match &point {
+            Some(point) => self.store().counts(point.id).await?,
+            None => Vec::new(),
+        };
+        for (state, word) in STATES {
+            let count = counts.iter().find(|count| count.state == state);
+            let contents = count.map_or(0, |count| count.contents);
+            metrics::gauge!("xylem_cloud_contents", "state" => word).set(contents as f64);
+        }
+        Ok(())
+    }
+
+    pub(super) fn environment(&self) -> &Environment {
+        &self.inner.environment
+    }
+
+    pub(super) fn control(&self) -> &ControlService {
+        &self.inner.control
+    }
+
+    pub(super) fn store(&self) -> &dyn CloudStore {
+        &*self.inner.store
+    }
+
+    pub(super) fn following(&self) -> &tokio::sync::Mutex<Following> {
+        &self.inner.following
+    }
+
+    pub(super) fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.inner.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A client that believes what is set for this point. Kept, so that connections are.
+    async fn client(&self, point: &OpenPoint) -> Result<CloudClient, Failure> {
+        let mut known = self.inner.client.lock().await;
+        if let Some(known) = &*known
+            && (known.point, known.revision) == (point.id, point.revision)
+        {
+            return Ok(known.client.clone());
+        }
+        let client = client_of(self.environment(), &point.settings).await?;
+        let (point, revision) = (point.id, point.revision);
+        *known = Some(KnownClient { point, revision, client: client.clone() });
+        Ok(client)
+    }
+}
+
+#[async_trait]
+impl Gatekeeper for CloudService {
+    async fn admit(
+        &self,
+        permission: Permission,
+        peer: &Peer,
+        headers: &HeaderMap,
+    ) -> Result<Caller, ApiError> {
+        let caller = self.control().admit(permission, peer, headers).await?;
+        let server = caller.distribution_server()?;
+        let refusal = self.control().looked_up(|overview| refusal(overview, server)).await;
+        match refusal.map_err(|failure| failure.0)? {
+            None => Ok(caller),
+            Some(why) => Err(ApiError::new(ErrorCode::Forbidden, why)),
+        }
+    }
+}
+
+/// Why a server does not fill the cloud; none where it does.
+fn refusal(overview: &Overview, server: DistributionServerId) -> Option<&'static str> {
+    match overview.servers.iter().find(|known| known.id == server) {
+        Some(known) if known.is_root && !known.settings.maintenance => None,
+        Some(known) if known.is_root => Some(
+            "the root distribution server is in maintenance, and sends nothing into the cloud \
+             until an administrator ends that",
+        ),
+        _ => {
+            Some("the root distribution server alone fills the cloud, and this one is not the root")
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! How the root fills the cloud distribution point: `/v1/control/cloud/…`. What is decided is in
+//! [`CloudService`]; who is let in is the root alone.
+
+use axum::extract::State;
+use axum::{Json, Router};
+use http::StatusCode;
+use utoipa_axum::routes;
+use xylem_api::control_cloud::{
+    AskCloudNext, CloudContent, CloudGivenUp, CloudNext, CloudProof, CloudSampled, MAX_BUSY,
+    SignedPieces, TellCloudParts,
+};
+use xylem_api::error::ErrorCode;
+use xylem_http::ApiJson;
+
+use crate::cloud::CloudService;
+use crate::failure::Failure;
+use crate::permission::{Caller, Permission, Routes};
+
+/// The routes by which the root fills the cloud, each behind its guard.
+pub fn router(service: &CloudService) -> Router {
+    cloud_routes().into_router(service)
+}
+
+pub(crate) fn cloud_routes() -> Routes<CloudService> {
+    Routes::new()
+        .add(Permission::DistributionServer, routes!(cloud_next))
+        .add(Permission::DistributionServer, routes!(cloud_parts))
+        .add(Permission::DistributionServer, routes!(cloud_finish))
+        .add(Permission::DistributionServer, routes!(cloud_sampled))
+        .add(Permission::DistributionServer, routes!(cloud_given_up))
+}
+
+/// What the root is to send next. It has the content for two minutes from then on, and from each
+/// later call for it.
+#[utoipa::path(
+    post, path = "/v1/control/cloud/next", tag = "control", request_body = AskCloudNext,
+    responses((status = 200, description = "A content, or when to ask again.", body = CloudNext))
+)]
+async fn cloud_next(
+    State(service): State<CloudService>,
+    caller: Caller,
+    ApiJson(asked): ApiJson<AskCloudNext>,
+) -> Result<Json<CloudNext>, Failure> {
+    let server = caller.distribution_server()?;
+    if asked.busy.len() > MAX_BUSY {
+        let why = format!("at most {MAX_BUSY} contents are on their way at once");
+        return Err(Failure::new(ErrorCode::BadRequest, why));
+    }
+    Ok(Json(service.next(server, &asked.busy).await?))
+}
+
+/// Takes what was answered to parts, and signs requests for further ones. 409: the content is not
+/// this server's to send any more.
+#[utoipa::path(
+    post, path = "/v1/control/cloud/parts", tag = "control", request_body = TellCloudParts,
+    responses((status = 200, description = "Signed requests.", body = SignedPieces))
+)]
+async fn cloud_parts(
+    State(service): State<CloudService>,
+    caller: Caller,
+    ApiJson(told): ApiJson<TellCloudParts>,
+) -> Result<Json<SignedPieces>, Failure> {
+    let server = caller.distribution_server()?;
+    Ok(Json(Box::pin(service.parts(server, &told)).await?))
+}
+
+/// Ends an upload of which all parts arrived; the provider may take minutes. 503: the same again
+/// after a wait. 409: the content is not this server's to send any more, or parts are lacking.
+#[utoipa::path(
+    post, path = "/v1/control/cloud/finish", tag = "control", request_body = CloudContent,
+    responses((status = 200, description = "It is there, to be looked at.", body = CloudProof))
+)]
+async fn cloud_finish(
+    State(service): State<CloudService>,
+    caller: Caller,
+    ApiJson(asked): ApiJson<CloudContent>,
+) -> Result<Json<CloudProof>, Failure> {
+    let server = caller.distribution_server()?;
+    Ok(Json(Box::pin(service.finish(server, asked)).await?))
+}
+
+/// Takes what was found where an object was looked at as a client would.
+#[utoipa::path(
+    post, path = "/v1/control/cloud/sampled", tag = "control", request_body = CloudSampled,
+    responses((status = 204, description = "Noted."))
+)]
+async fn cloud_sampled(
+    State(service): State<CloudService>,
+    caller: Caller,
+    ApiJson(told): ApiJson<CloudSampled>,
+) -> Result<StatusCode, Failure> {
+    Box::pin(service.sampled(caller.distribution_server()?, &told)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The root does not go on with a content.
+#[utoipa::path(
+    post, path = "/v1/control/cloud/given-up", tag = "control", request_body = CloudGivenUp,
+    responses((status = 204, description = "Noted."))
+)]
+async fn cloud_given_up(
+    State(service): State<CloudService>,
+    caller: Caller,
+    ApiJson(told): ApiJson<CloudGivenUp>,
+) -> Result<StatusCode, Failure> {
+    service.given_up(caller.distribution_server()?, &told).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
