@@ -46,7 +46,7 @@ async fn cloud_next(
         let why = format!("at most {MAX_BUSY} contents are on their way at once");
         return Err(Failure::new(ErrorCode::BadRequest, why));
     }
-    Ok(Json(service.next(server, &asked.busy).await?))
+    Ok(Json(Box::pin(service.next(server, &asked.busy)).await?))
 }
 
 /// Takes what was answered to parts, and signs requests for further ones. 409: the content is not

@@ -1,11 +1,21 @@
 //! The cloud distribution point: set, tested, changed, removed, and what never gets out.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 use xylem_api::cloud::{
     AskCloudPolicy, ChangeCloud, CloudKeys, CloudStepOutcome, CloudTest, CloudTestStep, SetCloud,
 };
+use xylem_api::control_cloud::CloudNext;
 use xylem_api::error::ErrorCode;
 use xylem_api::server::Scope;
+use xylem_http::Peer;
+use xylem_model::ContentId;
 use xylem_testkit::{S3_BUCKET, S3_KEY_ID, S3_REGION, S3_SECRET, S3Double, S3Fault};
 
 use crate::harness::{Harness, refusal};
@@ -226,4 +236,34 @@ async fn whoever_may_read_sees_it_and_changes_nothing() {
         storage: Some(json!({ "provider": "s3", "bucket": "others", "region": "r" })),
     };
     assert!(read.cloud_policy(&asked).await.unwrap().policy.contains("arn:aws:s3:::others"));
+}
+
+#[tokio::test]
+async fn the_root_is_told_what_to_send_and_figures_show_it() {
+    let (harness, double) = start().await;
+    let root = harness.server("root").await;
+    harness.admin().set_cloud(&set(&double)).await.unwrap();
+    harness.publish(&root, "a.pkg", b"a").await;
+    let ask = async |request: Request<Body>| {
+        let mut request = request;
+        let certificate = Some(Arc::new(root.identity.current().certificate().clone()));
+        let address = SocketAddr::from(([10, 0, 0, 1], 1));
+        request.extensions_mut().insert(Peer { address, certificate });
+        let answer = harness.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        answer.into_body().collect().await.unwrap().to_bytes()
+    };
+    let next = Request::post("/v1/control/cloud/next").header("content-type", "application/json");
+    let next: CloudNext =
+        serde_json::from_slice(&ask(next.body(Body::from("{}")).unwrap()).await).unwrap();
+    let job = next.job.unwrap();
+    assert_eq!((job.content, job.size, job.part_bytes), (ContentId::of(b"a"), 1, None));
+    let token = format!("Bearer {}", harness.token);
+    let figures = Request::get("/metrics").header("authorization", token);
+    let figures = ask(figures.body(Body::empty()).unwrap()).await;
+    let figures = String::from_utf8(figures.to_vec()).unwrap();
+    for name in ["xylem_cloud_contents{state=\"sending\"}", "xylem_cloud_broken", "kind=\"list\""] {
+        assert!(figures.contains(name), "{name}: {figures}");
+    }
+    assert!(!figures.contains(S3_SECRET));
 }

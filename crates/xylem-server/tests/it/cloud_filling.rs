@@ -258,7 +258,7 @@ impl Root<'_> {
     }
 
     async fn job(&self) -> CloudJob {
-        self.next().await.job.expect("there is something to send")
+        self.next().await.job.unwrap()
     }
 
     async fn parts(
@@ -702,6 +702,23 @@ async fn a_busy_provider_is_left_alone_and_nothing_fails() {
     world.double.misbehave(S3Fault::None);
     world.root(1).fill(b"small", &digests(b"small"), ALL).await;
     world.is_there(content, b"small").await;
+}
+
+#[tokio::test]
+async fn an_end_that_gets_no_good_answer_is_asked_for_again() {
+    let world = World::new().await;
+    let content = world.publish(1, "Large.pkg", &LARGE).await;
+    let root = world.root(1);
+    root.fill(&LARGE, &LARGE_PARTS, 4).await;
+    world.double.misbehave(S3Fault::Busy);
+    let refused = root.finish(content).await.unwrap_err();
+    assert_eq!(refused.0, StatusCode::SERVICE_UNAVAILABLE, "{refused:?}");
+    assert!(refused.2.is_some_and(|seconds| seconds >= 1), "{refused:?}");
+    assert_eq!(world.state(content).await, CloudCopyState::Proving);
+    world.double.misbehave(S3Fault::None);
+    root.finish(content).await.unwrap();
+    root.sampled(content, SampleFound::Same).await.unwrap();
+    world.is_there(content, &LARGE).await;
 }
 
 #[tokio::test]
