@@ -255,7 +255,7 @@ fn segments_of_ours_alone_are_found_and_deleted() {
     let apart = format!("{KEY}/67108864/00001");
     let within = format!("macs/segments/{rest}/67108864/00001");
     let others = format!("{KEY}/67108864/1");
-    let body = [&apart, &within, KEY, &others].map(|name| entry(name)).join(",");
+    let body = [&apart, &within, KEY, &others].map(entry).join(",");
     for (more, ours, container) in
         [("", &apart, "packages_segments"), (r#","key_scope":"container""#, &within, "packages")]
     {

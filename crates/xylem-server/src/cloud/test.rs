@@ -58,7 +58,7 @@ impl App {
         let random: [u8; 16] = random_array(&*self.environment.rng);
         let id = uuid::Builder::from_random_bytes(random).into_uuid();
         let _one_at_a_time = self.cloud_test.lock().await;
-        let testing = run(&probe, &settings.storage, id, self.now());
+        let testing = Box::pin(run(&probe, &settings.storage, id, self.now()));
         tokio::time::timeout(LIMIT, testing).await.map_err(|_| {
             let told = format!(
                 "the provider is too slow: the test was given up after {} s, and what it wrote may \
@@ -105,7 +105,7 @@ async fn run(probe: &Probe<'_>, storage: &CloudSettings, id: Uuid, at: Timestamp
         }
         probe.find_written(&plain, &one).await
     };
-    steps.needed("write", written).await;
+    Box::pin(steps.needed("write", written)).await;
     steps.add("read", async { done(probe.read(&plain, &one).await) }).await;
     by_address(&mut steps, probe, storage, &plain, &one).await;
     steps.add(WRITE_ONCE, write_once(probe, &plain, &two)).await;

@@ -376,7 +376,10 @@ async fn scene(twin: &Twin, dice: &mut Dice, step: u32) -> String {
             let want = want(n, size, priority[usize::from(dice.below(3))]);
             let followed = Generation(u64::from(step) + 1);
             let open = twin.open().await;
-            format!("{want:?} {:?}", store.want(&open, &[want.clone()], followed, now).await)
+            format!(
+                "{want:?} {:?}",
+                store.want(&open, std::slice::from_ref(&want), followed, now).await
+            )
         }
         2 => {
             let open = twin.open().await;

@@ -130,7 +130,7 @@ impl Point {
         counts.into_values().collect()
     }
 
-    pub(super) fn to_remove(
+    pub(super) fn begin_removing(
         &mut self,
         unwanted_before: Timestamp,
         now: Timestamp,

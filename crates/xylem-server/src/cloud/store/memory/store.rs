@@ -215,7 +215,7 @@ impl CloudStore for MemoryCloudStore {
         now: Timestamp,
         limit: u64,
     ) -> Result<Vec<CloudCopy>, WishError> {
-        Ok(self.on(point, |point| point.to_remove(unwanted_before, now, page(limit))))
+        Ok(self.on(point, |point| point.begin_removing(unwanted_before, now, page(limit))))
     }
 
     async fn removed(
