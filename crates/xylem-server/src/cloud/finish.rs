@@ -85,7 +85,11 @@ impl AtPoint<'_> {
     ) -> Result<CloudProof, Failure> {
         let (work, copy) = self.kept(server, asked.content, ENDING_LEASE).await?;
         match self.prove(work, &copy).await {
-            Ok(proof) => Ok(proof),
+            Ok(proof) => {
+                // What it looks at now takes no longer than any other step.
+                self.store().keep(work, self.now().plus(LEASE)).await?;
+                Ok(proof)
+            }
             Err(trouble) => Err(self.judge(work, &copy, trouble).await?.told()),
         }
     }

@@ -123,6 +123,14 @@ impl CloudService {
         Ok(())
     }
 
+    /// Lets a server fill the cloud: the root alone, and not in maintenance.
+    pub(crate) async fn require_root(&self, server: DistributionServerId) -> Result<(), Failure> {
+        match self.control().looked_up(|overview| refusal(overview, server)).await? {
+            None => Ok(()),
+            Some(why) => Err(Failure::new(ErrorCode::Forbidden, why)),
+        }
+    }
+
     pub(super) fn environment(&self) -> &Environment {
         &self.inner.environment
     }
@@ -166,13 +174,7 @@ impl Gatekeeper for CloudService {
         peer: &Peer,
         headers: &HeaderMap,
     ) -> Result<Caller, ApiError> {
-        let caller = self.control().admit(permission, peer, headers).await?;
-        let server = caller.distribution_server()?;
-        let refusal = self.control().looked_up(|overview| refusal(overview, server)).await;
-        match refusal.map_err(|failure| failure.0)? {
-            None => Ok(caller),
-            Some(why) => Err(ApiError::new(ErrorCode::Forbidden, why)),
-        }
+        self.control().admit(permission, peer, headers).await
     }
 }
 

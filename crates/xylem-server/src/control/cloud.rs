@@ -1,5 +1,5 @@
 //! How the root fills the cloud distribution point: `/v1/control/cloud/…`. What is decided is in
-//! [`CloudService`]; who is let in is the root alone.
+//! [`CloudService`]; who is answered is the root alone.
 
 use axum::extract::State;
 use axum::{Json, Router};
@@ -11,6 +11,7 @@ use xylem_api::control_cloud::{
 };
 use xylem_api::error::ErrorCode;
 use xylem_http::ApiJson;
+use xylem_model::DistributionServerId;
 
 use crate::cloud::CloudService;
 use crate::failure::Failure;
@@ -41,7 +42,7 @@ async fn cloud_next(
     caller: Caller,
     ApiJson(asked): ApiJson<AskCloudNext>,
 ) -> Result<Json<CloudNext>, Failure> {
-    let server = caller.distribution_server()?;
+    let server = filling(&service, &caller).await?;
     if asked.busy.len() > MAX_BUSY {
         let why = format!("at most {MAX_BUSY} contents are on their way at once");
         return Err(Failure::new(ErrorCode::BadRequest, why));
@@ -60,7 +61,7 @@ async fn cloud_parts(
     caller: Caller,
     ApiJson(told): ApiJson<TellCloudParts>,
 ) -> Result<Json<SignedPieces>, Failure> {
-    let server = caller.distribution_server()?;
+    let server = filling(&service, &caller).await?;
     Ok(Json(Box::pin(service.parts(server, &told)).await?))
 }
 
@@ -75,7 +76,7 @@ async fn cloud_finish(
     caller: Caller,
     ApiJson(asked): ApiJson<CloudContent>,
 ) -> Result<Json<CloudProof>, Failure> {
-    let server = caller.distribution_server()?;
+    let server = filling(&service, &caller).await?;
     Ok(Json(Box::pin(service.finish(server, asked)).await?))
 }
 
@@ -89,11 +90,13 @@ async fn cloud_sampled(
     caller: Caller,
     ApiJson(told): ApiJson<CloudSampled>,
 ) -> Result<StatusCode, Failure> {
-    Box::pin(service.sampled(caller.distribution_server()?, &told)).await?;
+    let server = filling(&service, &caller).await?;
+    Box::pin(service.sampled(server, &told)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The root does not go on with a content.
+/// A server does not go on with a content that it has. It may be the root no longer, or be in
+/// maintenance: that may be why.
 #[utoipa::path(
     post, path = "/v1/control/cloud/given-up", tag = "control", request_body = CloudGivenUp,
     responses((status = 204, description = "Noted."))
@@ -105,4 +108,11 @@ async fn cloud_given_up(
 ) -> Result<StatusCode, Failure> {
     service.given_up(caller.distribution_server()?, &told).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The server that asks, which has to be the one that fills the cloud.
+async fn filling(service: &CloudService, caller: &Caller) -> Result<DistributionServerId, Failure> {
+    let server = caller.distribution_server()?;
+    service.require_root(server).await?;
+    Ok(server)
 }

@@ -488,6 +488,17 @@ async fn nobody_but_the_root_is_answered() {
 }
 
 #[tokio::test]
+async fn a_root_that_goes_into_maintenance_can_give_up_what_it_has() {
+    let world = World::new().await;
+    let content = world.publish(1, "a.pkg", b"a").await;
+    world.root(1).job().await;
+    world.wishes.change_settings(id(1), |settings| settings.maintenance = true);
+    world.root(1).give_up(content, GivenUp::Leaving).await.unwrap();
+    world.hand_over(b"a").await;
+    assert_eq!(world.root(2).job().await.content, content, "at once");
+}
+
+#[tokio::test]
 async fn what_a_server_has_is_not_another_ones() {
     let world = World::new().await;
     let content = world.publish(1, "a.pkg", b"a").await;
