@@ -65,11 +65,14 @@ pub struct OrderReport {
     pub finished_at: Timestamp,
 }
 
+/// What the cloud distribution point is called where others are distribution servers' names.
+pub const CLOUD_SOURCE: &str = "the cloud";
+
 /// One try to fetch from one place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FetchAttempt {
-    /// The distribution server's name.
+    /// The distribution server's name, or [`CLOUD_SOURCE`].
     pub source: String,
     /// Where in the file it began.
     pub from: u64,

@@ -1,5 +1,7 @@
 //! Files, their versions, uploads and where copies are.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use xylem_model::{
@@ -310,6 +312,9 @@ pub struct Sources {
     pub descriptor: Envelope,
     /// The candidates.
     pub candidates: Vec<Candidate>,
+    /// Its object at the cloud distribution point, where it is there and offered: one more candidate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<CloudCandidate>,
 }
 
 /// One place to fetch from.
@@ -324,4 +329,77 @@ pub struct Candidate {
     pub url: String,
     /// The ticket to present.
     pub ticket: String,
+}
+
+/// One object at the cloud distribution point, for whoever asked and nobody else. It is no server of
+/// ours: nobody shows it a ticket or a certificate.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CloudCandidate {
+    /// The address: `https://…`, signed. It is a secret for as long as it lives.
+    pub url: String,
+    /// Until when a request by it may begin.
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Timestamp,
+    /// By which authority the provider is believed, in PEM; none: by those that the machine believes.
+    #[serde(default)]
+    pub ca_pem: Option<String>,
+    /// Which of the candidates it comes before; none, or none of them: it is the last.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub before: Option<DistributionServerId>,
+}
+
+impl fmt::Debug for CloudCandidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Whoever has the query has the object.
+        let place = self.url.split('?').next().unwrap_or_default();
+        f.debug_struct("CloudCandidate")
+            .field("url", &format_args!("{place}?…"))
+            .field("until", &self.until)
+            .field("before", &self.before)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a server says that knows no cloud.
+    const OLD: &str = r#"{
+        "descriptor": { "type": "descriptor", "payload": "", "signatures": [] },
+        "candidates": []
+    }"#;
+
+    fn cloud() -> CloudCandidate {
+        CloudCandidate {
+            url: "https://s3.example.org/b/k?X-Amz-Signature=planted".into(),
+            until: Timestamp::from_unix_ms(1_790_000_000_000),
+            ca_pem: None,
+            before: None,
+        }
+    }
+
+    #[test]
+    fn a_server_that_knows_no_cloud_is_understood() {
+        let mut sources: Sources = serde_json::from_str(OLD).unwrap();
+        assert_eq!(sources.cloud, None);
+        let told = serde_json::to_value(&sources).unwrap();
+        assert!(told.get("cloud").is_none(), "nor is an agent told that knows none: {told}");
+        sources.cloud = Some(cloud());
+        let again: Sources =
+            serde_json::from_value(serde_json::to_value(&sources).unwrap()).unwrap();
+        assert_eq!(again.cloud, Some(cloud()));
+    }
+
+    #[test]
+    fn an_address_is_printed_without_what_signs_it() {
+        let mut sources: Sources = serde_json::from_str(OLD).unwrap();
+        sources.cloud = Some(cloud());
+        let printed = format!("{sources:?}");
+        assert!(
+            printed.contains("s3.example.org/b/k?…") && !printed.contains("planted"),
+            "{printed}"
+        );
+    }
 }

@@ -37,9 +37,35 @@ pub struct SetCloud {
     /// How long a client's address lives; 600 where left out.
     #[serde(default)]
     pub url_lifetime_seconds: Option<u64>,
+    /// When clients are sent there; last where left out.
+    #[serde(default)]
+    pub offer: Option<CloudOffer>,
     /// Whether it takes the place of the point that is there, which is being left from then on.
     #[serde(default)]
     pub replace: bool,
+}
+
+/// When clients are sent to the cloud.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CloudOffer {
+    /// After all distribution servers but before the root, which is spared so.
+    BeforeRoot,
+    /// After all distribution servers.
+    #[default]
+    Last,
+    /// Not at all: it is filled, and stands by.
+    Never,
+}
+
+impl fmt::Display for CloudOffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BeforeRoot => "before-root",
+            Self::Last => "last",
+            Self::Never => "never",
+        })
+    }
 }
 
 /// `PATCH /v1/cloud-distribution-point`. It is tested first with what it would be.
@@ -48,8 +74,8 @@ pub struct SetCloud {
 pub struct ChangeCloud {
     /// The revision that this is based on: where another is the newest, nothing is changed.
     pub revision: u64,
-    /// A change of `storage`, `ca_pem` and `url_lifetime_seconds`, as a JSON merge patch (RFC
-    /// 7396): what is left out stays, `null` brings back the first value.
+    /// A change of `storage`, `ca_pem`, `url_lifetime_seconds` and `offer`, as a JSON merge patch
+    /// (RFC 7396): what is left out stays, `null` brings back the first value.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub settings: Option<Value>,
@@ -81,6 +107,9 @@ pub struct CloudPoint {
     pub ca_pem: Option<String>,
     /// How long a client's address lives.
     pub url_lifetime_seconds: u64,
+    /// When clients are sent there.
+    #[serde(default)]
+    pub offer: CloudOffer,
     /// When its keys were set.
     #[schema(value_type = String, format = DateTime)]
     pub keys_set_at: Timestamp,
@@ -181,6 +210,7 @@ mod tests {
             keys: keys(),
             ca_pem: None,
             url_lifetime_seconds: None,
+            offer: None,
             replace: false,
         };
         let change = ChangeCloud { keys: Some(keys()), ..ChangeCloud::default() };

@@ -22,7 +22,7 @@ pub enum ContentAuth {
     Ticket(String),
 }
 
-/// What a distribution server answers for a content.
+/// What a distribution server, or a cloud, answers for a content.
 pub struct ContentAnswer {
     /// Where in the content the body begins.
     pub offset: u64,
@@ -235,13 +235,13 @@ fn path_of(headers: &HeaderMap) -> Vec<DistributionServerId> {
     text.split(',').filter_map(|id| id.trim().parse().ok()).take(MAX_PATH).collect()
 }
 
-fn length(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Start and size out of `bytes START-END/SIZE` (RFC 9110 section 14.4), when it reaches to the
 /// end: that is what was asked for.
-fn content_range(headers: &HeaderMap) -> Option<(u64, u64)> {
+pub(crate) fn content_range(headers: &HeaderMap) -> Option<(u64, u64)> {
     let text = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
     let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (start, last) = range.split_once('-')?;
@@ -250,6 +250,6 @@ fn content_range(headers: &HeaderMap) -> Option<(u64, u64)> {
     (start <= last && last.checked_add(1)? == size).then_some((start, size))
 }
 
-fn protocol(server: &BaseUrl, reason: &impl ToString) -> ClientError {
+pub(crate) fn protocol(server: &BaseUrl, reason: &impl ToString) -> ClientError {
     ClientError::Protocol { server: server.clone(), reason: reason.to_string() }
 }

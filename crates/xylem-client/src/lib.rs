@@ -7,6 +7,7 @@
 //! * [`AgentClient`]: computer to management server.
 //! * [`ContentClient`]: anybody to a distribution server: contents by range, uploads.
 //! * [`CloudClient`]: whoever has a request of `xylem-cloud` to a provider of cloud storage.
+//! * [`CloudContentClient`]: whoever got an address of a content in a cloud, to that cloud.
 //! * [`enroll`](mod@enroll): joining, by CA file or pinned fingerprint; renewal.
 //!
 //! A client never guesses: an answer of 400 and above becomes [`ClientError::Answer`] with the
@@ -19,6 +20,7 @@ mod base_url;
 mod body;
 mod certificates;
 mod cloud;
+mod cloud_content;
 mod cloud_point;
 mod comparison;
 mod content;
@@ -47,6 +49,7 @@ pub use authorities::{
 pub use base_url::{BaseUrl, BaseUrlError, ContentUrl};
 pub use body::{BodyReader, RequestBody, channel_body, empty_body, full_body};
 pub use cloud::CloudClient;
+pub use cloud_content::CloudContentClient;
 pub use content::{ContentAnswer, ContentAuth, ContentClient};
 pub use control::ControlClient;
 pub use digests::RunningDigests;

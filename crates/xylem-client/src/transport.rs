@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -296,11 +296,7 @@ fn copy_of_read(request: &Request<RequestBody>) -> Option<Request<RequestBody>> 
 
 async fn refusal(server: &BaseUrl, answer: Response<BodyReader>) -> ClientError {
     let status = answer.status();
-    let retry_after = answer
-        .headers()
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.parse().ok())
-        .map(Duration::from_secs);
+    let retry_after = retry_after(answer.headers());
     // The status is an answer even where its explanation is too long, cut short, or not ours: a
     // proxy between may have put it.
     let body = answer.into_body().collect(MAX_ERROR_BYTES).await.ok();
@@ -313,8 +309,14 @@ async fn refusal(server: &BaseUrl, answer: Response<BodyReader>) -> ClientError 
     ClientError::Answer { status: status.as_u16(), body, retry_after }
 }
 
+/// How long an answer asks to stay away.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    value.parse().ok().map(Duration::from_secs)
+}
+
 /// The word for a status that came without one.
-fn code_of(status: StatusCode) -> ErrorCode {
+pub(crate) fn code_of(status: StatusCode) -> ErrorCode {
     match status {
         StatusCode::UNAUTHORIZED => ErrorCode::Unauthorized,
         StatusCode::FORBIDDEN => ErrorCode::Forbidden,

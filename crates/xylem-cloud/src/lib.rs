@@ -54,7 +54,7 @@ pub use provider::{Provider, UrlFor};
 pub use request::{Body, CloudRequest, Header, SecretUrl};
 pub use secret::{AkamaiSecrets, EdgeGridSecrets, S3Secrets, Secret, Secrets, SwiftSecrets};
 pub use settings::{
-    AkamaiSettings, CLOUDFRONT_LARGEST_BYTES, CloudFrontSettings, CloudSettings, KeyScope,
+    AkamaiSettings, CLOUDFRONT_LARGEST_BYTES, CloudFrontSettings, CloudSettings, KeyScope, Offer,
     PointSettings, RACKSPACE_TTL_SECONDS, RackspaceSettings, S3Settings, SettingsError, SwiftAuth,
     SwiftSettings, URL_LIFETIME_SECONDS,
 };

@@ -10,6 +10,7 @@
 
 mod answers;
 mod cloud;
+mod cloud_content;
 mod content;
 mod deadlines;
 mod enroll;

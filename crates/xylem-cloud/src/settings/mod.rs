@@ -8,7 +8,7 @@ mod swift;
 use serde::{Deserialize, Serialize};
 
 pub use akamai::AkamaiSettings;
-pub use point::{PointSettings, URL_LIFETIME_SECONDS};
+pub use point::{Offer, PointSettings, URL_LIFETIME_SECONDS};
 pub(crate) use s3::Partition;
 pub use s3::{CLOUDFRONT_LARGEST_BYTES, CloudFrontSettings, S3Settings};
 pub use swift::{KeyScope, RACKSPACE_TTL_SECONDS, RackspaceSettings, SwiftAuth, SwiftSettings};

@@ -27,6 +27,22 @@ pub struct PointSettings {
     /// How long a client's address lives, seconds.
     #[serde(default = "url_lifetime")]
     pub url_lifetime_seconds: u64,
+    /// When clients are sent there.
+    #[serde(default)]
+    pub offer: Offer,
+}
+
+/// When clients are sent to a point.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Offer {
+    /// After all distribution servers but before the root.
+    BeforeRoot,
+    /// After all distribution servers.
+    #[default]
+    Last,
+    /// Not at all.
+    Never,
 }
 
 const fn url_lifetime() -> u64 {
@@ -137,18 +153,22 @@ mod tests {
     fn what_is_left_out_has_its_first_value() {
         let settings = s3();
         assert_eq!((settings.url_lifetime_seconds, &settings.ca_pem), (600, &None));
+        assert_eq!(settings.offer, Offer::Last);
         let again = PointSettings::read(serde_json::to_value(&settings).unwrap());
         assert_eq!(again, Ok(settings));
     }
 
     #[test]
     fn a_change_names_what_changes() {
-        let patch = json!({ "storage": { "bucket": "others", "prefix": null } });
-        let CloudSettings::S3(changed) = s3().changed(&patch).unwrap().storage else { panic!() };
+        let patch = json!({ "offer": "never", "storage": { "bucket": "others", "prefix": null } });
+        let changed = s3().changed(&patch).unwrap();
+        assert_eq!(changed.offer, Offer::Never);
+        let CloudSettings::S3(changed) = changed.storage else { panic!() };
         assert_eq!((changed.bucket.as_str(), changed.prefix.as_str()), ("others", ""));
         let cases = [
             (json!({ "storage": { "account": "x" } }), "account"),
             (json!({ "url_lifetime_seconds": 5 }), "url_lifetime_seconds"),
+            (json!({ "offer": "sometimes" }), "before-root"),
             (json!({ "unknown": 5 }), "unknown"),
             (json!({ "ca_pem": "x".repeat(MAX_CA_BYTES + 1) }), "ca_pem"),
             (json!({ "storage": null }), "storage"),

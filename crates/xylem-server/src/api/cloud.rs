@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 use xylem_api::cloud::{
-    AskCloudPolicy, ChangeCloud, CloudPoint, CloudPolicy, CloudState, CloudTest, SetCloud,
+    AskCloudPolicy, ChangeCloud, CloudOffer, CloudPoint, CloudPolicy, CloudState, CloudTest,
+    SetCloud,
 };
 use xylem_api::error::ErrorCode;
-use xylem_cloud::{CloudSettings, PointSettings, s3};
+use xylem_cloud::{CloudSettings, Offer, PointSettings, s3};
 use xylem_db::{CloudPointChange, DbError, NewCloudPoint};
 use xylem_http::{ApiError, ApiJson};
 use xylem_model::CloudPointId;
@@ -57,8 +58,8 @@ pub(super) async fn set_cloud(
     if let Some(active) = active.as_ref().filter(|_| !asked.replace) {
         return Err(DbError::SecondCloudPoint { provider: active.provider.clone() }.into());
     }
-    let settings =
-        PointSettings::read(given(asked.storage, asked.ca_pem, asked.url_lifetime_seconds))?;
+    let (storage, life) = (asked.storage, asked.url_lifetime_seconds);
+    let settings = PointSettings::read(given(storage, asked.ca_pem, life, asked.offer))?;
     let keys = read_keys(asked.keys.0)?;
     settings.check_keys(&keys)?;
     let test = Box::pin(app.require_cloud(&settings, &keys)).await?;
@@ -194,10 +195,19 @@ fn policy(storage: &CloudSettings) -> CloudPolicy {
 }
 
 /// The settings of a request, without what was left out.
-fn given(storage: Value, ca_pem: Option<String>, url_lifetime_seconds: Option<u64>) -> Value {
+fn given(
+    storage: Value,
+    ca_pem: Option<String>,
+    url_lifetime_seconds: Option<u64>,
+    offer: Option<CloudOffer>,
+) -> Value {
     let mut given = json!({ "storage": storage, "ca_pem": ca_pem });
-    if let (Value::Object(fields), Some(seconds)) = (&mut given, url_lifetime_seconds) {
-        fields.insert("url_lifetime_seconds".to_owned(), seconds.into());
+    let others = [
+        ("url_lifetime_seconds", url_lifetime_seconds.map(Value::from)),
+        ("offer", offer.map(|offer| json!(offer))),
+    ];
+    if let Value::Object(fields) = &mut given {
+        fields.extend(others.into_iter().filter_map(|(name, it)| Some((name.to_owned(), it?))));
     }
     given
 }
@@ -221,6 +231,11 @@ fn wire(point: xylem_db::CloudPoint) -> Result<CloudPoint, Failure> {
         storage: stored(&settings.storage)?,
         ca_pem: settings.ca_pem,
         url_lifetime_seconds: settings.url_lifetime_seconds,
+        offer: match settings.offer {
+            Offer::BeforeRoot => CloudOffer::BeforeRoot,
+            Offer::Last => CloudOffer::Last,
+            Offer::Never => CloudOffer::Never,
+        },
         keys_set_at: point.secrets_set,
         revision: u64::from(point.revision),
         created_at: point.created,

@@ -9,7 +9,8 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use xylem_api::cloud::{
-    AskCloudPolicy, ChangeCloud, CloudKeys, CloudStepOutcome, CloudTest, CloudTestStep, SetCloud,
+    AskCloudPolicy, ChangeCloud, CloudKeys, CloudOffer, CloudStepOutcome, CloudTest, CloudTestStep,
+    SetCloud,
 };
 use xylem_api::control_cloud::CloudNext;
 use xylem_api::error::ErrorCode;
@@ -49,6 +50,7 @@ fn set(double: &S3Double) -> SetCloud {
         keys: keys(S3_SECRET),
         ca_pem: Some(double.ca_pem().to_owned()),
         url_lifetime_seconds: None,
+        offer: None,
         replace: false,
     }
 }
@@ -71,10 +73,12 @@ async fn a_point_is_tested_set_changed_and_forgotten() {
     assert!(double.asked().iter().any(|it| it.contains("%20b%2B%C3%A9%2650%25%23")));
     assert_eq!(admin.cloud().await.unwrap().point, Some(point.clone()));
 
-    let patch = json!({ "storage": { "prefix": "other" }, "url_lifetime_seconds": 60 });
+    let patch =
+        json!({ "storage": { "prefix": "other" }, "url_lifetime_seconds": 60, "offer": "never" });
     let change = ChangeCloud { revision: 1, settings: Some(patch), keys: None };
     let changed = admin.change_cloud(&change).await.unwrap();
     assert_eq!((changed.revision, changed.url_lifetime_seconds), (2, 60));
+    assert_eq!((point.offer, changed.offer), (CloudOffer::Last, CloudOffer::Never));
     assert_eq!(
         (&changed.storage["prefix"], &changed.storage["bucket"]),
         (&json!("other"), &json!(S3_BUCKET))

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use xylem_api::cloud::CloudOffer;
 
 use super::administer::duration;
 
@@ -22,7 +23,7 @@ pub enum CloudCommand {
     },
     /// What is set, without keys, and what the last test found
     Show,
-    /// Change settings, such as bucket=NAME, prefix=PREFIX, url-lifetime=10m or ca=FILE
+    /// Change settings, such as bucket=NAME, prefix=PREFIX, url-lifetime=10m, offer=never or ca=FILE
     ///
     /// Names are those of the provider's settings; below another one with a dot, as in
     /// cloudfront.url=https://…. An empty value brings back the first one. The test is run first.
@@ -110,6 +111,9 @@ pub struct CommonOptions {
     /// How long a client's address lives, from 1m to 24h
     #[arg(long, value_parser = duration)]
     pub url_lifetime: Option<Duration>,
+    /// When computers are sent there: last, before-root or never
+    #[arg(long, value_parser = offer)]
+    pub offer: Option<CloudOffer>,
     /// Take the place of the point that is there
     #[arg(long)]
     pub replace: bool,
@@ -193,4 +197,10 @@ pub struct AkamaiKeys {
     /// File that holds the salt of the edge's token
     #[arg(long)]
     pub token_salt_file: Option<PathBuf>,
+}
+
+fn offer(text: &str) -> Result<CloudOffer, String> {
+    let all = [CloudOffer::Last, CloudOffer::BeforeRoot, CloudOffer::Never];
+    let known = all.into_iter().find(|offer| offer.to_string() == text);
+    known.ok_or_else(|| "give last, before-root or never".to_owned())
 }

@@ -29,12 +29,13 @@ pub(super) fn point(provider: SetProvider) -> Result<SetCloud, Failure> {
             (akamai_place(place), akamai_keys(keys)?, common)
         }
     };
-    let CommonOptions { ca, url_lifetime, replace } = common;
+    let CommonOptions { ca, url_lifetime, offer, replace } = common;
     Ok(SetCloud {
         storage,
         keys,
         ca_pem: ca.as_deref().map(text).transpose()?,
         url_lifetime_seconds: url_lifetime.map(|life| life.as_secs()),
+        offer,
         replace,
     })
 }
@@ -137,6 +138,7 @@ pub(super) fn change(settings: &[String]) -> Result<Value, Failure> {
                 let life = duration(value).map_err(Failure::configuration)?;
                 whole.insert("url_lifetime_seconds".to_owned(), life.as_secs().into())
             }
+            "offer" => whole.insert("offer".to_owned(), written("offer", value)?),
             _ => put(&mut storage, key, value)?,
         };
         if before.is_some() {
@@ -198,6 +200,7 @@ mod tests {
             "cloudfront.url=https://d",
             "cloudfront.largest-delivered=7",
             "url-lifetime=20m",
+            "offer=before-root",
             "ca=",
         ];
         let asked = change(&words.map(str::to_owned)).ok();
@@ -209,6 +212,7 @@ mod tests {
                 "cloudfront": { "url": "https://d", "largest_delivered": 7 },
             },
             "url_lifetime_seconds": 1200,
+            "offer": "before-root",
             "ca_pem": null,
         });
         assert_eq!(asked, Some(expected));

@@ -52,6 +52,7 @@ pub(super) fn point(point: &CloudPoint) -> String {
     rows.extend([
         ("Authority", authority.to_owned()),
         ("Addresses live", format!("{} s", point.url_lifetime_seconds)),
+        ("Offered", point.offer.to_string()),
         ("Keys", format!("set {}", point.keys_set_at)),
         ("Changed", format!("{} by {}", point.changed_at, point.changed_by)),
         ("Test", tested),
