@@ -81,9 +81,10 @@ fn refused(host: &str, address: IpAddr) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, why)
 }
 
-/// Whether an address is one of the public internet. The ranges are those that IANA lists as not
+/// Whether an address is one of the public internet: what a stranger there sees of a client may be
+/// such a one alone. The ranges are those that IANA lists as not
 /// globally reachable (RFC 6890), and addresses of IPv6 that stand for one of IPv4.
-fn is_public(address: IpAddr) -> bool {
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),

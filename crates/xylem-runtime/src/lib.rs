@@ -27,7 +27,7 @@ pub use environment::Environment;
 pub use fs::{
     Disk, Entry, Fs, FsFile, RealFs, SyncGroup, read_bounded, replace_file, replace_private_file,
 };
-pub use guarded_net::GuardedNet;
+pub use guarded_net::{GuardedNet, is_public};
 pub use host::host_name;
 pub use lock::FolderLock;
 pub use net::{Accepted, Listener, Net, RealNet, Stream};

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::ops::Deref;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -60,6 +60,8 @@ pub(crate) struct AppParts {
     pub(crate) cloud_net: GuardedNet,
     /// Answers the root about the cloud distribution point.
     pub(crate) cloud: CloudService,
+    /// Whether it was said that no address of the cloud can be made, and none was made since.
+    pub(crate) cloud_not_offered: AtomicBool,
     /// Held while a cloud distribution point is tested.
     pub(crate) cloud_test: tokio::sync::Mutex<()>,
     pub(crate) folder: DataFolder,

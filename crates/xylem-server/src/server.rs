@@ -1,7 +1,7 @@
 //! The running management server.
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -143,6 +143,7 @@ impl Server {
             sealer,
             cloud_net,
             cloud,
+            cloud_not_offered: AtomicBool::new(false),
             cloud_test: tokio::sync::Mutex::default(),
             folder,
             organization: organization.name,

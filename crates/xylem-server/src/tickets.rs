@@ -1,15 +1,17 @@
 //! Tickets: let their bearer do one thing on one distribution server for a short time.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use xylem_api::catalogue::{Candidate, IngestAddress, Sources};
-use xylem_db::{DistributionServer, LiveFile, Upload};
+use xylem_db::{DistributionServer, File, LiveFile, Upload};
 use xylem_model::{ContentId, Party, SiteId, Timestamp};
 use xylem_sync::FileFacts;
 use xylem_trust::{Envelope, LONGEST_TICKET_LIFE, Operation, Ticket};
 
 use crate::app::App;
 use crate::candidates::{Holder, nearest_first};
+use crate::cloud::CloudWanted;
 use crate::failure::Failure;
 
 /// How long a ticket is good for that names its holder, or one upload: as long as may be.
@@ -17,6 +19,15 @@ const TICKET_LIFETIME: Duration = LONGEST_TICKET_LIFE;
 
 /// Tickets without a holder serve whoever finds them, so they end sooner.
 const BEARER_TICKET_LIFETIME: Duration = Duration::from_secs(180);
+
+/// Who asks where something can be fetched.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker {
+    /// Who must present the tickets, and whose site counts; anybody may where there is none.
+    pub(crate) holder: Option<Party>,
+    /// Where they connect from.
+    pub(crate) address: IpAddr,
+}
 
 impl App {
     fn ticket(
@@ -46,22 +57,27 @@ impl App {
         Ok(IngestAddress { url: server.public_url, ticket })
     }
 
-    /// Where to fetch a content, nearest first, each place with a ticket. `holder` is who must
-    /// present it, and whose site counts; anybody may where there is none.
+    /// Where to fetch a content of a file, nearest first, each place with a ticket; and in the cloud,
+    /// where it is there. Scripts are no files: nobody fetches one.
     pub(crate) async fn sources(
         &self,
         content: ContentId,
         descriptor: &[u8],
-        file: &FileFacts,
-        holder: Option<Party>,
+        file: &File,
+        Asker { holder, address }: Asker,
     ) -> Result<Sources, Failure> {
         let site = match holder {
             Some(Party::Computer(id)) => self.database.computer(id).await?.site,
             _ => None,
         };
         let lifetime = if holder.is_some() { TICKET_LIFETIME } else { BEARER_TICKET_LIFETIME };
+        let servers = self.offering(content, &file.facts(), site).await?;
+        let root = servers.iter().find(|server| server.is_root).map(|root| root.id);
+        let at_most = holder.is_none().then_some(BEARER_TICKET_LIFETIME);
+        let wanted = CloudWanted { content, file, address, at_most, root };
+        let cloud = self.cloud_candidate(&wanted).await;
         let mut candidates = Vec::new();
-        for server in self.offering(content, file, site).await? {
+        for server in servers {
             candidates.push(Candidate {
                 server: server.id,
                 name: server.name,
@@ -69,7 +85,7 @@ impl App {
                 ticket: self.ticket(Operation::Read { content }, holder, lifetime)?,
             });
         }
-        Ok(Sources { descriptor: Envelope::from_bytes(descriptor)?, candidates })
+        Ok(Sources { descriptor: Envelope::from_bytes(descriptor)?, candidates, cloud })
     }
 
     /// The servers to fetch a content from, nearest first; of a client at `site`, where it has one.
@@ -103,9 +119,9 @@ impl App {
     pub(crate) async fn sources_of(
         &self,
         live: &LiveFile,
-        holder: Option<Party>,
+        asker: Asker,
     ) -> Result<Sources, Failure> {
-        let (version, file) = (&live.version, live.file.facts());
-        self.sources(version.content, &version.descriptor, &file, holder).await
+        let LiveFile { file, version } = live;
+        self.sources(version.content, &version.descriptor, file, asker).await
     }
 }

@@ -1,5 +1,7 @@
 //! What managed Macs call, each with its own certificate.
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -15,6 +17,7 @@ use crate::control::DOCUMENT_LIFETIME;
 use crate::extract::ApiPath;
 use crate::failure::Failure;
 use crate::permission::Caller;
+use crate::tickets::Asker;
 use crate::wish::believing;
 
 /// The result word of an order that was carried out; all others mean failure.
@@ -44,7 +47,7 @@ pub(super) async fn check_in(
         // Only the time it was last seen is lost; the next check-in brings it.
         tracing::warn!(computer.id = %computer, "too many check-ins at once; one was not noted");
     }
-    let (orders, sources) = app.orders_of(computer).await?;
+    let (orders, sources) = app.orders_of(computer, peer.address.ip()).await?;
     Ok(Json(CheckInAnswer {
         trust: app.control.trust().envelope().clone(),
         orders,
@@ -91,24 +94,30 @@ pub(super) async fn report_order(
 pub(super) async fn package_sources(
     State(app): State<App>,
     caller: Caller,
+    peer: Peer,
     ApiPath(name): ApiPath<String>,
 ) -> Result<Json<Sources>, Failure> {
-    let holder = Party::Computer(caller.computer()?);
+    let holder = Some(Party::Computer(caller.computer()?));
     let live = app.served_file(&(FileKind::Package, name)).await?;
-    Ok(Json(app.sources_of(&live, Some(holder)).await?))
+    let asker = Asker { holder, address: peer.address.ip() };
+    Ok(Json(app.sources_of(&live, asker).await?))
 }
 
 impl App {
-    /// The signed orders of a computer, and where to fetch what each names.
-    async fn orders_of(&self, computer: ComputerId) -> Result<(Envelope, Vec<Sources>), Failure> {
+    /// The signed orders of a computer, and where to fetch what each names from its address.
+    async fn orders_of(
+        &self,
+        computer: ComputerId,
+        address: IpAddr,
+    ) -> Result<(Envelope, Vec<Sources>), Failure> {
         let epoch = self.database.stamp().await?.epoch;
         let pending = self.database.pending_orders(computer).await?;
-        let holder = Some(Party::Computer(computer));
+        let asker = Asker { holder: Some(Party::Computer(computer)), address };
         let mut orders = Vec::new();
         let mut sources = Vec::new();
         for order in pending.orders {
-            let file = self.database.file(order.file).await?.facts();
-            let places = self.sources(order.content, &order.descriptor, &file, holder).await?;
+            let file = self.database.file(order.file).await?;
+            let places = self.sources(order.content, &order.descriptor, &file, asker).await?;
             orders.push(Order {
                 id: order.id,
                 action: OrderAction::Install,

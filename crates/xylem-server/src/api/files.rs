@@ -14,6 +14,7 @@ use xylem_api::catalogue::{
 };
 use xylem_api::digests::{FileDigests, WholeDigests};
 use xylem_db::{ContentDigests, FileSearch, LiveFile, Version};
+use xylem_http::Peer;
 use xylem_model::{CHUNK_BYTES, ContentId, DistributionServerId, FileKind, FileName, SearchText};
 use xylem_sync::Holdings;
 use xylem_trust::DigestSource;
@@ -25,6 +26,7 @@ use crate::extract::{ApiPath, ApiQuery};
 use crate::failure::Failure;
 use crate::names::Names;
 use crate::permission::Caller;
+use crate::tickets::Asker;
 use crate::wish::digest_source;
 
 /// Which page of which files.
@@ -207,10 +209,12 @@ pub(super) async fn placement(
 )]
 pub(super) async fn sources(
     State(app): State<App>,
+    peer: Peer,
     ApiPath(file): ApiPath<(FileKind, String)>,
 ) -> Result<Json<Sources>, Failure> {
     let live = app.served_file(&file).await?;
-    Ok(Json(app.sources_of(&live, None).await?))
+    let asker = Asker { holder: None, address: peer.address.ip() };
+    Ok(Json(app.sources_of(&live, asker).await?))
 }
 
 impl App {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use xylem_cloud::{Below, Cursor, FaultScope};
+use xylem_cloud::{Below, Cursor, Fault, FaultKind, FaultScope};
 
 use super::at::{Asking, AtPoint};
 use super::store::{Broken, Work};
@@ -15,8 +15,13 @@ const BETWEEN_TRIES: Duration = Duration::from_secs(5 * 60);
 
 impl AtPoint<'_> {
     /// Nothing succeeds here until somebody mends it. The content waits, and is nobody's.
-    pub(super) async fn stand_still(&self, work: Work, why: String) -> Result<Verdict, Failure> {
-        self.note_broken(&why).await?;
+    pub(super) async fn stand_still(
+        &self,
+        work: Work,
+        stop: Standstill,
+    ) -> Result<Verdict, Failure> {
+        let Standstill { why, .. } = &stop;
+        self.note_broken(&stop).await?;
         self.store().released(work).await?;
         Ok(Verdict::Leave(format!("the cloud distribution point stands still: {why}")))
     }
@@ -41,8 +46,8 @@ impl AtPoint<'_> {
             }
             Err(Trouble::Ours(failure)) => Err(failure),
             Err(trouble) => {
-                if let Some(why) = of_the_point(&trouble) {
-                    self.note_broken(&why).await?;
+                if let Some(stop) = of_the_point(&trouble) {
+                    self.note_broken(&stop).await?;
                 }
                 Ok(Some(BETWEEN_TRIES))
             }
@@ -59,7 +64,8 @@ impl AtPoint<'_> {
         Ok(())
     }
 
-    async fn note_broken(&self, why: &str) -> Result<(), Failure> {
+    async fn note_broken(&self, stop: &Standstill) -> Result<(), Failure> {
+        let Standstill { why, still_offered } = stop;
         let now = self.now();
         let since = match &self.point.broken {
             Some(broken) => broken.since,
@@ -69,16 +75,38 @@ impl AtPoint<'_> {
             }
         };
         let next_try = now.plus(BETWEEN_TRIES);
-        let broken = Broken { message: why.to_owned(), since, next_try };
+        let (message, still_offered) = (why.clone(), *still_offered);
+        let broken = Broken { message, since, next_try, still_offered };
         Ok(self.store().set_broken(self.point.id, Some(&broken)).await?)
     }
 }
 
-/// The message of what concerns the whole point.
-fn of_the_point(trouble: &Trouble) -> Option<String> {
+/// Why everything stands still.
+pub(super) struct Standstill {
+    why: String,
+    /// Whether what is there can be read by clients all the same.
+    still_offered: bool,
+}
+
+impl Standstill {
+    /// Nothing was asked, since nothing can be.
+    pub(super) const fn untried(why: String) -> Self {
+        Self { why, still_offered: false }
+    }
+
+    /// A provider refused. A full account, and rights that lack, may hinder writing alone; by keys
+    /// that are wrong, or a clock that is off, no address for a client is good either.
+    pub(super) fn of(fault: &Fault) -> Self {
+        let still_offered = matches!(fault.kind, FaultKind::Full | FaultKind::Rights);
+        Self { why: fault.to_string(), still_offered }
+    }
+}
+
+/// What concerns the whole point.
+fn of_the_point(trouble: &Trouble) -> Option<Standstill> {
     match trouble {
-        Trouble::Point(why) => Some(why.clone()),
-        Trouble::Fault(fault) if fault.scope() == FaultScope::Point => Some(fault.to_string()),
+        Trouble::Point(why) => Some(Standstill::untried(why.clone())),
+        Trouble::Fault(fault) if fault.scope() == FaultScope::Point => Some(Standstill::of(fault)),
         _ => None,
     }
 }

@@ -5,8 +5,10 @@
 //! * [`probe`]: what a test asks the provider. [`test`]: its steps, in order. [`steps`]: how they are
 //!   told.
 //! * [`service`]: filling it, with the root distribution server.
+//! * [`store`]: what is remembered of what is there and of what is on its way.
+//! * [`offer`]: giving out, by an address for whoever asks where to fetch something.
 //!
-//! Not here yet: giving out, looking after what lies there.
+//! Not here yet: looking after what lies there.
 
 mod at;
 mod breaker;
@@ -14,6 +16,7 @@ mod clear;
 mod finish;
 mod follow;
 mod next;
+mod offer;
 mod pace;
 mod parts;
 mod probe;
@@ -35,6 +38,7 @@ use xylem_model::CloudPointId;
 use xylem_pki::{PublicRoots, public_client_config};
 use xylem_runtime::Environment;
 
+pub(crate) use offer::CloudWanted;
 pub use service::CloudService;
 
 use crate::app::App;

@@ -63,6 +63,9 @@ pub struct Broken {
     pub since: Timestamp,
     /// When one request tries again.
     pub next_try: Timestamp,
+    /// Whether clients are sent there all the same: what is there can be read.
+    #[serde(default)]
+    pub still_offered: bool,
 }
 
 /// What is remembered of the cloud distribution point.

@@ -9,6 +9,7 @@ use xylem_http::ApiError;
 use xylem_model::Timestamp;
 
 use super::at::AtPoint;
+use super::breaker::Standstill;
 use super::pace::BUSY_TRIES;
 use super::store::Work;
 use crate::failure::Failure;
@@ -76,7 +77,7 @@ impl AtPoint<'_> {
         match trouble {
             Trouble::Ours(failure) => Err(failure),
             Trouble::NotOurs => Ok(Verdict::Leave(not_ours())),
-            Trouble::Point(why) => self.stand_still(work, why).await,
+            Trouble::Point(why) => self.stand_still(work, Standstill::untried(why)).await,
             Trouble::Unreached(why) => self.busy(work, why, None).await,
             Trouble::Anew(why) => {
                 self.fail(work, &why, true, Some(self.again_at(copy, SOON))).await
@@ -96,12 +97,12 @@ impl AtPoint<'_> {
         fault: Fault,
     ) -> Result<Verdict, Failure> {
         match fault.scope() {
-            FaultScope::Point => self.stand_still(work, fault.to_string()).await,
+            FaultScope::Point => self.stand_still(work, Standstill::of(&fault)).await,
             FaultScope::Request => {
                 if fault.kind == FaultKind::Session
                     && !self.service.pace().renew(work.point, work.content)
                 {
-                    return self.stand_still(work, fault.again().to_string()).await;
+                    return self.stand_still(work, Standstill::of(&fault.again())).await;
                 }
                 self.busy(work, fault.to_string(), fault.retry_after).await
             }

@@ -13,6 +13,7 @@ mod agents;
 mod changes;
 mod cloud;
 mod cloud_filling;
+mod cloud_offering;
 mod comparison;
 mod control;
 mod digests;

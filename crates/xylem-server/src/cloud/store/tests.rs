@@ -216,7 +216,12 @@ async fn a_point_is_opened_with_its_keys() {
         assert!(open.writes_once && !open.paused && open.selection.is_none());
         assert!(twin.store().leaving().await.unwrap().is_none());
 
-        let broken = Broken { message: "é".repeat(9_000), since: at(5), next_try: at(6) };
+        let broken = Broken {
+            message: "é".repeat(9_000),
+            since: at(5),
+            next_try: at(6),
+            still_offered: true,
+        };
         twin.store().set_broken(point(), Some(&broken)).await.unwrap();
         let told = twin.open().await.broken.unwrap();
         assert_eq!((told.message.chars().count(), told.next_try), (2_000, at(6)));
