@@ -148,7 +148,7 @@ impl Agent {
             return Err(AgentError::OtherFile { asked: name.clone(), found: descriptor.name });
         }
         let fetcher = self.fetcher(&session, progress);
-        let (fetched, attempts) = fetcher.fetch(&descriptor, sources.candidates, 0).await;
+        let (fetched, attempts) = fetcher.fetch(&descriptor, sources, 0).await;
         let failure = |source| AgentError::Fetch { name: name.clone(), source };
         let file = fetched.map_err(failure)?;
         let (expected, path) = (Expected::from(&descriptor), output.to_owned());

@@ -5,22 +5,27 @@
 //! entity tag is the content id, the same everywhere). After a round over all of them comes a wait
 //! that doubles, drawn at random. Everything is bounded: places, tries, waits, silence, size.
 //!
+//! The cloud distribution point is one place more, and is asked otherwise (`cloud`). Tickets and its
+//! address end; fresh ones are asked for (`renew`).
+//!
 //! Only the digests over the whole file decide. When they disagree, the bytes are dropped, and a
 //! place that sent all of them is not asked for this content again. When several had a hand in it,
 //! nobody can tell who lied: from then on no place goes on with another's bytes, so that each is
 //! judged by its own.
 
+mod cloud;
 mod error;
 mod partial;
 mod policy;
+mod renew;
 mod source;
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use xylem_api::agent::FetchAttempt;
-use xylem_api::catalogue::Candidate;
-use xylem_client::{AgentClient, ClientError, ContentAnswer, ContentClient};
+use xylem_api::catalogue::Sources as Offered;
+use xylem_client::{AgentClient, ClientError, ContentAnswer, ContentClient, ContentUrl};
 use xylem_runtime::{Backoff, Environment};
 use xylem_telemetry::chain;
 use xylem_trust::Descriptor;
@@ -35,7 +40,7 @@ pub use self::error::FetchError;
 use self::error::Trouble;
 use self::partial::Partial;
 pub use self::policy::FetchPolicy;
-use self::source::{Next, Sources, retry_after};
+use self::source::{Next, Sources, Way, retry_after};
 
 /// What is always left free on the disk, in bytes: 100 MiB, so that the computer stays usable.
 const RESERVE_BYTES: u64 = 100 << 20;
@@ -43,10 +48,6 @@ const RESERVE_BYTES: u64 = 100 << 20;
 /// A source that sends less than this between two stall limits counts as stalled, in bytes: one
 /// byte now and then must not keep an agent busy for days.
 const LEAST_BYTES_PER_STALL: u64 = 64 << 10;
-
-/// How often fresh tickets are asked for during one fetch. They live ten minutes, large files may
-/// take longer.
-const MAX_TICKET_RENEWALS: u32 = 4;
 
 /// What a fetch works with.
 pub(crate) struct Fetcher<'a> {
@@ -63,7 +64,7 @@ impl Fetcher<'_> {
     pub(crate) async fn fetch(
         &self,
         descriptor: &Descriptor,
-        candidates: Vec<Candidate>,
+        offered: Offered,
         room_after: u64,
     ) -> (Result<VerifiedFile, FetchError>, Vec<FetchAttempt>) {
         let policy = self.policy;
@@ -71,11 +72,12 @@ impl Fetcher<'_> {
             fetcher: self,
             descriptor,
             expected: Expected::from(descriptor),
-            sources: Sources::new(candidates, policy.tries_per_source, policy.tries),
+            sources: Sources::new(offered, policy.tries_per_source, policy.tries),
             attempts: Vec::new(),
             suspects: Vec::new(),
             may_mix: true,
-            ticket_renewals: 0,
+            renewals: 0,
+            cloud_renewed: false,
         };
         let result = run.run(room_after).await;
         (result, run.attempts)
@@ -93,7 +95,10 @@ struct Run<'a> {
     suspects: Vec<String>,
     /// Whether a source may go on with the bytes of another.
     may_mix: bool,
-    ticket_renewals: u32,
+    /// How often fresh tickets were had since the last bytes came.
+    renewals: u32,
+    /// Whether a fresh address of the cloud was, since then.
+    cloud_renewed: bool,
 }
 
 impl Run<'_> {
@@ -125,7 +130,7 @@ impl Run<'_> {
                     asked_to_wait = Duration::ZERO;
                     index
                 }
-                Next::NeedTickets if self.renew_tickets().await => continue,
+                Next::NeedTickets if self.may_renew() && self.renew().await => continue,
                 Next::NeedTickets | Next::Exhausted => return Err(self.verdict()),
             };
             let wait = self.attempt(index, &mut partial).await?;
@@ -172,6 +177,7 @@ impl Run<'_> {
         if !self.may_mix && !partial.is_only_from(index) {
             partial.restart().await?;
         }
+        self.renew_what_is_over(index).await;
         let began = Instant::now();
         let mut attempt = FetchAttempt {
             source: self.sources.name(index),
@@ -183,6 +189,9 @@ impl Run<'_> {
         let outcome = self.transfer(index, partial, &mut attempt).await;
         // Whatever came is kept, also when the connection broke.
         partial.flush().await?;
+        if attempt.bytes > 0 {
+            (self.renewals, self.cloud_renewed) = (0, false);
+        }
         attempt.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut wait = Duration::ZERO;
         if let Err(trouble) = outcome? {
@@ -198,6 +207,7 @@ impl Run<'_> {
                 wait = retry_after(error).unwrap_or_default();
             }
             self.note_trouble(index, &trouble);
+            self.renew_what_was_refused(index).await;
         }
         self.attempts.push(attempt);
         Ok(wait)
@@ -209,6 +219,7 @@ impl Run<'_> {
         match trouble {
             Trouble::Client(error) => source.note_failure(error),
             Trouble::TooSlow(_) => {}
+            Trouble::Roots(_) | Trouble::Tls(_) => source.give_up(),
             Trouble::OtherSize(_) | Trouble::Excess => {
                 source.give_up();
                 self.suspects.push(name);
@@ -267,16 +278,19 @@ impl Run<'_> {
     }
 
     async fn open(&mut self, index: usize, offset: u64) -> Result<ContentAnswer, Trouble> {
-        let content = self.expected.content;
+        let Expected { content, size, .. } = self.expected;
+        let fetcher = self.fetcher;
         let Some(source) = self.sources.get_mut(index) else {
             // The list of sources never shrinks.
             return Err(Trouble::TooSlow(Duration::ZERO));
         };
-        let address = source.address.clone().map_err(ClientError::Address)?;
-        let auth = source.auth.clone();
-        let fetch =
-            self.fetcher.content.fetch(&address.server, &address.path, &content, offset, &auth);
-        Ok(fetch.await?)
+        match &mut source.way {
+            Way::Server { address, auth } => {
+                let ContentUrl { server, path } = address.clone().map_err(ClientError::Address)?;
+                Ok(fetcher.content.fetch(&server, &path, &content, offset, auth).await?)
+            }
+            Way::Cloud(cloud) => cloud.open(fetcher, size, offset).await,
+        }
     }
 
     /// All bytes are there, and they are wrong.
@@ -302,21 +316,6 @@ impl Run<'_> {
         }
         // An empty file that should not be: no source can mend that.
         if self.expected.size == 0 { Err(self.verdict()) } else { Ok(()) }
-    }
-
-    /// Asks the management server for fresh tickets.
-    async fn renew_tickets(&mut self) -> bool {
-        if self.ticket_renewals >= MAX_TICKET_RENEWALS {
-            return false;
-        }
-        self.ticket_renewals += 1;
-        match self.fetcher.management.sources(&self.descriptor.name).await {
-            Ok(fresh) => self.sources.renew_tickets(&fresh.candidates),
-            Err(error) => {
-                tracing::info!(error = %chain(&error), "no fresh tickets to be had");
-                false
-            }
-        }
     }
 
     fn verdict(&mut self) -> FetchError {

@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use xylem_api::agent::{FetchAttempt, OrderReport};
-use xylem_api::catalogue::{Candidate, Sources};
+use xylem_api::catalogue::Sources;
 use xylem_install::{InstallError, InstallReport, InstallRequest};
 use xylem_model::{FileKind, FileName, OrderId, Timestamp};
 use xylem_runtime::Shutdown;
@@ -68,7 +68,7 @@ impl OrderRun<'_> {
 
     async fn work(&self, order: &Order) -> Result<Option<OrderOutcome>, FolderError> {
         let started_at = self.now();
-        let (descriptor, candidates) = match self.find(order) {
+        let (descriptor, offered) = match self.find(order) {
             Ok(found) => found,
             Err(refusal) => {
                 return self.refuse(order.id, None, refusal, started_at).await.map(Some);
@@ -80,7 +80,7 @@ impl OrderRun<'_> {
         let room_after = if shared { descriptor.size } else { 0 };
         let fetcher = self.agent.fetcher(self.session, self.progress);
         let (fetched, attempts) = tokio::select! {
-            done = fetcher.fetch(&descriptor, candidates, room_after) => done,
+            done = fetcher.fetch(&descriptor, offered, room_after) => done,
             () = self.shutdown.begun() => return Ok(None),
         };
         let job = Job { order: order.id, name: descriptor.name, started_at, attempts };
@@ -95,7 +95,7 @@ impl OrderRun<'_> {
     }
 
     /// The signed descriptor that the order names, and where its content can be had.
-    fn find(&self, order: &Order) -> Result<(Descriptor, Vec<Candidate>), Refusal> {
+    fn find(&self, order: &Order) -> Result<(Descriptor, Sources), Refusal> {
         let OrderAction::Install = order.action;
         let untrusted = |message: String| Refusal { result: "untrusted", message };
         let sources = self
@@ -116,7 +116,7 @@ impl OrderRun<'_> {
             let message = format!("{} is no package and cannot be installed", descriptor.name);
             return Err(Refusal { result: "refused", message });
         }
-        Ok((descriptor, sources.candidates.clone()))
+        Ok((descriptor, sources.clone()))
     }
 
     /// Hands the verified file to the installer. What comes of it is written down in the same

@@ -10,7 +10,7 @@ pub enum Progress {
     Fetching {
         /// The package.
         package: FileName,
-        /// The distribution server's name.
+        /// The distribution server's name, or [`CLOUD_SOURCE`](xylem_api::agent::CLOUD_SOURCE).
         source: String,
         /// Bytes there are, those of earlier runs included.
         bytes: u64,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use xylem_client::ClientError;
 use xylem_model::ByteSize;
+use xylem_pki::{PublicRootsError, TlsSetupError};
 
 use crate::folder::FolderError;
 
@@ -24,21 +25,22 @@ pub enum FetchError {
     },
     /// The management server named no place.
     #[error(
-        "no distribution server offers it yet: wait until one shows it as present, then give the \
+        "neither a distribution server nor the cloud offers it yet: wait until one shows it as present, then give the \
          order again"
     )]
     NoSource,
     /// What came was not what was published.
     #[error(
         "what was received is not what was published (from: {}); nothing of it was used. Scrub \
-         these distribution servers", sources.join(", ")
+         the distribution servers among these; where the cloud is, have it looked through",
+        sources.join(", ")
     )]
     WrongBytes {
-        /// Names of the servers that had a hand in it.
+        /// Names of the servers, or the cloud, that had a hand in it.
         sources: Vec<String>,
     },
     /// Every place failed.
-    #[error("no distribution server gave the whole file in {tries} tries; the last one: {last}")]
+    #[error("nobody gave the whole file in {tries} tries; the last one: {last}")]
     AllFailed {
         /// How many tries there were.
         tries: usize,
@@ -69,6 +71,10 @@ impl FetchError {
 pub(super) enum Trouble {
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error("its provider is not believed")]
+    Roots(#[from] PublicRootsError),
+    #[error("setting up TLS to its provider failed")]
+    Tls(#[from] TlsSetupError),
     #[error("it offers a file of {0} bytes, which is not the published size")]
     OtherSize(u64),
     #[error("it sent more bytes than the file has")]

@@ -37,7 +37,11 @@ impl Default for FetchPolicy {
 impl FetchPolicy {
     /// A client that keeps to these time limits.
     pub(crate) fn client(&self, transport: &Transport) -> ContentClient {
-        let deadlines = Deadlines { connect: self.connect, answer: self.stall, stall: self.stall };
-        ContentClient::new(transport.with_deadlines(deadlines))
+        ContentClient::new(transport.with_deadlines(self.deadlines()))
+    }
+
+    /// These time limits.
+    pub(super) const fn deadlines(&self) -> Deadlines {
+        Deadlines { connect: self.connect, answer: self.stall, stall: self.stall }
     }
 }

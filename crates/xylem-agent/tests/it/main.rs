@@ -6,6 +6,7 @@
     reason = "in a test a panic is the way to fail"
 )]
 
+mod cloud;
 mod commands;
 mod distribution;
 mod enrolling;

@@ -248,6 +248,7 @@ impl World {
         Sources {
             descriptor: package.envelope.clone(),
             candidates: servers.iter().map(|one| one.candidate(package)).collect(),
+            cloud: None,
         }
     }
 
