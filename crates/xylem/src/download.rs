@@ -3,12 +3,18 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 use indicatif::ProgressBar;
-use xylem_api::catalogue::{Candidate, Sources};
-use xylem_client::{ContentAuth, ContentClient, ContentUrl, RunningDigests};
+use xylem_api::agent::CLOUD_SOURCE;
+use xylem_api::catalogue::{Candidate, CloudCandidate, Sources};
+use xylem_client::{
+    CloudContentClient, ContentAnswer, ContentAuth, ContentClient, ContentUrl, Deadlines,
+    RunningDigests,
+};
 use xylem_model::{ByteSize, FileKind};
+use xylem_pki::{PublicRoots, public_client_config};
 use xylem_trust::Descriptor;
 
 use crate::Failure;
@@ -62,23 +68,57 @@ struct Download {
 impl Download {
     async fn fetch_from_any(&mut self, access: &Access, sources: &Sources) -> anyhow::Result<()> {
         ensure!(
-            !sources.candidates.is_empty(),
+            !sources.candidates.is_empty() || sources.cloud.is_some(),
             "no distribution server has it yet; `xylem package placement` shows where it is"
         );
         let client = ContentClient::new(access.transport.clone());
         let mut reasons = Vec::new();
         for candidate in &sources.candidates {
-            match self.fetch_from(&client, candidate).await {
-                Ok(()) if self.is_right() => return Ok(()),
-                Ok(()) => {
-                    reasons
-                        .push(format!("{}: the bytes are not the published ones", candidate.name));
-                    self.start_over()?;
-                }
-                Err(error) => reasons.push(format!("{}: {error:#}", candidate.name)),
+            let fetched = self.fetch_from(&client, candidate).await;
+            match self.judged(fetched)? {
+                None => return Ok(()),
+                Some(reason) => reasons.push(format!("{}: {reason}", candidate.name)),
             }
         }
-        bail!("no distribution server gave the whole file ({})", reasons.join("; "))
+        // Whatever its place is for computers: there is one download, and servers are nearer.
+        if let Some(cloud) = &sources.cloud {
+            let fetched = self.fetch_from_cloud(access, cloud).await;
+            match self.judged(fetched)? {
+                None => return Ok(()),
+                Some(reason) => reasons.push(format!("{CLOUD_SOURCE}: {reason}")),
+            }
+        }
+        bail!("nobody gave the whole file ({})", reasons.join("; "))
+    }
+
+    /// Why a place did not give the rest; none where it did and all is right.
+    fn judged(&mut self, fetched: anyhow::Result<()>) -> anyhow::Result<Option<String>> {
+        match fetched {
+            Ok(()) if self.is_right() => Ok(None),
+            Ok(()) => {
+                self.start_over()?;
+                Ok(Some("the bytes are not the published ones".to_owned()))
+            }
+            Err(error) => Ok(Some(format!("{error:#}"))),
+        }
+    }
+
+    async fn fetch_from_cloud(
+        &mut self,
+        access: &Access,
+        cloud: &CloudCandidate,
+    ) -> anyhow::Result<()> {
+        let roots = match &cloud.ca_pem {
+            Some(pem) => PublicRoots::from_pem(pem.as_bytes())?,
+            None => PublicRoots::of_this_machine()?,
+        };
+        let environment = access.transport.environment().clone();
+        let tls = public_client_config(&roots, Arc::clone(&environment.clock))?;
+        let client = CloudContentClient::new(environment, tls, Deadlines::default());
+        let (size, have) = (self.descriptor.size, self.digesting.size());
+        let answer = client.fetch(&cloud.url, size, have).await?;
+        ensure!(answer.size == size, "it has another size");
+        self.take(answer).await
     }
 
     async fn fetch_from(
@@ -91,7 +131,11 @@ impl Download {
         let have = self.digesting.size();
         let answer = client.fetch(&server, &path, &self.descriptor.content, have, &auth).await?;
         ensure!(answer.size == self.descriptor.size || answer.offset > 0, "it has another size");
-        if answer.offset != have {
+        self.take(answer).await
+    }
+
+    async fn take(&mut self, answer: ContentAnswer) -> anyhow::Result<()> {
+        if answer.offset != self.digesting.size() {
             self.start_over()?;
         }
         let mut body = answer.body;
