@@ -110,3 +110,17 @@ fn of_the_point(trouble: &Trouble) -> Option<Standstill> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hinders_writing_alone_keeps_nobody_from_reading() {
+        let offered = |kind| Standstill::of(&Fault::new(kind, "sending", "no")).still_offered;
+        assert!(offered(FaultKind::Full) && offered(FaultKind::Rights));
+        for closed in [FaultKind::Keys, FaultKind::Clock, FaultKind::Place, FaultKind::Public] {
+            assert!(!offered(closed), "{closed:?}");
+        }
+    }
+}
