@@ -145,7 +145,7 @@ async fn a_computer_gets_an_address_of_what_is_present_and_nothing_else() {
     let world = World::filled(None).await;
     let cloud = world.offered().await.unwrap();
     assert_eq!((cloud.until, cloud.before), (after(600), None));
-    assert!(cloud.url.contains("%C3%A9"), "it is called as the file is now");
+    assert!(cloud.url.contains("%25C3%25A9"), "it is called as the file is now");
     assert_eq!(world.fetch(&cloud).await.unwrap(), BYTES);
 
     world.harness.admin().order("mac", NAME).await.unwrap();
