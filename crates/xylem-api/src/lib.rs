@@ -11,6 +11,7 @@ pub mod authorities;
 pub mod catalogue;
 pub mod certificates;
 pub mod cloud;
+pub mod cloud_files;
 pub mod comparison;
 pub mod content;
 pub mod control;

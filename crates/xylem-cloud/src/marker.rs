@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use xylem_model::Sha256;
 
+use crate::digest;
+
 /// Most bytes of a marker that are read.
 pub const MAX_MARKER_BYTES: usize = 4096;
 /// The layout this code writes.
@@ -14,7 +16,7 @@ pub const LAYOUT: u32 = 1;
 pub struct Marker {
     /// The layout below the prefix: [`LAYOUT`].
     pub layout: u32,
-    /// SHA-256 of the catalogue's first trust document.
+    /// SHA-256 of what was made once, as the catalogue was set up, and is in all its backups.
     pub catalogue: Sha256,
 }
 
@@ -30,6 +32,11 @@ pub enum MarkerError {
 }
 
 impl Marker {
+    /// The marker of the catalogue that has this id.
+    pub fn of(catalogue: &str) -> Self {
+        Self { layout: LAYOUT, catalogue: digest::sha256(catalogue.as_bytes()) }
+    }
+
     /// The bytes of `xylem.json`.
     pub fn to_json(&self) -> Vec<u8> {
         format!("{{\"layout\":{},\"catalogue\":\"{}\"}}\n", self.layout, self.catalogue)

@@ -20,7 +20,7 @@ use xylem_pki::{Identity, Presented, TrustAnchors};
 use xylem_runtime::{Environment, GuardedNet};
 use xylem_telemetry::Metrics;
 
-use crate::cloud::CloudService;
+use crate::cloud::{CloudService, Upkeep};
 use crate::control::{ControlService, check_standing};
 use crate::failure::Failure;
 use crate::folder::DataFolder;
@@ -60,8 +60,8 @@ pub(crate) struct AppParts {
     pub(crate) cloud_net: GuardedNet,
     /// Answers the root about the cloud distribution point.
     pub(crate) cloud: CloudService,
-    /// Whether it was said that no address of the cloud can be made, and none was made since.
-    pub(crate) cloud_not_offered: AtomicBool,
+    /// What jobs and administrators share of looking after it.
+    pub(crate) upkeep: Upkeep,
     /// Held while a cloud distribution point is tested.
     pub(crate) cloud_test: tokio::sync::Mutex<()>,
     pub(crate) folder: DataFolder,

@@ -99,6 +99,12 @@ pub enum ServerError {
         /// The present moment.
         now: Timestamp,
     },
+    /// A round of looking after the cloud distribution point was given up.
+    #[error("{reason}")]
+    Cloud {
+        /// What was attempted, why it did not succeed, what to do.
+        reason: String,
+    },
     /// The wishes cannot be read.
     #[error("what is wished cannot be read")]
     Wish(#[from] crate::WishError),

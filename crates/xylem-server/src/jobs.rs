@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use utoipa::ToSchema;
 use xylem_db::{Actor, CheckIn, FORGOTTEN_AT_ONCE};
 use xylem_model::Timestamp;
@@ -14,6 +14,7 @@ use xylem_runtime::Shutdown;
 use xylem_telemetry::chain;
 
 use crate::app::App;
+use crate::cloud::Duty;
 use crate::{ServerError, server, trust};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -26,6 +27,10 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How often a change of authorities looks whether it can go on.
 const AUTHORITY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often what is not wanted in the cloud any more is looked for: a query of the database, where
+/// there is nothing.
+const CLOUD_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// A deleted file or script can be restored for this long.
 const DELETED_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -85,6 +90,13 @@ impl Household {
                 self.every("watch-certificates", DAY, || self.watch_certificates()),
                 self.every("renew-trust", HOUR, || self.renew_trust()),
                 self.every("purge-deleted", HOUR, || self.purge_deleted()),
+                self.every_or("cloud-inventory", HOUR, &self.app.upkeep.asked, || {
+                    self.app.look_after_cloud(Duty::Inventory)
+                }),
+                self.every("cloud-remove", CLOUD_INTERVAL, || {
+                    self.app.look_after_cloud(Duty::Remove)
+                }),
+                self.every("cloud-sweep", DAY, || self.app.look_after_cloud(Duty::Sweep)),
             )
         };
         tokio::select! {
@@ -97,6 +109,19 @@ impl Household {
     /// Runs a job again and again; a failure is shown, logged once, and tried again next time.
     async fn every<F>(&self, name: &'static str, interval: Duration, job: impl Fn() -> F)
     where
+        F: Future<Output = Result<String, ServerError>>,
+    {
+        self.every_or(name, interval, &Notify::new(), job).await;
+    }
+
+    /// The same, and at once whenever it is asked for.
+    async fn every_or<F>(
+        &self,
+        name: &'static str,
+        interval: Duration,
+        asked: &Notify,
+        job: impl Fn() -> F,
+    ) where
         F: Future<Output = Result<String, ServerError>>,
     {
         let mut was_ok = true;
@@ -112,7 +137,10 @@ impl Household {
             let next_run = last_run.plus(interval);
             let status = JobStatus { name: name.to_owned(), last_run, ok, result, next_run };
             self.app.jobs.note(name, status);
-            tokio::time::sleep(interval).await;
+            tokio::select! {
+                () = tokio::time::sleep(interval) => {}
+                () = asked.notified() => {}
+            }
         }
     }
 

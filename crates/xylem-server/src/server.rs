@@ -26,7 +26,7 @@ use xylem_trust::TrustStore;
 
 use crate::api;
 use crate::app::{App, AppParts};
-use crate::cloud::{CloudService, DatabaseCloudStore};
+use crate::cloud::{CloudService, DatabaseCloudStore, Upkeep};
 use crate::config::ServerConfig;
 use crate::control::{self, ControlService};
 use crate::folder::{DataFolder, Keys};
@@ -143,7 +143,7 @@ impl Server {
             sealer,
             cloud_net,
             cloud,
-            cloud_not_offered: AtomicBool::new(false),
+            upkeep: Upkeep::default(),
             cloud_test: tokio::sync::Mutex::default(),
             folder,
             organization: organization.name,

@@ -31,6 +31,22 @@ impl Database {
         })
     }
 
+    /// Notes that what is *present* is another than was sent: *removing*, and *wanted* anew once it is
+    /// gone, with the reason. Says whether it was *present*.
+    pub async fn note_cloud_withdrawn(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
+        report!(self, "withdrawing a content in the cloud", |tx| {
+            let withdrawn = rows::step(tx, point, content, |copy| copy.withdraw(reason, now));
+            let (step, _) = withdrawn.await?;
+            Ok(step.is_done())
+        })
+    }
+
     /// Notes that contents that are *present* are as they are to be.
     pub async fn note_cloud_looked_at(
         &self,

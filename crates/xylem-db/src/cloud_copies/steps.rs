@@ -122,6 +122,17 @@ impl CloudCopy {
         step
     }
 
+    /// What is *present* is another than was sent: *removing* from now on, and *wanted* anew once it
+    /// is gone.
+    pub fn withdraw(&mut self, reason: &str, now: Timestamp) -> CloudStep {
+        if self.state != State::Present {
+            return CloudStep::Refused;
+        }
+        self.begin_removing(now);
+        self.reason = Some(clip(reason));
+        CloudStep::Done
+    }
+
     /// It is as it is to be.
     pub fn look_at(&mut self, now: Timestamp) -> CloudStep {
         if self.state != State::Present {
@@ -146,7 +157,11 @@ impl CloudCopy {
         if self.state != State::Removing {
             return CloudStep::Refused;
         }
-        self.begin_anew(now)
+        // Why it had to go, for whoever looks at it.
+        let reason = self.reason.take();
+        let step = self.begin_anew(now);
+        self.reason = reason;
+        step
     }
 
     fn enter(&mut self, state: State, now: Timestamp) {

@@ -95,6 +95,20 @@ impl Database {
         })
     }
 
+    /// Records who asked that all that is at a point be looked through.
+    pub async fn note_cloud_inventory_asked(
+        &self,
+        id: CloudPointId,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        change!(self, "asking for an inventory of the cloud", |tx| {
+            let row = require_locked(tx, id).await?;
+            let detail = json!({ "id": id });
+            audit::append(tx, actor, now, "cloud.inventory", &row.provider, &detail).await
+        })
+    }
+
     /// Begins to look through all that is at a point, where that was begun last before `due_before`
     /// or never. Says whether it is to be done: of several callers one does it.
     pub async fn begin_cloud_inventory(

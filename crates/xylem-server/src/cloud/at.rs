@@ -4,13 +4,12 @@ use std::num::NonZeroU64;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use time::OffsetDateTime;
 use xylem_client::CloudClient;
 use xylem_cloud::{
     CloudAnswer, CloudRequest, Found, Moment, ObjectKey, PartPlan, Provider, Upload, UploadRef,
     disposition, provider_of,
 };
-use xylem_db::{CloudCopy, CloudUsage, Month};
+use xylem_db::{CloudCopy, CloudUsage};
 use xylem_model::{ContentId, DistributionServerId, Timestamp};
 use xylem_runtime::random_array;
 use xylem_telemetry::chain;
@@ -19,6 +18,7 @@ use super::service::CloudService;
 use super::session;
 use super::store::{CloudStore, OpenPoint, Work};
 use super::trouble::Trouble;
+use super::usage::month_of;
 use crate::failure::Failure;
 
 /// For how long a content is a server's; every call takes it anew.
@@ -190,7 +190,7 @@ impl<'a> AtPoint<'a> {
         if used == CloudUsage::default() {
             return;
         }
-        let stored = self.store().used(self.point.id, month(self.now()), &used).await;
+        let stored = self.store().used(self.point.id, month_of(self.now()), &used).await;
         if let Err(error) = stored {
             tracing::warn!(error = %chain(&error), "the use of the cloud could not be counted");
         }
@@ -223,29 +223,9 @@ pub(super) fn kept_part_bytes(plan: &PartPlan) -> Option<NonZeroU64> {
     NonZeroU64::new(plan.part_bytes()).filter(|_| !plan.is_whole())
 }
 
-/// The calendar month (UTC) of a moment; the first one of the calendar before year 0.
-fn month(now: Timestamp) -> Month {
-    let moment = OffsetDateTime::from_unix_timestamp(now.unix_seconds());
-    let moment = moment.unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let year = u32::try_from(moment.year()).unwrap_or(0);
-    Month(
-        year.saturating_mul(12)
-            .saturating_add(u32::from(u8::from(moment.month())))
-            .saturating_sub(1),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn months_are_those_of_the_calendar() {
-        let of = |text: &str| month(text.parse().unwrap());
-        assert_eq!(of("2026-01-01T00:00:00Z"), Month(2026 * 12));
-        assert_eq!(of("2026-12-31T23:59:59Z"), Month(2026 * 12 + 11));
-        assert_eq!(of("2027-01-01T00:00:00Z").0 - of("2026-12-31T23:59:59Z").0, 1);
-    }
 
     #[test]
     fn a_whole_file_keeps_no_size_of_parts() {

@@ -6,26 +6,36 @@
 //!   told.
 //! * [`service`]: filling it, with the root distribution server.
 //! * [`store`]: what is remembered of what is there and of what is on its way.
-//! * [`offer`]: giving out, by an address for whoever asks where to fetch something.
+//! * [`claim`]: whose a prefix is. [`upkeep`]: when it is looked after. [`round`]: what that is done
+//!   with; [`inventory`], [`remove`] and [`sweep`] are what is done.
+//! * [`usage`]: months and their ceiling. [`estimate`]: what filling would take.
 //!
-//! Not here yet: looking after what lies there.
+//! Not here yet: giving out.
 
 mod at;
 mod breaker;
+mod claim;
 mod clear;
+pub(crate) mod estimate;
 mod finish;
 mod follow;
+mod inventory;
 mod next;
 mod offer;
 mod pace;
 mod parts;
 mod probe;
+mod remove;
+mod round;
 mod service;
 mod session;
 mod steps;
 mod store;
+mod sweep;
 mod test;
 mod trouble;
+mod upkeep;
+pub(crate) mod usage;
 
 use std::sync::Arc;
 
@@ -40,6 +50,8 @@ use xylem_runtime::Environment;
 
 pub(crate) use offer::CloudWanted;
 pub use service::CloudService;
+pub use store::{Broken, CloudStore, DatabaseCloudStore, MemoryCloudStore, OpenPoint, Work};
+pub(crate) use upkeep::{Duty, Upkeep};
 
 use crate::app::App;
 use crate::failure::Failure;

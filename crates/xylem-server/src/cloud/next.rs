@@ -12,6 +12,7 @@ use super::at::{Asking, AtPoint, LEASE, kept_part_bytes};
 use super::service::CloudService;
 use super::store::Work;
 use super::trouble::{Trouble, Verdict};
+use super::usage::ceiling_reached;
 use crate::failure::Failure;
 
 /// When the root asks again where there is nothing to send. A change wakes it before.
@@ -70,9 +71,14 @@ impl AtPoint<'_> {
         Ok(nothing(AFTER_FAILURES))
     }
 
-    /// For how long nothing is sent at all: an administrator said so, or the point is broken.
+    /// For how long nothing is sent at all: an administrator said so, the ceiling of the month is
+    /// reached, or the point is broken. What is under way at that moment ends.
     async fn waits_for(&self) -> Result<Option<Duration>, Failure> {
         if self.point.paused {
+            return Ok(Some(IDLE));
+        }
+        let (point, ceiling) = (self.point.id, self.point.month_ceiling);
+        if ceiling_reached(self.store(), point, ceiling, self.now()).await?.is_some() {
             return Ok(Some(IDLE));
         }
         self.broken_for().await

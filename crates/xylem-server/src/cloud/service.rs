@@ -139,7 +139,7 @@ impl CloudService {
         &self.inner.control
     }
 
-    pub(super) fn store(&self) -> &dyn CloudStore {
+    pub(crate) fn store(&self) -> &dyn CloudStore {
         &*self.inner.store
     }
 
@@ -152,7 +152,7 @@ impl CloudService {
     }
 
     /// A client that believes what is set for this point. Kept, so that connections are.
-    async fn client(&self, point: &OpenPoint) -> Result<CloudClient, Failure> {
+    pub(super) async fn client(&self, point: &OpenPoint) -> Result<CloudClient, Failure> {
         let mut known = self.inner.client.lock().await;
         if let Some(known) = &*known
             && (known.point, known.revision) == (point.id, point.revision)

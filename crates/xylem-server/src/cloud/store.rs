@@ -52,6 +52,8 @@ pub struct OpenPoint {
     pub writes_once: bool,
     /// Why everything stands still, if it does.
     pub broken: Option<Broken>,
+    /// How many bytes are sent and read back in a month at most.
+    pub month_ceiling: Option<u64>,
 }
 
 /// Why nothing succeeds at a point until somebody mends it.
@@ -196,6 +198,16 @@ pub trait CloudStore: Send + Sync {
     /// What was *present* is not, or is not as it was: *wanted* anew, with the reason. What is
     /// unwanted loses its row instead.
     async fn lost(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<bool, WishError>;
+
+    /// What is *present* is another than was sent: *removing* from now on, so that nobody is sent
+    /// there, and *wanted* anew once it is gone, with the reason. Says whether it was *present*.
+    async fn withdrawn(
         &self,
         point: CloudPointId,
         content: ContentId,

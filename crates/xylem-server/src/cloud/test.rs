@@ -41,20 +41,7 @@ impl App {
         settings: &PointSettings,
         keys: &Secrets,
     ) -> Result<CloudTest, Failure> {
-        // Swift needs a token first, and nothing keeps one yet.
-        let provider = provider_of(&settings.storage, keys, None).map_err(|error| {
-            let why = "this version can ask S3 and NetStorage only";
-            Failure::new(
-                ErrorCode::BadRequest,
-                format!("the point cannot be tested: {error}; {why}"),
-            )
-        })?;
-        let probe = Probe {
-            client: self.cloud_client(settings).await?,
-            provider,
-            environment: &self.environment,
-            url_lifetime: Duration::from_secs(settings.url_lifetime_seconds),
-        };
+        let probe = self.cloud_probe(settings, keys).await?;
         let random: [u8; 16] = random_array(&*self.environment.rng);
         let id = uuid::Builder::from_random_bytes(random).into_uuid();
         let _one_at_a_time = self.cloud_test.lock().await;
@@ -67,6 +54,28 @@ impl App {
                 settings.storage.prefix().probe(&id.to_string(), "")
             );
             Failure(ApiError::unavailable(told, RETRY_AFTER_SECONDS))
+        })
+    }
+
+    /// What asks the provider of a point as it is to be.
+    pub(super) async fn cloud_probe<'a>(
+        &'a self,
+        settings: &'a PointSettings,
+        keys: &'a Secrets,
+    ) -> Result<Probe<'a>, Failure> {
+        // Swift needs a token first, and nothing keeps one yet.
+        let provider = provider_of(&settings.storage, keys, None).map_err(|error| {
+            let why = "this version can ask S3 and NetStorage only";
+            Failure::new(
+                ErrorCode::BadRequest,
+                format!("the point cannot be tested: {error}; {why}"),
+            )
+        })?;
+        Ok(Probe {
+            client: self.cloud_client(settings).await?,
+            provider,
+            environment: &self.environment,
+            url_lifetime: Duration::from_secs(settings.url_lifetime_seconds),
         })
     }
 

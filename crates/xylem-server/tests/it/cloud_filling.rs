@@ -133,6 +133,7 @@ impl World {
             followed: Generation(0),
             writes_once: true,
             broken: None,
+            month_ceiling: None,
         };
         self.copies.set(point, self.now());
     }

@@ -158,7 +158,7 @@ impl S3Double {
 
     /// Writes an object, as somebody else does who has the keys.
     pub fn place(&self, name: &str, bytes: impl Into<Bytes>) {
-        locked(&self.state.objects).place(name, bytes.into());
+        self.state.objects_now().place(name, bytes.into());
     }
 
     /// Removes an object, as somebody else does who has the keys.
@@ -168,7 +168,7 @@ impl S3Double {
 
     /// Begins an upload, as somebody else does who has the keys.
     pub fn begin_upload(&self, name: &str) {
-        locked(&self.state.objects).uploads.begin(name, objects::Kept::default());
+        self.state.objects_now().uploads.begin(name, objects::Kept::default());
     }
 
     /// Gives up all uploads, as somebody else does who has the keys.
@@ -254,6 +254,14 @@ impl State {
         }
     }
 
+    /// What lies there, by the clock of now.
+    fn objects_now(&self) -> MutexGuard<'_, Objects> {
+        let now = self.now();
+        let mut objects = locked(&self.objects);
+        objects.set_now(now);
+        objects
+    }
+
     fn answer(&self, asked: &Asked) -> Answer {
         let fault = self.fault();
         if fault == S3Fault::Busy {
@@ -267,13 +275,7 @@ impl State {
             Some(rest) if fault != S3Fault::BucketGone => rest.strip_prefix('/'),
             _ => return Err(refused(404, "NoSuchBucket", "the bucket does not exist")),
         };
-        if fault == S3Fault::BucketGoneUnsaid {
-            return Err(match asked.method {
-                Method::GET => refused(404, "NoSuchBucket", "the bucket does not exist"),
-                _ => refused(403, "AccessDenied", "access denied"),
-            });
-        }
-        let mut objects = locked(&self.objects);
+        let mut objects = self.objects_now();
         match key.filter(|key| !key.is_empty()) {
             Some(key) => objects.answer(&decoded(key), asked, fault),
             None => objects.list(asked),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use md5::{Digest as _, Md5};
+use xylem_model::Timestamp;
 
 use super::objects::{Kept, Object, encoded, plain};
 use super::{Answer, Asked, Refusal, refused};
@@ -21,18 +22,25 @@ const SMALLEST_PART: usize = 5 * 1024 * 1024;
 pub(super) struct Uploads {
     open: BTreeMap<String, Upload>,
     begun: u32,
+    now: Timestamp,
 }
 
 struct Upload {
     key: String,
     kept: Kept,
     parts: BTreeMap<u32, Bytes>,
+    begun: Timestamp,
 }
 
 impl Uploads {
     /// Names of all uploads.
     pub(super) fn names(&self) -> Vec<String> {
         self.open.values().map(|upload| upload.key.clone()).collect()
+    }
+
+    /// What the clock says from now on.
+    pub(super) fn set_now(&mut self, now: Timestamp) {
+        self.now = now;
     }
 
     /// All of them are gone, as if somebody had given them up.
@@ -44,7 +52,7 @@ impl Uploads {
     pub(super) fn begin(&mut self, key: &str, kept: Kept) -> String {
         self.begun += 1;
         let id = format!("upload-{}", self.begun);
-        let upload = Upload { key: key.to_owned(), kept, parts: BTreeMap::new() };
+        let upload = Upload { key: key.to_owned(), kept, parts: BTreeMap::new(), begun: self.now };
         self.open.insert(id.clone(), upload);
         id
     }
@@ -104,8 +112,13 @@ impl Uploads {
              <IsTruncated>false</IsTruncated>",
         );
         for (id, upload) in self.open.iter().filter(|(_, it)| it.key.starts_with(prefix)) {
-            let key = encoded(&upload.key);
-            write!(text, "<Upload><Key>{key}</Key><UploadId>{id}</UploadId></Upload>").unwrap();
+            let (key, begun) = (encoded(&upload.key), upload.begun);
+            write!(
+                text,
+                "<Upload><Key>{key}</Key><UploadId>{id}</UploadId>\
+                 <Initiated>{begun}</Initiated></Upload>"
+            )
+            .unwrap();
         }
         text.push_str("</ListMultipartUploadsResult>");
         text

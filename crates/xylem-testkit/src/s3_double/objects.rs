@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use md5::{Digest as _, Md5};
+use xylem_model::Timestamp;
 
 use super::multipart::{Uploads, begun, ended, md5_of};
 use super::{Answer, Asked, Refusal, S3Fault, refused};
@@ -20,6 +21,9 @@ const META: &str = "x-amz-meta-sha256";
 #[derive(Default)]
 pub(super) struct Objects {
     objects: BTreeMap<String, Object>,
+    /// When each was written last.
+    written: BTreeMap<String, Timestamp>,
+    now: Timestamp,
     pub(super) uploads: Uploads,
 }
 
@@ -42,6 +46,17 @@ impl Objects {
         self.objects.keys().cloned().collect()
     }
 
+    /// What its clock says from now on.
+    pub(super) fn set_now(&mut self, now: Timestamp) {
+        self.now = now;
+        self.uploads.set_now(now);
+    }
+
+    fn insert(&mut self, key: &str, object: Object) {
+        self.written.insert(key.to_owned(), self.now);
+        self.objects.insert(key.to_owned(), object);
+    }
+
     /// The bytes of an object.
     pub(super) fn bytes(&self, key: &str) -> Option<Bytes> {
         self.objects.get(key).map(|object| object.bytes.clone())
@@ -50,7 +65,7 @@ impl Objects {
     /// Writes an object, as somebody does who has no part in what is tested.
     pub(super) fn place(&mut self, key: &str, bytes: Bytes) {
         let object = Object { etag: md5_of(&bytes), bytes, kept: Kept::default() };
-        self.objects.insert(key.to_owned(), object);
+        self.insert(key, object);
     }
 
     /// Removes an object likewise.
@@ -85,7 +100,7 @@ impl Objects {
         self.check_condition(key, asked, fault)?;
         let object = self.uploads.end(key, asked)?;
         let answer = ended(&object.etag);
-        self.objects.insert(key.to_owned(), object);
+        self.insert(key, object);
         Ok(answer)
     }
 
@@ -113,7 +128,7 @@ impl Objects {
         let object = Object { etag: md5_of(&bytes), bytes, kept: Kept::of(asked) };
         let mut response = plain(StatusCode::OK, Bytes::new());
         response.headers_mut().insert(header::ETAG, object.etag());
-        self.objects.insert(key.to_owned(), object);
+        self.insert(key, object);
         Ok(response)
     }
 
@@ -138,11 +153,12 @@ impl Objects {
             "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>",
         );
         for (key, object) in self.objects.iter().filter(|(key, _)| key.starts_with(prefix)) {
+            let written = self.written.get(key).copied().unwrap_or_default();
             let (key, size, etag) = (encoded(key), object.bytes.len(), &object.etag);
             write!(
                 text,
-                "<Contents><Key>{key}</Key><Size>{size}</Size><ETag>&quot;{etag}&quot;</ETag>\
-                 </Contents>"
+                "<Contents><Key>{key}</Key><LastModified>{written}</LastModified>\
+                 <Size>{size}</Size><ETag>&quot;{etag}&quot;</ETag></Contents>"
             )
             .unwrap();
         }

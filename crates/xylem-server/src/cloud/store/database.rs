@@ -58,6 +58,7 @@ impl DatabaseCloudStore {
             followed: point.followed,
             writes_once: point.last_test.is_some_and(writes_once),
             broken: point.broken.map(read).transpose()?,
+            month_ceiling: point.month_ceiling,
         }))
     }
 }
@@ -198,6 +199,16 @@ impl CloudStore for DatabaseCloudStore {
         now: Timestamp,
     ) -> Result<bool, WishError> {
         Ok(self.database.note_cloud_lost(point, content, reason, now).await?)
+    }
+
+    async fn withdrawn(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.database.note_cloud_withdrawn(point, content, reason, now).await?)
     }
 
     async fn looked_at(

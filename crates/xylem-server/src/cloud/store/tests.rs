@@ -85,6 +85,7 @@ impl Twin {
             followed: Generation(0),
             writes_once: true,
             broken: None,
+            month_ceiling: None,
         };
         memory.set(open, at(1));
         Self::Memory(memory)
@@ -418,9 +419,10 @@ async fn scene(twin: &Twin, dice: &mut Dice, step: u32) -> String {
         17 => {
             let (seen, lost) = (dice.below(CONTENTS), dice.below(3) == 0);
             let looked_at = store.looked_at(point(), &[ContentId::of(&[seen])], now).await;
-            let lost = match lost {
-                true => Some(store.lost(point(), content, "gone", now).await),
-                false => None,
+            let lost = match (lost, dice.below(2)) {
+                (true, 0) => Some(store.lost(point(), content, "gone", now).await),
+                (true, _) => Some(store.withdrawn(point(), content, "another", now).await),
+                (false, _) => None,
             };
             format!("lost {n}, looked at {seen}: {lost:?} {looked_at:?}")
         }

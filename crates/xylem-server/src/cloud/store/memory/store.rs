@@ -194,6 +194,16 @@ impl CloudStore for MemoryCloudStore {
         Ok(self.on(point, |point| point.step(content, |copy| copy.lose(reason, now))))
     }
 
+    async fn withdrawn(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.on(point, |point| point.step(content, |copy| copy.withdraw(reason, now))))
+    }
+
     async fn looked_at(
         &self,
         point: CloudPointId,
