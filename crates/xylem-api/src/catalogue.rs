@@ -10,6 +10,7 @@ use xylem_model::{
 };
 use xylem_trust::Envelope;
 
+use crate::cloud_files::CloudFile;
 use crate::comparison::Comparison;
 use crate::digests::WholeDigests;
 use crate::index::IndexSummary;
@@ -261,6 +262,10 @@ pub struct Placement {
     pub wanted: u64,
     /// One row for each server that should hold it.
     pub servers: Vec<ServerPlacement>,
+    /// How it is at the cloud distribution point, where it was chosen for one. It is not among
+    /// `present` and `wanted`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<CloudFile>,
 }
 
 /// What one server says of one file.

@@ -7,6 +7,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use xylem_model::{CloudPointId, Timestamp};
 
+use crate::cloud_files::CloudProgress;
+
 /// Keys of a provider on their way to the server, which never gives them out again. They are
 /// printed nowhere.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +45,10 @@ pub struct SetCloud {
     /// Whether it takes the place of the point that is there, which is being left from then on.
     #[serde(default)]
     pub replace: bool,
+    /// Whether what lies there already is taken over: objects of another catalogue, or of nobody
+    /// knows which. Without it they are refused.
+    #[serde(default)]
+    pub adopt: bool,
 }
 
 /// When clients are sent to the cloud.
@@ -83,6 +89,9 @@ pub struct ChangeCloud {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub keys: Option<CloudKeys>,
+    /// Whether what lies there already is taken over, as with [`SetCloud::adopt`].
+    #[serde(default)]
+    pub adopt: bool,
 }
 
 /// `GET /v1/cloud-distribution-point`.
@@ -92,6 +101,9 @@ pub struct CloudState {
     pub point: Option<CloudPoint>,
     /// The point before it, while it is being left.
     pub former: Option<CloudPoint>,
+    /// How far the point that is set is, and why it stands still if it does.
+    #[serde(default)]
+    pub progress: Option<CloudProgress>,
 }
 
 /// A cloud distribution point, without its keys.
@@ -212,6 +224,7 @@ mod tests {
             url_lifetime_seconds: None,
             offer: None,
             replace: false,
+            adopt: false,
         };
         let change = ChangeCloud { keys: Some(keys()), ..ChangeCloud::default() };
         assert!(!format!("{set:?} {change:?}").contains("planted"));

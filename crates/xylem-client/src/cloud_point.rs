@@ -6,6 +6,12 @@ use http::Method;
 use xylem_api::cloud::{
     AskCloudPolicy, ChangeCloud, CloudPoint, CloudPolicy, CloudState, CloudTest, SetCloud,
 };
+use xylem_api::cloud_files::{
+    AskCloudEstimate, CloudEstimate, CloudFilePage, CloudFileState, CloudInventoryState,
+    CloudProgress, CloudUsageReport, SetCloudCeiling,
+};
+use xylem_api::selection::SelectFiles;
+use xylem_model::ContentId;
 
 use crate::admin::AdminClient;
 use crate::error::ClientError;
@@ -44,5 +50,69 @@ impl AdminClient {
     /// What the keys have to be allowed.
     pub async fn cloud_policy(&self, asked: &AskCloudPolicy) -> Result<CloudPolicy, ClientError> {
         self.call(Method::POST, &format!("{POINT}/policy"), Some(asked)).await
+    }
+
+    /// A page of what is, was or is to be there, of one state where one is named.
+    pub async fn cloud_files(
+        &self,
+        state: Option<CloudFileState>,
+        after: Option<ContentId>,
+    ) -> Result<CloudFilePage, ClientError> {
+        let state = state.map(|state| format!("state={state}"));
+        let after = after.map(|content| format!("after={}", content.to_hex()));
+        let query: Vec<String> = state.into_iter().chain(after).collect();
+        let path = format!("{POINT}/files?{}", query.join("&"));
+        self.call(Method::GET, &path, None::<&()>).await
+    }
+
+    /// What it was used for, month by month.
+    pub async fn cloud_usage(&self) -> Result<CloudUsageReport, ClientError> {
+        self.call(Method::GET, &format!("{POINT}/usage"), None::<&()>).await
+    }
+
+    /// What the last inventory found, and whether one is under way.
+    pub async fn cloud_inventory(&self) -> Result<CloudInventoryState, ClientError> {
+        self.call(Method::GET, &format!("{POINT}/inventory"), None::<&()>).await
+    }
+
+    /// Has everything there be looked through.
+    pub async fn ask_cloud_inventory(&self) -> Result<CloudInventoryState, ClientError> {
+        self.call(Method::POST, &format!("{POINT}/inventory"), None::<&()>).await
+    }
+
+    /// What filling it would take.
+    pub async fn cloud_estimate(
+        &self,
+        asked: &AskCloudEstimate,
+    ) -> Result<CloudEstimate, ClientError> {
+        self.call(Method::POST, &format!("{POINT}/estimate"), Some(asked)).await
+    }
+
+    /// Has it hold what the rules choose.
+    pub async fn select_for_cloud(
+        &self,
+        selection: &SelectFiles,
+    ) -> Result<CloudProgress, ClientError> {
+        self.call(Method::PUT, &format!("{POINT}/selection"), Some(selection)).await
+    }
+
+    /// Has it hold everything.
+    pub async fn select_everything_for_cloud(&self) -> Result<CloudProgress, ClientError> {
+        self.call(Method::DELETE, &format!("{POINT}/selection"), None::<&()>).await
+    }
+
+    /// Has it stand still, or go on.
+    pub async fn pause_cloud(&self, paused: bool) -> Result<CloudProgress, ClientError> {
+        let word = if paused { "pause" } else { "resume" };
+        self.call(Method::POST, &format!("{POINT}/{word}"), None::<&()>).await
+    }
+
+    /// Bounds how many bytes are sent and read back in a month; none: nothing does.
+    pub async fn set_cloud_ceiling(
+        &self,
+        month_ceiling_bytes: Option<u64>,
+    ) -> Result<CloudProgress, ClientError> {
+        let ceiling = SetCloudCeiling { month_ceiling_bytes };
+        self.call(Method::PUT, &format!("{POINT}/ceiling"), Some(&ceiling)).await
     }
 }

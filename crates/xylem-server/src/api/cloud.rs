@@ -38,9 +38,13 @@ pub(super) struct Which {
     responses((status = 200, description = "What is set.", body = CloudState))
 )]
 pub(super) async fn cloud(State(app): State<App>) -> Result<Json<CloudState>, Failure> {
-    let point = app.database.cloud_point().await?.map(wire).transpose()?;
+    let point = app.database.cloud_point().await?;
+    let progress = match &point {
+        Some(point) => Some(app.cloud_progress(point).await?),
+        None => None,
+    };
     let former = app.database.leaving_cloud_point().await?.map(wire).transpose()?;
-    Ok(Json(CloudState { point, former }))
+    Ok(Json(CloudState { point: point.map(wire).transpose()?, former, progress }))
 }
 
 /// Tests a point and sets it.
@@ -63,6 +67,7 @@ pub(super) async fn set_cloud(
     let keys = read_keys(asked.keys.0)?;
     settings.check_keys(&keys)?;
     let test = Box::pin(app.require_cloud(&settings, &keys)).await?;
+    Box::pin(app.claim_cloud(&settings, &keys, asked.adopt)).await?;
     let id = app.environment.new_id(CloudPointId::from_parts);
     let new = NewCloudPoint {
         id,
@@ -99,6 +104,7 @@ pub(super) async fn change_cloud(
     };
     settings.check_keys(&keys)?;
     let test = Box::pin(app.require_cloud(&settings, &keys)).await?;
+    Box::pin(app.claim_cloud(&settings, &keys, asked.adopt)).await?;
     let sealed = is_other_keys.then(|| app.seal_cloud_keys(active.id, &keys)).transpose()?;
     let change =
         CloudPointChange { settings: Some(stored(&settings)?), sealed, test: Some(stored(&test)?) };
@@ -160,7 +166,7 @@ pub(super) async fn cloud_policy(
 }
 
 impl App {
-    async fn active_cloud(&self) -> Result<xylem_db::CloudPoint, Failure> {
+    pub(super) async fn active_cloud(&self) -> Result<xylem_db::CloudPoint, Failure> {
         self.database.cloud_point().await?.ok_or_else(not_set)
     }
 }
@@ -218,7 +224,7 @@ fn stored<T: serde::Serialize>(value: &T) -> Result<Value, Failure> {
         .map_err(|error| Failure(ApiError::internal("writing settings of the cloud", error)))
 }
 
-fn settings_of(point: &xylem_db::CloudPoint) -> Result<PointSettings, Failure> {
+pub(super) fn settings_of(point: &xylem_db::CloudPoint) -> Result<PointSettings, Failure> {
     serde_json::from_value(point.settings.clone()).map_err(|error| {
         Failure(ApiError::internal("reading settings of the cloud distribution point", error))
     })

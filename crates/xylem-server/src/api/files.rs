@@ -190,6 +190,8 @@ pub(super) async fn placement(
         })
         .collect();
     let present = rows.iter().filter(|row| row.state == PlacementState::Present).count() as u64;
+    let (content, size) = (live.version.content, live.version.size);
+    let cloud = app.cloud_file(content, size, &live.file.name, &facts).await?;
     Ok(Json(Placement {
         name: live.file.name,
         version: u64::from(live.version.number),
@@ -197,6 +199,7 @@ pub(super) async fn placement(
         present,
         wanted: rows.len() as u64,
         servers: rows,
+        cloud,
     }))
 }
 

@@ -10,6 +10,8 @@ mod audit;
 mod authorities;
 mod certificates;
 mod cloud;
+mod cloud_estimate;
+mod cloud_files;
 mod comparison;
 mod computers;
 mod enrollment;
@@ -83,6 +85,18 @@ pub(crate) fn routes() -> Routes<App> {
         .add(Permission::ADMIN, routes!(cloud::set_cloud, cloud::change_cloud, cloud::remove_cloud))
         .add(Permission::ADMIN, routes!(cloud::test_cloud))
         .add(READ, routes!(cloud::cloud_policy))
+        .add(READ, routes!(cloud_files::cloud_files))
+        .add(READ, routes!(cloud_files::cloud_usage))
+        .add(READ, routes!(cloud_files::cloud_inventory))
+        .add(Permission::ADMIN, routes!(cloud_files::ask_cloud_inventory))
+        .add(READ, routes!(cloud_estimate::cloud_estimate, cloud_estimate::ask_cloud_estimate))
+        .add(
+            Permission::ADMIN,
+            routes!(cloud_files::select_for_cloud, cloud_files::select_everything_for_cloud),
+        )
+        .add(Permission::ADMIN, routes!(cloud_files::pause_cloud))
+        .add(Permission::ADMIN, routes!(cloud_files::resume_cloud))
+        .add(Permission::ADMIN, routes!(cloud_files::set_cloud_ceiling))
         .add(READ, routes!(authorities::authority_state))
         .add(Permission::ADMIN, routes!(authorities::rotate))
         .add(Permission::ADMIN, routes!(authorities::request))

@@ -9,7 +9,7 @@ use xylem_api::tree::DistributionServer;
 use xylem_db::{FileSorting, ServerChange};
 use xylem_http::ApiJson;
 use xylem_model::{FileId, FileKind, FileName};
-use xylem_sync::{Holding, Holdings, NamePattern, Rule, Selection, Why};
+use xylem_sync::{Holding, Holdings, MAX_RULES, NamePattern, Rule, Selection, Why};
 
 use super::servers::View;
 use crate::app::App;
@@ -31,10 +31,7 @@ pub(super) async fn select(
     ApiPath(name): ApiPath<String>,
     ApiJson(asked): ApiJson<SelectFiles>,
 ) -> Result<Json<DistributionServer>, Failure> {
-    let mut selection = Selection::default();
-    for rule in asked.rules {
-        selection.rules.push(app.rule(rule).await?);
-    }
+    let selection = Selection { rules: app.rules(asked.rules).await? };
     app.set_selection(&caller, &name, Some(selection), asked.add).await
 }
 
@@ -152,6 +149,15 @@ impl App {
             ids.push(self.database.site_by_name(name).await?.id);
         }
         Ok(ids)
+    }
+
+    /// Rules with ids in the place of names.
+    pub(super) async fn rules(&self, asked: Vec<SelectionRule>) -> Result<Vec<Rule>, Failure> {
+        let mut rules = Vec::with_capacity(asked.len().min(MAX_RULES));
+        for rule in asked {
+            rules.push(self.rule(rule).await?);
+        }
+        Ok(rules)
     }
 
     /// A rule with ids in the place of names: names may change.

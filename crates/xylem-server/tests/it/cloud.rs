@@ -52,6 +52,7 @@ fn set(double: &S3Double) -> SetCloud {
         url_lifetime_seconds: None,
         offer: None,
         replace: false,
+        adopt: false,
     }
 }
 
@@ -69,13 +70,13 @@ async fn a_point_is_tested_set_changed_and_forgotten() {
     let test = point.last_test.clone().unwrap();
     let all = test.steps.iter().all(|step| step.outcome == CloudStepOutcome::Passed);
     assert!(test.passed && all && test.steps.len() >= 13, "{test:?}");
-    assert!(double.names().is_empty() && double.uploads().is_empty(), "nothing is left behind");
+    assert_eq!(double.names(), ["macs/xylem.json"], "nothing else is left behind");
+    assert!(double.uploads().is_empty());
     assert!(double.asked().iter().any(|it| it.contains("%20b%2B%C3%A9%2650%25%23")));
     assert_eq!(admin.cloud().await.unwrap().point, Some(point.clone()));
 
-    let patch =
-        json!({ "storage": { "prefix": "other" }, "url_lifetime_seconds": 60, "offer": "never" });
-    let change = ChangeCloud { revision: 1, settings: Some(patch), keys: None };
+    let patch = json!({ "storage": { "prefix": "other" }, "url_lifetime_seconds": 60 });
+    let change = ChangeCloud { revision: 1, settings: Some(patch), ..ChangeCloud::default() };
     let changed = admin.change_cloud(&change).await.unwrap();
     assert_eq!((changed.revision, changed.url_lifetime_seconds), (2, 60));
     assert_eq!((point.offer, changed.offer), (CloudOffer::Last, CloudOffer::Never));
@@ -197,7 +198,7 @@ async fn keys_get_out_nowhere() {
     let (harness, double) = start().await;
     let admin = harness.admin();
     let point = admin.set_cloud(&set(&double)).await.unwrap();
-    let change = ChangeCloud { revision: 1, settings: None, keys: Some(keys(S3_SECRET)) };
+    let change = ChangeCloud { revision: 1, keys: Some(keys(S3_SECRET)), ..ChangeCloud::default() };
     let changed = admin.change_cloud(&change).await.unwrap();
     double.misbehave(S3Fault::BucketGone);
     let failed = admin.test_cloud().await.unwrap();
