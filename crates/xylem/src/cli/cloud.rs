@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use xylem_api::cloud::CloudOffer;
+use xylem_api::cloud_files::CloudFileState;
+use xylem_sync::WeeklyRate;
 
 use super::administer::duration;
 
@@ -21,16 +22,20 @@ pub enum CloudCommand {
         #[command(subcommand)]
         provider: SetProvider,
     },
-    /// What is set, without keys, and what the last test found
+    /// What is set, without keys; how far it is, why it stands still; what the last test found
     Show,
-    /// Change settings, such as bucket=NAME, prefix=PREFIX, url-lifetime=10m, offer=never or ca=FILE
+    /// Change settings, such as bucket=NAME, url-lifetime=10m, ca=FILE or month-ceiling=500GiB
     ///
     /// Names are those of the provider's settings; below another one with a dot, as in
-    /// cloudfront.url=https://…. An empty value brings back the first one. The test is run first.
+    /// cloudfront.url=https://…. An empty value brings back the first one. The test is run first, but
+    /// for month-ceiling: how many bytes are sent and read back in a calendar month at most.
     Change {
         /// What is changed
-        #[arg(required = true, value_name = "KEY=VALUE")]
+        #[arg(required_unless_present = "adopt", value_name = "KEY=VALUE")]
         settings: Vec<String>,
+        /// Take over what lies below the prefix, whosoever's it was
+        #[arg(long)]
+        adopt: bool,
     },
     /// Set other keys, all of them; the test is run with them first
     Keys {
@@ -46,6 +51,37 @@ pub enum CloudCommand {
         #[command(subcommand)]
         provider: Option<PolicyProvider>,
     },
+    /// What is, was or is to be there, and how far each file is
+    Files {
+        /// In this state alone: wanted, queued, transferring, verifying, present, failed, removing
+        #[arg(long, value_parser = state)]
+        state: Option<CloudFileState>,
+    },
+    /// What it was used for, month by month
+    Usage,
+    /// Look through everything there now, and wait for what that finds
+    ///
+    /// It is done once a day by itself. What is gone is sent again, what somebody else changed is
+    /// deleted and sent again, what is of others is left alone.
+    Inventory,
+    /// Bytes, requests, time and egress of what is chosen, before anything is sent
+    Estimate(EstimateOptions),
+    /// Choose what it is to hold; rules are written as for `xylem ds select`
+    Select {
+        /// Hold everything
+        #[arg(long, conflicts_with_all = ["rules", "add"])]
+        everything: bool,
+        /// Hold what this rule chooses; may be given more than once
+        #[arg(long = "rule", value_name = "RULE", required_unless_present = "everything")]
+        rules: Vec<String>,
+        /// Keep the rules there are
+        #[arg(long)]
+        add: bool,
+    },
+    /// Send and delete nothing until `resume`; computers go on fetching there
+    Pause,
+    /// Go on after `pause`
+    Resume,
     /// Forget the point and its keys; what lies at the provider stays there
     Remove {
         /// The former point, that --replace left
@@ -101,6 +137,26 @@ pub enum PolicyProvider {
     Akamai(AkamaiPlace),
 }
 
+/// Options of `xylem cloud estimate`.
+#[derive(Debug, Args)]
+pub struct EstimateOptions {
+    /// Computers that fetch everything there once
+    #[arg(long)]
+    pub devices: Option<u64>,
+    /// How fast it is sent, bytes per second such as 10MiB
+    #[arg(long, value_parser = bytes)]
+    pub rate: Option<u64>,
+    /// What a GiB costs that is fetched there: prices change, so they are given
+    #[arg(long, value_name = "PRICE")]
+    pub price_per_gib: Option<f64>,
+    /// Hold what this rule chooses; what is chosen already, or else everything, where left out
+    #[arg(long = "rule", value_name = "RULE")]
+    pub rules: Vec<String>,
+    /// The provider of a point that is to be set; the point that is set where left out
+    #[command(subcommand)]
+    pub provider: Option<PolicyProvider>,
+}
+
 /// What holds for every provider.
 #[derive(Debug, Args)]
 pub struct CommonOptions {
@@ -117,6 +173,9 @@ pub struct CommonOptions {
     /// Take the place of the point that is there
     #[arg(long)]
     pub replace: bool,
+    /// Take over what lies below the prefix, whosoever's it was
+    #[arg(long)]
+    pub adopt: bool,
 }
 
 /// A place in S3.
@@ -199,8 +258,37 @@ pub struct AkamaiKeys {
     pub token_salt_file: Option<PathBuf>,
 }
 
-fn offer(text: &str) -> Result<CloudOffer, String> {
-    let all = [CloudOffer::Last, CloudOffer::BeforeRoot, CloudOffer::Never];
-    let known = all.into_iter().find(|offer| offer.to_string() == text);
-    known.ok_or_else(|| "give last, before-root or never".to_owned())
+/// A number of bytes: a rate is written so too, one number and its unit.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(WeeklyRate { bytes_per_second: Some(bytes), windows }) if windows.is_empty() => {
+            Ok(bytes)
+        }
+        _ => Err(format!("`{text}` is no number of bytes: write 256KiB, 2.5MiB or 500GiB")),
+    }
+}
+
+/// A state by its word.
+fn state(text: &str) -> Result<CloudFileState, String> {
+    use CloudFileState::{Failed, Present, Queued, Removing, Transferring, Verifying, Wanted};
+    let all = [Wanted, Queued, Transferring, Verifying, Present, Failed, Removing];
+    all.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
+        let words = all.map(CloudFileState::as_str).join(", ");
+        format!("`{text}` is no state: write {words}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_states_are_read() {
+        assert_eq!(bytes("1.5GiB"), Ok(3 << 29));
+        for odd in ["", "7", "unlimited", "1GiB; daily 00:00-24:00 1MiB", "GiB"] {
+            assert!(bytes(odd).is_err(), "{odd}");
+        }
+        assert_eq!(state("present"), Ok(CloudFileState::Present));
+        assert!(state("ready").unwrap_err().contains("verifying"));
+    }
 }

@@ -25,9 +25,10 @@ pub use administer::{
 };
 pub use ca::CaCommand;
 pub use certificate::{CertificateCommand, ChainOptions, DsCertificateCommand};
+pub(crate) use cloud::bytes;
 pub use cloud::{
-    AkamaiKeys, AkamaiPlace, CloudCommand, CommonOptions, PolicyProvider, ProviderKeys, S3Keys,
-    S3Place, SetProvider,
+    AkamaiKeys, AkamaiPlace, CloudCommand, CommonOptions, EstimateOptions, PolicyProvider,
+    ProviderKeys, S3Keys, S3Place, SetProvider,
 };
 pub use migrate::MigrateOptions;
 pub use role::{DistributionCommand, ServerCommand, UpOptions};

@@ -1,8 +1,10 @@
 //! Where copies are, and how far the others have come.
 
 use xylem_api::catalogue::{Placement, PlacementState, ServerPlacement};
+use xylem_api::cloud_files::CloudFile;
 use xylem_model::{ByteSize, FileKind};
 
+use super::cloud::remark as remark_in_cloud;
 use super::follow::Changes;
 use crate::Failure;
 use crate::access::Access;
@@ -34,8 +36,8 @@ pub(super) async fn show(
 
 /// A table with a row for each server.
 pub(super) fn in_words(placement: &Placement) -> String {
-    let rows: Vec<Vec<String>> =
-        placement.servers.iter().map(|server| row(server, placement.size)).collect();
+    let servers = placement.servers.iter().map(|server| row(server, placement.size));
+    let rows: Vec<Vec<String>> = servers.chain(placement.cloud.iter().map(cloud_row)).collect();
     let head = format!(
         "{}, version {}, {}: on {} of {} distribution servers\n\n",
         placement.name,
@@ -57,6 +59,20 @@ fn row(server: &ServerPlacement, size: u64) -> Vec<String> {
         or_dash(server.rate.map(rate)),
         or_dash(server.seconds_left.map(span)),
         or_dash(remark(server)),
+    ]
+}
+
+/// The row of the cloud distribution point, which is no server.
+fn cloud_row(file: &CloudFile) -> Vec<String> {
+    let none = || "-".to_owned();
+    vec![
+        "(cloud)".to_owned(),
+        file.state.to_string(),
+        ByteSize(file.arrived).to_string(),
+        percent(file.arrived, file.size),
+        none(),
+        none(),
+        remark_in_cloud(file).unwrap_or_else(none),
     ]
 }
 
@@ -99,7 +115,7 @@ fn remark(server: &ServerPlacement) -> Option<String> {
 }
 
 /// Rounded down: only the whole is 100.
-fn percent(bytes: u64, size: u64) -> String {
+pub(super) fn percent(bytes: u64, size: u64) -> String {
     let hundredths = u128::from(bytes) * 100;
     hundredths.checked_div(u128::from(size)).map_or_else(|| "-".to_owned(), |it| it.to_string())
 }
@@ -109,7 +125,7 @@ fn rate(bytes: u64) -> String {
 }
 
 /// A span of time in its two largest units.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
     match seconds {

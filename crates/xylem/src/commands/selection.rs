@@ -18,8 +18,13 @@ pub(super) async fn select(
     if asked.everything {
         return Ok(admin.select_everything(&asked.name).await?);
     }
-    let rules = asked.rules.iter().map(|text| rule(text)).collect::<Result<_, _>>()?;
+    let rules = rules(&asked.rules)?;
     Ok(admin.select_files(&asked.name, &SelectFiles { rules, add: asked.add }).await?)
+}
+
+/// Rules as they are written.
+pub(super) fn rules(texts: &[String]) -> Result<Vec<SelectionRule>, Failure> {
+    texts.iter().map(|text| rule(text)).collect()
 }
 
 /// A rule as it is written: `kind=package; site=Lisbon; name=Office*`.
@@ -54,7 +59,7 @@ fn rule(text: &str) -> Result<SelectionRule, Failure> {
 }
 
 /// A rule, as it is written.
-fn rule_text(rule: &SelectionRule) -> String {
+pub(super) fn rule_text(rule: &SelectionRule) -> String {
     let kinds: Vec<String> = rule.kinds.iter().map(ToString::to_string).collect();
     let parts = [
         ("file", &rule.files),

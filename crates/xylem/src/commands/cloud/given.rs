@@ -9,11 +9,13 @@ use xylem_runtime::{RealFs, read_bounded};
 use crate::Failure;
 use crate::cli::{
     AkamaiKeys, AkamaiPlace, CommonOptions, PolicyProvider, ProviderKeys, S3Keys, S3Place,
-    SetProvider, duration,
+    SetProvider, bytes, duration,
 };
 use crate::commands::certificates::text;
 use crate::commands::{set_twice, setting};
 
+/// The setting that is no provider's, and takes no test.
+const MONTH_CEILING: &str = "month-ceiling";
 /// Largest file of one key that is read.
 const MAX_KEY_BYTES: u64 = 16 << 10;
 /// Settings that are numbers.
@@ -29,7 +31,7 @@ pub(super) fn point(provider: SetProvider) -> Result<SetCloud, Failure> {
             (akamai_place(place), akamai_keys(keys)?, common)
         }
     };
-    let CommonOptions { ca, url_lifetime, offer, replace } = common;
+    let CommonOptions { ca, url_lifetime, replace, adopt } = common;
     Ok(SetCloud {
         storage,
         keys,
@@ -37,6 +39,7 @@ pub(super) fn point(provider: SetProvider) -> Result<SetCloud, Failure> {
         url_lifetime_seconds: url_lifetime.map(|life| life.as_secs()),
         offer,
         replace,
+        adopt,
     })
 }
 
@@ -121,6 +124,24 @@ fn key(file: &Path) -> Result<String, Failure> {
     let bytes = read_bounded(&RealFs, file, MAX_KEY_BYTES).map_err(|error| unreadable(&error))?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable(&"it is no text"))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Takes the ceiling of a month out of `KEY=VALUE` settings; an empty one is none.
+pub(super) fn ceiling(settings: &mut Vec<String>) -> Result<Option<Option<u64>>, Failure> {
+    let mut found = None;
+    let mut others = Vec::new();
+    for given in settings.drain(..) {
+        match given.split_once('=') {
+            Some((MONTH_CEILING, _)) if found.is_some() => return Err(set_twice(MONTH_CEILING)),
+            Some((MONTH_CEILING, "")) => found = Some(None),
+            Some((MONTH_CEILING, value)) => {
+                found = Some(Some(bytes(value).map_err(Failure::configuration)?));
+            }
+            _ => others.push(given),
+        }
+    }
+    *settings = others;
+    Ok(found)
 }
 
 /// What `KEY=VALUE` settings ask for, as a merge patch.
@@ -226,6 +247,21 @@ mod tests {
         ] {
             let words: Vec<String> = wrong.iter().map(|word| (*word).to_owned()).collect();
             assert!(change(&words).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_ceiling_is_taken_out_of_the_settings() {
+        let taken = |words: &[&str]| {
+            let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            ceiling(&mut words).map(|found| (found, words)).ok()
+        };
+        let both = taken(&["bucket=b", "month-ceiling=2GiB"]);
+        assert_eq!(both, Some((Some(Some(2 << 30)), vec!["bucket=b".to_owned()])));
+        assert_eq!(taken(&["month-ceiling="]), Some((Some(None), vec![])));
+        assert_eq!(taken(&["bucket=b"]).map(|(found, _)| found), Some(None));
+        for wrong in [&["month-ceiling=2"][..], &["month-ceiling=", "month-ceiling=2GiB"]] {
+            assert_eq!(taken(wrong), None, "{wrong:?}");
         }
     }
 

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 use xylem_api::cloud::{CloudPoint, CloudPolicy, CloudState, CloudTest};
+use xylem_api::cloud_files::{CloudBroken, CloudFileCount, CloudFileState, CloudProgress};
+use xylem_model::ByteSize;
 
+use crate::commands::selection::rule_text;
 use crate::output::{facts, table};
 
 /// Everything that is set.
@@ -15,6 +18,10 @@ pub(super) fn state(state: &CloudState) -> String {
         return text;
     };
     let mut text = point(set);
+    if let Some(found) = &state.progress {
+        text += "\n";
+        text += &progress(found);
+    }
     if let Some(former) = &state.former {
         text += "\n";
         text += &left(former);
@@ -56,9 +63,54 @@ pub(super) fn point(point: &CloudPoint) -> String {
         ("Keys", format!("set {}", point.keys_set_at)),
         ("Changed", format!("{} by {}", point.changed_at, point.changed_by)),
         ("Test", tested),
-        ("Files", "none: this version fills no cloud yet".to_owned()),
     ]);
     facts(&rows)
+}
+
+/// How far a point is, and why it stands still if it does.
+pub(super) fn progress(progress: &CloudProgress) -> String {
+    let mut rows: Vec<(&str, String)> = match &progress.selection {
+        None => vec![("Holds", "everything".to_owned())],
+        Some(rules) if rules.is_empty() => vec![("Holds", "nothing".to_owned())],
+        Some(rules) => {
+            let numbered = rules.iter().enumerate();
+            let text = |(at, rule)| format!("{}. {}", at + 1, rule_text(rule));
+            numbered.map(|one| ("Holds", text(one))).collect()
+        }
+    };
+    rows.push(("Files", counts(&progress.counts)));
+    if progress.paused {
+        rows.push(("Paused", "nothing is sent or deleted until `xylem cloud resume`".to_owned()));
+    }
+    if let Some(CloudBroken { message, since, next_try }) = &progress.broken {
+        rows.push(("Stands still", format!("since {since}, next try {next_try}: {message}")));
+    }
+    if let Some(bytes) = progress.month_ceiling_bytes {
+        let until = progress.ceiling_until;
+        let until = until.map(|it| format!(", reached: nothing is sent until {it}; clients go on"));
+        let ceiling = ByteSize(bytes);
+        rows.push(("Month's ceiling", format!("{ceiling}{}", until.unwrap_or_default())));
+    }
+    let inventory = progress.last_inventory;
+    rows.push(("Inventory", inventory.map_or_else(|| "never".to_owned(), |it| it.to_string())));
+    facts(&rows)
+}
+
+fn counts(counts: &[CloudFileCount]) -> String {
+    let text = |count: &CloudFileCount| {
+        let CloudFileCount { state, contents, bytes, arrived } = *count;
+        let bytes = ByteSize(bytes);
+        match state {
+            CloudFileState::Transferring | CloudFileState::Failed => {
+                format!("{contents} {state} ({} of {bytes})", ByteSize(arrived))
+            }
+            _ => format!("{contents} {state} ({bytes})"),
+        }
+    };
+    match counts {
+        [] => "none yet".to_owned(),
+        counts => counts.iter().map(text).collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// The provider, and the first of what tells one place from another.
@@ -129,6 +181,34 @@ mod tests {
         };
         let text = test(&found);
         assert!(text.contains("\nread   failed   5   no\nFailed, 1970"), "{text}");
+    }
+
+    #[test]
+    fn what_stands_still_says_why_and_until_when() {
+        let at = Timestamp::from_unix_ms(0);
+        let count = |state, bytes| CloudFileCount { state, contents: 2, bytes, arrived: 1 << 20 };
+        let found = CloudProgress {
+            selection: Some(vec![]),
+            counts: vec![
+                count(CloudFileState::Transferring, 4 << 20),
+                count(CloudFileState::Present, 1 << 20),
+            ],
+            paused: true,
+            broken: Some(CloudBroken { message: "no keys".to_owned(), since: at, next_try: at }),
+            month_ceiling_bytes: Some(1 << 30),
+            ceiling_until: Some(at),
+            last_inventory: None,
+        };
+        let text = progress(&found);
+        for part in [
+            "2 transferring (1.0 MiB of 4.0 MiB), 2 present (1.0 MiB)",
+            "cloud resume",
+            "no keys",
+            "1.0 GiB, reached: nothing is sent until 1970",
+            "never",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
     }
 
     #[test]
