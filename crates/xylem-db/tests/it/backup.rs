@@ -96,7 +96,7 @@ async fn fill_cloud(db: &Database, root: DistributionServerId) {
     let set = db.set_cloud_point(&cloud_point("s3", None), &admin(), at(44)).await.unwrap();
     let (point, tool) = (set.id, want("Tool.pkg", 4, Priority::Normal));
     let seen = following(db, point).await;
-    assert!(db.want_in_cloud(&seen, &[tool.clone()], Generation(1), at(44)).await.unwrap());
+    assert!(db.want_in_cloud(&seen, std::slice::from_ref(&tool), Generation(1), at(44)).await.unwrap());
     let work = CloudWork { point, content: tool.content, server: root };
     db.take_from_cloud_wants(point, root, &[], at(45), at(99)).await.unwrap().unwrap();
     assert!(db.note_cloud_proving(work).await.unwrap());

@@ -74,18 +74,22 @@ impl AtPoint<'_> {
                 self.service.pace().broken_since(self.point.id, now)
             }
         };
-        let next_try = now.plus(BETWEEN_TRIES);
-        let (message, still_offered) = (why.clone(), *still_offered);
-        let broken = Broken { message, since, next_try, still_offered };
+        let broken = Broken {
+            message: why.clone(),
+            since,
+            next_try: now.plus(BETWEEN_TRIES),
+            still_offered: *still_offered,
+        };
         Ok(self.store().set_broken(self.point.id, Some(&broken)).await?)
     }
 }
 
 /// Why everything stands still.
 pub(super) struct Standstill {
-    why: String,
+    /// What was attempted, why not, what to do.
+    pub(super) why: String,
     /// Whether what is there can be read by clients all the same.
-    still_offered: bool,
+    pub(super) still_offered: bool,
 }
 
 impl Standstill {

@@ -22,6 +22,7 @@ use xylem_runtime::{Backoff, Environment, random_array};
 use xylem_telemetry::chain;
 
 use super::at::Asking;
+use super::breaker::Standstill;
 use super::store::{CloudStore, OpenPoint};
 use super::usage::month_of;
 use crate::wish::WishError;
@@ -342,12 +343,12 @@ impl RoundError {
     }
 
     /// Why nothing will succeed until somebody mends it, where that is so.
-    pub(super) fn stops_the_point(&self) -> Option<String> {
+    pub(super) fn stops_the_point(&self) -> Option<Standstill> {
         match self {
             Self::Fault(fault) if fault.clone().again().scope() == FaultScope::Point => {
-                Some(fault.to_string())
+                Some(Standstill::of(fault))
             }
-            Self::Point(why) => Some(why.clone()),
+            Self::Point(why) => Some(Standstill::untried(why.clone())),
             _ => None,
         }
     }

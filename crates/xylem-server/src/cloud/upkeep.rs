@@ -10,6 +10,7 @@ use xylem_cloud::provider_of;
 use xylem_model::{CloudPointId, Timestamp};
 use xylem_telemetry::chain;
 
+use super::breaker::Standstill;
 use super::inventory::{Inventoried, inventory};
 use super::remove::remove;
 use super::round::{Memory, Round, RoundError, Waits};
@@ -187,16 +188,18 @@ impl App {
             Ok(done) => return Ok(done.to_string()),
             Err(error) => error,
         };
-        if let Some(message) = error.stops_the_point() {
-            self.break_cloud(point.id, message).await?;
+        if let Some(stop) = error.stops_the_point() {
+            self.break_cloud(point.id, stop).await?;
         }
         Err(ServerError::Cloud { reason: chain(&error).to_string() })
     }
 
-    async fn break_cloud(&self, point: CloudPointId, message: String) -> Result<(), ServerError> {
+    async fn break_cloud(&self, point: CloudPointId, stop: Standstill) -> Result<(), ServerError> {
+        let Standstill { why: message, still_offered } = stop;
         let since = self.now();
         tracing::error!("the cloud distribution point stands still: {message}");
-        let broken = Broken { message, since, next_try: since.plus(BETWEEN_TRIES) };
+        let next_try = since.plus(BETWEEN_TRIES);
+        let broken = Broken { message, since, next_try, still_offered };
         Ok(self.cloud.store().set_broken(point, Some(&broken)).await?)
     }
 }

@@ -46,6 +46,7 @@ impl World {
             url_lifetime_seconds: None,
             offer,
             replace: false,
+            adopt: false,
         };
         let point = harness.admin().set_cloud(&set).await.unwrap().id;
         let root = harness.server("root").await;
@@ -216,7 +217,7 @@ async fn its_place_is_what_is_set() {
     let change = |revision: u64, offer: Value| ChangeCloud {
         revision,
         settings: Some(json!({ "offer": offer })),
-        keys: None,
+        ..ChangeCloud::default()
     };
     let admin = world.harness.admin();
     admin.change_cloud(&change(1, json!("never"))).await.unwrap();

@@ -223,7 +223,7 @@ async fn of_a_bucket_that_is_gone_nothing_counts_as_lost() {
     let mut round = world.round(&*provider);
     round.may_remove = false;
     let error = inventory(&round).await.unwrap_err();
-    assert!(error.stops_the_point().unwrap().contains("NoSuchBucket"), "{error}");
+    assert!(error.stops_the_point().unwrap().why.contains("NoSuchBucket"), "{error}");
     assert_eq!(world.state(content).await, Some(State::Present));
 }
 
