@@ -382,6 +382,26 @@ pub(crate) async fn what_was_lost_is_sent_anew(bench: Bench) {
     assert_eq!(filled.copy("B.pkg").await, None, "nobody wants it");
 }
 
+pub(crate) async fn what_is_another_is_removed_and_sent_anew(bench: Bench) {
+    let filled = Filled::on(&bench).await;
+    let db = &filled.db;
+    filled.fill("A.pkg").await;
+    let withdraw =
+        |text| db.note_cloud_withdrawn(filled.point, content(text), "it is another", at(70));
+    assert!(withdraw("A.pkg").await.unwrap());
+    assert!(!withdraw("A.pkg").await.unwrap(), "of several, one says it");
+    assert!(!withdraw("unknown").await.unwrap());
+    let withdrawn = filled.copy("A.pkg").await.unwrap();
+    assert_eq!((withdrawn.state, withdrawn.unwanted), (State::Removing, None));
+    assert_eq!(filled.take(&[], 71, 200).await, None, "first it goes");
+    let over = db.begin_cloud_removals(filled.point, at(0), at(72), 9).await.unwrap();
+    assert_eq!(over.len(), 1, "the next round of removals goes on with it");
+    db.note_cloud_removed(filled.point, content("A.pkg"), at(73)).await.unwrap();
+    let wanted = filled.copy("A.pkg").await.unwrap();
+    assert_eq!((wanted.state, wanted.etag), (State::Wanted, None));
+    assert_eq!(wanted.reason.as_deref(), Some("it is another"));
+}
+
 pub(crate) async fn what_was_followed_by_an_older_selection_counts_no_more(bench: Bench) {
     let filled = Filled::on(&bench).await;
     let (db, point) = (&filled.db, filled.point);

@@ -84,6 +84,7 @@ cases! {
         of_many_who_take_at_once_each_gets_another,
         what_fails_is_tried_again_in_time,
         what_is_unwanted_goes_in_its_state_s_way,
+        what_is_another_is_removed_and_sent_anew,
         what_is_wanted_again_in_its_grace_stays,
         what_was_lost_is_sent_anew,
         what_was_followed_by_an_older_selection_counts_no_more,

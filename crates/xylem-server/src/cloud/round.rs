@@ -106,7 +106,7 @@ pub(crate) enum RoundError {
     #[error("{0}")]
     Ours(String),
     /// What lies there may be another's.
-    #[error("nothing is deleted below `{key}`: {why}")]
+    #[error("nothing is deleted there, because of `{key}`: {why}")]
     NotOurs {
         /// The marker's name.
         key: ObjectKey,

@@ -22,7 +22,7 @@ use xylem_testkit::{S3_BUCKET, S3_KEY_ID, S3_REGION, S3_SECRET, S3Double, S3Faul
 use crate::harness::{Harness, refusal};
 
 /// A server that may reach the loopback, and a cloud there.
-async fn start() -> (Harness, S3Double) {
+pub(crate) async fn start() -> (Harness, S3Double) {
     let mut stopped = Harness::start().await.stop().await;
     stopped.config.cloud_private_hosts = vec!["127.0.0.1".to_owned()];
     let harness = stopped.start().await;
@@ -44,7 +44,7 @@ fn keys(secret: &str) -> CloudKeys {
     CloudKeys(json!({ "provider": "s3", "key_id": S3_KEY_ID, "secret": secret }))
 }
 
-fn set(double: &S3Double) -> SetCloud {
+pub(crate) fn set(double: &S3Double) -> SetCloud {
     SetCloud {
         storage: storage(double),
         keys: keys(S3_SECRET),

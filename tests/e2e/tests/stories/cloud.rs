@@ -38,12 +38,32 @@ async fn a_cloud_is_set_and_tested_and_its_keys_are_told_nowhere() {
 
     let told = xylem(&stage, &set).await.unwrap();
     assert!(told.contains("passed") && told.contains("s3 packages"), "{told}");
-    assert!(cloud.names().is_empty() && cloud.uploads().is_empty(), "nothing is left behind");
+    let names = cloud.names();
+    assert!(names.iter().any(|name| name == "macs/xylem.json"), "{names:?}");
+    assert!(!names.iter().any(|name| name.contains("probe")), "nothing is left behind");
+    assert!(cloud.uploads().is_empty());
     let told = xylem(&stage, &["cloud", "show"]).await.unwrap();
-    assert!(told.contains("fills no cloud yet") && told.contains("odd names"), "{told}");
+    assert!(told.contains("everything") && told.contains("odd names"), "{told}");
+    let told = xylem(&stage, &["cloud", "pause"]).await.unwrap();
+    assert!(told.contains("until `xylem cloud resume`"), "{told}");
+    for words in [&["cloud", "files"][..], &["cloud", "usage"], &["cloud", "resume"]] {
+        xylem(&stage, words).await.unwrap();
+    }
+    let estimate =
+        ["cloud", "estimate", "--devices", "3", "--rate", "1MiB", "--price-per-gib", "1"];
+    let told = xylem(&stage, &estimate).await.unwrap();
+    assert!(told.contains("3 computers fetch everything once"), "{told}");
+    let told = xylem(&stage, &["cloud", "inventory"]).await.unwrap();
+    assert!(told.contains("As they are to be"), "{told}");
+    let told = xylem(&stage, &["cloud", "change", "month-ceiling=5GiB"]).await.unwrap();
+    assert!(told.contains("5.0 GiB"), "{told}");
     let told = xylem(&stage, &["cloud", "policy"]).await.unwrap();
     assert!(told.contains("arn:aws:s3:::packages/macs/*"), "{told}");
-    let told = xylem(&stage, &["cloud", "change", "url-lifetime=20m", "prefix="]).await.unwrap();
+    let change = ["cloud", "change", "url-lifetime=20m", "prefix="];
+    let told = xylem(&stage, &change).await.unwrap_err();
+    assert!(told.contains("macs/") && told.contains("--adopt"), "{told}");
+    let adopt: Vec<&str> = change.into_iter().chain(["--adopt"]).collect();
+    let told = xylem(&stage, &adopt).await.unwrap();
     assert!(told.contains("1200 s"), "{told}");
 
     cloud.misbehave(S3Fault::Public);
