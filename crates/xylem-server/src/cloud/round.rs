@@ -4,39 +4,37 @@
 //! idempotent and may end anywhere: what is true is in the [`CloudStore`] and at the provider. What
 //! is in [`Memory`] may be lost with the process.
 
+mod error;
+mod memory;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use xylem_client::{ClientError, CloudClient};
+use xylem_client::CloudClient;
 use xylem_cloud::{
-    Below, CloudAnswer, CloudRequest, Cursor, Fault, FaultKind, FaultScope, Found, Leftover,
-    Listed, Marker, Moment, ObjectKey, Page, Provider,
+    Below, CloudAnswer, CloudRequest, Cursor, Fault, FaultKind, Found, Leftover, Listed, Marker,
+    Moment, ObjectKey, Page, Provider,
 };
 use xylem_db::CloudUsage;
 use xylem_model::{ContentId, Timestamp};
 use xylem_runtime::{Backoff, Environment, random_array};
 use xylem_telemetry::chain;
 
+pub(crate) use error::RoundError;
+pub(crate) use memory::Memory;
+
 use super::at::Asking;
-use super::breaker::Standstill;
 use super::store::{CloudStore, OpenPoint};
 use super::usage::month_of;
-use crate::wish::WishError;
 
 /// How often a request that only asks is sent before a round is given up: the next one is not far.
 const TRIES: u32 = 5;
 /// Longest wait between two of these.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
-/// How long a deletion that got no answer may still arrive.
-const DELETION_MAY_ARRIVE: Duration = Duration::from_secs(15 * 60);
 /// How long what is not wanted stays, where clients' addresses do not live longer.
 const KEEP_UNWANTED: Duration = Duration::from_secs(24 * 3600);
-/// Names of others that are remembered as told: whoever has more there is told their number.
-const MOST_TOLD: usize = 1000;
 
 /// What a round works with.
 pub(crate) struct Round<'a> {
@@ -73,46 +71,6 @@ pub(crate) struct Waits {
     pub(crate) between_looks: Duration,
     /// Longest first wait before a request is sent again.
     pub(crate) first_retry: Duration,
-}
-
-/// What is remembered between rounds. Where it is lost, something is said or done once more.
-#[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<Remembered>);
-
-#[derive(Debug, Default)]
-struct Remembered {
-    /// Names of others' objects that were told.
-    told: BTreeSet<String>,
-    /// Deletions that got no answer, with when.
-    unanswered: BTreeMap<ContentId, Timestamp>,
-}
-
-/// Why a round was given up. It is begun anew after a while.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RoundError {
-    /// There was no answer.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    /// The provider refused, or its answer cannot be used.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-    /// What is remembered cannot be read or written.
-    #[error("what is remembered of the cloud distribution point cannot be read or written")]
-    Store(#[from] WishError),
-    /// Nothing can succeed at this point, and nothing was asked.
-    #[error("{0}")]
-    Point(String),
-    /// Nothing of it is the provider's affair.
-    #[error("{0}")]
-    Ours(String),
-    /// What lies there may be another's.
-    #[error("nothing is deleted there, because of `{key}`: {why}")]
-    NotOurs {
-        /// The marker's name.
-        key: ObjectKey,
-        /// Why not, and what to do.
-        why: String,
-    },
 }
 
 impl Default for Waits {
@@ -293,63 +251,3 @@ const OTHERS: &str = "it names another catalogue, whose objects these may be; se
                       another prefix, or with `--adopt` where the other one is no more";
 const GONE: &str = "it is gone, so that whose these objects are is not known; `xylem cloud change \
                     --adopt` writes it again where they are this catalogue's";
-
-impl Memory {
-    /// Whether a name of others' was not told before. From then on it was.
-    pub(super) fn is_news(&self, name: &str) -> bool {
-        let mut remembered = self.lock();
-        remembered.told.len() < MOST_TOLD && remembered.told.insert(name.to_owned())
-    }
-
-    /// A deletion got no answer.
-    pub(super) fn got_no_answer(&self, content: ContentId, now: Timestamp) {
-        let mut remembered = self.lock();
-        // A round ends with the first of them, so there are few.
-        remembered.unanswered.retain(|_, at| now.since(*at) < DELETION_MAY_ARRIVE);
-        remembered.unanswered.insert(content, now);
-    }
-
-    /// Whether a deletion of a content may still arrive.
-    pub(super) fn may_arrive(&self, content: &ContentId, now: Timestamp) -> bool {
-        let unanswered = self.lock().unanswered.get(content).copied();
-        unanswered.is_some_and(|at| now.since(at) < DELETION_MAY_ARRIVE)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Remembered> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl RoundError {
-    /// Whether the same may succeed a little later.
-    fn may_pass(&self) -> bool {
-        match self {
-            Self::Client(_) => true,
-            Self::Fault(fault) => fault.scope() == FaultScope::Request,
-            Self::Store(_) | Self::Point(_) | Self::Ours(_) | Self::NotOurs { .. } => false,
-        }
-    }
-
-    fn retry_after(&self) -> Duration {
-        match self {
-            Self::Fault(fault) => fault.retry_after.unwrap_or_default(),
-            _ => Duration::ZERO,
-        }
-    }
-
-    /// Whether others may succeed where this one content did not.
-    pub(super) fn is_of_one_content(&self) -> bool {
-        matches!(self, Self::Fault(fault) if fault.scope() == FaultScope::Content)
-    }
-
-    /// Why nothing will succeed until somebody mends it, where that is so.
-    pub(super) fn stops_the_point(&self) -> Option<Standstill> {
-        match self {
-            Self::Fault(fault) if fault.clone().again().scope() == FaultScope::Point => {
-                Some(Standstill::of(fault))
-            }
-            Self::Point(why) => Some(Standstill::untried(why.clone())),
-            _ => None,
-        }
-    }
-}

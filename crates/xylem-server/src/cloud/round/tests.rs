@@ -15,6 +15,7 @@ use crate::cloud::inventory::{Inventoried, inventory};
 use crate::cloud::remove::remove;
 use crate::cloud::store::{MemoryCloudStore, Work};
 use crate::cloud::sweep::{Swept, sweep};
+use crate::cloud::trouble::DELETION_MAY_ARRIVE;
 
 const START: Timestamp = Timestamp::from_unix_ms(1_790_000_000_000);
 const MARKER: &str = "macs/xylem.json";
