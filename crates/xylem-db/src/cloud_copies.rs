@@ -30,7 +30,7 @@ pub use record::{
     CloudCopy, CloudCopyState, CloudCount, CloudFollowing, CloudLease, CloudPart, CloudUsage,
     CloudWant, CloudWork, Month,
 };
-pub(crate) use rows::forget_point;
+pub(crate) use rows::{forget_contents, forget_point};
 pub use steps::CloudStep;
 pub(crate) use want::retry_failed;
 

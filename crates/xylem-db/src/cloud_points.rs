@@ -110,7 +110,7 @@ impl Database {
     }
 
     /// Changes a point, as it was at a revision. What failed there is due at once, and nothing stands
-    /// still any more because of what was before. The audit record has the settings; of the keys it
+    /// still any more because of what was before; where it moved, everything is wanted anew. The audit record has the settings; of the keys it
     /// says whether they were changed.
     ///
     /// # Errors
@@ -150,7 +150,13 @@ impl Database {
                 change.last_test = Set(Some(test.clone()));
             }
             change.broken = Set(None);
-            cloud_copies::retry_failed(tx, id.uuid(), now).await?;
+            if asked.moved {
+                cloud_copies::forget_contents(tx, id.uuid()).await?;
+                change.followed = Set(0);
+                change.last_inventory = Set(None);
+            } else {
+                cloud_copies::retry_failed(tx, id.uuid(), now).await?;
+            }
             change.revision = Set(next);
             change.changed_at = Set(now.unix_ms());
             change.changed_by = Set(actor.as_str().to_owned());

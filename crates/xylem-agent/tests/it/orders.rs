@@ -221,7 +221,11 @@ async fn an_order_that_nobody_offers_is_reported() {
     world.order(&agent, &[(1, &package)], &[]);
     assert_eq!(world.result(&agent).await, "download-failed");
     let (_, report) = &world.management.reports()[0];
-    assert!(report.message.contains("neither a distribution server nor the cloud offers it"), "{}", report.message);
+    assert!(
+        report.message.contains("neither a distribution server nor the cloud offers it"),
+        "{}",
+        report.message
+    );
 }
 
 #[tokio::test]

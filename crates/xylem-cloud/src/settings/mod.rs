@@ -61,6 +61,30 @@ impl CloudSettings {
         }
     }
 
+    /// Whether objects of the one lie where the other looks for them. An address that is written in
+    /// another way counts as another place.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::S3(a), Self::S3(b)) => {
+                (&a.bucket, &a.region, &a.endpoint, &a.prefix)
+                    == (&b.bucket, &b.region, &b.endpoint, &b.prefix)
+            }
+            (Self::Swift(a), Self::Swift(b)) => {
+                (&a.auth, &a.auth_url, &a.region, &a.container, &a.prefix)
+                    == (&b.auth, &b.auth_url, &b.region, &b.container, &b.prefix)
+            }
+            (Self::Rackspace(a), Self::Rackspace(b)) => {
+                (&a.auth_url, &a.user, &a.region, &a.container, &a.prefix)
+                    == (&b.auth_url, &b.user, &b.region, &b.container, &b.prefix)
+            }
+            (Self::Akamai(a), Self::Akamai(b)) => {
+                (&a.upload_host, a.cp_code, &a.directory)
+                    == (&b.upload_host, b.cp_code, &b.directory)
+            }
+            _ => false,
+        }
+    }
+
     /// Checks what a type alone cannot: names of buckets, containers, regions and keys.
     ///
     /// # Errors

@@ -129,11 +129,17 @@ pub(super) async fn forget_parts(
 
 /// Forgets everything that is remembered of what is at a point.
 pub(crate) async fn forget_point(tx: &DatabaseTransaction, point: Uuid) -> Outcome<()> {
+    forget_contents(tx, point).await?;
+    let used = cloud_usage::Entity::delete_many().filter(cloud_usage::Column::PointId.eq(point));
+    used.exec(tx).await?;
+    Ok(())
+}
+
+/// Forgets what is, was and is to be at a point.
+pub(crate) async fn forget_contents(tx: &DatabaseTransaction, point: Uuid) -> Outcome<()> {
     let parts = cloud_part::Entity::delete_many().filter(cloud_part::Column::PointId.eq(point));
     parts.exec(tx).await?;
     Entity::delete_many().filter(Column::PointId.eq(point)).exec(tx).await?;
-    let used = cloud_usage::Entity::delete_many().filter(cloud_usage::Column::PointId.eq(point));
-    used.exec(tx).await?;
     Ok(())
 }
 

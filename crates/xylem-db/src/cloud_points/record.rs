@@ -74,6 +74,8 @@ pub struct CloudPointChange {
     pub sealed: Option<String>,
     /// What the test of both found.
     pub test: Option<Value>,
+    /// Whether objects lie elsewhere from now on: nothing is remembered of what was where they lay.
+    pub moved: bool,
 }
 
 impl TryFrom<Model> for CloudPoint {

@@ -296,6 +296,21 @@ pub(crate) async fn what_fails_is_tried_again_in_time(bench: Bench) {
     assert_eq!(filled.take(&[], 99, 200).await.as_deref(), Some("A.pkg"));
 }
 
+pub(crate) async fn what_lay_elsewhere_is_forgotten_with_a_move(bench: Bench) {
+    let filled = Filled::on(&bench).await;
+    let db = &filled.db;
+    filled.fill("present").await;
+    filled.send("sending", 3).await;
+    let settings = serde_json::json!({ "bucket": "other" });
+    let asked = CloudPointChange { settings: Some(settings), moved: true, ..Default::default() };
+    let moved = db.change_cloud_point(filled.point, 1, &asked, &admin(), at(99)).await.unwrap();
+    assert_eq!((moved.followed.0, moved.last_inventory), (0, None));
+    for text in ["present", "sending"] {
+        assert_eq!(filled.copy(text).await, None, "{text}");
+        assert_eq!(filled.parts(text).await.len(), 0, "{text}");
+    }
+}
+
 pub(crate) async fn what_is_unwanted_goes_in_its_state_s_way(bench: Bench) {
     let filled = Filled::on(&bench).await;
     let db = &filled.db;

@@ -95,7 +95,7 @@ pub(super) async fn change_cloud(
     let present = settings_of(&active)?;
     let settings = match &asked.settings {
         Some(patch) => present.changed(patch)?,
-        None => present,
+        None => present.clone(),
     };
     let is_other_keys = asked.keys.is_some();
     let keys = match asked.keys {
@@ -106,8 +106,12 @@ pub(super) async fn change_cloud(
     let test = Box::pin(app.require_cloud(&settings, &keys)).await?;
     Box::pin(app.claim_cloud(&settings, &keys, asked.adopt)).await?;
     let sealed = is_other_keys.then(|| app.seal_cloud_keys(active.id, &keys)).transpose()?;
-    let change =
-        CloudPointChange { settings: Some(stored(&settings)?), sealed, test: Some(stored(&test)?) };
+    let change = CloudPointChange {
+        settings: Some(stored(&settings)?),
+        sealed,
+        test: Some(stored(&test)?),
+        moved: !settings.storage.is_same_place(&present.storage),
+    };
     let revision = u32::try_from(asked.revision).map_err(|_| {
         Failure::new(ErrorCode::BadRequest, "the revision is larger than any that there is")
     })?;

@@ -55,7 +55,7 @@ impl AtPoint<'_> {
     }
 
     /// A page of what lies there: for that keys, rights, bucket and clock have to be right.
-    async fn try_again(&self) -> Result<(), Trouble> {
+    pub(super) async fn try_again(&self) -> Result<(), Trouble> {
         let provider = self.provider()?;
         let (below, cursor) = (Below::Contents, Cursor::START);
         let request = provider.list(below, &cursor, self.moment())?;

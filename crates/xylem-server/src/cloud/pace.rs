@@ -49,6 +49,8 @@ struct ContentPace {
     backoff: Backoff,
     /// How often each part arrived with other bytes.
     line: BTreeMap<u32, u32>,
+    /// How often each part was asked for again for another reason.
+    again: BTreeMap<u32, u32>,
     /// A signed address had ended, and new ones were made.
     is_renewed: bool,
     /// What the object's tag was when it was asked after.
@@ -66,6 +68,7 @@ impl Default for ContentPace {
         Self {
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
             line: BTreeMap::new(),
+            again: BTreeMap::new(),
             is_renewed: false,
             proved: None,
         }
@@ -121,6 +124,13 @@ impl Pace {
     /// A part arrived with other bytes; how often it did.
     pub(super) fn line_fault(&mut self, point: CloudPointId, content: ContentId, part: u32) -> u32 {
         let count = self.content(point, content).line.entry(part).or_default();
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    /// A part is to be sent again though its bytes were right; how often that was.
+    pub(super) fn again(&mut self, point: CloudPointId, content: ContentId, part: u32) -> u32 {
+        let count = self.content(point, content).again.entry(part).or_default();
         *count = count.saturating_add(1);
         *count
     }

@@ -10,17 +10,20 @@ use xylem_api::control_cloud::{
 };
 use xylem_api::error::ErrorCode;
 use xylem_cloud::{
-    CloudAnswer, CloudRequest, Fault, FaultKind, Found, PartPlan, Piece, Provider, Upload,
+    CloudAnswer, CloudRequest, Fault, FaultKind, FaultScope, Found, Piece, Provider, Upload,
 };
 use xylem_db::{CloudCopy, CloudCopyState, CloudPart};
 use xylem_model::{ContentId, DistributionServerId, Timestamp};
 
 use super::at::{Asking, AtPoint, LEASE};
-use super::pace::LINE_FAULTS;
+use super::pace::{BUSY_TRIES, LINE_FAULTS};
 use super::service::CloudService;
 use super::store::Work;
 use super::trouble::{FAILED_WAIT, Trouble, not_ours};
 use crate::failure::Failure;
+
+/// How long a content waits of which a part was sent in vain, again and again.
+const BUSY_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// Most headers of an answer that are read.
 const MAX_HEADERS: usize = 128;
@@ -118,7 +121,7 @@ impl AtPoint<'_> {
         let mut pieces = Vec::new();
         for asked in &told.next {
             if !arrived.contains(&asked.number) {
-                let piece = piece_of(&upload.plan, asked)?;
+                let piece = piece_of(&upload, asked)?;
                 let request = provider.piece(&upload, &piece, self.moment())?;
                 pieces.push(SignedPiece { number: asked.number, request: signed(request) });
             }
@@ -183,7 +186,7 @@ impl AtPoint<'_> {
         told: &AnsweredPart,
         busy: &mut Option<Duration>,
     ) -> Result<Arrival, Trouble> {
-        let piece = piece_of(&upload.plan, &told.part)?;
+        let piece = piece_of(upload, &told.part)?;
         self.count(Asking::Write);
         let answer = received(&told.answer, self.now());
         let fault = match provider.piece_answered(upload, &piece, &answer) {
@@ -194,7 +197,10 @@ impl AtPoint<'_> {
             Err(fault) => fault,
         };
         match fault.kind {
-            FaultKind::Busy => Ok(Arrival::Again(self.busy_wait(work, &fault, busy))),
+            FaultKind::Busy => {
+                let wait = self.busy_wait(work, &fault, busy);
+                self.once_more(work, piece.part.number, &fault.to_string(), wait)
+            }
             FaultKind::Line => self.line_fault(work, piece.part.number, &fault),
             FaultKind::Session if self.service.pace().renew(work.point, work.content) => {
                 Ok(Arrival::Again(Duration::ZERO))
@@ -202,16 +208,46 @@ impl AtPoint<'_> {
             FaultKind::Session => Err(fault.again().into()),
             FaultKind::Gone if !provider.folders(&upload.key, self.moment()).is_empty() => {
                 self.make_folders(provider, &upload.key).await?;
-                Ok(Arrival::Again(Duration::ZERO))
+                self.once_more(work, piece.part.number, &fault.to_string(), Duration::ZERO)
             }
             FaultKind::Exists if upload.plan.is_whole() => {
-                self.lies_there(provider, upload, &piece).await
+                self.lies_there(provider, work, upload, &piece, &fault).await
             }
             FaultKind::Unsupported if upload.create_only => {
                 self.service.pace().do_without_conditions(work.point);
                 Ok(Arrival::Again(Duration::ZERO))
             }
+            // What was handed on may be the word of whoever stands between: our own is asked for before
+            // everything stands still.
+            _ if fault.scope() == FaultScope::Point && self.try_again().await.is_ok() => {
+                let why =
+                    format!("the root was answered so, and the management server is not: {fault}");
+                Err(Trouble::Waits(why, FAILED_WAIT))
+            }
             _ => Err(fault.into()),
+        }
+    }
+
+    /// A part is sent again, but not for ever: the content waits then.
+    fn once_more(
+        &self,
+        work: Work,
+        part: u32,
+        why: &str,
+        wait: Duration,
+    ) -> Result<Arrival, Trouble> {
+        let mut pace = self.service.pace();
+        match pace.again(work.point, work.content, part) {
+            1 => Ok(Arrival::Again(wait)),
+            times if times < BUSY_TRIES => {
+                let rng = &*self.service.environment().rng;
+                let (more, _) = pace.wait(work.point, work.content, Some(wait), rng);
+                Ok(Arrival::Again(more))
+            }
+            times => {
+                let why = format!("part {part} was sent {times} times: {why}");
+                Err(Trouble::Waits(why, BUSY_WAIT))
+            }
         }
     }
 
@@ -239,18 +275,19 @@ impl AtPoint<'_> {
     async fn lies_there(
         &self,
         provider: &dyn Provider,
+        work: Work,
         upload: &Upload,
         piece: &Piece,
+        fault: &Fault,
     ) -> Result<Arrival, Trouble> {
-        let Some(found) = self.find(provider, &upload.key).await? else {
-            return Ok(Arrival::Again(Duration::ZERO));
-        };
-        if is_it(&found, upload, piece) {
-            self.count_sent(piece.part.bytes);
-            return Ok(Arrival::Stored(stored_part(piece, &piece.md5.to_hex())));
+        if let Some(found) = self.find(provider, &upload.key).await? {
+            if is_it(&found, upload, piece) {
+                self.count_sent(piece.part.bytes);
+                return Ok(Arrival::Stored(stored_part(piece, &piece.md5.to_hex())));
+            }
+            self.remove_wrong(provider, &upload.key).await?;
         }
-        self.remove_wrong(provider, &upload.key).await?;
-        Ok(Arrival::Again(Duration::ZERO))
+        self.once_more(work, piece.part.number, &fault.to_string(), Duration::ZERO)
     }
 }
 
@@ -261,8 +298,16 @@ fn is_it(found: &Found, upload: &Upload, piece: &Piece) -> bool {
         && found.etag.as_ref().is_none_or(|etag| *etag == piece.md5.to_hex())
 }
 
-/// A part that a server speaks of.
-fn piece_of(plan: &PartPlan, told: &PartDigests) -> Result<Piece, Failure> {
+/// A part that a server speaks of. Of a file that goes as a whole its digest is known.
+fn piece_of(upload: &Upload, told: &PartDigests) -> Result<Piece, Failure> {
+    let plan = &upload.plan;
+    if plan.is_whole() && told.sha256 != upload.sha256 {
+        let why = format!(
+            "{} is not the SHA-256 of the content, which is {}",
+            told.sha256, upload.sha256
+        );
+        return Err(Failure::new(ErrorCode::BadRequest, why));
+    }
     let part = plan.part(told.number).ok_or_else(|| {
         let why = format!("there is no part {}: there are {}", told.number, plan.count());
         Failure::new(ErrorCode::BadRequest, why)
@@ -310,9 +355,25 @@ fn signed(request: CloudRequest) -> PieceRequest {
 mod tests {
     use std::num::NonZeroU64;
 
+    use xylem_cloud::{PartPlan, Prefix};
     use xylem_model::{Md5, Sha256};
 
     use super::*;
+
+    fn upload(plan: PartPlan) -> Upload {
+        Upload {
+            key: Prefix::default().content(&ContentId::of(b"")),
+            sha256: Sha256::from_bytes([3; 32]),
+            disposition: String::new(),
+            plan,
+            reference: None,
+            create_only: false,
+        }
+    }
+
+    fn told(number: u32) -> PartDigests {
+        PartDigests { number, md5: Md5::from_bytes([1; 16]), sha256: Sha256::from_bytes([2; 32]) }
+    }
 
     #[test]
     fn what_is_handed_on_is_bounded_and_odd_headers_are_left_out() {
@@ -328,16 +389,19 @@ mod tests {
 
     #[test]
     fn a_part_that_is_none_is_refused() {
-        let plan = PartPlan::again(10, NonZeroU64::new(4));
-        let told = |number| PartDigests {
-            number,
-            md5: Md5::from_bytes([1; 16]),
-            sha256: Sha256::from_bytes([2; 32]),
-        };
-        let piece = piece_of(&plan, &told(3)).unwrap();
+        let upload = upload(PartPlan::again(10, NonZeroU64::new(4)));
+        let piece = piece_of(&upload, &told(3)).unwrap();
         assert_eq!((piece.part.offset, piece.part.bytes), (8, 2));
         for none in [0, 4, u32::MAX] {
-            assert!(piece_of(&plan, &told(none)).is_err());
+            assert!(piece_of(&upload, &told(none)).is_err());
         }
+    }
+
+    #[test]
+    fn other_bytes_are_not_signed_for_where_all_go_at_once() {
+        let upload = upload(PartPlan::again(10, None));
+        assert!(piece_of(&upload, &told(1)).is_err());
+        let right = PartDigests { sha256: upload.sha256, ..told(1) };
+        assert!(piece_of(&upload, &right).is_ok());
     }
 }

@@ -263,13 +263,14 @@ fn read<T: serde::de::DeserializeOwned>(stored: Value) -> Result<T, WishError> {
     serde_json::from_value(stored).map_err(|error| WishError::Store(Box::new(error)))
 }
 
-/// Whether a test found that the provider writes where nothing is, only: a note says that it does not.
-/// Of a test that another version told in another form nothing is known.
+/// Whether the provider is to be told to write where nothing is, only: unless a test found that it
+/// cannot, which a note says. Of a test that did not come so far, or was told in another form by
+/// another version, nothing is known: a provider that does not know the condition says so.
 fn writes_once(test: Value) -> bool {
-    let Ok(test) = serde_json::from_value::<CloudTest>(test) else { return false };
-    test.steps.iter().any(|step| {
+    let Ok(test) = serde_json::from_value::<CloudTest>(test) else { return true };
+    !test.steps.iter().any(|step| {
         step.name == WRITE_ONCE
             && step.outcome == CloudStepOutcome::Passed
-            && step.message.is_none()
+            && step.message.is_some()
     })
 }
