@@ -97,6 +97,8 @@ impl Household {
                     self.app.look_after_cloud(Duty::Remove)
                 }),
                 self.every("cloud-sweep", DAY, || self.app.look_after_cloud(Duty::Sweep)),
+                // When it is time is in the database; a minute is how late it may be noticed.
+                self.every("cloud-try-again", MINUTE, || self.app.try_cloud_again()),
             )
         };
         tokio::select! {

@@ -6,12 +6,33 @@ use std::time::Duration;
 use xylem_cloud::{Below, Cursor, Fault, FaultKind, FaultScope};
 
 use super::at::{Asking, AtPoint};
+use super::service::CloudService;
 use super::store::{Broken, Work};
 use super::trouble::{Trouble, Verdict};
 use crate::failure::Failure;
 
 /// How long nothing is asked of a point that is broken.
 const BETWEEN_TRIES: Duration = Duration::from_secs(5 * 60);
+
+impl CloudService {
+    /// Tries a point that stands still again where it is time, whether or not a root asks for work:
+    /// clients are not sent there before. Says what was found.
+    pub(super) async fn try_broken_again(&self) -> Result<String, Failure> {
+        let point = self.store().active().await?;
+        if point.is_none_or(|point| point.broken.is_none()) {
+            return Ok("nothing stands still".to_owned());
+        }
+        let Some(at) = self.at_active().await? else { return Ok("nothing is set".to_owned()) };
+        let waits = at.broken_for().await;
+        at.settle().await;
+        Ok(match waits? {
+            None => "the point works again".to_owned(),
+            Some(wait) => {
+                format!("the point stands still: it is tried again in {} s", wait.as_secs())
+            }
+        })
+    }
+}
 
 impl AtPoint<'_> {
     /// Nothing succeeds here until somebody mends it. The content waits, and is nobody's.

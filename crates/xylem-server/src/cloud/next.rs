@@ -71,17 +71,19 @@ impl AtPoint<'_> {
         Ok(nothing(AFTER_FAILURES))
     }
 
-    /// For how long nothing is sent at all: an administrator said so, the ceiling of the month is
-    /// reached, or the point is broken. What is under way at that moment ends.
+    /// For how long nothing is sent at all: the point is broken, an administrator said so, or the
+    /// ceiling of the month is reached. What is under way at that moment ends.
     async fn waits_for(&self) -> Result<Option<Duration>, Failure> {
+        // First: clients are sent to a paused point too, once it works again.
+        if let Some(wait) = self.broken_for().await? {
+            return Ok(Some(wait));
+        }
         if self.point.paused {
             return Ok(Some(IDLE));
         }
         let (point, ceiling) = (self.point.id, self.point.month_ceiling);
-        if ceiling_reached(self.store(), point, ceiling, self.now()).await?.is_some() {
-            return Ok(Some(IDLE));
-        }
-        self.broken_for().await
+        let reached = ceiling_reached(self.store(), point, ceiling, self.now()).await?;
+        Ok(reached.map(|_| IDLE))
     }
 
     async fn is_broken_by_now(&self) -> Result<bool, Failure> {

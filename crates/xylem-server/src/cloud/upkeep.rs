@@ -106,6 +106,14 @@ impl App {
         self.told_of_cloud(&point, done).await
     }
 
+    /// Tries the point again where it stands still; says what was found.
+    pub(crate) async fn try_cloud_again(&self) -> Result<String, ServerError> {
+        self.cloud.try_broken_again().await.map_err(|failure| {
+            let reason = failure.0.message().to_owned();
+            ServerError::Cloud { reason }
+        })
+    }
+
     /// Nothing is done, which whoever asked for it is told.
     fn cloud_waits(&self, duty: Duty, why: String) -> String {
         if duty == Duty::Inventory && self.upkeep.is_asked() {

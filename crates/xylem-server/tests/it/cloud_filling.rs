@@ -703,6 +703,25 @@ async fn a_point_that_mends_itself_is_found_by_the_one_request() {
 }
 
 #[tokio::test]
+async fn a_point_that_is_paused_is_found_to_work_again() {
+    let world = World::new().await;
+    let (_, parts) = (world.publish(1, "a.pkg", b"small").await, digests(b"small"));
+    let root = world.root(1);
+    let job = root.job().await;
+    world.double.misbehave(S3Fault::BucketGone);
+    let pieces = root.signed(&job, &parts).await;
+    let sent = root.send(&pieces, b"small", &parts).await;
+    root.parts(job.content, sent, Vec::new()).await.unwrap_err();
+    let broken = async || world.copies.active().await.unwrap().unwrap().broken;
+    assert!(broken().await.is_some());
+    world.double.misbehave(S3Fault::None);
+    world.copies.pause(point_id(), true);
+    world.clock.advance(Duration::from_secs(301));
+    assert_eq!(root.next().await.job, None, "it is paused");
+    assert_eq!(broken().await, None, "clients are sent there again");
+}
+
+#[tokio::test]
 async fn a_busy_provider_is_left_alone_and_nothing_fails() {
     let world = World::new().await;
     let content = world.publish(1, "a.pkg", b"small").await;

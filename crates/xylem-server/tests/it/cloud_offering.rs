@@ -211,6 +211,22 @@ async fn a_point_that_stands_still_is_offered_where_it_can_be_read() {
 }
 
 #[tokio::test]
+async fn a_point_that_works_again_is_found_without_a_root() {
+    let world = World::filled(None).await;
+    world.broken(Some(false)).await;
+    // What a server does every minute it does as it starts too.
+    let harness = world.harness.stop().await.start().await;
+    let is_broken =
+        async || harness.database.cloud_point().await.unwrap().unwrap().broken.is_some();
+    let mended = async {
+        while is_broken().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), mended).await.expect("it is tried again");
+}
+
+#[tokio::test]
 async fn its_place_is_what_is_set() {
     let world = World::filled(Some(CloudOffer::BeforeRoot)).await;
     assert_eq!(world.offered().await.unwrap().before, Some(world.root.id));
