@@ -290,17 +290,35 @@ impl AtPoint<'_> {
             }
             SampleFound::Other => {
                 self.count_read_back(copy.size.min(2 * SAMPLE_BYTES));
-                let provider = self.provider()?;
-                self.remove_wrong(&*provider, &self.key(&copy.content)).await?;
-                Err(Trouble::Anew(
-                    "the bytes there were others than those that were sent".to_owned(),
-                ))
+                Err(self.read_otherwise(work, copy).await?)
             }
             SampleFound::Unread { why } => {
                 let why = format!("it is there and could not be read as clients do: {}", told(why));
                 Err(Trouble::Waits(why, FAILED_WAIT))
             }
         }
+    }
+
+    /// What becomes of a content of which other bytes were read than were sent. What lies there is
+    /// asked after: if it is right, sending it anew would change nothing, since what delivers it gives
+    /// other bytes, such as an edge that keeps what lay there before. If it is not, or the provider
+    /// tells no digest, it is removed.
+    async fn read_otherwise(&self, work: Work, copy: &CloudCopy) -> Result<Trouble, Trouble> {
+        let (provider, upload) = (self.provider()?, self.begun_upload(copy));
+        let pieces = self.all_pieces(work, &upload).await?;
+        let expected = provider.expected_etag(&upload, &pieces);
+        let found = self.find(&*provider, &upload.key).await?;
+        if found.is_some_and(|found| is_proved(&found, &upload, expected.as_deref())) {
+            let why = format!(
+                "reading `{}` back as clients do gave other bytes than were sent, though by the \
+                 provider's digest the object is right: have what delivers it, such as a cache or a \
+                 proxy, forget it",
+                upload.key
+            );
+            return Ok(Trouble::Waits(why, FAILED_WAIT));
+        }
+        self.remove_wrong(&*provider, &upload.key).await?;
+        Ok(Trouble::Anew("the bytes there were others than those that were sent".to_owned()))
     }
 
     /// The object's tag; asked after once more where another process asked before.
@@ -334,6 +352,13 @@ fn is_other(found: &Found, upload: &Upload, expected_etag: Option<&str>) -> Opti
     }
 }
 
+/// Whether what was found is what was sent by a digest of its bytes, and not only by what we said of
+/// it.
+fn is_proved(found: &Found, upload: &Upload, expected_etag: Option<&str>) -> bool {
+    let is_told = found.etag.is_some() && expected_etag.is_some();
+    is_told && is_other(found, upload, expected_etag).is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use xylem_cloud::{PartPlan, Prefix};
@@ -360,6 +385,9 @@ mod tests {
         let other = |found: &Found| is_other(found, &upload, Some("ab-2"));
         assert_eq!(other(&right), None);
         assert_eq!(other(&Found { etag: None, sha256: None, ..right.clone() }), None);
+        assert!(is_proved(&right, &upload, Some("ab-2")) && !is_proved(&right, &upload, None));
+        assert!(!is_proved(&right, &upload, Some("cd-2")));
+        assert!(!is_proved(&Found { etag: None, ..right.clone() }, &upload, Some("ab-2")));
         assert!(other(&Found { size: 6, ..right.clone() }).unwrap().contains("6 bytes"));
         let described = Found { sha256: Some(Sha256::from_bytes([2; 32])), ..right.clone() };
         assert!(other(&described).unwrap().contains("another content"));

@@ -646,11 +646,32 @@ async fn an_object_that_is_gone_or_another_at_the_end_is_sent_anew() {
     assert!(refused.1.contains("nothing is there"), "{refused:?}");
     world.clock.advance(Duration::from_secs(3601));
     root.fill(b"small", &parts, 5).await;
+    world.double.place(&key, b"other".as_slice());
     root.sampled(content, SampleFound::Other).await.unwrap();
     assert!(world.double.bytes(&key).is_none(), "it was removed");
     world.clock.advance(Duration::from_secs(3601));
     root.fill(b"small", &parts, ALL).await;
     world.is_there(content, b"small").await;
+}
+
+#[tokio::test]
+async fn an_object_that_is_right_and_read_otherwise_stays() {
+    let world = World::new().await;
+    let content = world.publish(1, "Large.pkg", &LARGE).await;
+    let root = world.root(1);
+    root.fill(&LARGE, &LARGE_PARTS, 5).await;
+    let sent = || world.double.asked().iter().filter(|it| it.starts_with("PUT")).count();
+    let before = sent();
+    root.sampled(content, SampleFound::Other).await.unwrap();
+    assert!(world.double.bytes(&World::key(content)).is_some(), "it is right");
+    let row = world.row(content).await.unwrap();
+    assert_eq!(row.state, CloudCopyState::Failed);
+    assert!(row.reason.unwrap().contains("delivers"));
+    assert_eq!(root.next().await.job, None, "it waits");
+    world.clock.advance(Duration::from_secs(3601));
+    root.fill(&LARGE, &LARGE_PARTS, ALL).await;
+    world.is_there(content, &LARGE).await;
+    assert_eq!(sent(), before, "nothing was sent anew");
 }
 
 #[tokio::test]
