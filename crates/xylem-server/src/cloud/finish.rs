@@ -65,10 +65,7 @@ impl CloudService {
         let at = self.at(given_up.point).await?;
         let work = at.work(given_up.content, server);
         let reason = match &given_up.cause {
-            GivenUp::Leaving => {
-                self.pace().forget(work.point, work.content);
-                return Ok(self.store().released(work).await?);
-            }
+            GivenUp::Leaving => return at.left(work).await,
             GivenUp::NoCopy => "the root has no sound copy of it at present".to_owned(),
             GivenUp::Line { why } => format!("the root did not reach the provider: {}", told(why)),
         };
@@ -78,6 +75,20 @@ impl CloudService {
 }
 
 impl AtPoint<'_> {
+    /// A server leaves a content to whoever comes next, at once. But where the provider may be putting
+    /// it together at this moment, its time runs out first: a second end beside that one would be told
+    /// that there is no such upload, and everything would be sent anew.
+    async fn left(&self, work: Work) -> Result<(), Failure> {
+        let copy = self.store().copy(work.point, work.content).await?;
+        let is_proving = copy.is_some_and(|copy| copy.state == CloudCopyState::Proving);
+        let is_ended = self.service.pace().proved(work.point, work.content).is_some();
+        if is_proving && !is_ended {
+            return Ok(());
+        }
+        self.service.pace().forget(work.point, work.content);
+        Ok(self.store().released(work).await?)
+    }
+
     async fn finish(
         &self,
         server: DistributionServerId,
