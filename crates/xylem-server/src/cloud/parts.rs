@@ -152,9 +152,16 @@ impl AtPoint<'_> {
         upload: &Upload,
         answered: &[AnsweredPart],
     ) -> Result<Vec<PartAgain>, Trouble> {
+        if answered.is_empty() {
+            return Ok(Vec::new());
+        }
+        let known = self.store().parts(work.point, work.content).await?;
         let (mut stored, mut again, mut trouble) = (Vec::new(), Vec::new(), None);
         let mut busy = None;
         for told in answered {
+            if is_told_again(provider, upload, told, &known, self.now()) {
+                continue;
+            }
             match self.arrival(provider, work, upload, told, &mut busy).await {
                 Ok(Arrival::Stored(part)) => stored.push(part),
                 Ok(Arrival::Again(wait)) => {
@@ -289,6 +296,21 @@ impl AtPoint<'_> {
         }
         self.once_more(work, piece.part.number, &fault.to_string(), Duration::ZERO)
     }
+}
+
+/// Whether an answer was taken before, and is told once more since ours was lost: what it used was
+/// counted then.
+fn is_told_again(
+    provider: &dyn Provider,
+    upload: &Upload,
+    told: &AnsweredPart,
+    known: &[CloudPart],
+    now: Timestamp,
+) -> bool {
+    let Ok(piece) = piece_of(&upload.plan, &told.part) else { return false };
+    let answer = received(&told.answer, now);
+    let tag = provider.piece_answered(upload, &piece, &answer);
+    tag.is_ok_and(|tag| known.contains(&stored_part(&piece, tag.as_str())))
 }
 
 /// Whether what was found is a file that was sent as a whole, as far as the provider tells.

@@ -630,6 +630,26 @@ async fn an_answer_that_was_lost_is_asked_for() {
 }
 
 #[tokio::test]
+async fn parts_that_are_told_again_are_counted_once() {
+    let world = World::new().await;
+    let content = world.publish(1, "Large.pkg", &LARGE).await;
+    let root = world.root(1);
+    let job = root.job().await;
+    let pieces = root.signed(&job, &LARGE_PARTS).await;
+    let sent = root.send(&pieces, &LARGE, &LARGE_PARTS).await;
+    // Two of them are noted, and the answer to that is lost.
+    root.parts(content, sent[..2].to_vec(), Vec::new()).await.unwrap();
+    let (_, before) = world.copies.usage(point_id()).await.unwrap()[0];
+    let told = root.parts(content, sent, Vec::new()).await.unwrap();
+    assert_eq!((told.lacking, told.again), (0, Vec::new()));
+    let (_, used) = world.copies.usage(point_id()).await.unwrap()[0];
+    assert_eq!((used.sent, used.writes), (LARGE.len() as u64, before.writes + 1));
+    root.finish(content).await.unwrap();
+    root.sampled(content, SampleFound::Same).await.unwrap();
+    world.is_there(content, &LARGE).await;
+}
+
+#[tokio::test]
 async fn an_object_that_is_gone_or_another_at_the_end_is_sent_anew() {
     let world = World::new().await;
     let (content, parts) = (world.publish(1, "a.pkg", b"small").await, digests(b"small"));
