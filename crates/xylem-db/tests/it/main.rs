@@ -83,6 +83,7 @@ cases! {
         what_is_sent_next_comes_in_order,
         of_many_who_take_at_once_each_gets_another,
         what_fails_is_tried_again_in_time,
+        what_lay_elsewhere_is_forgotten_with_a_move,
         what_is_unwanted_goes_in_its_state_s_way,
         what_is_another_is_removed_and_sent_anew,
         what_is_wanted_again_in_its_grace_stays,

@@ -307,7 +307,7 @@ fn is_told_again(
     known: &[CloudPart],
     now: Timestamp,
 ) -> bool {
-    let Ok(piece) = piece_of(&upload.plan, &told.part) else { return false };
+    let Ok(piece) = piece_of(upload, &told.part) else { return false };
     let answer = received(&told.answer, now);
     let tag = provider.piece_answered(upload, &piece, &answer);
     tag.is_ok_and(|tag| known.contains(&stored_part(&piece, tag.as_str())))
