@@ -62,6 +62,8 @@ pub(crate) struct AppParts {
     pub(crate) cloud: CloudService,
     /// What jobs and administrators share of looking after it.
     pub(crate) upkeep: Upkeep,
+    /// Whether it was said that no address of the cloud can be made, and none was made since.
+    pub(crate) cloud_not_offered: AtomicBool,
     /// Held while a cloud distribution point is tested.
     pub(crate) cloud_test: tokio::sync::Mutex<()>,
     pub(crate) folder: DataFolder,

@@ -48,7 +48,9 @@ mod uploading;
 mod wish;
 
 pub use backup::{BackupReport, backup, restore};
-pub use cloud::CloudService;
+pub use cloud::{
+    Broken, CloudService, CloudStore, DatabaseCloudStore, MemoryCloudStore, OpenPoint, Work,
+};
 pub use config::{ConfigError, DatabaseAddress, MAX_CONFIG_BYTES, SAMPLE, ServerConfig};
 pub use control::{
     ControlService, Unlisted, cloud_router as cloud_control_router, router as control_router,

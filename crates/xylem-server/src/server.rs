@@ -144,6 +144,7 @@ impl Server {
             cloud_net,
             cloud,
             upkeep: Upkeep::default(),
+            cloud_not_offered: AtomicBool::new(false),
             cloud_test: tokio::sync::Mutex::default(),
             folder,
             organization: organization.name,

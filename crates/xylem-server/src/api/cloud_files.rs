@@ -213,10 +213,10 @@ impl App {
             selection,
             counts: counts.collect(),
             paused: point.paused,
-            broken: broken.map(|broken: Broken| CloudBroken {
-                message: broken.message,
-                since: broken.since,
-                next_try: broken.next_try,
+            broken: broken.map(|Broken { message, since, next_try, .. }| CloudBroken {
+                message,
+                since,
+                next_try,
             }),
             month_ceiling_bytes: point.month_ceiling,
             ceiling_until: reached.map(|reached| reached.until),

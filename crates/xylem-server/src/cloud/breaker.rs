@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use xylem_cloud::{Below, Cursor, Fault, FaultKind, FaultScope};
+use xylem_model::Timestamp;
 
 use super::at::{Asking, AtPoint};
 use super::service::CloudService;
@@ -86,7 +87,7 @@ impl AtPoint<'_> {
     }
 
     async fn note_broken(&self, stop: &Standstill) -> Result<(), Failure> {
-        let Standstill { why, still_offered } = stop;
+        let why = &stop.why;
         let now = self.now();
         let since = match &self.point.broken {
             Some(broken) => broken.since,
@@ -95,25 +96,27 @@ impl AtPoint<'_> {
                 self.service.pace().broken_since(self.point.id, now)
             }
         };
-        let broken = Broken {
-            message: why.clone(),
-            since,
-            next_try: now.plus(BETWEEN_TRIES),
-            still_offered: *still_offered,
-        };
+        let broken = stop.broken(since, now);
         Ok(self.store().set_broken(self.point.id, Some(&broken)).await?)
     }
 }
 
 /// Why everything stands still.
+#[derive(Debug)]
 pub(super) struct Standstill {
-    /// What was attempted, why not, what to do.
     pub(super) why: String,
     /// Whether what is there can be read by clients all the same.
     pub(super) still_offered: bool,
 }
 
 impl Standstill {
+    /// As it is stored: since when it is so, and tried again a while from now.
+    pub(super) fn broken(&self, since: Timestamp, now: Timestamp) -> Broken {
+        let Self { why, still_offered } = self;
+        let (message, next_try) = (why.clone(), now.plus(BETWEEN_TRIES));
+        Broken { message, since, next_try, still_offered: *still_offered }
+    }
+
     /// Nothing was asked, since nothing can be.
     pub(super) const fn untried(why: String) -> Self {
         Self { why, still_offered: false }

@@ -9,8 +9,7 @@
 //! * [`claim`]: whose a prefix is. [`upkeep`]: when it is looked after. [`round`]: what that is done
 //!   with; [`inventory`], [`remove`] and [`sweep`] are what is done.
 //! * [`usage`]: months and their ceiling. [`estimate`]: what filling would take.
-//!
-//! Not here yet: giving out.
+//! * [`offer`]: giving out, by an address for whoever asks where to fetch something.
 
 mod at;
 mod breaker;

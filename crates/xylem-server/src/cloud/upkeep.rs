@@ -7,15 +7,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use xylem_api::cloud_files::{CloudInventory, CloudInventoryFound, CloudInventoryState};
 use xylem_cloud::provider_of;
-use xylem_model::{CloudPointId, Timestamp};
+use xylem_model::Timestamp;
 use xylem_telemetry::chain;
 
-use super::breaker::Standstill;
 use super::inventory::{Inventoried, inventory};
 use super::remove::remove;
 use super::round::{Memory, Round, RoundError, Waits};
 use super::session;
-use super::store::{Broken, OpenPoint};
+use super::store::OpenPoint;
 use super::sweep::sweep;
 use super::trouble::Trouble;
 use crate::ServerError;
@@ -24,8 +23,6 @@ use crate::failure::Failure;
 
 /// How often everything is looked through without being asked for.
 const BETWEEN_INVENTORIES: Duration = Duration::from_secs(24 * 3600);
-/// When one request tries again after the point was found to stand still.
-const BETWEEN_TRIES: Duration = Duration::from_secs(5 * 60);
 
 /// What jobs and administrators share of looking after the point.
 #[derive(Debug, Default)]
@@ -197,18 +194,11 @@ impl App {
             Err(error) => error,
         };
         if let Some(stop) = error.stops_the_point() {
-            self.break_cloud(point.id, stop).await?;
+            tracing::error!("the cloud distribution point stands still: {}", stop.why);
+            let now = self.now();
+            self.cloud.store().set_broken(point.id, Some(&stop.broken(now, now))).await?;
         }
         Err(ServerError::Cloud { reason: chain(&error).to_string() })
-    }
-
-    async fn break_cloud(&self, point: CloudPointId, stop: Standstill) -> Result<(), ServerError> {
-        let Standstill { why: message, still_offered } = stop;
-        let since = self.now();
-        tracing::error!("the cloud distribution point stands still: {message}");
-        let next_try = since.plus(BETWEEN_TRIES);
-        let broken = Broken { message, since, next_try, still_offered };
-        Ok(self.cloud.store().set_broken(point, Some(&broken)).await?)
     }
 }
 

@@ -75,7 +75,8 @@ async fn a_point_is_tested_set_changed_and_forgotten() {
     assert!(double.asked().iter().any(|it| it.contains("%20b%2B%C3%A9%2650%25%23")));
     assert_eq!(admin.cloud().await.unwrap().point, Some(point.clone()));
 
-    let patch = json!({ "storage": { "prefix": "other" }, "url_lifetime_seconds": 60 });
+    let patch =
+        json!({ "storage": { "prefix": "other" }, "url_lifetime_seconds": 60, "offer": "never" });
     let change = ChangeCloud { revision: 1, settings: Some(patch), ..ChangeCloud::default() };
     let changed = admin.change_cloud(&change).await.unwrap();
     assert_eq!((changed.revision, changed.url_lifetime_seconds), (2, 60));

@@ -9,7 +9,6 @@ use axum::Router;
 use axum::body::Body as HttpBody;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use md5::{Digest as _, Md5 as Md5Hasher};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tower::ServiceExt;
@@ -19,12 +18,12 @@ use xylem_api::control_cloud::{
     SignedPiece, SignedPieces, TellCloudParts,
 };
 use xylem_client::{CloudClient, full_body};
-use xylem_cloud::{Body, CloudRequest, Endpoint, Header, PointSettings, Secrets};
+use xylem_cloud::{Body, CloudRequest, Endpoint, Header, PartRules, Piece, PointSettings, Secrets};
 use xylem_db::{CloudCopy, CloudCopyState};
 use xylem_http::Peer;
 use xylem_model::{
-    CloudPointId, ContentId, DistributionServerId, FileKind, FileName, Generation, Md5, Party,
-    Priority, UploadId,
+    CloudPointId, ContentId, DistributionServerId, Epoch, FileKind, FileName, Generation, Party,
+    Priority, SetCount, Stamp, UploadId,
 };
 use xylem_pki::{Fingerprint, PeerCertificate, PublicRoots, public_client_config};
 use xylem_runtime::{Environment, ManualClock, Shutdown};
@@ -35,7 +34,7 @@ use xylem_server::{
 use xylem_testkit::{S3_BUCKET, S3_KEY_ID, S3_REGION, S3_SECRET, S3Double, S3Fault};
 use xylem_trust::{Envelope, SigningKey, TrustDocument, TrustStore};
 
-use crate::harness::{START, found, sha256};
+use crate::harness::{START, found, present, report, sha256};
 
 const MIB: usize = 1024 * 1024;
 /// How long each part is but the last.
@@ -60,18 +59,14 @@ fn point_id() -> CloudPointId {
 }
 
 fn digests(bytes: &[u8]) -> Vec<PartDigests> {
-    let parts: Vec<&[u8]> = match bytes.len() > PART {
-        true => bytes.chunks(PART).collect(),
-        false => vec![bytes],
-    };
-    let numbered = parts.into_iter().zip(1..);
-    numbered
-        .map(|(part, number)| PartDigests {
-            number,
-            md5: Md5::from_bytes(Md5Hasher::digest(part).into()),
-            sha256: sha256(part),
-        })
-        .collect()
+    let plan = PartRules::S3.plan(bytes.len() as u64).unwrap();
+    let parts = (1..=plan.count()).map(|number| {
+        let part = plan.part(number).unwrap();
+        let (from, to) = (part.offset as usize, (part.offset + part.bytes) as usize);
+        let Piece { md5, sha256, .. } = Piece::of(part, &bytes[from..to]);
+        PartDigests { number, md5, sha256 }
+    });
+    parts.collect()
 }
 
 /// What outlives a management server.
@@ -189,6 +184,14 @@ impl World {
         }
         let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
         Ok(serde_json::from_slice(text).unwrap())
+    }
+
+    /// The second server, which has these bytes too, becomes the root.
+    async fn hand_over(&self, bytes: &[u8]) {
+        let mut told = report(Stamp::new(1, 1), vec![present(bytes)]);
+        told.set = Some(SetCount { wanted: 1, missing: 0, missing_bytes: 0 });
+        let _: Option<()> = self.call(2, "/v1/control/report", &told).await.unwrap();
+        self.wishes.hand_over_root(id(2), true).unwrap();
     }
 
     fn root(&self, server: u8) -> Root<'_> {
@@ -463,7 +466,7 @@ async fn whoever_is_killed_between_any_two_steps_another_one_goes_on() {
         world.root(1).fill(&LARGE, &LARGE_PARTS, steps).await;
         let before = world.double.asked().iter().filter(|it| it.starts_with("PUT")).count();
         world.restart();
-        world.wishes.hand_over_root(id(2));
+        world.hand_over(&LARGE).await;
         world.clock.advance(Duration::from_secs(121));
         world.root(2).fill(&LARGE, &LARGE_PARTS, ALL).await;
         world.is_there(content, &LARGE).await;
@@ -504,7 +507,7 @@ async fn what_a_server_has_is_not_another_ones() {
     let world = World::new().await;
     let content = world.publish(1, "a.pkg", b"a").await;
     world.root(1).job().await;
-    world.wishes.hand_over_root(id(2));
+    world.hand_over(b"a").await;
     assert_eq!(world.root(2).next().await.job, None, "its time has not come");
     let refused = world.root(2).parts(content, Vec::new(), digests(b"a")).await.unwrap_err();
     assert_eq!(refused.0, StatusCode::CONFLICT);
@@ -600,7 +603,7 @@ async fn nothing_is_removed_while_a_restore_is_unconfirmed() {
     let content = world.publish(1, "a.pkg", b"right").await;
     let key = World::key(content);
     world.double.place(&key, b"wrong".as_slice());
-    world.wishes.begin_epoch(xylem_model::Epoch(9), START).await.unwrap();
+    world.wishes.begin_epoch(Epoch(9), START).await.unwrap();
     assert_eq!(world.root(1).next().await.job, None);
     let row = world.row(content).await.unwrap();
     assert!(row.reason.unwrap().contains("restore"));
@@ -828,7 +831,7 @@ async fn nothing_is_unwanted_while_a_restore_is_unconfirmed() {
     let content = world.publish(1, "a.pkg", b"small").await;
     world.root(1).fill(b"small", &digests(b"small"), ALL).await;
     world.wishes.delete_file(&FileName::new("a.pkg").unwrap());
-    world.wishes.begin_epoch(xylem_model::Epoch(9), START).await.unwrap();
+    world.wishes.begin_epoch(Epoch(9), START).await.unwrap();
     world.root(1).next().await;
     assert_eq!(world.row(content).await.unwrap().unwanted, None);
     world.wishes.confirm_restore();
@@ -870,7 +873,7 @@ async fn what_a_root_gives_up_goes_on_later_or_at_once() {
     world.clock.advance(Duration::from_secs(301));
     root.job().await;
     root.give_up(content, GivenUp::Leaving).await.unwrap();
-    world.wishes.hand_over_root(id(2));
+    world.hand_over(b"small").await;
     world.root(2).fill(b"small", &parts, ALL).await;
     world.is_there(content, b"small").await;
 }

@@ -275,6 +275,12 @@ impl State {
             Some(rest) if fault != S3Fault::BucketGone => rest.strip_prefix('/'),
             _ => return Err(refused(404, "NoSuchBucket", "the bucket does not exist")),
         };
+        if fault == S3Fault::BucketGoneUnsaid {
+            return Err(match asked.method {
+                Method::GET => refused(404, "NoSuchBucket", "the bucket does not exist"),
+                _ => refused(403, "AccessDenied", "access denied"),
+            });
+        }
         let mut objects = self.objects_now();
         match key.filter(|key| !key.is_empty()) {
             Some(key) => objects.answer(&decoded(key), asked, fault),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use xylem_api::cloud::CloudOffer;
 use xylem_api::cloud_files::CloudFileState;
 use xylem_sync::WeeklyRate;
 
@@ -24,7 +25,7 @@ pub enum CloudCommand {
     },
     /// What is set, without keys; how far it is, why it stands still; what the last test found
     Show,
-    /// Change settings, such as bucket=NAME, url-lifetime=10m, ca=FILE or month-ceiling=500GiB
+    /// Change settings, such as bucket=NAME, url-lifetime=10m, offer=never or month-ceiling=500GiB
     ///
     /// Names are those of the provider's settings; below another one with a dot, as in
     /// cloudfront.url=https://…. An empty value brings back the first one. The test is run first, but
@@ -276,6 +277,12 @@ fn state(text: &str) -> Result<CloudFileState, String> {
         let words = all.map(CloudFileState::as_str).join(", ");
         format!("`{text}` is no state: write {words}")
     })
+}
+
+fn offer(text: &str) -> Result<CloudOffer, String> {
+    let all = [CloudOffer::Last, CloudOffer::BeforeRoot, CloudOffer::Never];
+    let known = all.into_iter().find(|offer| offer.to_string() == text);
+    known.ok_or_else(|| "give last, before-root or never".to_owned())
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(super) fn point(provider: SetProvider) -> Result<SetCloud, Failure> {
             (akamai_place(place), akamai_keys(keys)?, common)
         }
     };
-    let CommonOptions { ca, url_lifetime, replace, adopt } = common;
+    let CommonOptions { ca, url_lifetime, offer, replace, adopt } = common;
     Ok(SetCloud {
         storage,
         keys,
