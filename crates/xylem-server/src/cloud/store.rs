@@ -48,7 +48,8 @@ pub struct OpenPoint {
     pub paused: bool,
     /// Up to which change of the catalogue its wants were followed.
     pub followed: Generation,
-    /// Whether its test found that it writes where nothing is, only. Else it is asked before.
+    /// Whether it is told to write where nothing is, only: unless its test found that it cannot, and
+    /// then it is asked before.
     pub writes_once: bool,
     /// Why everything stands still, if it does.
     pub broken: Option<Broken>,
