@@ -14,6 +14,7 @@ mod ids;
 mod index;
 mod inspection;
 mod kind;
+mod merge_patch;
 mod os_requirement;
 mod party;
 mod priority;
@@ -48,6 +49,7 @@ pub use inspection::{
     SearchTerm, SearchText, SearchTextError, Severity, compare_inspections, search_terms,
 };
 pub use kind::FileKind;
+pub use merge_patch::merge_patch;
 pub use os_requirement::{MAX_OS_REQUIREMENT_BYTES, OsRequirement, OsRequirementError};
 pub use party::{Party, PartyError};
 pub use priority::{ParentPolicy, Priority};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use xylem_model::ParentPolicy;
+use xylem_model::{ParentPolicy, merge_patch};
 
 use crate::RateLimits;
 
@@ -121,7 +121,7 @@ impl ServerSettings {
     pub fn changed(&self, patch: &Value) -> Result<Self, SettingsError> {
         let meaningless = |error: serde_json::Error| SettingsError::Meaningless(error.to_string());
         let mut merged = serde_json::to_value(self).map_err(meaningless)?;
-        merge(&mut merged, patch);
+        merge_patch(&mut merged, patch);
         let changed: Self = serde_json::from_value(merged).map_err(meaningless)?;
         let known = serde_json::to_value(&changed).map_err(meaningless)?;
         if let Some(unknown) = unknown(patch, &known, "") {
@@ -185,25 +185,6 @@ pub(crate) fn in_range(
     match (least..=most).contains(&given) {
         true => Ok(()),
         false => Err(SettingsError::OutOfRange { what, given, least, most }),
-    }
-}
-
-/// RFC 7396, section 2.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(changes) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(serde_json::Map::new());
-    }
-    let Value::Object(fields) = target else { return };
-    for (key, change) in changes {
-        if change.is_null() {
-            fields.remove(key);
-        } else {
-            merge(fields.entry(key).or_insert(Value::Null), change);
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What is set for a point, whichever provider it is of.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use xylem_model::merge_patch;
 
 use super::{CloudSettings, SettingsError, refused};
 use crate::secret::Secrets;
@@ -69,7 +70,7 @@ impl PointSettings {
     pub fn changed(&self, patch: &Value) -> Result<Self, SettingsError> {
         let mut merged =
             serde_json::to_value(self).map_err(|error| refused("storage", &error.to_string()))?;
-        merge(&mut merged, patch);
+        merge_patch(&mut merged, patch);
         let changed = Self::read(merged)?;
         if changed.storage.provider() != self.storage.provider() {
             return Err(refused("provider", "a point keeps its provider: set another point"));
@@ -113,25 +114,6 @@ impl PointSettings {
             (CloudSettings::Rackspace(_), Secrets::Swift(_))
             | (CloudSettings::Akamai(_), Secrets::Akamai(_)) => Ok(()),
             _ => Err(refused("keys", "they are another provider's")),
-        }
-    }
-}
-
-/// RFC 7396, section 2.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(changes) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(Map::new());
-    }
-    let Value::Object(fields) = target else { return };
-    for (key, change) in changes {
-        if change.is_null() {
-            fields.remove(key);
-        } else {
-            merge(fields.entry(key).or_insert(Value::Null), change);
         }
     }
 }
