@@ -1,7 +1,6 @@
 //! One call's work at a point: what it is made of, and how the provider is asked.
 
 use std::num::NonZeroU64;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use xylem_client::CloudClient;
@@ -9,31 +8,20 @@ use xylem_cloud::{
     CloudAnswer, CloudRequest, Found, Moment, ObjectKey, PartPlan, Provider, Upload, UploadRef,
     disposition, provider_of,
 };
-use xylem_db::{CloudCopy, CloudUsage};
+use xylem_db::CloudCopy;
 use xylem_model::{ContentId, DistributionServerId, Timestamp};
-use xylem_runtime::random_array;
 use xylem_telemetry::chain;
 
+use super::moment;
 use super::service::CloudService;
 use super::session;
 use super::store::{CloudStore, OpenPoint, Work};
 use super::trouble::Trouble;
-use super::usage::month_of;
+use super::used::{Asking, Used};
 use crate::failure::Failure;
 
 /// For how long a content is a server's; every call takes it anew.
 pub(super) const LEASE: Duration = Duration::from_secs(2 * 60);
-
-/// What a request is for, as it is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asking {
-    /// It reads, or asks after something.
-    Read,
-    /// It writes or deletes.
-    Write,
-    /// It lists.
-    List,
-}
 
 /// A point, and the means to work at it.
 pub(super) struct AtPoint<'a> {
@@ -41,12 +29,12 @@ pub(super) struct AtPoint<'a> {
     pub(super) point: OpenPoint,
     client: CloudClient,
     /// What this call used; counted at its end.
-    used: Mutex<CloudUsage>,
+    used: Used,
 }
 
 impl<'a> AtPoint<'a> {
     pub(super) fn new(service: &'a CloudService, point: OpenPoint, client: CloudClient) -> Self {
-        Self { service, point, client, used: Mutex::default() }
+        Self { service, point, client, used: Used::default() }
     }
 
     pub(super) fn store(&self) -> &'a dyn CloudStore {
@@ -59,8 +47,7 @@ impl<'a> AtPoint<'a> {
 
     /// What a request is made of at present.
     pub(super) fn moment(&self) -> Moment {
-        let nonce = u64::from_be_bytes(random_array(&*self.service.environment().rng));
-        Moment { now: self.now(), nonce }
+        moment(self.service.environment())
     }
 
     /// The provider, with the keys for it.
@@ -155,66 +142,22 @@ impl<'a> AtPoint<'a> {
 
     /// Counts a request.
     pub(super) fn count(&self, asking: Asking) {
-        let kind = match asking {
-            Asking::Read => "read",
-            Asking::Write => "write",
-            Asking::List => "list",
-        };
-        metrics::counter!(
-            "xylem_cloud_requests_total",
-            "provider" => self.provider_word(), "kind" => kind
-        )
-        .increment(1);
-        self.add(match asking {
-            Asking::Read => CloudUsage { reads: 1, ..CloudUsage::default() },
-            Asking::Write => CloudUsage { writes: 1, ..CloudUsage::default() },
-            Asking::List => CloudUsage { lists: 1, ..CloudUsage::default() },
-        });
+        self.used.count(&self.point, asking);
     }
 
     /// Counts bytes that the root sent.
     pub(super) fn count_sent(&self, bytes: u64) {
-        self.count_bytes("sent", bytes);
-        self.add(CloudUsage { sent: bytes, ..CloudUsage::default() });
+        self.used.count_sent(&self.point, bytes);
     }
 
     /// Counts bytes that the root read back.
     pub(super) fn count_read_back(&self, bytes: u64) {
-        self.count_bytes("read-back", bytes);
-        self.add(CloudUsage { read_back: bytes, ..CloudUsage::default() });
+        self.used.count_read_back(&self.point, bytes);
     }
 
-    /// Stores what was counted. That it cannot be is no reason to fail what was done.
+    /// Stores what was counted.
     pub(super) async fn settle(&self) {
-        let used = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
-        if used == CloudUsage::default() {
-            return;
-        }
-        let stored = self.store().used(self.point.id, month_of(self.now()), &used).await;
-        if let Err(error) = stored {
-            tracing::warn!(error = %chain(&error), "the use of the cloud could not be counted");
-        }
-    }
-
-    fn count_bytes(&self, kind: &'static str, bytes: u64) {
-        metrics::counter!(
-            "xylem_cloud_bytes_total",
-            "provider" => self.provider_word(), "kind" => kind
-        )
-        .increment(bytes);
-    }
-
-    fn add(&self, more: CloudUsage) {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.sent = used.sent.saturating_add(more.sent);
-        used.read_back = used.read_back.saturating_add(more.read_back);
-        used.writes = used.writes.saturating_add(more.writes);
-        used.reads = used.reads.saturating_add(more.reads);
-        used.lists = used.lists.saturating_add(more.lists);
-    }
-
-    const fn provider_word(&self) -> &'static str {
-        self.point.settings.storage.provider()
+        self.used.settle(self.store(), &self.point, self.now()).await;
     }
 }
 

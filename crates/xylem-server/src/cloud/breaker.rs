@@ -6,10 +6,11 @@ use std::time::Duration;
 use xylem_cloud::{Below, Cursor, Fault, FaultKind, FaultScope};
 use xylem_model::Timestamp;
 
-use super::at::{Asking, AtPoint};
+use super::at::AtPoint;
 use super::service::CloudService;
 use super::store::{Broken, Work};
 use super::trouble::{Trouble, Verdict};
+use super::used::Asking;
 use crate::failure::Failure;
 
 /// How long nothing is asked of a point that is broken.

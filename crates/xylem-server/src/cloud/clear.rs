@@ -3,8 +3,9 @@
 
 use xylem_cloud::{Cursor, Leftover, ObjectKey, Provider, UploadRef};
 
-use super::at::{Asking, AtPoint};
+use super::at::AtPoint;
 use super::trouble::{DELETION_MAY_ARRIVE, Trouble};
+use super::used::Asking;
 
 /// Most pages of leftovers of one key that are looked at: nobody leaves so many.
 const MAX_PAGES: usize = 50;

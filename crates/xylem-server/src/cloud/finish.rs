@@ -13,11 +13,12 @@ use xylem_cloud::{
 use xylem_db::{CloudCopy, CloudCopyState};
 use xylem_model::DistributionServerId;
 
-use super::at::{Asking, AtPoint, LEASE};
+use super::at::{AtPoint, LEASE};
 use super::service::CloudService;
 use super::store::Work;
 use super::test::is_bound;
 use super::trouble::{FAILED_WAIT, Trouble, not_ours, told};
+use super::used::Asking;
 use crate::failure::Failure;
 
 /// For how long a content is a server's while its upload ends: as long as a provider may take for

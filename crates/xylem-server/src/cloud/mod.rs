@@ -8,7 +8,7 @@
 //! * [`store`]: what is remembered of what is there and of what is on its way.
 //! * [`claim`]: whose a prefix is. [`upkeep`]: when it is looked after. [`round`]: what that is done
 //!   with; [`inventory`], [`remove`] and [`sweep`] are what is done.
-//! * [`usage`]: months and their ceiling. [`estimate`]: what filling would take.
+//! * [`used`]: what one piece of work used. [`usage`]: months and their ceiling. [`estimate`]: what filling would take.
 //! * [`offer`]: giving out, by an address for whoever asks where to fetch something.
 
 mod at;
@@ -35,17 +35,18 @@ mod test;
 mod trouble;
 mod upkeep;
 pub(crate) mod usage;
+mod used;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 use xylem_api::error::ErrorCode;
 use xylem_client::CloudClient;
-use xylem_cloud::{PointSettings, Secrets, SettingsError};
+use xylem_cloud::{Moment, PointSettings, Secrets, SettingsError};
 use xylem_http::ApiError;
 use xylem_model::CloudPointId;
 use xylem_pki::{PublicRoots, public_client_config};
-use xylem_runtime::Environment;
+use xylem_runtime::{Environment, random_array};
 
 pub(crate) use offer::CloudWanted;
 pub use service::CloudService;
@@ -100,6 +101,12 @@ async fn client_of(
     let tls = public_client_config(&roots, Arc::clone(&environment.clock))
         .map_err(|error| Failure(ApiError::internal("setting up TLS to the cloud", error)))?;
     Ok(CloudClient::new(environment.clone(), tls))
+}
+
+/// What a request is made of at present.
+fn moment(environment: &Environment) -> Moment {
+    let nonce = u64::from_be_bytes(random_array(&*environment.rng));
+    Moment { now: environment.clock.now(), nonce }
 }
 
 /// What the sealed keys of a point are bound to.

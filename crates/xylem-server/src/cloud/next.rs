@@ -8,11 +8,12 @@ use xylem_cloud::{Fault, FaultKind, PartPlan, Provider};
 use xylem_db::{CloudCopy, CloudCopyState};
 use xylem_model::{ContentId, DistributionServerId};
 
-use super::at::{Asking, AtPoint, LEASE, kept_part_bytes};
+use super::at::{AtPoint, LEASE, kept_part_bytes};
 use super::service::CloudService;
 use super::store::Work;
 use super::trouble::{Trouble, Verdict};
 use super::usage::ceiling_reached;
+use super::used::Asking;
 use crate::failure::Failure;
 
 /// When the root asks again where there is nothing to send. A change wakes it before.

@@ -9,15 +9,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use xylem_api::catalogue::CloudCandidate;
-use xylem_cloud::{Fault, FaultScope, Moment, Offer, UrlFor, provider_of};
+use xylem_cloud::{Fault, FaultScope, Offer, UrlFor, provider_of};
 use xylem_db::{CloudCopy, CloudCopyState, File};
 use xylem_model::{ContentId, DistributionServerId};
-use xylem_runtime::{is_public, random_array};
+use xylem_runtime::is_public;
 use xylem_telemetry::chain;
 
-use super::session;
 use super::store::{CloudStore, OpenPoint};
 use super::trouble::Trouble;
+use super::{moment, session};
 use crate::app::App;
 use crate::wish::WishError;
 
@@ -91,8 +91,7 @@ impl App {
             .map_err(|error| NoAddress::Point(error.to_string()))?;
         let set = Duration::from_secs(settings.url_lifetime_seconds);
         let life = wanted.at_most.map_or(set, |most| set.min(most));
-        let nonce = u64::from_be_bytes(random_array(&*self.environment.rng));
-        let at = Moment { now: self.now(), nonce };
+        let at = moment(&self.environment);
         let key = settings.storage.prefix().content(&wanted.content);
         let (name, client) = (&wanted.file.name, seen_by_strangers(wanted.address));
         let url = provider.url(&UrlFor { key: &key, size: copy.size, name, client, at, life })?;

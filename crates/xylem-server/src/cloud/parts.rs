@@ -15,11 +15,12 @@ use xylem_cloud::{
 use xylem_db::{CloudCopy, CloudCopyState, CloudPart};
 use xylem_model::{ContentId, DistributionServerId, Timestamp};
 
-use super::at::{Asking, AtPoint, LEASE};
+use super::at::{AtPoint, LEASE};
 use super::pace::{BUSY_TRIES, LINE_FAULTS};
 use super::service::CloudService;
 use super::store::Work;
 use super::trouble::{FAILED_WAIT, Trouble, not_ours};
+use super::used::Asking;
 use crate::failure::Failure;
 
 /// How long a content waits of which a part was sent in vain, again and again.

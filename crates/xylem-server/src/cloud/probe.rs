@@ -9,8 +9,10 @@ use xylem_cloud::{
     Piece, Provider, SecretUrl, Upload, UploadRef, UrlFor, disposition,
 };
 use xylem_model::{FileName, Sha256};
-use xylem_runtime::{Environment, random_array};
+use xylem_runtime::Environment;
 use xylem_telemetry::chain;
+
+use super::moment;
 
 /// How often something is looked for before it counts as it seems.
 const LOOKS: u32 = 3;
@@ -40,8 +42,7 @@ pub(super) enum Miss {
 impl Probe<'_> {
     /// What a request is made of at present.
     pub(super) fn moment(&self) -> Moment {
-        let nonce = u64::from_be_bytes(random_array(&*self.environment.rng));
-        Moment { now: self.environment.clock.now(), nonce }
+        moment(self.environment)
     }
 
     /// Asks after an object: any answer will do.

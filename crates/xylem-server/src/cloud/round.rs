@@ -9,7 +9,6 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use xylem_client::CloudClient;
@@ -17,17 +16,16 @@ use xylem_cloud::{
     Below, CloudAnswer, CloudRequest, Cursor, Fault, FaultKind, Found, Leftover, Listed, Marker,
     Moment, ObjectKey, Page, Provider,
 };
-use xylem_db::CloudUsage;
 use xylem_model::{ContentId, Timestamp};
-use xylem_runtime::{Backoff, Environment, random_array};
+use xylem_runtime::{Backoff, Environment};
 use xylem_telemetry::chain;
 
 pub(crate) use error::RoundError;
 pub(crate) use memory::Memory;
 
-use super::at::Asking;
+use super::moment;
 use super::store::{CloudStore, OpenPoint};
-use super::usage::month_of;
+use super::used::{Asking, Used};
 
 /// How often a request that only asks is sent before a round is given up: the next one is not far.
 const TRIES: u32 = 5;
@@ -60,7 +58,7 @@ pub(crate) struct Round<'a> {
     /// What is remembered between rounds.
     pub(crate) memory: &'a Memory,
     /// What this round used; counted at its end.
-    pub(crate) used: Mutex<CloudUsage>,
+    pub(crate) used: Used,
 }
 
 /// Waits of a round.
@@ -95,8 +93,7 @@ impl Round<'_> {
     }
 
     fn moment(&self) -> Moment {
-        let nonce = u64::from_be_bytes(random_array(&*self.environment.rng));
-        Moment { now: self.now(), nonce }
+        moment(self.environment)
     }
 
     /// Sends a request once and reads the answer.
@@ -223,27 +220,12 @@ impl Round<'_> {
     }
 
     fn count(&self, asking: Asking) {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let (count, kind) = match asking {
-            Asking::List => (&mut used.lists, "list"),
-            Asking::Read => (&mut used.reads, "read"),
-            Asking::Write => (&mut used.writes, "write"),
-        };
-        *count = count.saturating_add(1);
-        let provider = self.point.settings.storage.provider();
-        metrics::counter!("xylem_cloud_requests_total", "provider" => provider, "kind" => kind)
-            .increment(1);
+        self.used.count(self.point, asking);
     }
 
-    /// Stores what was counted. That it cannot be is no reason to fail what was done.
+    /// Stores what was counted.
     pub(crate) async fn settle(&self) {
-        let used = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
-        if used == CloudUsage::default() {
-            return;
-        }
-        if let Err(error) = self.store.used(self.point.id, month_of(self.now()), &used).await {
-            tracing::warn!(error = %chain(&error), "the use of the cloud could not be counted");
-        }
+        self.used.settle(self.store, self.point, self.now()).await;
     }
 }
 

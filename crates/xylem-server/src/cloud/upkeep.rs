@@ -17,6 +17,7 @@ use super::session;
 use super::store::OpenPoint;
 use super::sweep::sweep;
 use super::trouble::Trouble;
+use super::used::Used;
 use crate::ServerError;
 use crate::app::App;
 use crate::failure::Failure;
@@ -165,7 +166,7 @@ impl App {
             is_followed: self.is_cloud_followed(point).await.map_err(ours)?,
             waits: Waits::default(),
             memory: &self.upkeep.memory,
-            used: Mutex::default(),
+            used: Used::default(),
         };
         let done = match duty {
             Duty::Inventory => inventory(&round).await.map(Done::Inventoried),

@@ -16,6 +16,7 @@ use crate::cloud::remove::remove;
 use crate::cloud::store::{MemoryCloudStore, Work};
 use crate::cloud::sweep::{Swept, sweep};
 use crate::cloud::trouble::DELETION_MAY_ARRIVE;
+use crate::cloud::usage::month_of;
 
 const START: Timestamp = Timestamp::from_unix_ms(1_790_000_000_000);
 const MARKER: &str = "macs/xylem.json";
@@ -103,7 +104,7 @@ impl World {
             is_followed: true,
             waits: Waits { between_looks: short, first_retry: short },
             memory: &self.memory,
-            used: Mutex::default(),
+            used: Used::default(),
         }
     }
 
