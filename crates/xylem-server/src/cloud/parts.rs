@@ -31,6 +31,8 @@ const MAX_HEADERS: usize = 128;
 
 /// What an answer to a part means.
 enum Arrival {
+    /// It is there, and was taken before: it is told once more since our answer was lost.
+    Known,
     /// It is there.
     Stored(CloudPart),
     /// It is to be sent once more, after this wait.
@@ -107,9 +109,10 @@ impl AtPoint<'_> {
     ) -> Result<SignedPieces, Trouble> {
         let provider = self.provider()?;
         let upload = self.begun_upload(copy);
+        let mut arrived = self.store().parts(work.point, work.content).await?;
         let again = match copy.state {
             CloudCopyState::Sending => {
-                self.take_answers(&*provider, work, &upload, &told.answered).await?
+                self.take_answers(&*provider, work, &upload, &told.answered, &mut arrived).await?
             }
             _ => Vec::new(),
         };
@@ -117,7 +120,6 @@ impl AtPoint<'_> {
             self.store().released(work).await?;
             return Err(Failure::new(ErrorCode::Conflict, why).into());
         }
-        let arrived = self.store().parts(work.point, work.content).await?;
         let arrived: BTreeSet<u32> = arrived.into_iter().map(|part| part.number).collect();
         let mut pieces = Vec::new();
         for asked in &told.next {
@@ -145,25 +147,21 @@ impl AtPoint<'_> {
         Some(format!("the cloud distribution point stands still: {}", broken.message))
     }
 
-    /// Notes the parts that arrived, whatever became of others, and gives those that did not.
+    /// Notes the parts that arrived beside those that did before, whatever became of others, and gives
+    /// those that did not.
     async fn take_answers(
         &self,
         provider: &dyn Provider,
         work: Work,
         upload: &Upload,
         answered: &[AnsweredPart],
+        arrived: &mut Vec<CloudPart>,
     ) -> Result<Vec<PartAgain>, Trouble> {
-        if answered.is_empty() {
-            return Ok(Vec::new());
-        }
-        let known = self.store().parts(work.point, work.content).await?;
         let (mut stored, mut again, mut trouble) = (Vec::new(), Vec::new(), None);
         let mut busy = None;
         for told in answered {
-            if is_told_again(provider, upload, told, &known, self.now()) {
-                continue;
-            }
-            match self.arrival(provider, work, upload, told, &mut busy).await {
+            match self.arrival(provider, work, upload, told, arrived, &mut busy).await {
+                Ok(Arrival::Known) => {}
                 Ok(Arrival::Stored(part)) => stored.push(part),
                 Ok(Arrival::Again(wait)) => {
                     let after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
@@ -178,6 +176,7 @@ impl AtPoint<'_> {
             }
             let parts = u32::try_from(stored.len()).unwrap_or(u32::MAX);
             self.service.pace().arrived(work.point, work.content, parts);
+            arrived.append(&mut stored);
         }
         match trouble {
             Some(trouble) => Err(trouble),
@@ -192,15 +191,22 @@ impl AtPoint<'_> {
         work: Work,
         upload: &Upload,
         told: &AnsweredPart,
+        arrived: &[CloudPart],
         busy: &mut Option<Duration>,
     ) -> Result<Arrival, Trouble> {
         let piece = piece_of(upload, &told.part)?;
-        self.count(Asking::Write);
         let answer = received(&told.answer, self.now());
-        let fault = match provider.piece_answered(upload, &piece, &answer) {
-            Ok(tag) => {
-                self.count_sent(piece.part.bytes);
-                return Ok(Arrival::Stored(stored_part(&piece, tag.as_str())));
+        let answered = provider.piece_answered(upload, &piece, &answer);
+        let part = answered.map(|tag| stored_part(&piece, tag.as_str()));
+        if part.as_ref().is_ok_and(|part| arrived.contains(part)) {
+            // What it used was counted then.
+            return Ok(Arrival::Known);
+        }
+        self.count(Asking::Write);
+        let fault = match part {
+            Ok(part) => {
+                self.count_sent(part.bytes);
+                return Ok(Arrival::Stored(part));
             }
             Err(fault) => fault,
         };
@@ -297,21 +303,6 @@ impl AtPoint<'_> {
         }
         self.once_more(work, piece.part.number, &fault.to_string(), Duration::ZERO)
     }
-}
-
-/// Whether an answer was taken before, and is told once more since ours was lost: what it used was
-/// counted then.
-fn is_told_again(
-    provider: &dyn Provider,
-    upload: &Upload,
-    told: &AnsweredPart,
-    known: &[CloudPart],
-    now: Timestamp,
-) -> bool {
-    let Ok(piece) = piece_of(upload, &told.part) else { return false };
-    let answer = received(&told.answer, now);
-    let tag = provider.piece_answered(upload, &piece, &answer);
-    tag.is_ok_and(|tag| known.contains(&stored_part(&piece, tag.as_str())))
 }
 
 /// Whether what was found is a file that was sent as a whole, as far as the provider tells.
