@@ -1,0 +1,93 @@
+//! Whose a content is: the root's alone, for a while, and until it gives it up.
+
+use super::*;
+
+#[tokio::test]
+async fn nobody_but_the_root_is_answered() {
+    let world = World::new().await;
+    world.publish(1, "a.pkg", b"a").await;
+    let asked = AskCloudNext::default();
+    let path = "/v1/control/cloud/next";
+    let refused = world.call::<CloudNext>(2, path, &asked).await.unwrap_err();
+    assert!(refused.0 == StatusCode::FORBIDDEN && refused.1.contains("root"), "{refused:?}");
+    world.wishes.change_settings(id(1), |settings| settings.maintenance = true);
+    let refused = world.call::<CloudNext>(1, path, &asked).await.unwrap_err();
+    assert!(refused.0 == StatusCode::FORBIDDEN && refused.1.contains("maintenance"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_root_that_goes_into_maintenance_can_give_up_what_it_has() {
+    let world = World::new().await;
+    let content = world.publish(1, "a.pkg", b"a").await;
+    world.root(1).job().await;
+    world.wishes.change_settings(id(1), |settings| settings.maintenance = true);
+    world.root(1).give_up(content, GivenUp::Leaving).await.unwrap();
+    world.hand_over(b"a").await;
+    assert_eq!(world.root(2).job().await.content, content, "at once");
+}
+
+#[tokio::test]
+async fn what_a_server_has_is_not_another_ones() {
+    let world = World::new().await;
+    let content = world.publish(1, "a.pkg", b"a").await;
+    world.root(1).job().await;
+    world.hand_over(b"a").await;
+    assert_eq!(world.root(2).next().await.job, None, "its time has not come");
+    let refused = world.root(2).parts(content, Vec::new(), digests(b"a")).await.unwrap_err();
+    assert_eq!(refused.0, StatusCode::CONFLICT);
+    world.clock.advance(Duration::from_secs(121));
+    assert_eq!(world.root(2).job().await.content, content);
+}
+
+#[tokio::test]
+async fn what_a_root_gives_up_goes_on_later_or_at_once() {
+    let world = World::new().await;
+    let (content, parts) = (world.publish(1, "a.pkg", b"small").await, digests(b"small"));
+    let root = world.root(1);
+    root.job().await;
+    let why = "GET https://s3.example.org/k?X-Amz-Signature=planted broke".to_owned();
+    root.give_up(content, GivenUp::Line { why }).await.unwrap();
+    let row = world.row(content).await.unwrap();
+    assert_eq!(row.state, CloudCopyState::Failed);
+    assert!(!row.reason.unwrap().contains("planted"));
+    assert_eq!(root.next().await.job, None);
+    world.clock.advance(Duration::from_secs(301));
+    root.job().await;
+    root.give_up(content, GivenUp::NoCopy).await.unwrap();
+    world.clock.advance(Duration::from_secs(301));
+    root.job().await;
+    root.give_up(content, GivenUp::Leaving).await.unwrap();
+    world.hand_over(b"small").await;
+    world.root(2).fill(b"small", &parts, ALL).await;
+    world.is_there(content, b"small").await;
+}
+
+#[tokio::test]
+async fn what_may_be_ending_is_left_to_nobody_before_its_time_is_over() {
+    let world = World::new().await;
+    let content = world.publish(1, "Large.pkg", &LARGE).await;
+    let root = world.root(1);
+    root.fill(&LARGE, &LARGE_PARTS, 4).await;
+    world.double.misbehave(S3Fault::Busy);
+    root.finish(content).await.unwrap_err();
+    world.double.misbehave(S3Fault::None);
+    assert_eq!(world.state(content).await, CloudCopyState::Proving);
+    root.give_up(content, GivenUp::Leaving).await.unwrap();
+    world.hand_over(&LARGE).await;
+    assert_eq!(world.root(2).next().await.job, None, "the provider may be at it");
+    world.clock.advance(Duration::from_secs(361));
+    world.root(2).fill(&LARGE, &LARGE_PARTS, ALL).await;
+    world.is_there(content, &LARGE).await;
+}
+
+#[tokio::test]
+async fn what_was_ended_is_left_to_the_next_one_at_once() {
+    let world = World::new().await;
+    let content = world.publish(1, "Large.pkg", &LARGE).await;
+    world.root(1).fill(&LARGE, &LARGE_PARTS, 5).await;
+    assert_eq!(world.state(content).await, CloudCopyState::Proving);
+    world.root(1).give_up(content, GivenUp::Leaving).await.unwrap();
+    world.hand_over(&LARGE).await;
+    world.root(2).fill(&LARGE, &LARGE_PARTS, ALL).await;
+    world.is_there(content, &LARGE).await;
+}
