@@ -16,6 +16,7 @@ use xylem_blobs::{BlobError, BlobReader, FRAME_BYTES, GROUP_BYTES, Reach, Reposi
 use xylem_cloud::Part;
 use xylem_model::{ContentId, Md5, Sha256};
 
+use crate::digests::bytes_of;
 use crate::node::Node;
 use crate::pace::Flow;
 
@@ -182,12 +183,8 @@ impl Digesting {
     }
 
     fn finish(self, number: u32) -> PartDigests {
-        let mut sha256 = [0; Sha256::BYTES];
-        for (to, from) in sha256.iter_mut().zip(self.sha256.finish().as_ref()) {
-            *to = *from;
-        }
         let md5 = Md5::from_bytes(self.md5.finalize().into());
-        PartDigests { number, md5, sha256: Sha256::from_bytes(sha256) }
+        PartDigests { number, md5, sha256: Sha256::from_bytes(bytes_of(self.sha256)) }
     }
 }
 

@@ -23,6 +23,8 @@ use left_alone::LeftAlone;
 use pass::{Passed, compute};
 use walk::{Step, Walk};
 
+pub(crate) use reading::bytes_of;
+
 /// How often it is asked what is lacking, where new files enter and on the root.
 const EVERY: Duration = Duration::from_secs(60);
 

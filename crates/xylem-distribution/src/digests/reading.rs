@@ -130,7 +130,7 @@ impl Digesting {
 }
 
 /// The digest, whose length the algorithm says.
-fn bytes_of<const BYTES: usize>(context: Context) -> [u8; BYTES] {
+pub(crate) fn bytes_of<const BYTES: usize>(context: Context) -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     for (to, from) in bytes.iter_mut().zip(context.finish().as_ref()) {
         *to = *from;
