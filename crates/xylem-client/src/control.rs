@@ -17,9 +17,17 @@ use xylem_model::{ContentId, Epoch, Generation, UploadId};
 
 use crate::{BaseUrl, ClientError, Deadlines, EventStream, Transport, empty_body};
 
-/// How long the management server may take over what it asks a cloud first: five minutes, in which
-/// some providers end an upload, and what goes before.
-const CLOUD_PATIENCE: Duration = Duration::from_secs(6 * 60);
+/// How long the management server may take over the end of an upload, and over what follows from a
+/// look at it: five minutes, in which some providers end one, and what goes before.
+const CLOUD_END_PATIENCE: Duration = Duration::from_secs(6 * 60);
+
+/// The same where it asks a cloud for something small first, such as a token or the beginning of an
+/// upload: as long as a content is a server's without a word.
+const CLOUD_PATIENCE: Duration = Duration::from_secs(2 * 60);
+
+/// The same over what it only writes down: shorter than the 30 s between two words that keep a
+/// content, so that a lost one does not cost the next.
+const CLOUD_WORD_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The control link. Its transport shows the distribution server's certificate.
 #[derive(Clone)]
@@ -141,36 +149,40 @@ impl ControlClient {
 
     /// Asks what is to be sent to the cloud next.
     pub async fn cloud_next(&self, ask: &AskCloudNext) -> Result<CloudNext, ClientError> {
-        self.post_cloud("next", ask).await
+        self.post_cloud("next", ask, CLOUD_PATIENCE).await
     }
 
     /// Tells what a cloud answered to parts, and asks for requests that send others. Telling it
     /// again changes nothing.
     pub async fn cloud_parts(&self, told: &TellCloudParts) -> Result<SignedPieces, ClientError> {
-        self.post_cloud("parts", told).await
+        // What tells and asks nothing only keeps the content.
+        let is_word = told.answered.is_empty() && told.next.is_empty();
+        let patience = if is_word { CLOUD_WORD_PATIENCE } else { CLOUD_PATIENCE };
+        self.post_cloud("parts", told, patience).await
     }
 
     /// Has an upload ended whose parts all arrived. Asking again changes nothing.
     pub async fn cloud_finish(&self, content: &CloudContent) -> Result<CloudProof, ClientError> {
-        self.post_cloud("finish", content).await
+        self.post_cloud("finish", content, CLOUD_END_PATIENCE).await
     }
 
     /// Tells how an object looks to a client.
     pub async fn cloud_sampled(&self, sampled: &CloudSampled) -> Result<(), ClientError> {
-        self.post_cloud("sampled", sampled).await
+        self.post_cloud("sampled", sampled, CLOUD_END_PATIENCE).await
     }
 
     /// Tells that this server does not go on with a content.
     pub async fn cloud_given_up(&self, given_up: &CloudGivenUp) -> Result<(), ClientError> {
-        self.post_cloud("given-up", given_up).await
+        self.post_cloud("given-up", given_up, CLOUD_WORD_PATIENCE).await
     }
 
     async fn post_cloud<B: serde::Serialize, A: serde::de::DeserializeOwned>(
         &self,
         what: &str,
         body: &B,
+        patience: Duration,
     ) -> Result<A, ClientError> {
-        let deadlines = Deadlines { answer: CLOUD_PATIENCE, ..Deadlines::default() };
+        let deadlines = Deadlines { answer: patience, ..Deadlines::default() };
         let path = format!("/v1/control/cloud/{what}");
         let request = Request::builder().method(Method::POST).uri(path);
         self.transport.with_deadlines(deadlines).json(&self.server, request, Some(body)).await

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use xylem_api::control_cloud::{
     CloudContent, CloudJob, CloudSampled, GivenUp, SampleFound, TellCloudParts,
 };
+use xylem_api::error::ErrorCode;
 use xylem_blobs::BlobError;
 use xylem_client::CloudClient;
 use xylem_cloud::PartPlan;
@@ -193,6 +194,11 @@ impl Job {
                     package.digest = %content, error = %chain(&error),
                     "content is not sent into the cloud any more"
                 );
+                // The management server knew before this server that another one fills the cloud, or
+                // that nobody does for now: until it is told so the content counts as being sent.
+                if error.code() == Some(ErrorCode::Forbidden) {
+                    self.link.give_up(GivenUp::Leaving).await;
+                }
             }
             Stop::Stale => {}
             Stop::Leaving => self.give_up(GivenUp::Leaving).await,

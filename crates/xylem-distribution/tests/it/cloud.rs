@@ -296,6 +296,20 @@ async fn a_root_that_goes_into_maintenance_leaves_it_to_others() {
 }
 
 #[tokio::test]
+async fn a_root_that_hears_by_a_refusal_that_it_does_not_fill_leaves_too() {
+    let (fleet, cloud) = Cloud::start().await;
+    cloud.store().is_held = true;
+    let content = fleet.upload("A.pkg", &noise(11, 1_000_000)).await;
+    fleet.until("parts are under way", async || cloud.store().under_way > 0).await;
+    // Nothing says to the server that there is news.
+    let root = fleet.server(0).id;
+    fleet.management.world().maintenance.insert(root);
+    cloud.store().is_held = false;
+    fleet.until("it is given up", async || given_up(&fleet, &content).is_some()).await;
+    assert_eq!(given_up(&fleet, &content), Some(GivenUp::Leaving));
+}
+
+#[tokio::test]
 async fn a_server_that_stops_says_so() {
     let (mut fleet, cloud) = Cloud::start().await;
     cloud.store().is_held = true;

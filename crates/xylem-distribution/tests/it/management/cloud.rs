@@ -102,7 +102,7 @@ pub(super) fn router() -> Router<Management> {
         .route("/v1/control/cloud/given-up", post(given_up))
 }
 
-/// Does something with the cloud, where the caller is one who may.
+/// Does something with the cloud, where the caller is one who may: the root, and not in maintenance.
 fn at_cloud<T>(
     management: &Management,
     peer: &Peer,
@@ -110,10 +110,10 @@ fn at_cloud<T>(
 ) -> Result<Json<T>, ApiError> {
     let server = management.caller(peer)?;
     let mut world = management.world();
-    let (is_root, live) = (world.root == Some(server), world.live.values());
-    let live: Vec<Descriptor> = live.map(|live| live.descriptor.clone()).collect();
+    let is_filling = world.root == Some(server) && !world.maintenance.contains(&server);
+    let live: Vec<Descriptor> = world.live.values().map(|live| live.descriptor.clone()).collect();
     let Some(cloud) = &mut world.cloud else { return Err(ApiError::not_found("no such route")) };
-    if !is_root {
+    if !is_filling {
         return Err(ApiError::new(ErrorCode::Forbidden, "only the root fills the cloud"));
     }
     act(cloud, server, live).map(Json)
@@ -218,9 +218,13 @@ async fn given_up(
     peer: Peer,
     Json(told): Json<CloudGivenUp>,
 ) -> Result<Json<()>, ApiError> {
-    at_cloud(&management, &peer, |cloud, _, _| {
-        let copy = cloud.copies.entry(told.content).or_default();
+    // Also from who is the root no longer, or in maintenance: that may be why.
+    let server = management.caller(&peer)?;
+    let mut world = management.world();
+    let Some(cloud) = &mut world.cloud else { return Err(ApiError::not_found("no such route")) };
+    let copy = cloud.copies.entry(told.content).or_default();
+    if copy.server == Some(server) {
         (copy.server, copy.given_up) = (None, Some(told.cause));
-        Ok(())
-    })
+    }
+    Ok(Json(()))
 }
