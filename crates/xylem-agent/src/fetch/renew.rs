@@ -43,10 +43,11 @@ impl Run<'_> {
     }
 
     /// Before the cloud is asked: an address that is over would only be turned down. Where none is had
-    /// it is tried all the same, since it may be our clock that is wrong.
+    /// it is tried all the same, since it may be our clock that is wrong. That an address was had
+    /// since the last bytes came is no reason against another: it may have ended meanwhile.
     pub(super) async fn renew_what_is_over(&mut self, index: usize) {
         let now = self.fetcher.environment.clock.now();
-        if !self.cloud_renewed && self.sources.is_over(index, now) {
+        if self.sources.is_over(index, now) && self.may_renew() {
             self.renew().await;
         }
     }

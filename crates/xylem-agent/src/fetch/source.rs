@@ -90,8 +90,9 @@ impl Source {
         self.standing = match error {
             ClientError::Answer { status: 401 | 403, .. } => Standing::Refused,
             ClientError::Answer { status: 410, .. } => Standing::GivenUp,
-            // An object that is not there is not about to come.
-            ClientError::Answer { status: 404, .. } if self.is_cloud() => Standing::GivenUp,
+            // An object that is not there is not about to come, nor are the bytes that a shorter one
+            // lacks.
+            ClientError::Answer { status: 404 | 416, .. } if self.is_cloud() => Standing::GivenUp,
             // Among these is 404: the server may be about to get the content.
             ClientError::Answer { .. }
             | ClientError::Connect { .. }
@@ -337,11 +338,13 @@ mod tests {
         assert!(!sources.renew(&offered(&[])));
         sources.try_at_once(0);
         assert_eq!(sources.next(), Next::Exhausted);
-        let mut sources = Sources::new(with_cloud(&["a"], None), 3, 8);
-        for index in 0..2 {
-            sources.get_mut(index).unwrap().note_failure(&refusal(404));
+        for status in [404, 416] {
+            let mut sources = Sources::new(with_cloud(&["a"], None), 3, 8);
+            for index in 0..2 {
+                sources.get_mut(index).unwrap().note_failure(&refusal(status));
+            }
+            assert_eq!((sources.next(), sources.next()), (Next::Try(0), Next::WaitThenTry(0)));
         }
-        assert_eq!((sources.next(), sources.next()), (Next::Try(0), Next::WaitThenTry(0)));
     }
 
     #[test]

@@ -14,8 +14,9 @@ use xylem_telemetry::chain;
 
 use super::piece;
 
-/// Waits before what cannot be read is looked for again: a store may answer with what was true a
-/// moment ago. With the look before them, three looks within some 30 s.
+/// Waits before what cannot be read, or is other than it should be, is looked at again: a store, and
+/// an edge before it, may answer with what was true a moment ago. With the look before them, three
+/// looks within some 30 s.
 const WAITS: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(15)];
 
 /// Looks at an object by the address that was made for it.
@@ -73,15 +74,7 @@ struct End {
 
 impl End {
     async fn look(&self, client: &CloudClient, request: &CloudRequest) -> SampleFound {
-        let mut found = self.look_once(client, request).await;
-        for wait in WAITS {
-            if !matches!(found, SampleFound::Unread { .. }) {
-                break;
-            }
-            sleep(wait).await;
-            found = self.look_once(client, request).await;
-        }
-        found
+        until_same(|| self.look_once(client, request)).await
     }
 
     async fn look_once(&self, client: &CloudClient, request: &CloudRequest) -> SampleFound {
@@ -126,12 +119,27 @@ impl End {
     }
 }
 
+/// Looks until it is the same, or as often as counts.
+async fn until_same<F: Future<Output = SampleFound>>(mut look: impl FnMut() -> F) -> SampleFound {
+    let mut found = look().await;
+    for wait in WAITS {
+        if found == SampleFound::Same {
+            break;
+        }
+        sleep(wait).await;
+        found = look().await;
+    }
+    found
+}
+
 fn unread(why: &str) -> SampleFound {
     SampleFound::Unread { why: why.to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
     use http::{HeaderMap, HeaderValue};
     use xylem_model::Timestamp;
 
@@ -194,6 +202,20 @@ mod tests {
         let empty = End { range: 0..0, size: 0, own: Vec::new() };
         assert_eq!(empty.judge(&answer(200, None, b"")), SampleFound::Same);
         assert_eq!(empty.judge(&answer(200, None, b"1")), SampleFound::Other);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_the_same_is_looked_at_again_before_it_counts() {
+        let mut answers = [SampleFound::Other, unread("away"), SampleFound::Same].into_iter();
+        let found = until_same(|| ready(answers.next().unwrap())).await;
+        assert_eq!((found, answers.next()), (SampleFound::Same, None));
+        let mut looks = 0;
+        let found = until_same(|| {
+            looks += 1;
+            ready(SampleFound::Other)
+        });
+        assert_eq!(found.await, SampleFound::Other);
+        assert_eq!(looks, 3);
     }
 
     #[test]
