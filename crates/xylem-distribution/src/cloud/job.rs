@@ -12,10 +12,11 @@ use xylem_api::error::ErrorCode;
 use xylem_blobs::BlobError;
 use xylem_client::CloudClient;
 use xylem_cloud::PartPlan;
+use xylem_runtime::Backoff;
 use xylem_telemetry::chain;
 
 use super::lacking::Lacking;
-use super::link::{KEEP_EVERY, Link, Stop};
+use super::link::{KEEP_EVERY, Link, RETRY, Stop};
 use super::parts::Parts;
 use super::sample;
 use super::send::Whole;
@@ -154,9 +155,15 @@ impl Job {
 
     /// Tells what was answered, asks for requests, and keeps the content for this server.
     async fn tell(&mut self) -> Result<(), Stop> {
-        let told = self.parts.told();
-        let control = self.link.control();
-        let signed = self.link.ask(|| control.cloud_parts(&told)).await?;
+        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+        let (told, signed) = loop {
+            let told = self.parts.told();
+            let call = self.link.control().cloud_parts(&told);
+            if let Some(signed) = self.link.ask_once(&mut backoff, call).await? {
+                break (told, signed);
+            }
+            self.parts.retract_refusals(&told);
+        };
         self.keep_at = Instant::now() + KEEP_EVERY;
         self.lacking = signed.lacking;
         self.slots.set_limit(signed.at_once);

@@ -78,18 +78,33 @@ impl Link {
     {
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         loop {
-            let error = match self.while_kept(call()).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) if final_word(&error).is_some() => return Err(Stop::Refused(error)),
-                Err(error) => error,
-            };
-            tracing::debug!(
-                package.digest = %self.content, error = %chain(&error),
-                "the management server is asked again about the cloud"
-            );
-            let wait = backoff.next_wait(&*self.node.environment.rng).max(RETRY.0);
-            self.wait(wait.max(asked_for(&error))).await?;
+            if let Some(answer) = self.ask_once(&mut backoff, call()).await? {
+                return Ok(answer);
+            }
         }
+    }
+
+    /// Asks once. None where it is to be asked again, after the wait that goes before that.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub(super) async fn ask_once<T>(
+        &self,
+        backoff: &mut Backoff,
+        call: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<Option<T>, Stop> {
+        let error = match self.while_kept(call).await {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(error) if final_word(&error).is_some() => return Err(Stop::Refused(error)),
+            Err(error) => error,
+        };
+        tracing::debug!(
+            package.digest = %self.content, error = %chain(&error),
+            "the management server is asked again about the cloud"
+        );
+        let wait = backoff.next_wait(&*self.node.environment.rng).max(RETRY.0);
+        self.wait(wait.max(asked_for(&error))).await?;
+        Ok(None)
     }
 
     async fn wait(&self, wait: Duration) -> Result<(), Stop> {

@@ -200,6 +200,21 @@ impl Parts {
         }
     }
 
+    /// Lets what the provider turned down be sent once more, after it was told and got no answer that
+    /// counts. Told twice, it might count twice towards giving the content up. What arrived stays to
+    /// be said.
+    pub(super) fn retract_refusals(&mut self, told: &TellCloudParts) {
+        let again_at = Instant::now() + AGAIN.0;
+        let untold = self.answered.split_off(told.answered.len());
+        for (read, answer) in std::mem::replace(&mut self.answered, untold) {
+            if (200..300).contains(&answer.status) {
+                self.answered.push((read, answer));
+            } else {
+                self.again.push((again_at, read));
+            }
+        }
+    }
+
     fn send(&mut self, slot: Slot, read: ReadPart, request: PieceRequest) {
         let (node, client, whole) = (Arc::clone(&self.node), self.client.clone(), self.whole);
         self.under_way.spawn(async move {
@@ -209,9 +224,10 @@ impl Parts {
         });
     }
 
-    /// Ends all that is under way.
+    /// Ends all that is under way. What is read and not looked at yet goes too: it has a slot, which
+    /// others wait for.
     pub(super) fn abandon(&mut self) {
-        self.under_way.abort_all();
+        self.under_way = JoinSet::new();
         self.ready.clear();
     }
 }

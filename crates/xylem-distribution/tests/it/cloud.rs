@@ -229,6 +229,18 @@ async fn parts_that_get_no_answer_or_no_good_one_are_sent_again() {
 }
 
 #[tokio::test]
+async fn a_refusal_of_the_provider_is_told_once_though_the_answer_is_lost() {
+    let (fleet, cloud) = Cloud::start().await;
+    cloud.store().busy = 1;
+    known(&fleet, |cloud| cloud.lost = 1);
+    let bytes = noise(12, 200_000);
+    let content = fleet.upload("A.pkg", &bytes).await;
+    until_found(&fleet, &content, &SampleFound::Same).await;
+    assert_eq!(cloud.object(&content), bytes);
+    assert_eq!(known(&fleet, |cloud| (cloud.lost, cloud.refusals)), (0, 1));
+}
+
+#[tokio::test]
 async fn a_server_that_was_killed_goes_on_with_what_lacks() {
     let (mut fleet, cloud) = Cloud::start().await;
     known(&fleet, |cloud| cloud.at_once = 1);
@@ -358,8 +370,11 @@ async fn a_cloud_in_ones_own_network_has_to_be_named() {
     std::fs::write(&settings, text.replace("127.0.0.1\"]", "elsewhere.example\"]")).unwrap();
     fleet.start(0).await;
     let content = fleet.upload("A.pkg", &noise(9, 10_000)).await;
-    // It is tried again for a while, as whatever may pass.
-    sleep(Duration::from_millis(500)).await;
+    // It is tried again for a while, as whatever may pass: the second request is asked for after the
+    // first was of no use.
+    let is_tried = || known(&fleet, |cloud| cloud.told) >= 2;
+    let is_given_up = || matches!(given_up(&fleet, &content), Some(GivenUp::Line { .. }));
+    fleet.until("it is tried", async || is_tried() || is_given_up()).await;
     assert_eq!((cloud.store().sent, found(&fleet, &content)), (0, None));
 }
 

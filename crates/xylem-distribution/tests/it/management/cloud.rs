@@ -30,6 +30,10 @@ pub(crate) struct CloudWorld {
     pub(crate) asked: u32,
     /// How often something was told, or asked, of parts.
     pub(crate) told: u32,
+    /// How many answers were told that are refusals.
+    pub(crate) refusals: u32,
+    /// So many times what is told of answers is taken, and answered 503.
+    pub(crate) lost: u32,
 }
 
 /// One content.
@@ -55,6 +59,8 @@ impl CloudWorld {
             copies: HashMap::new(),
             asked: 0,
             told: 0,
+            refusals: 0,
+            lost: 0,
         }
     }
 
@@ -162,6 +168,7 @@ async fn parts(
         if copy.server != Some(server) {
             return conflict("it is another server's");
         }
+        let is_lost = cloud.lost > 0 && !told.answered.is_empty();
         let mut again = Vec::new();
         for answered in told.answered {
             let (part, answer) = (answered.part, answered.answer);
@@ -169,8 +176,13 @@ async fn parts(
             if answer.status == 200 && answer.headers.contains(&etag) {
                 copy.arrived.insert(part.number, part);
             } else {
+                cloud.refusals += 1;
                 again.push(PartAgain { number: part.number, after_ms: 10 });
             }
+        }
+        if is_lost {
+            cloud.lost -= 1;
+            return Err(ApiError::unavailable("the answer is lost", 1));
         }
         let lacking = count - u32::try_from(copy.arrived.len()).unwrap();
         let asked = told.next.iter().filter(|it| !copy.arrived.contains_key(&it.number));
