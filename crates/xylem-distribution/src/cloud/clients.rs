@@ -27,6 +27,12 @@ impl Clients {
         Self { environment: Environment { net, ..node.environment.clone() }, known: None }
     }
 
+    /// Forgets what is known, since it was of no use: whom the machine believes may have changed
+    /// since that was read.
+    pub(super) fn forget(&mut self) {
+        self.known = None;
+    }
+
     /// A client that believes the provider by this authority, or by those of this machine.
     ///
     /// # Errors

@@ -23,11 +23,15 @@ use super::send::Whole;
 use super::slots::Slots;
 use crate::node::Node;
 
-/// How long a copy is waited for: what was just uploaded is being published at this moment.
+/// How long a copy is waited for that is being published at this moment.
 const COPY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often it is looked for meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How often in a row nothing may be here, nor be about to: an upload is nobody's for a moment between
+/// its two steps.
+const MAX_MISSES: u32 = 2;
 
 /// How a content's work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,10 @@ pub(super) enum Ended {
     Done,
     /// It does not, or may not be gone on with now.
     Undone,
+    /// There is no copy here to send.
+    NoCopy,
+    /// The provider was not reached, or not believed.
+    Line,
 }
 
 /// One content on its way.
@@ -99,8 +107,7 @@ impl Job {
             }
             Err(stop) => stop,
         };
-        self.stop(stop).await;
-        Ended::Undone
+        self.stop(stop).await
     }
 
     async fn work(&mut self) -> Result<SampleFound, Stop> {
@@ -117,14 +124,20 @@ impl Job {
     async fn wait_for_copy(&self) -> Result<(), Stop> {
         let content = self.job.content;
         let patience = Instant::now() + COPY_PATIENCE;
-        while !self.node.repository.contains(&content) {
+        let mut misses = 0;
+        loop {
+            // Asked first, so that what is published in between is found.
+            let is_coming = self.node.uploads.is_finishing(&content);
+            if self.node.repository.contains(&content) {
+                return Ok(());
+            }
             self.link.check()?;
-            if Instant::now() >= patience {
+            misses = if is_coming { 0 } else { misses + 1 };
+            if misses >= MAX_MISSES || Instant::now() >= patience {
                 return Err(Stop::Copy(BlobError::NotFound { id: content }));
             }
             sleep(LOOK_EVERY).await;
         }
-        Ok(())
     }
 
     /// Does what is next.
@@ -192,9 +205,10 @@ impl Job {
     }
 
     /// Leaves what is under way, and tells why.
-    async fn stop(&mut self, stop: Stop) {
+    async fn stop(&mut self, stop: Stop) -> Ended {
         self.parts.abandon();
         let content = self.job.content;
+        let mut ended = Ended::Undone;
         match stop {
             Stop::Refused(error) => {
                 tracing::info!(
@@ -210,6 +224,9 @@ impl Job {
             Stop::Stale => {}
             Stop::Leaving => self.give_up(GivenUp::Leaving).await,
             Stop::Copy(error) => {
+                if matches!(error, BlobError::NotFound { .. }) {
+                    ended = Ended::NoCopy;
+                }
                 tracing::warn!(
                     package.digest = %content, error = %chain(&error),
                     "content cannot be sent into the cloud: the copy here cannot be read"
@@ -220,6 +237,7 @@ impl Job {
                 self.give_up(GivenUp::NoCopy).await;
             }
             Stop::Line(why) => {
+                ended = Ended::Line;
                 tracing::warn!(
                     package.digest = %content, error = %why,
                     "content cannot be sent into the cloud: the provider does not answer"
@@ -227,6 +245,7 @@ impl Job {
                 self.give_up(GivenUp::Line { why }).await;
             }
         }
+        ended
     }
 
     async fn give_up(&self, cause: GivenUp) {

@@ -198,6 +198,12 @@ impl Filling {
                 self.ask_soon();
             }
             Ok((_, Ended::Undone)) => self.rest(),
+            // It does not come again for minutes: what is here is not to wait for what is not.
+            Ok((_, Ended::NoCopy)) => self.ask_soon(),
+            Ok((_, Ended::Line)) => {
+                self.clients.forget();
+                self.rest();
+            }
             Err(error) => {
                 tracing::error!(%error, "a content on its way into the cloud was lost");
                 self.rest();
