@@ -18,7 +18,7 @@ use crate::{
     Transport, empty_body,
 };
 
-/// How much of a refusal is read for its code, bytes: that stands in front.
+/// How much of a refusal is read for its code, bytes: that stands in front. What is longer is cut.
 const MAX_REFUSAL_BYTES: usize = 16 << 10;
 /// Longest code of a refusal that is repeated, bytes; S3's are shorter.
 const MAX_CODE_BYTES: usize = 64;
@@ -98,17 +98,27 @@ fn part(server: &BaseUrl, headers: &HeaderMap, offset: u64) -> Result<(u64, u64)
 async fn refusal(server: &BaseUrl, answer: Response<BodyReader>) -> ClientError {
     let status = answer.status();
     let retry_after = retry_after(answer.headers());
-    let code = match answer.into_body().collect(MAX_REFUSAL_BYTES).await {
-        Ok(body) => error_code(&String::from_utf8_lossy(&body)),
-        // The status is an answer even where its explanation is too long or cut short.
-        Err(_) => None,
-    };
+    let code = error_code(&String::from_utf8_lossy(&front(answer.into_body()).await));
     let message = match code {
         Some(code) => format!("{server} answered {status} ({code})"),
         None => format!("{server} answered {status}"),
     };
     let body = ErrorBody { code: code_of(status), message, request_id: String::new() };
     ClientError::Answer { status: status.as_u16(), body, retry_after }
+}
+
+/// What comes of a refusal, up to the limit. The status is an answer even where its explanation is too
+/// long or cut short.
+async fn front(mut body: BodyReader) -> Vec<u8> {
+    let mut front = Vec::new();
+    while let Ok(Some(piece)) = body.next().await {
+        let room = MAX_REFUSAL_BYTES - front.len();
+        front.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+        if front.len() >= MAX_REFUSAL_BYTES {
+            break;
+        }
+    }
+    front
 }
 
 /// The code in a refusal as S3 and CloudFront write it: one word of letters, as no signature is.

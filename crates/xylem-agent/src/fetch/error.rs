@@ -32,7 +32,7 @@ pub enum FetchError {
     /// What came was not what was published.
     #[error(
         "what was received is not what was published (from: {}); nothing of it was used. Scrub \
-         the distribution servers among these; where the cloud is, have it looked through",
+         the distribution servers among these; where the cloud is, run `xylem cloud inventory`",
         sources.join(", ")
     )]
     WrongBytes {

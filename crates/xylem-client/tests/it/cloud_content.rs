@@ -120,6 +120,13 @@ async fn a_refusal_is_told_by_its_code_and_repeats_nothing_that_was_signed() {
         error.to_string().ends_with("answered 403 Forbidden (SignatureDoesNotMatch)"),
         "{error}"
     );
+    let long = || {
+        let text = format!("<Error><Code>SlowDown</Code>{}", "x".repeat(100_000));
+        Reply::with("503 Slow Down", "", text)
+    };
+    let (_server, answer) = fetch(0, long).await;
+    let Err(busy) = answer else { panic!("it was refused") };
+    assert!(busy.to_string().ends_with("(SlowDown)"), "{busy}");
     let (_server, answer) = fetch(0, ours).await;
     let Err(other) = answer else { panic!("it was refused") };
     let ClientError::Answer { status: 404, retry_after: Some(_), .. } = &other else {
