@@ -1,7 +1,8 @@
 //! Fetching many small files in one stream.
 //!
-//! One task reads, another writes: what comes in while a group is being made durable becomes the
-//! next group. So one lone file waits for nobody, and thousands share their syncs.
+//! One task reads, one writes, one publishes: what comes in while a group is being written becomes the
+//! next group, and is written while that one is made durable. So one lone file waits for nobody, and
+//! thousands share their syncs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
-use xylem_blobs::{BlobError, Repository};
+use xylem_blobs::{Batch, BlobError, Repository};
 use xylem_client::{ClientError, ContentClient, Deadlines, ManyReader};
 use xylem_model::{ContentId, Timestamp};
 
@@ -109,15 +110,30 @@ impl FromParent<'_> {
         written.and(read)
     }
 
+    /// Two groups are under way at once: one is written while the other is made durable.
     async fn write(
         &self,
-        mut arrived: mpsc::Receiver<Arrived>,
+        arrived: mpsc::Receiver<Arrived>,
         rest: &mut BTreeMap<ContentId, Task>,
     ) -> Result<(), Miss> {
-        let mut group = Vec::new();
-        while arrived.recv_many(&mut group, GROUP_FILES).await > 0 {
+        let (sender, receiver) = mpsc::channel(1);
+        let (settled, ()) =
+            tokio::join!(self.publish_all(receiver, rest), write_all(self.node, arrived, sender));
+        settled
+    }
+
+    /// Publishes groups in the order in which they were written. It ends with what is no more than
+    /// a claim of the parent's, and with it whoever writes.
+    async fn publish_all(
+        &self,
+        mut written: mpsc::Receiver<Written>,
+        rest: &mut BTreeMap<ContentId, Task>,
+    ) -> Result<(), Miss> {
+        while let Some(group) = written.recv().await {
+            let node = Arc::clone(self.node);
+            let publishing = self.node.repository.run(move |_| group.publish(&node));
             let mut lie = None;
-            for (task, result) in self.publish(std::mem::take(&mut group)).await {
+            for (task, result) in publishing.await {
                 let outcome = match result {
                     Settled::Published => {
                         let took = self.node.now().since(self.began);
@@ -141,11 +157,23 @@ impl FromParent<'_> {
         }
         Ok(())
     }
+}
 
-    /// Checks, writes and publishes a group.
-    async fn publish(&self, group: Vec<Arrived>) -> Vec<(Task, Settled)> {
-        let target = Arc::clone(self.node);
-        self.node.repository.run(move |repository| publish_group(repository, &target, group)).await
+/// Checks and writes what comes, a group at a time, for as long as somebody publishes it.
+async fn write_all(
+    node: &Arc<Node>,
+    mut arrived: mpsc::Receiver<Arrived>,
+    written: mpsc::Sender<Written>,
+) {
+    let mut group = Vec::new();
+    while arrived.recv_many(&mut group, GROUP_FILES).await > 0 {
+        let (target, files) = (Arc::clone(node), std::mem::take(&mut group));
+        let writing = node.repository.run(move |to| Written::of(to, &target, files));
+        if let Err(unsent) = written.send(writing.await).await {
+            // What nobody publishes is removed, and that is work of the disk.
+            node.repository.run(move |_| drop(unsent)).await;
+            return;
+        }
     }
 }
 
@@ -172,31 +200,41 @@ impl From<BlobError> for Settled {
     }
 }
 
-fn publish_group(
-    repository: &Repository,
-    node: &Node,
-    group: Vec<Arrived>,
-) -> Vec<(Task, Settled)> {
-    let mut batch = repository.begin_batch();
-    let mut settled = Vec::with_capacity(group.len());
-    for Arrived { task, bytes, .. } in group {
-        let needed = node.catalogue().missing().contains_key(&task.content);
-        let result = if needed {
-            batch.add(&task.content, &bytes).map_or_else(Settled::from, |()| Settled::Published)
-        } else {
-            Settled::Unneeded
-        };
-        settled.push((task, result));
-    }
-    let failed = batch.publish().err().map(|error| disk_reason(&error));
-    for (task, settled) in &mut settled {
-        match (&settled, &failed) {
-            (Settled::Published, None) => node.note_held(&task.content, true),
-            (Settled::Published, Some(reason)) => *settled = Settled::Failed(reason.clone()),
-            _ => {}
+/// A group that is written and not yet durable.
+struct Written {
+    batch: Batch,
+    settled: Vec<(Task, Settled)>,
+}
+
+impl Written {
+    fn of(repository: &Repository, node: &Node, group: Vec<Arrived>) -> Self {
+        let mut batch = repository.begin_batch();
+        let mut settled = Vec::with_capacity(group.len());
+        for Arrived { task, bytes, .. } in group {
+            let needed = node.catalogue().missing().contains_key(&task.content);
+            let result = if needed {
+                batch.add(&task.content, &bytes).map_or_else(Settled::from, |()| Settled::Published)
+            } else {
+                Settled::Unneeded
+            };
+            settled.push((task, result));
         }
+        Self { batch, settled }
     }
-    settled
+
+    /// Makes it durable, gives it names, and says what became of each file.
+    fn publish(self, node: &Node) -> Vec<(Task, Settled)> {
+        let Self { batch, mut settled } = self;
+        let failed = batch.publish().err().map(|error| disk_reason(&error));
+        for (task, settled) in &mut settled {
+            match (&settled, &failed) {
+                (Settled::Published, None) => node.note_held(&task.content, true),
+                (Settled::Published, Some(reason)) => *settled = Settled::Failed(reason.clone()),
+                _ => {}
+            }
+        }
+        settled
+    }
 }
 
 /// Hands on what comes, within the memory that there is for it.
