@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ColumnTrait, Condition, DatabaseTransaction, EntityTrait, ExprTrait, IntoActiveModel, JoinType,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::Expr,
 };
 use xylem_model::{
     ChunkDigests, ContentId, DistributionServerId, FurtherDigests, Generation, Md5, Sha3_512,
@@ -54,9 +54,13 @@ impl Database {
         };
         let after = after.map(place).transpose()?;
         let rows: Vec<(Vec<u8>, i64)> = query!(self, "listing contents without digests", |db| {
+            // Looked up one by one, not listed: there are as many as there are contents.
+            let same = Expr::col((content_digest::Entity, content_digest::Column::ContentId))
+                .eq(Expr::col((version::Entity, version::Column::ContentId)));
             let known = content_digest::Entity::find()
                 .select_only()
                 .column(content_digest::Column::ContentId)
+                .filter(same)
                 .into_query();
             let lacking = file::Entity::find()
                 .select_only()
@@ -64,7 +68,7 @@ impl Database {
                 .column(file::Column::Generation)
                 .filter(file::Column::DeletedAt.is_null())
                 .join(JoinType::InnerJoin, held_versions())
-                .filter(version::Column::ContentId.not_in_subquery(known));
+                .filter(Expr::exists(known).not());
             let lacking = match &after {
                 None => lacking,
                 Some((generation, content)) => lacking.filter(

@@ -41,6 +41,10 @@ const MAX_PAGES: usize = 64;
 /// contents.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 
+/// For how long an answer is worked off before the management server is asked anew: what is new
+/// comes before what is old, and asking for each small file would cost more than the file.
+const WORKED_OFF: Duration = Duration::from_secs(2);
+
 /// First and longest wait while the management server cannot be asked.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -96,8 +100,14 @@ impl Computing {
             self.backoff.reset();
         }
         match next {
-            Ok(Step::Found(content)) => {
-                self.try_one(content).await;
+            Ok(Step::Found(contents)) => {
+                let asked = Instant::now();
+                for content in contents {
+                    if asked.elapsed() >= WORKED_OFF || self.node.decided().maintenance {
+                        break;
+                    }
+                    self.try_one(content).await;
+                }
                 None
             }
             Ok(Step::Further) => Some(BETWEEN_LOOKS),

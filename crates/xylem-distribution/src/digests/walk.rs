@@ -16,10 +16,10 @@ pub(super) struct Walk {
 }
 
 /// What a page comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// This is to be done next.
-    Found(ContentId),
+    /// These are to be done next, in this order; at least one.
+    Found(Vec<ContentId>),
     /// There may be something on pages that have not been seen.
     Further,
     /// That was all.
@@ -39,9 +39,11 @@ impl Walk {
 
     /// Looks through the page that was asked for, for what can be done.
     pub(super) fn see(&mut self, page: &DigestsWanted, can: impl Fn(&ContentId) -> bool) -> Step {
-        if let Some(found) = page.contents.iter().find(|content| can(content)) {
-            // The page is asked for again: there may be more on it.
-            return Step::Found(*found);
+        let found: Vec<ContentId> =
+            page.contents.iter().copied().filter(|content| can(content)).collect();
+        if !found.is_empty() {
+            // The page is asked for again: what is done is no longer on it, and what comes then is.
+            return Step::Found(found);
         }
         let was_front = !std::mem::replace(&mut self.is_front_seen, true);
         if !was_front || self.after.is_none() || page.next.is_none() {
@@ -88,18 +90,30 @@ mod tests {
         Step::Further
     }
 
+    fn found(numbers: &[u16]) -> Step {
+        Step::Found(numbers.iter().map(|n| content(*n)).collect())
+    }
+
+    #[test]
+    fn all_that_can_be_done_of_a_page_comes_in_its_order() {
+        let list: Vec<u16> = (0..2 * PAGE).collect();
+        let mut walk = Walk::default();
+        assert_eq!(look(&mut walk, &list, 4, &[1, 7, 3, PAGE]), found(&[1, 3, 7]));
+        assert_eq!(look(&mut walk, &list, 4, &[PAGE]), found(&[PAGE]));
+    }
+
     #[test]
     fn what_cannot_be_done_is_in_nobodys_way_however_much_it_is() {
         let list: Vec<u16> = (0..100 * PAGE).collect();
         let (near, far) = (PAGE * 90, PAGE * 95);
         let mut walk = Walk::default();
         assert_eq!(look(&mut walk, &list, 64, &[near, far]), Step::Further);
-        assert_eq!(look(&mut walk, &list, 64, &[near, far]), Step::Found(content(near)));
-        assert_eq!(look(&mut walk, &list, 64, &[far]), Step::Found(content(far)));
+        assert_eq!(look(&mut walk, &list, 64, &[near, far]), found(&[near]));
+        assert_eq!(look(&mut walk, &list, 64, &[far]), found(&[far]));
         assert_eq!(look(&mut walk, &list, 64, &[]), Step::Over);
         // And from the front again.
         assert_eq!(look(&mut walk, &list, 64, &[near]), Step::Further);
-        assert_eq!(look(&mut walk, &list, 64, &[near]), Step::Found(content(near)));
+        assert_eq!(look(&mut walk, &list, 64, &[near]), found(&[near]));
     }
 
     #[test]
@@ -109,10 +123,10 @@ mod tests {
         let mut walk = Walk::default();
         assert_eq!(look(&mut walk, &list, 4, &[old]), Step::Further);
         list.insert(0, 9_999);
-        assert_eq!(look(&mut walk, &list, 4, &[9_999, old]), Step::Found(content(9_999)));
+        assert_eq!(look(&mut walk, &list, 4, &[9_999, old]), found(&[9_999]));
         list.remove(0);
         assert_eq!(look(&mut walk, &list, 4, &[old]), Step::Further);
-        assert_eq!(look(&mut walk, &list, 4, &[old]), Step::Found(content(old)));
+        assert_eq!(look(&mut walk, &list, 4, &[old]), found(&[old]));
     }
 
     #[test]

@@ -27,7 +27,9 @@ const AT_ONCE: usize = 16;
 /// A server that was not heard of for so long is not waited for: another one computes.
 const HEARD_WITHIN: Duration = Duration::from_secs(3600);
 
-/// Contents that are looked at together, and how often for one answer.
+/// Contents that are looked at together: at first as many as answer a server whose they all are,
+/// then more; and how often for one answer.
+const FIRST_PAGE: u64 = 2 * AT_ONCE as u64;
 const PAGE: u64 = 500;
 const MAX_PAGES: usize = 20;
 
@@ -74,9 +76,10 @@ pub(super) async fn wanted(
         service.environment().clock.now(),
     );
     let (mut contents, mut after) = (Vec::new(), asked.place()?);
-    for _ in 0..MAX_PAGES {
-        let page = store.lacking_digests(after, PAGE).await?;
-        let is_last = (page.len() as u64) < PAGE;
+    for number in 0..MAX_PAGES {
+        let looked_at = if number == 0 { FIRST_PAGE } else { PAGE };
+        let page = store.lacking_digests(after, looked_at).await?;
+        let is_last = (page.len() as u64) < looked_at;
         for lacking in page {
             let (generation, content) = (lacking.generation, lacking.content);
             after = Some((generation, content));
