@@ -7,7 +7,8 @@
 //! stage.present_on("A.pkg", &["root", "child"]).await;
 //! ```
 //!
-//! Beside the stage stands [`S3Double`]: a strict S3 in this process.
+//! Beside the stage stand [`S3Double`] and [`NetStorageDouble`]: a strict S3, and a strict Akamai, in
+//! this process.
 //!
 //! Every part is a real process with real TLS on a port that was free, in a folder of its own,
 //! which is kept, with its logs, when the story fails. Waits look at state and are bounded.
@@ -22,6 +23,8 @@
 )]
 
 mod cut_proxy;
+mod loopback;
+mod netstorage_double;
 mod packages;
 mod s3_double;
 mod snapshot;
@@ -30,6 +33,11 @@ mod wait;
 mod webdav;
 
 pub use cut_proxy::{CutProxy, Direction};
+pub use netstorage_double::{
+    EDGE_TOKEN_NAME, EDGE_TOKEN_SALT, EDGE_TOKEN_SECRET, EDGEGRID_ACCESS_TOKEN,
+    EDGEGRID_CLIENT_SECRET, EDGEGRID_CLIENT_TOKEN, NETSTORAGE_ACCOUNT, NETSTORAGE_CP_CODE,
+    NETSTORAGE_KEY, NetStorageDouble, NetStorageFault,
+};
 pub use packages::{package_of, small_package};
 pub use s3_double::{S3_BUCKET, S3_KEY_ID, S3_REGION, S3_SECRET, S3Double, S3Fault};
 pub use snapshot::{Snapshot, snapshot};

@@ -12,7 +12,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
-use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,19 +20,14 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
-use xylem_ca::{Authority, LeafRequest};
 use xylem_http::http_date;
-use xylem_model::{DistributionServerId, Party, Timestamp};
-use xylem_pki::{ClientAuth, Identity, LeafNames, TrustAnchors, server_config};
+use xylem_model::Timestamp;
 use xylem_runtime::Environment;
 
 use objects::Objects;
+
+use crate::loopback::{self, OwnTls};
 
 /// The one bucket there is.
 pub const S3_BUCKET: &str = "packages";
@@ -42,9 +37,6 @@ pub const S3_REGION: &str = "eu-central-1";
 pub const S3_KEY_ID: &str = "XYLEMDOUBLE";
 /// Its secret.
 pub const S3_SECRET: &str = "double/secret+planted";
-
-/// How long its certificate is good for.
-const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What is wrong with it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -95,21 +87,8 @@ type Answer = Result<Response<Full<Bytes>>, Refusal>;
 impl S3Double {
     /// Begins to listen on a free port of the loopback, by the clock of an environment.
     pub async fn start(environment: &Environment) -> Self {
-        let (now, clock) = (environment.clock.now(), Arc::clone(&environment.clock));
-        let authority = Authority::create("A cloud", now, Arc::clone(&environment.rng)).unwrap();
-        let leaf = LeafRequest {
-            party: Party::DistributionServer(environment.new_id(DistributionServerId::from_parts)),
-            common_name: "s3".to_owned(),
-            hosts: LeafNames::from_hosts(["127.0.0.1"]).unwrap(),
-            lifetime: LIFETIME,
-            server_auth: true,
-        };
-        let ca_pem = authority.root_pem();
-        let anchors = TrustAnchors::from_pem(ca_pem.as_bytes()).unwrap();
-        let identity = Identity::new(authority.issue_own(&leaf, now).unwrap());
-        let tls = server_config(&identity, &anchors, clock, ClientAuth::None).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let OwnTls { ca_pem, config } = OwnTls::make(environment, "s3");
+        let (listener, port) = loopback::listener().await;
         let state = Arc::new(State {
             environment: environment.clone(),
             objects: Mutex::default(),
@@ -117,7 +96,9 @@ impl S3Double {
             asked: Mutex::default(),
         });
         let mut task = JoinSet::new();
-        task.spawn(accept(listener, TlsAcceptor::from(tls), Arc::clone(&state)));
+        let shared = Arc::clone(&state);
+        let service = move |request| serve(Arc::clone(&shared), request);
+        task.spawn(loopback::serve(listener, config, service));
         Self { state, port, ca_pem, _task: task }
     }
 
@@ -182,24 +163,7 @@ impl S3Double {
     }
 }
 
-async fn accept(listener: TcpListener, tls: TlsAcceptor, state: Arc<State>) {
-    let mut connections = JoinSet::new();
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        let (tls, state) = (tls.clone(), Arc::clone(&state));
-        connections.spawn(async move {
-            let Ok(stream) = tls.accept(stream).await else { return };
-            let service = service_fn(move |request| serve(Arc::clone(&state), request));
-            // However a connection ends: what counts is what the client makes of it.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
-    }
-}
-
-async fn serve(
-    state: Arc<State>,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn serve(state: Arc<State>, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let asked = Asked {
