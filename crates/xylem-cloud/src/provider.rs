@@ -22,6 +22,12 @@ pub trait Provider: Send + Sync {
     /// How files are cut, and how large they may be.
     fn part_rules(&self) -> PartRules;
 
+    /// How many requests with bytes may be under way at once, at most: one where files go as a whole
+    /// whatever their size, so that a line that breaks costs one of them.
+    fn most_at_once(&self) -> u32 {
+        u32::MAX
+    }
+
     /// How far our clock may be off before requests are refused; `None` where it does not matter
     /// but to what is signed for clients.
     fn max_skew(&self) -> Option<Duration> {

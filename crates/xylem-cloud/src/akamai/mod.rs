@@ -88,6 +88,10 @@ impl Provider for Akamai<'_> {
         }
     }
 
+    fn most_at_once(&self) -> u32 {
+        1
+    }
+
     fn max_skew(&self) -> Option<Duration> {
         Some(Duration::from_secs(MAX_SKEW_SECONDS))
     }
@@ -218,7 +222,8 @@ impl Provider for Akamai<'_> {
         let starts = wanted.at.now.minus(EARLIER).unix_seconds();
         let ends = wanted.at.now.plus(wanted.life).unix_seconds();
         let (secret, salt) = (&self.keys.token_secret, self.keys.token_salt.as_ref());
-        let token = edge_token::edge_token(secret, salt, &path, starts, ends).map_err(|error| {
+        let acl = edge_token::acl_of(&path);
+        let token = edge_token::edge_token(secret, salt, &acl, starts, ends).map_err(|error| {
             let attempt = format!("signing an address of `{}`", wanted.key);
             Fault::new(FaultKind::Keys, attempt, error.to_string())
         })?;

@@ -61,7 +61,7 @@ impl AkamaiSecrets {
         }
         let Some(client) = &self.edgegrid else { return Ok(()) };
         let host = Endpoint::parse(&format!("https://{}", client.host));
-        if host.is_err() || client.host.contains(['/', ':']) {
+        if host.is_err() || client.host.contains('/') {
             return Err(unusable("edgegrid", "its host is no host"));
         }
         visible("edgegrid", &client.client_token)?;

@@ -69,7 +69,8 @@ pub struct AkamaiSecrets {
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EdgeGridSecrets {
-    /// The host that was made for the client: `akab-….luna.akamaiapis.net`.
+    /// The host that was made for the client: `akab-….luna.akamaiapis.net`, with a port where it is
+    /// not 443.
     pub host: String,
     /// The client's token.
     pub client_token: Secret,

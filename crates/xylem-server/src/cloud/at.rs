@@ -57,6 +57,11 @@ impl<'a> AtPoint<'a> {
             .map_err(|error| Trouble::Point(error.to_string()))
     }
 
+    /// How many parts may be under way at present.
+    pub(super) fn at_once(&self, provider: &dyn Provider) -> u32 {
+        self.service.pace().at_once(self.point.id).min(provider.most_at_once())
+    }
+
     /// A content at this point, worked on by a server.
     pub(super) const fn work(&self, content: ContentId, server: DistributionServerId) -> Work {
         Work { point: self.point.id, content, server }

@@ -113,7 +113,7 @@ impl AtPoint<'_> {
             class: xylem_sync::Class::of(copy.priority, copy.size),
             part_bytes: kept_part_bytes(&plan),
             lacking: ranges(lacking),
-            at_once: self.service.pace().at_once(work.point),
+            at_once: self.at_once(&*provider),
             ca_pem: self.point.settings.ca_pem.clone(),
         })
     }

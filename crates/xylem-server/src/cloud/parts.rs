@@ -133,7 +133,7 @@ impl AtPoint<'_> {
         Ok(SignedPieces {
             pieces,
             again,
-            at_once: self.service.pace().at_once(work.point),
+            at_once: self.at_once(&*provider),
             lacking: upload.plan.count().saturating_sub(there),
         })
     }
