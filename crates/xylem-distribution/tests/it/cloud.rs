@@ -43,21 +43,26 @@ struct Store {
     most_under_way: u32,
 }
 
+/// A fleet of one root that may reach a cloud on the loopback, not yet running.
+pub(crate) async fn root_alone() -> Fleet {
+    let mut fleet = Fleet::new().await;
+    let root = fleet.add("root").await;
+    fleet.management.place(root, &[]);
+    let settings = fleet.server(0).data.join("server.json");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    value["cloud_private_hosts"] = serde_json::json!(["127.0.0.1"]);
+    std::fs::write(&settings, value.to_string()).unwrap();
+    fleet
+}
+
 impl Cloud {
     /// A fleet of one root that fills this cloud, not yet running.
     async fn beside_a_root() -> (Fleet, Self) {
-        let mut fleet = Fleet::new().await;
-        let cloud = Self::default();
+        let (fleet, cloud) = (root_alone().await, Self::default());
         let origin = cloud.listen(&fleet).await;
         let world = CloudWorld::new(&origin, &fleet.management.ca.root_pem());
         fleet.management.world().cloud = Some(world);
-        let root = fleet.add("root").await;
-        fleet.management.place(root, &[]);
-        let settings = fleet.server(0).data.join("server.json");
-        let text = std::fs::read_to_string(&settings).unwrap();
-        let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        value["cloud_private_hosts"] = serde_json::json!(["127.0.0.1"]);
-        std::fs::write(&settings, value.to_string()).unwrap();
         (fleet, cloud)
     }
 
@@ -193,7 +198,7 @@ fn given_up(fleet: &Fleet, content: &ContentId) -> Option<GivenUp> {
     known(fleet, |cloud| cloud.copies.get(content)?.given_up.clone())
 }
 
-async fn until_found(fleet: &Fleet, content: &ContentId, expected: &SampleFound) {
+pub(crate) async fn until_found(fleet: &Fleet, content: &ContentId, expected: &SampleFound) {
     let is_found = || found(fleet, content);
     fleet.until("it is looked at", async || is_found().is_some()).await;
     assert_eq!(is_found().as_ref(), Some(expected));

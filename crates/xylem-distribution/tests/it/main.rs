@@ -19,6 +19,7 @@ mod management;
 mod parent;
 
 mod cloud;
+mod cloud_netstorage;
 mod content_link;
 mod control;
 mod devices;

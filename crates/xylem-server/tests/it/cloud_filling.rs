@@ -391,7 +391,7 @@ impl Root<'_> {
 /// All steps of [`Root::fill`].
 const ALL: usize = 6;
 
-fn cloud_request(told: &PieceRequest, size: u64) -> CloudRequest {
+pub(crate) fn cloud_request(told: &PieceRequest, size: u64) -> CloudRequest {
     let headers = told.headers.iter();
     CloudRequest {
         method: told.method.parse::<Method>().unwrap(),

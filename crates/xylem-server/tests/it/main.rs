@@ -14,6 +14,7 @@ mod changes;
 mod cloud;
 mod cloud_files;
 mod cloud_filling;
+mod cloud_netstorage;
 mod cloud_offering;
 mod comparison;
 mod control;

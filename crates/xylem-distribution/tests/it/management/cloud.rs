@@ -1,4 +1,4 @@
-//! A cloud that is to be filled, as the management server knows it: no keys, no provider, and
+//! A cloud that is to be filled, as the management server knows it: mostly no keys, no provider, and
 //! requests that are signed with a word.
 
 use std::num::NonZeroU64;
@@ -8,7 +8,9 @@ use xylem_api::control_cloud::{
     GivenUp, PartAgain, PartDigests, PartRange, PieceRequest, SampleFound, SignedPiece,
     SignedPieces, TellCloudParts,
 };
-use xylem_cloud::PartPlan;
+use xylem_cloud::{
+    CloudRequest, CloudSettings, Moment, PartPlan, Piece, Secrets, Upload, UrlFor, provider_of,
+};
 use xylem_model::CloudPointId;
 use xylem_sync::Class;
 
@@ -34,6 +36,10 @@ pub(crate) struct CloudWorld {
     pub(crate) refusals: u32,
     /// So many times what is told of answers is taken, and answered 503.
     pub(crate) lost: u32,
+    /// A provider with keys, whose requests are signed as it asks for.
+    pub(crate) provider: Option<(CloudSettings, Secrets)>,
+    /// How many requests were signed for it.
+    pub(crate) nonce: u64,
 }
 
 /// One content.
@@ -61,6 +67,8 @@ impl CloudWorld {
             told: 0,
             refusals: 0,
             lost: 0,
+            provider: None,
+            nonce: 0,
         }
     }
 
@@ -84,6 +92,53 @@ impl CloudWorld {
             at_once: self.at_once,
             ca_pem: Some(self.ca_pem.clone()),
         }
+    }
+
+    /// What a request is made of: a number that never comes again.
+    fn moment(&mut self) -> Moment {
+        self.nonce += 1;
+        Moment { now: Environment::real().clock.now(), nonce: self.nonce }
+    }
+
+    /// As a provider wants it that is one.
+    fn really_signed(&mut self, content: ContentId, size: u64, asked: &PartDigests) -> SignedPiece {
+        let (at, plan) = (self.moment(), self.plan(size));
+        let (settings, keys) = self.provider.as_ref().unwrap();
+        let provider = provider_of(settings, keys, None).unwrap();
+        let PartDigests { number, md5, sha256 } = *asked;
+        let upload = Upload {
+            key: settings.prefix().content(&content),
+            sha256,
+            disposition: String::new(),
+            plan,
+            reference: None,
+            create_only: false,
+        };
+        let piece = Piece { part: plan.part(number).unwrap(), md5, sha256 };
+        let CloudRequest { method, endpoint, path, query, headers, .. } =
+            provider.piece(&upload, &piece, at).unwrap();
+        let headers = headers.into_iter();
+        let request = PieceRequest {
+            method: method.to_string(),
+            origin: endpoint.origin(),
+            path,
+            query,
+            headers: headers.map(|header| (header.name.into_owned(), header.value)).collect(),
+        };
+        SignedPiece { number, request }
+    }
+
+    /// Where a client finds it.
+    fn address(&mut self, content: ContentId, size: u64) -> String {
+        let at = self.moment();
+        let Some((settings, keys)) = &self.provider else {
+            return format!("{}/{content}?signature=planted", self.origin);
+        };
+        let provider = provider_of(settings, keys, None).unwrap();
+        let (key, life) = (settings.prefix().content(&content), Duration::from_secs(600));
+        let name = FileName::new("A.pkg").unwrap();
+        let wanted = UrlFor { key: &key, size, name: &name, client: None, at, life };
+        provider.url(&wanted).unwrap().reveal().to_owned()
     }
 
     fn signed(&self, content: ContentId, asked: &PartDigests) -> SignedPiece {
@@ -173,7 +228,8 @@ async fn parts(
         for answered in told.answered {
             let (part, answer) = (answered.part, answered.answer);
             let etag = ("etag".to_owned(), format!("\"{}\"", part.md5.to_hex()));
-            if answer.status == 200 && answer.headers.contains(&etag) {
+            let is_told = cloud.provider.is_some() || answer.headers.contains(&etag);
+            if answer.status == 200 && is_told {
                 copy.arrived.insert(part.number, part);
             } else {
                 cloud.refusals += 1;
@@ -187,7 +243,11 @@ async fn parts(
         let lacking = count - u32::try_from(copy.arrived.len()).unwrap();
         let asked = told.next.iter().filter(|it| !copy.arrived.contains_key(&it.number));
         let asked: Vec<PartDigests> = asked.copied().collect();
-        let pieces = asked.iter().map(|it| cloud.signed(told.content, it)).collect();
+        let pieces = asked.iter().map(|it| match cloud.provider.is_some() {
+            true => cloud.really_signed(told.content, wanted.size, it),
+            false => cloud.signed(told.content, it),
+        });
+        let pieces = pieces.collect();
         Ok(SignedPieces { pieces, again, at_once: cloud.at_once, lacking })
     })
 }
@@ -200,7 +260,7 @@ async fn finish(
     at_cloud(&management, &peer, |cloud, _, live| {
         let size = live.iter().find(|it| it.content == asked.content).map_or(0, |it| it.size);
         let count = cloud.plan(size).count();
-        let url = format!("{}/{}?signature=planted", cloud.origin, asked.content);
+        let url = cloud.address(asked.content, size);
         let copy = cloud.copies.entry(asked.content).or_default();
         if copy.arrived.len() != count as usize {
             return conflict("parts are lacking");
