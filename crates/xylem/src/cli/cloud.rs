@@ -257,6 +257,9 @@ pub struct AkamaiKeys {
     /// File that holds the salt of the edge's token
     #[arg(long)]
     pub token_salt_file: Option<PathBuf>,
+    /// Akamai's `.edgerc` file of an API client that may purge: what is removed leaves the edge too
+    #[arg(long, value_name = "FILE")]
+    pub edgerc: Option<PathBuf>,
 }
 
 /// A number of bytes: a rate is written so too, one number and its unit.

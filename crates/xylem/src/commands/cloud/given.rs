@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use xylem_api::cloud::{CloudKeys, SetCloud};
 use xylem_runtime::{RealFs, read_bounded};
 
+use super::edgerc::api_client;
 use crate::Failure;
 use crate::cli::{
     AkamaiKeys, AkamaiPlace, CommonOptions, PolicyProvider, ProviderKeys, S3Keys, S3Place,
@@ -105,7 +106,15 @@ fn akamai_keys(keys: AkamaiKeys) -> Result<CloudKeys, Failure> {
         "key": key(&keys.key_file)?,
         "token_secret": key(&keys.token_secret_file)?,
         "token_salt": keys.token_salt_file.as_deref().map(key).transpose()?,
+        "edgegrid": keys.edgerc.as_deref().map(edgegrid).transpose()?,
     }))))
+}
+
+/// The API client in Akamai's own file.
+fn edgegrid(file: &Path) -> Result<Value, Failure> {
+    let unusable =
+        |why: String| Failure::configuration(format!("cannot use {}: {why}", file.display()));
+    api_client(&key(file)?).map_err(unusable)
 }
 
 /// The fields that were given: what was left out has its first value.

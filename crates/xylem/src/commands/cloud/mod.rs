@@ -4,6 +4,7 @@
 //! * [`shown`]: what is set and what a test found, as text. [`files`]: what lies there, what it
 //!   takes.
 
+mod edgerc;
 mod files;
 mod given;
 mod shown;
