@@ -1,8 +1,5 @@
 //! What lies in a bucket, told by Amazon's own client.
 
-use std::io::Write as _;
-use std::process::Command;
-
 use anyhow::Context as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -10,7 +7,6 @@ use serde::de::DeserializeOwned;
 use super::authority::{Authority, HOST};
 use super::seaweed::{BUCKET, REGION};
 use super::tools::Tools;
-use crate::run::run;
 
 /// What runs with that client.
 const SCRIPT: &str = include_str!("bucket.py");
@@ -94,12 +90,6 @@ impl Bucket {
     }
 
     fn ask<A: DeserializeOwned>(&self, words: &[&str]) -> anyhow::Result<A> {
-        let mut script = tempfile::NamedTempFile::new()?;
-        script.write_all(SCRIPT.as_bytes())?;
-        let mut command: Command = self.tools.command("python");
-        command.arg(script.path()).args(words);
-        command.envs(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
-        let told = run(&mut command)?.require("boto3")?.stdout;
-        serde_json::from_str(&told).with_context(|| format!("boto3 printed {told}"))
+        self.tools.ask(SCRIPT, &self.settings, words).context("boto3")
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn key_of(content: &ContentId) -> String {
 }
 
 /// A management server and a root that may both reach a store on this machine.
-async fn fleet(programs: &Programs, folder: &Path) -> anyhow::Result<Fleet> {
+pub(super) async fn fleet(programs: &Programs, folder: &Path) -> anyhow::Result<Fleet> {
     let host = Host::loopback();
     let mut fleet = Fleet::start(programs, folder, &host).await?;
     let config = folder.join("server.toml");

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use tokio::time::sleep;
+use xylem_bench::fleet::Fleet;
 use xylem_bench::publish::write_random;
 use xylem_model::Priority;
 
@@ -15,17 +16,17 @@ use super::tools::sha256_of;
 use crate::pair::{ROOT, stage};
 
 /// The file.
-const NAME: &str = "Large.dmg";
+pub(super) const NAME: &str = "Large.dmg";
 
 /// How often it is looked how far it is, and how long it may make no headway.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-const LIMIT: Duration = Duration::from_secs(600);
+pub(super) const LIMIT: Duration = Duration::from_secs(600);
 
 /// Most bytes that may be sent for each that is needed.
 const OVERHEAD: f64 = 1.2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// The one that sends.
     Root,
     /// The one that signs.
@@ -33,7 +34,7 @@ enum Kind {
 }
 
 /// Who is killed, one after the other, each time another eleventh of the file was sent.
-const KILLED: [Kind; 10] = [
+pub(super) const KILLED: [Kind; 10] = [
     Kind::Root,
     Kind::Management,
     Kind::Root,
@@ -58,7 +59,7 @@ pub(super) fn kills(bytes: u64) -> anyhow::Result<()> {
         let (begun, before) = (Instant::now(), gate.sent());
         let published = ground.fleet.upload(&file, Priority::Normal).await?;
         fs::remove_file(&file)?;
-        strike(&mut ground, &gate, before, bytes).await?;
+        strike(&mut ground.fleet, &gate, before, bytes).await?;
         present(&ground.fleet, &[published.content], LIMIT).await?;
         let (seconds, sent) = (begun.elapsed().as_secs(), gate.sent() - before);
 
@@ -88,7 +89,12 @@ pub(super) fn kills(bytes: u64) -> anyhow::Result<()> {
 }
 
 /// Kills whoever is to be killed while the file is on its way, and starts them again.
-async fn strike(ground: &mut Ground, gate: &Gate, before: u64, bytes: u64) -> anyhow::Result<()> {
+pub(super) async fn strike(
+    fleet: &mut Fleet,
+    gate: &Gate,
+    before: u64,
+    bytes: u64,
+) -> anyhow::Result<()> {
     for (number, kind) in (1..).zip(KILLED) {
         let enough = bytes * number / (KILLED.len() as u64 + 1);
         let (mut most, mut end) = (0, Instant::now() + LIMIT);
@@ -108,12 +114,12 @@ async fn strike(ground: &mut Ground, gate: &Gate, before: u64, bytes: u64) -> an
         }
         match kind {
             Kind::Root => {
-                ground.fleet.kill(ROOT).await?;
-                ground.fleet.up(ROOT).await?;
+                fleet.kill(ROOT).await?;
+                fleet.up(ROOT).await?;
             }
             Kind::Management => {
-                ground.fleet.kill_server().await;
-                ground.fleet.restart_server().await?;
+                fleet.kill_server().await;
+                fleet.restart_server().await?;
             }
         }
     }

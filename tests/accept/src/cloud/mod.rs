@@ -4,6 +4,7 @@
 //! * [`authority`], [`service`], [`seaweed`]: servers on free ports in the run's own folder, over
 //!   TLS, with an authority that the run makes.
 //! * [`bucket`]: what lies there, told by `boto3` and no code of ours.
+//! * [`netstorage`]: Akamai, by a double that Akamai's own libraries prove ([`netstorage_proof`]).
 //! * [`gate`] counts what passes; [`weather`] lets through, answers by itself, or cuts off.
 //! * [`ground`]: a management server and a root, with one of these as their cloud.
 //!
@@ -17,11 +18,15 @@ mod gate;
 mod ground;
 mod kills;
 mod life;
+mod netstorage;
+mod netstorage_kills;
+mod netstorage_proof;
 mod rows;
 mod seaweed;
 mod secrets;
 mod service;
 mod speed;
+mod store;
 mod storm;
 mod tools;
 mod weather;
@@ -38,6 +43,9 @@ pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()>
     let parts: &[Part<'_>] = &[
         ("life", &|| life::life(large)),
         ("kills", &|| kills::kills(large)),
+        ("akamai-double", &netstorage_proof::proof),
+        ("akamai-vectors", &netstorage_proof::vectors),
+        ("akamai-kills", &|| netstorage_kills::kills(large)),
         ("speed", &speed::speed),
         ("storm", &storm::storm),
         ("secrets", &secrets::secrets),

