@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{HeaderValue, Request, Response, header};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use xylem_client::RequestBody;
 
@@ -19,24 +21,35 @@ use super::{Answer, NetStorageFault, State, locked};
 /// What has to be said to remove a folder with all that is in it.
 const SURE: &str = "imreallyreallysure";
 
+/// Bytes of a body that are read all the same where they are refused: whoever sends them hears the
+/// answer then, and no line that breaks.
+const MAX_DRAINED_BYTES: usize = 8 << 20;
+
 /// Answers a request to NetStorage; an error cuts the connection.
 pub(super) async fn serve(
     state: Arc<State>,
     request: Request<Incoming>,
 ) -> io::Result<Response<RequestBody>> {
-    match state.answer(request).await {
+    let (head, mut body) = request.into_parts();
+    match state.answer(&head, &mut body).await {
         Err(Failed::Cut(error)) => Err(error),
-        Err(Failed::Refused(refusal)) => Ok(state.dated(Err(refusal))),
+        Err(Failed::Refused(refusal)) => {
+            drain(&mut body).await;
+            Ok(state.dated(Err(refusal)))
+        }
         Ok(response) => Ok(state.dated(Ok(response))),
     }
 }
 
 impl State {
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<RequestBody>, Failed> {
+    async fn answer(
+        &self,
+        head: &Parts,
+        body: &mut Incoming,
+    ) -> Result<Response<RequestBody>, Failed> {
         if self.fault() == NetStorageFault::Busy {
             return Err(refused(503, "the service is busy").into());
         }
-        let (head, body) = request.into_parts();
         let signed = {
             let mut seen = locked(&self.seen);
             signature::check(head.uri.path(), &head.headers, self.now(), &mut seen)?
@@ -91,6 +104,16 @@ impl State {
             Kind::Upload => return Err(refused(500, "an upload is answered elsewhere")),
         }
         Ok(plain(200, "200 OK"))
+    }
+}
+
+async fn drain(body: &mut Incoming) {
+    let mut drained = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        drained += frame.data_ref().map_or(0, |bytes| bytes.len());
+        if drained > MAX_DRAINED_BYTES {
+            return;
+        }
     }
 }
 

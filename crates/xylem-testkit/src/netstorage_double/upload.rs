@@ -72,7 +72,7 @@ impl State {
         path: &str,
         action: &Action,
         headers: &HeaderMap,
-        body: Incoming,
+        body: &mut Incoming,
     ) -> Result<Response<RequestBody>, Failed> {
         let announced = Announced::read(action)?;
         check_framing(headers)?;
@@ -95,7 +95,7 @@ impl State {
         Ok(plain(200, "200 OK"))
     }
 
-    async fn receive(&self, mut body: Incoming) -> io::Result<(Stored, Digests)> {
+    async fn receive(&self, body: &mut Incoming) -> io::Result<(Stored, Digests)> {
         let blob = self.new_blob();
         let mut file = File::create(&blob.file).await?;
         let mut digests = Digests::new();
