@@ -37,8 +37,8 @@ impl NetStorageDouble {
         double
     }
 
-    /// The same by the clock of this machine, with somebody else's certificate, for `host`. Files are
-    /// kept in `folder`, which is there, and of which it takes nothing else.
+    /// The same by the clock of this machine, with somebody else's certificate, for `host`. Files
+    /// are kept in `folder`, which is there.
     pub async fn start_in(folder: &Path, tls: &Arc<ServerConfig>, host: &str) -> Self {
         Self::listen(State::new(&Environment::real(), folder, None), tls, host).await
     }

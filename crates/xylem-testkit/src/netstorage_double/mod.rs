@@ -4,7 +4,7 @@
 //! API", "Auth Token 2.0 Verification", "Fast Purge API v3") say is refused, and where they leave a
 //! choice the harder one is taken. It is written by them and shares no code with ours.
 //!
-//! * [`signature`]: the three headers of NetStorage. [`action`]: what may be asked, by which method.
+//! * [`signature`]: the three headers of NetStorage. [`action`]: what may be asked, and how.
 //! * [`tree`]: what lies there; the bytes are files on the disk, so that they may be large.
 //!   [`upload`], [`listing`]: how it gets there, and how it is told. [`storage`]: each action.
 //! * [`edge`], [`edge_token`]: giving out, from a cache that forgets only what was purged.

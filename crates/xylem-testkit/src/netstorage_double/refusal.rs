@@ -32,8 +32,8 @@ pub(super) fn plain(status: u16, text: impl Into<String>) -> Response<RequestBod
 /// A path as it lies there, from the one on a request line: decoded, without `/` at its end.
 ///
 /// # Errors
-/// When a step of it is empty, `.` or `..`, or has a `/`, a control character or no UTF-8 encoded in
-/// it.
+/// When a step of it is empty, `.` or `..`, or has a `/`, a control character or what is no UTF-8
+/// encoded in it.
 pub(super) fn decoded(path: &str) -> Result<String, Refusal> {
     let steps = path.strip_prefix('/').ok_or_else(|| refused(400, "the path begins with no /"))?;
     let mut whole = String::new();

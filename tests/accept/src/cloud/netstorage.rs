@@ -1,5 +1,5 @@
-//! Akamai, by the testkit's double: there is no NetStorage server to be had. What lies there is told
-//! by Akamai's own library and no code of ours, and by that the double is proven first.
+//! Akamai, by the testkit's double: there is no NetStorage server to be had. What lies there is
+//! told by Akamai's own library and no code of ours, and by that the double is proven first.
 
 use std::fs;
 use std::path::Path;

@@ -23,7 +23,7 @@ use crate::pair::stage;
 use crate::run::programs;
 
 /// Most bytes that may be sent for each that is needed. Each of the six times that the root is
-/// killed costs what was sent since the last one, an eleventh or two; the last time it is sent whole.
+/// killed costs what was sent since the last one, an eleventh or two; at last it is sent whole.
 const OVERHEAD: f64 = 2.2;
 
 /// It ends bit-identical, and nothing else lies there.

@@ -1,4 +1,4 @@
-//! What the double of Akamai, and what we sign for Akamai, are worth: told by Akamai's own libraries.
+//! What the double of Akamai, and what we sign for Akamai, are worth: Akamai's own libraries say.
 
 use std::fs;
 use std::time::Duration;
