@@ -108,16 +108,15 @@ pub(crate) fn name_of(path: &Path) -> String {
 /// One thing that must hold: it prints its line of figures, or fails.
 pub(crate) type Part<'a> = (&'a str, &'a dyn Fn() -> anyhow::Result<()>);
 
-/// Runs every part of an acceptance, or the one that is named, and goes on after one that fails.
+/// Runs every part of an acceptance, or those that are named, and goes on after one that fails.
 pub(crate) fn run_parts(label: &str, parts: &[Part<'_>], only: Option<&str>) -> anyhow::Result<()> {
-    if let Some(only) = only
-        && !parts.iter().any(|(name, _)| *name == only)
-    {
-        let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
+    let chosen = chosen(&names, only);
+    if let Some(only) = only.filter(|_| chosen.is_empty()) {
         bail!("there is no part called {only}; there are: {}", names.join(", "));
     }
     let mut failed = Vec::new();
-    for (name, part) in parts.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
+    for (name, part) in parts.iter().filter(|(name, _)| chosen.contains(name)) {
         if let Err(error) = part() {
             println!("{label} {name} FAILED: {error:#}");
             failed.push(*name);
@@ -126,6 +125,17 @@ pub(crate) fn run_parts(label: &str, parts: &[Part<'_>], only: Option<&str>) -> 
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     println!("{label} accepted");
     Ok(())
+}
+
+/// All of these names, or the one that is asked for; where there is none, those that end with it after
+/// a hyphen.
+fn chosen<'a>(names: &[&'a str], only: Option<&str>) -> Vec<&'a str> {
+    let Some(only) = only else { return names.to_vec() };
+    let ends = |name: &str| name.strip_suffix(only).is_some_and(|rest| rest.ends_with('-'));
+    match names.iter().find(|name| **name == only) {
+        Some(name) => vec![*name],
+        None => names.iter().copied().filter(|name| ends(name)).collect(),
+    }
 }
 
 /// Runs a bench of five rounds, which prints its own lines and fails where a *must* is missed.
@@ -138,4 +148,20 @@ pub(crate) fn bench(label: &str, name: &str) -> anyhow::Result<()> {
     ensure!(status.success(), "the bench {name} missed what it must reach");
     println!("{label} {name} every must is met");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_named_wholly_or_by_their_end() {
+        let names = ["s3-cloud-life", "swift-s3-cloud-life", "s3-cloud-storm"];
+        assert_eq!(chosen(&names, None), names);
+        assert_eq!(chosen(&names, Some("s3-cloud-life")), ["s3-cloud-life"]);
+        assert_eq!(chosen(&names, Some("life")), ["s3-cloud-life", "swift-s3-cloud-life"]);
+        for none in ["ife", "s3", ""] {
+            assert!(chosen(&names, Some(none)).is_empty(), "{none}");
+        }
+    }
 }

@@ -5,11 +5,33 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::authority::{Authority, HOST};
-use super::seaweed::{BUCKET, REGION};
+use super::ground::{PREFIX, path};
 use super::tools::Tools;
 
 /// What runs with that client.
 const SCRIPT: &str = include_str!("bucket.py");
+
+/// Where a bucket of this run is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) bucket: &'a str,
+    pub(super) region: &'a str,
+    /// The port of this machine where S3 is spoken over TLS.
+    pub(super) port: u16,
+    pub(super) authority: &'a Authority,
+}
+
+impl Place<'_> {
+    /// What an administrator types after `xylem cloud`; the secret is in a file.
+    pub(super) fn set_words(&self, key_id: &str, secret: &str) -> anyhow::Result<Vec<String>> {
+        let (endpoint, ca) = (format!("https://{HOST}:{}", self.port), path(&self.authority.ca)?);
+        let place = ["--bucket", self.bucket, "--region", self.region, "--endpoint", &endpoint];
+        let more = ["--prefix", PREFIX, "--path-style", "--ca", ca];
+        let words = [&["set", "s3"], &place[..], &more, &["--key-id", key_id]].concat();
+        let words = words.into_iter().chain(["--secret-file", secret]);
+        Ok(words.map(str::to_owned).collect())
+    }
+}
 
 /// A bucket, and keys to look into it.
 #[derive(Debug, Clone)]
@@ -22,7 +44,7 @@ pub(super) struct Bucket {
 #[derive(Debug, Deserialize)]
 pub(super) struct Names {
     pub(super) objects: Vec<String>,
-    /// Uploads in parts that nobody ended.
+    /// Uploads in parts that nobody ended, and segments that no object names.
     pub(super) uploads: Vec<String>,
 }
 
@@ -46,20 +68,15 @@ impl Object {
 }
 
 impl Bucket {
-    /// The bucket of this run, behind a port of this machine, as seen with some keys.
-    pub(super) fn new(
-        tools: &Tools,
-        authority: &Authority,
-        port: u16,
-        (key_id, secret): (&str, &str),
-    ) -> Self {
+    /// A bucket as it is seen with some keys.
+    pub(super) fn new(tools: &Tools, place: Place<'_>, (key_id, secret): (&str, &str)) -> Self {
         let settings = [
-            ("ENDPOINT", format!("https://{HOST}:{port}")),
-            ("CA", authority.ca.display().to_string()),
+            ("ENDPOINT", format!("https://{HOST}:{}", place.port)),
+            ("CA", place.authority.ca.display().to_string()),
             ("KEY_ID", key_id.to_owned()),
             ("SECRET", secret.to_owned()),
-            ("BUCKET", BUCKET.to_owned()),
-            ("REGION", REGION.to_owned()),
+            ("BUCKET", place.bucket.to_owned()),
+            ("REGION", place.region.to_owned()),
         ];
         Self { tools: tools.clone(), settings }
     }

@@ -13,7 +13,7 @@ use xylem_bench::scratch::Scratch;
 use xylem_model::ContentId;
 
 use super::authority::{Authority, HOST};
-use super::seaweed::{BUCKET, KEY_ID, REGION, SECRET, Seaweed};
+use super::store::Store;
 use super::tools::Tools;
 use crate::pair::ROOT;
 use crate::run::programs;
@@ -22,22 +22,25 @@ use crate::run::programs;
 pub(super) const PREFIX: &str = "macs";
 
 /// All that a part stands on.
-pub(super) struct Ground {
+pub(super) struct Ground<S> {
     pub(super) fleet: Fleet,
-    pub(super) store: Seaweed,
+    pub(super) store: S,
     pub(super) authority: Authority,
     pub(super) programs: Programs,
     folder: PathBuf,
 }
 
-impl Ground {
-    /// Starts everything. No cloud is set yet.
-    pub(super) async fn lay(scratch: &Scratch) -> anyhow::Result<Self> {
+impl<S: Store> Ground<S> {
+    /// Starts everything, the store by the function that is given. No cloud is set yet.
+    pub(super) async fn lay<F>(scratch: &Scratch, start: F) -> anyhow::Result<Self>
+    where
+        F: AsyncFnOnce(&Tools, &Path, &Authority) -> anyhow::Result<S>,
+    {
         let folder = scratch.path().to_owned();
         let programs = Programs::beside(&programs()?.join("xylem")).map_err(Failure::into_error)?;
         let tools = Tools::require()?;
         let authority = Authority::make(&folder.join("authority"))?;
-        let store = Seaweed::start(&tools, &folder.join("seaweed"), &authority).await?;
+        let store = start(&tools, &folder.join("store"), &authority).await?;
         let fleet = fleet(&programs, &folder.join("fleet")).await?;
         Ok(Self { fleet, store, authority, programs, folder })
     }
@@ -45,20 +48,15 @@ impl Ground {
     /// Sets the store, reached through some port of this machine, as the cloud: what an
     /// administrator types.
     pub(super) async fn set_cloud(&self, port: u16) -> anyhow::Result<String> {
-        let secret = self.secret_file("secret", SECRET)?;
-        let (endpoint, ca) = (format!("https://{HOST}:{port}"), path(&self.authority.ca)?);
-        let place = ["--bucket", BUCKET, "--region", REGION, "--endpoint", &endpoint];
-        let more = ["--prefix", PREFIX, "--path-style", "--ca", ca];
-        let keys = ["--key-id", KEY_ID, "--secret-file", &secret];
-        let words = [&["cloud", "set", "s3"], &place[..], &more, &keys].concat();
+        let words = self.store.set_words(&self.folder, port)?;
+        let words: Vec<&str> =
+            std::iter::once("cloud").chain(words.iter().map(String::as_str)).collect();
         self.fleet.xylem(&words).await
     }
 
     /// Writes a secret into a file beside everything that our programs write.
     pub(super) fn secret_file(&self, name: &str, secret: &str) -> anyhow::Result<String> {
-        let file = self.folder.join(format!("{name}.secret"));
-        fs::write(&file, format!("{secret}\n"))?;
-        Ok(path(&file)?.to_owned())
+        secret_file(&self.folder, name, secret)
     }
 
     /// Everything that our programs write.
@@ -72,6 +70,13 @@ impl Ground {
     }
 }
 
+/// Writes a secret into a file of a folder; gives its path.
+pub(super) fn secret_file(folder: &Path, name: &str, secret: &str) -> anyhow::Result<String> {
+    let file = folder.join(format!("{name}.secret"));
+    fs::write(&file, format!("{secret}\n"))?;
+    Ok(path(&file)?.to_owned())
+}
+
 /// The key under which a content is to lie.
 pub(super) fn key_of(content: &ContentId) -> String {
     let id = content.to_string();
@@ -80,7 +85,7 @@ pub(super) fn key_of(content: &ContentId) -> String {
 }
 
 /// A management server and a root that may both reach a store on this machine.
-pub(super) async fn fleet(programs: &Programs, folder: &Path) -> anyhow::Result<Fleet> {
+async fn fleet(programs: &Programs, folder: &Path) -> anyhow::Result<Fleet> {
     let host = Host::loopback();
     let mut fleet = Fleet::start(programs, folder, &host).await?;
     let config = folder.join("server.toml");

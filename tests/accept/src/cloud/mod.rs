@@ -6,10 +6,11 @@
 //! * [`bucket`]: what lies there, told by `boto3` and no code of ours.
 //! * [`netstorage`]: Akamai, by a double that Akamai's own libraries prove ([`netstorage_proof`]).
 //! * [`gate`] counts what passes; [`weather`] lets through, answers by itself, or cuts off.
+//! * [`store`]: what a part needs of any of them.
 //! * [`ground`]: a management server and a root, with one of these as their cloud.
 //!
-//! Parts that are called after a provider's name are that provider's; the names of the others have
-//! S3 in their figures.
+//! Parts begin with a provider's name. `--only` takes a whole name, or what several end with: `life` is
+//! the life on each of them.
 
 mod agent;
 mod authority;
@@ -19,7 +20,6 @@ mod ground;
 mod kills;
 mod life;
 mod netstorage;
-mod netstorage_kills;
 mod netstorage_proof;
 mod rows;
 mod seaweed;
@@ -31,6 +31,9 @@ mod storm;
 mod tools;
 mod weather;
 
+use netstorage::NetStorage;
+use seaweed::Seaweed;
+
 use crate::run::{Part, run_parts};
 
 /// Size of the large file, bytes, where nothing else is said: more than a request of S3 takes, in
@@ -41,14 +44,15 @@ const LARGE_BYTES: u64 = 6 << 30;
 pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()> {
     let large = mib.map_or(LARGE_BYTES, |mib| mib << 20);
     let parts: &[Part<'_>] = &[
-        ("life", &|| life::life(large)),
-        ("kills", &|| kills::kills(large)),
+        ("s3-cloud-life", &|| life::life(large, Seaweed::start)),
+        ("s3-cloud-kills", &|| kills::kills(large, kills::IN_PARTS, Seaweed::start)),
+        ("s3-cloud-speed", &speed::speed),
+        ("s3-cloud-storm", &storm::storm),
+        ("s3-cloud-secrets", &secrets::secrets),
         ("akamai-double", &netstorage_proof::proof),
         ("akamai-vectors", &netstorage_proof::vectors),
-        ("akamai-kills", &|| netstorage_kills::kills(large)),
-        ("speed", &speed::speed),
-        ("storm", &storm::storm),
-        ("secrets", &secrets::secrets),
+        ("akamai-cloud-life", &|| life::life(large, NetStorage::start)),
+        ("akamai-cloud-kills", &|| kills::kills(large, kills::WHOLE, NetStorage::start)),
     ];
     run_parts("CLOUD", parts, only)
 }

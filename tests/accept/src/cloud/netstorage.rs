@@ -17,7 +17,7 @@ use xylem_testkit::{
 use super::authority::{Authority, HOST};
 use super::bucket::{Names, Object};
 use super::gate::own_runtime;
-use super::ground::{PREFIX, path};
+use super::ground::{PREFIX, path, secret_file};
 use super::store::Store;
 use super::tools::Tools;
 
@@ -89,11 +89,7 @@ impl Store for NetStorage {
     }
 
     fn set_words(&self, folder: &Path, port: u16) -> anyhow::Result<Vec<String>> {
-        let file = |name: &str, secret: &str| {
-            let file = folder.join(format!("{name}.secret"));
-            fs::write(&file, format!("{secret}\n"))?;
-            anyhow::Ok(path(&file)?.to_owned())
-        };
+        let file = |name: &str, secret: &str| secret_file(folder, name, secret);
         let (key, secret) =
             (file("netstorage", NETSTORAGE_KEY)?, file("edge-token", EDGE_TOKEN_SECRET)?);
         let salt = file("edge-salt", EDGE_TOKEN_SALT)?;

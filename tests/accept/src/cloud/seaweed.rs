@@ -16,8 +16,10 @@ use serde_json::json;
 use xylem_bench::fleet::free_port;
 
 use super::authority::Authority;
-use super::bucket::Bucket;
+use super::bucket::{Bucket, Names, Object, Place};
+use super::ground::secret_file;
 use super::service::Service;
+use super::store::Store;
 use super::tools::Tools;
 
 /// The bucket that our keys may use, its region, and who they are.
@@ -47,7 +49,7 @@ pub(super) struct Seaweed {
     tools: Tools,
     authority: Authority,
     /// Where it speaks TLS.
-    pub(super) port: u16,
+    port: u16,
     /// Where it does not: for [`super::weather`], which has ended the TLS already.
     pub(super) plain_port: u16,
 }
@@ -99,7 +101,12 @@ impl Seaweed {
 
     /// The bucket, as somebody sees it who may do everything.
     pub(super) fn bucket(&self) -> Bucket {
-        Bucket::new(&self.tools, &self.authority, self.port, (ADMIN_ID, ADMIN_SECRET))
+        Bucket::new(&self.tools, self.place(self.port), (ADMIN_ID, ADMIN_SECRET))
+    }
+
+    /// Where the bucket is, reached through some port of this machine.
+    fn place(&self, port: u16) -> Place<'_> {
+        Place { bucket: BUCKET, region: REGION, port, authority: &self.authority }
     }
 
     /// Makes the bucket, as soon as it answers.
@@ -117,12 +124,38 @@ impl Seaweed {
         write_identities(&self.identities, key_id, secret)?;
         self.service.reload()?;
         let (keys, end) = ((key_id, secret), Instant::now() + RELOAD_LIMIT);
-        let bucket = Bucket::new(&self.tools, &self.authority, self.port, keys);
+        let bucket = Bucket::new(&self.tools, self.place(self.port), keys);
         while let Err(error) = bucket.names() {
             ensure!(Instant::now() < end, "other keys do not hold: {error:#}");
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         Ok(())
+    }
+}
+
+impl Store for Seaweed {
+    fn provider(&self) -> &'static str {
+        "s3"
+    }
+
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn set_words(&self, folder: &Path, port: u16) -> anyhow::Result<Vec<String>> {
+        self.place(port).set_words(KEY_ID, &secret_file(folder, "secret", SECRET)?)
+    }
+
+    fn names(&self) -> anyhow::Result<Names> {
+        self.bucket().names()
+    }
+
+    fn read_all(&self) -> anyhow::Result<Vec<Object>> {
+        self.bucket().read_all()
+    }
+
+    fn read(&self, key: &str) -> anyhow::Result<Object> {
+        self.bucket().read(key)
     }
 }
 

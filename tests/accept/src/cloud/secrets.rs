@@ -17,7 +17,7 @@ use super::agent::Mac;
 use super::authority::HOST;
 use super::ground::{Ground, path};
 use super::rows::present;
-use super::seaweed::{BUCKET, KEY_ID, REGION, SECRET};
+use super::seaweed::{BUCKET, KEY_ID, REGION, SECRET, Seaweed};
 use super::weather::{Refusal, Sky, Weather};
 use crate::pair::{ROOT, stage};
 use crate::run::run;
@@ -51,7 +51,7 @@ type Secrets = BTreeMap<String, String>;
 /// None of them is anywhere, and one that is written on purpose is found.
 pub(super) fn secrets() -> anyhow::Result<()> {
     stage(async |scratch| {
-        let ground = Ground::lay(scratch).await?;
+        let ground = Ground::lay(scratch, Seaweed::start).await?;
         let weather = Weather::over(&ground.authority, ground.store.plain_port)?;
         let (planted, heard) = (Secrets::new(), String::new());
         let mut planting = Planting { ground: &ground, weather: &weather, planted, heard };
@@ -88,7 +88,7 @@ pub(super) fn secrets() -> anyhow::Result<()> {
 
 /// What was planted, and what was said to it.
 struct Planting<'a> {
-    ground: &'a Ground,
+    ground: &'a Ground<Seaweed>,
     weather: &'a Weather,
     planted: Secrets,
     heard: String,
@@ -184,7 +184,7 @@ impl Planting<'_> {
 }
 
 /// Asks for everything that can be asked for.
-async fn listen(ground: &Ground, heard: &mut String) -> anyhow::Result<()> {
+async fn listen(ground: &Ground<Seaweed>, heard: &mut String) -> anyhow::Result<()> {
     for words in [
         &["cloud", "show"][..],
         &["cloud", "show", "--json"],
@@ -260,7 +260,7 @@ fn contained(path: &Path, secrets: &Secrets) -> anyhow::Result<Vec<String>> {
     }
 }
 
-fn s3_words(ground: &Ground, port: u16, secret_file: &str) -> anyhow::Result<Vec<String>> {
+fn s3_words(ground: &Ground<Seaweed>, port: u16, secret_file: &str) -> anyhow::Result<Vec<String>> {
     let endpoint = format!("https://{HOST}:{port}");
     let ca = path(&ground.authority.ca)?;
     let place = ["--bucket", BUCKET, "--region", REGION, "--endpoint", &endpoint, "--ca", ca];
@@ -269,7 +269,7 @@ fn s3_words(ground: &Ground, port: u16, secret_file: &str) -> anyhow::Result<Vec
 }
 
 /// What a command says on both of its outputs.
-async fn said(ground: &Ground, words: &[String]) -> anyhow::Result<String> {
+async fn said(ground: &Ground<Seaweed>, words: &[String]) -> anyhow::Result<String> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = ground.fleet.command(&words).output().await?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -17,7 +17,8 @@ use xylem_model::{ContentId, Priority};
 use super::authority::HOST;
 use super::ground::{Ground, path};
 use super::rows::{PRESENT, present};
-use super::seaweed::{BUCKET, KEY_ID, REGION, SECRET};
+use super::seaweed::{BUCKET, KEY_ID, REGION, SECRET, Seaweed};
+use super::store::Store as _;
 use super::tools::clean;
 use crate::pair::{ROOT, stage};
 use crate::run::run;
@@ -46,9 +47,9 @@ const FILES: &str = "/v1/cloud-distribution-point/files";
 /// Sends files with ours and with `rclone`, in turn.
 pub(super) fn speed() -> anyhow::Result<()> {
     stage(async |scratch| {
-        let ground = Ground::lay(scratch).await?;
+        let ground = Ground::lay(scratch, Seaweed::start).await?;
         // Nothing that counts is between: it would take part of what both of them have.
-        ground.set_cloud(ground.store.port).await?;
+        ground.set_cloud(ground.store.port()).await?;
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for round in 1..=ROUNDS {
             let file = ground.folder().join(format!("speed-{round}.dmg"));
@@ -84,7 +85,7 @@ pub(super) fn speed() -> anyhow::Result<()> {
 }
 
 /// Publishes a file, and gives the seconds from then until it is offered from the cloud.
-async fn xylem(ground: &Ground, file: &Path) -> anyhow::Result<f64> {
+async fn xylem(ground: &Ground<Seaweed>, file: &Path) -> anyhow::Result<f64> {
     let published = ground.fleet.upload(file, Priority::Normal).await?;
     let end = published.answered + LIMIT;
     while !is_present(ground, &published.content).await? {
@@ -98,7 +99,7 @@ async fn xylem(ground: &Ground, file: &Path) -> anyhow::Result<f64> {
 }
 
 /// Whether a content is present, by the administrator's interface.
-async fn is_present(ground: &Ground, content: &ContentId) -> anyhow::Result<bool> {
+async fn is_present(ground: &Ground<Seaweed>, content: &ContentId) -> anyhow::Result<bool> {
     let (access, token) = (ground.fleet.access(), fs::read_to_string(ground.fleet.token_file())?);
     let request = Request::get(FILES)
         .header(http::header::AUTHORIZATION, format!("Bearer {}", token.trim()))
@@ -127,13 +128,13 @@ fn tells_present(told: &Value, content: &str) -> bool {
 }
 
 /// Sends a file with `rclone`, in parts like ours, and gives the seconds.
-fn rclone(ground: &Ground, file: &Path) -> anyhow::Result<f64> {
+fn rclone(ground: &Ground<Seaweed>, file: &Path) -> anyhow::Result<f64> {
     let config = ground.folder().join("rclone.conf");
     let text = format!(
         "[store]\ntype = s3\nprovider = Other\naccess_key_id = {KEY_ID}\n\
          secret_access_key = {SECRET}\nendpoint = https://{HOST}:{}\nregion = {REGION}\n\
          force_path_style = true\nno_check_bucket = true\n",
-        ground.store.port
+        ground.store.port()
     );
     fs::write(&config, text)?;
     let name = file.file_name().and_then(|name| name.to_str()).context("a file has a name")?;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
+
 use super::bucket::{Names, Object};
 
 /// A store of somebody else's, running, with what looks into it.
@@ -24,6 +26,12 @@ pub(super) trait Store {
 
     /// Downloads everything that is an object of its own: no segments.
     fn read_all(&self) -> anyhow::Result<Vec<Object>>;
+
+    /// Downloads one of them.
+    fn read(&self, key: &str) -> anyhow::Result<Object> {
+        let found = self.read_all()?.into_iter().find(|object| object.key == key);
+        found.with_context(|| format!("there is no object `{key}`"))
+    }
 
     /// Whether it keeps our SHA-256 and the name with an object.
     fn keeps_what_was_told(&self) -> bool {

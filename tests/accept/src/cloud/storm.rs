@@ -13,7 +13,7 @@ use xylem_model::Priority;
 
 use super::ground::{Ground, key_of};
 use super::rows::{PRESENT, present, rows};
-use super::seaweed::{KEY_ID, SECRET};
+use super::seaweed::{KEY_ID, SECRET, Seaweed};
 use super::tools::sha256_of;
 use super::weather::{Refusal, Sky, Weather};
 use crate::pair::stage;
@@ -140,7 +140,7 @@ const fn always(answer: Refusal) -> Sky {
 pub(super) fn storm() -> anyhow::Result<()> {
     debian::require(FAKETIME)?;
     stage(async |scratch| {
-        let mut ground = Ground::lay(scratch).await?;
+        let mut ground = Ground::lay(scratch, Seaweed::start).await?;
         let weather = Weather::over(&ground.authority, ground.store.plain_port)?;
         ground.set_cloud(weather.port).await?;
         let mut messages: BTreeMap<String, &str> = BTreeMap::new();
@@ -162,7 +162,7 @@ pub(super) fn storm() -> anyhow::Result<()> {
 
 /// One fault: it is told, a file waits for its end, and gets there whole. Gives what was told.
 async fn one(
-    ground: &mut Ground,
+    ground: &mut Ground<Seaweed>,
     weather: &Weather,
     fault: Fault,
     number: u64,
@@ -206,7 +206,7 @@ async fn one(
     Ok(said)
 }
 
-async fn begin(ground: &mut Ground, weather: &Weather, does: Does) -> anyhow::Result<()> {
+async fn begin(ground: &mut Ground<Seaweed>, weather: &Weather, does: Does) -> anyhow::Result<()> {
     match does {
         Does::Keys(key_id, secret) => ground.store.set_keys(key_id, secret).await,
         Does::Clock(offset) => restart(ground, Some(offset)).await,
@@ -218,7 +218,7 @@ async fn begin(ground: &mut Ground, weather: &Weather, does: Does) -> anyhow::Re
     }
 }
 
-async fn end(ground: &mut Ground, weather: &Weather, does: Does) -> anyhow::Result<()> {
+async fn end(ground: &mut Ground<Seaweed>, weather: &Weather, does: Does) -> anyhow::Result<()> {
     match does {
         Does::Keys(..) => ground.store.set_keys(KEY_ID, SECRET).await,
         Does::Clock(_) => restart(ground, None).await,
@@ -232,7 +232,7 @@ async fn end(ground: &mut Ground, weather: &Weather, does: Does) -> anyhow::Resu
 
 /// Starts the management server again, with another time of day where one is given. Time that only
 /// runs on stays as it is: programs wait by it.
-async fn restart(ground: &mut Ground, offset: Option<&str>) -> anyhow::Result<()> {
+async fn restart(ground: &mut Ground<Seaweed>, offset: Option<&str>) -> anyhow::Result<()> {
     let library =
         format!("/usr/lib/{}-linux-gnu/faketime/libfaketime.so.1", std::env::consts::ARCH);
     ensure!(Path::new(&library).exists(), "there is no {library}: install libfaketime");
@@ -248,7 +248,7 @@ async fn restart(ground: &mut Ground, offset: Option<&str>) -> anyhow::Result<()
 }
 
 /// What the failed steps of a test say; none where it passes.
-async fn tested(ground: &Ground) -> anyhow::Result<Option<String>> {
+async fn tested(ground: &Ground<Seaweed>) -> anyhow::Result<Option<String>> {
     let done = ground.fleet.command(&["cloud", "test", "--json"]).output().await?;
     let told: Value = serde_json::from_slice(&done.stdout).with_context(|| {
         format!("the test tells nothing: {}", String::from_utf8_lossy(&done.stderr))
