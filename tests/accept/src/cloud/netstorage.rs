@@ -93,13 +93,15 @@ impl Store for NetStorage {
         let (key, secret) =
             (file("netstorage", NETSTORAGE_KEY)?, file("edge-token", EDGE_TOKEN_SECRET)?);
         let salt = file("edge-salt", EDGE_TOKEN_SALT)?;
-        let (_, edge, _) = self.double.ports();
+        let (_, edge, purge) = self.double.ports();
+        let client = secret_file(folder, "edgerc", &edgerc(purge))?;
         let (host, delivery) = (format!("https://{HOST}:{port}"), format!("https://{HOST}:{edge}"));
         let code = NETSTORAGE_CP_CODE.to_string();
         let place = ["--upload-host", &host, "--account", NETSTORAGE_ACCOUNT, "--cp-code", &code];
         let below = ["--directory", PREFIX, "--delivery-url", &delivery, "--ca", &self.ca];
         let keys = ["--key-file", &key, "--token-secret-file", &secret];
-        let words = [&["set", "akamai"], &place[..], &below, &keys, &["--token-salt-file", &salt]];
+        let more = ["--token-salt-file", &salt, "--edgerc", &client];
+        let words = [&["set", "akamai"], &place[..], &below, &keys, &more];
         Ok(words.concat().into_iter().map(str::to_owned).collect())
     }
 
@@ -111,7 +113,19 @@ impl Store for NetStorage {
         self.ask(&["read-all"])
     }
 
+    fn read(&self, key: &str) -> anyhow::Result<Object> {
+        self.ask(&["read", key])
+    }
+
     fn keeps_what_was_told(&self) -> bool {
         false
     }
+}
+
+/// The API client that may purge, as Akamai hands one out.
+fn edgerc(port: u16) -> String {
+    format!(
+        "[default]\nclient_secret = {EDGEGRID_CLIENT_SECRET}\nhost = {HOST}:{port}\n\
+         access_token = {EDGEGRID_ACCESS_TOKEN}\nclient_token = {EDGEGRID_CLIENT_TOKEN}"
+    )
 }
