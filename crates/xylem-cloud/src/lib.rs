@@ -41,7 +41,7 @@ mod upload;
 mod xml;
 
 pub use answer::{CloudAnswer, MAX_ANSWER_BYTES};
-pub use choice::{ProviderError, SwiftAccess, provider_of};
+pub use choice::{ProviderError, SwiftAccess, login_of, provider_of, swift_of};
 pub use cursor::{Below, Cursor};
 pub use disposition::disposition;
 pub use endpoint::{Endpoint, EndpointError};

@@ -21,10 +21,8 @@ impl Secrets {
             // Whether a password goes into a header depends on the settings, which check it there.
             Self::Swift(keys) => {
                 text("password", &keys.password)?;
-                match &keys.temp_url_key {
-                    Some(key) => visible("temp_url_key", key),
-                    None => Ok(()),
-                }
+                let ours = [&keys.temp_url_key, &keys.former_temp_url_key];
+                ours.into_iter().flatten().try_for_each(|key| visible("temp_url_key", key))
             }
             Self::Akamai(keys) => keys.check(),
         }

@@ -47,6 +47,9 @@ pub struct SwiftSecrets {
     /// The TempURL key that we made: what URLs are signed with. None until it was set there.
     #[serde(default)]
     pub temp_url_key: Option<Secret>,
+    /// The one before it: URLs that are out are signed with it.
+    #[serde(default)]
+    pub former_temp_url_key: Option<Secret>,
 }
 
 /// Keys of NetStorage, of the edge in front of it, and of purging.
@@ -106,6 +109,7 @@ impl Secrets {
                 "provider": "swift",
                 "password": keys.password.reveal(),
                 "temp_url_key": optional(keys.temp_url_key.as_ref()),
+                "former_temp_url_key": optional(keys.former_temp_url_key.as_ref()),
             }),
             Self::Akamai(keys) => json!({
                 "provider": "akamai",
@@ -164,7 +168,8 @@ mod tests {
     fn keys_survive_sealing_and_are_never_printed() {
         let texts = [
             r#"{"provider":"s3","key_id":"planted","secret":"planted","cloudfront_key":"planted"}"#,
-            r#"{"provider":"swift","password":"planted","temp_url_key":"planted"}"#,
+            r#"{"provider":"swift","password":"planted","temp_url_key":"planted",
+               "former_temp_url_key":"planted"}"#,
             r#"{"provider":"akamai","key":"planted","token_secret":"planted","edgegrid":
                {"host":"planted","client_token":"planted","client_secret":"planted",
                 "access_token":"planted"}}"#,

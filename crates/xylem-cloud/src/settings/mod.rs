@@ -70,8 +70,9 @@ impl CloudSettings {
                     == (&b.bucket, &b.region, &b.endpoint, &b.prefix)
             }
             (Self::Swift(a), Self::Swift(b)) => {
-                (&a.auth, &a.auth_url, &a.region, &a.container, &a.prefix)
-                    == (&b.auth, &b.auth_url, &b.region, &b.container, &b.prefix)
+                // Whose key signs decides where segments lie.
+                (&a.auth, &a.auth_url, &a.region, &a.container, &a.prefix, a.key_scope)
+                    == (&b.auth, &b.auth_url, &b.region, &b.container, &b.prefix, b.key_scope)
             }
             (Self::Rackspace(a), Self::Rackspace(b)) => {
                 (&a.auth_url, &a.user, &a.region, &a.container, &a.prefix)

@@ -19,6 +19,32 @@ pub enum KeySlot {
     Second,
 }
 
+/// Which TempURL keys are known, for finding a slot for a new one.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnKeys<'a> {
+    /// Keys of this point, the one that signs at present first: its slot is taken last, so that
+    /// addresses that are out stay good.
+    pub former: &'a [Secret],
+    /// Keys of another point of ours, which signs with them: these are left.
+    pub others: &'a [Secret],
+    /// What all keys of this catalogue begin with. One that is not known otherwise was set by a test
+    /// that was killed.
+    pub label: &'a str,
+}
+
+impl OwnKeys<'_> {
+    /// How much a key is needed: those that are needed least are replaced first; none: never. What is
+    /// compared are bytes: a key of somebody else need not be ASCII.
+    fn need(&self, key: &[u8]) -> Option<usize> {
+        let is_it = |known: &Secret| known.reveal().as_bytes() == key;
+        if let Some(age) = self.former.iter().position(is_it) {
+            return Some(self.former.len().saturating_sub(age));
+        }
+        let is_left = !self.label.is_empty() && key.starts_with(self.label.as_bytes());
+        (key.is_empty() || (is_left && !self.others.iter().any(is_it))).then_some(0)
+    }
+}
+
 impl KeySlot {
     const fn header(self, scope: KeyScope) -> &'static str {
         match (scope, self) {
@@ -36,40 +62,60 @@ impl Swift<'_> {
         self.authorised(Method::HEAD, self.key_path())
     }
 
-    /// The slot for a new key: one that is empty, or the one with our former key. `former` are
-    /// keys of ours, the one that signs at present first: its slot is taken last, so that
-    /// addresses that are out stay good.
+    /// The slot for a new key, and what is in it: one that is empty, one that nobody needs, or the
+    /// one with our former key.
     ///
     /// # Errors
     /// When it was refused, or both slots have keys of somebody else.
-    pub fn free_slot(&self, answer: &CloudAnswer, former: &[Secret]) -> Result<KeySlot, Fault> {
+    pub fn free_slot(
+        &self,
+        answer: &CloudAnswer,
+        own: &OwnKeys<'_>,
+    ) -> Result<(KeySlot, Secret), Fault> {
         let attempt = Attempt { doing: "asking for TempURL keys of", on: self.container };
         if !answer.is_success() {
             return Err(self.fault(answer, attempt));
         }
-        let rank = |slot: KeySlot| match answer.headers.get(slot.header(self.key_scope)) {
-            None => Some(0),
-            Some(key) if key.is_empty() => Some(0),
-            // The further back a key of ours is, the sooner it may go. Compared are bytes: a key
-            // of somebody else need not be ASCII.
-            Some(key) => former
-                .iter()
-                .position(|known| known.reveal().as_bytes() == key.as_bytes())
-                .map(|age| former.len().saturating_sub(age)),
+        let set = |slot: KeySlot| {
+            let key = answer.headers.get(slot.header(self.key_scope));
+            key.map_or(&b""[..], |key| key.as_bytes())
         };
-        let slots = [KeySlot::First, KeySlot::Second];
-        slots
+        [KeySlot::First, KeySlot::Second]
             .into_iter()
-            .filter_map(|slot| rank(slot).map(|rank| (rank, slot)))
-            .min_by_key(|(rank, _)| *rank)
-            .map(|(_, slot)| slot)
+            .filter_map(|slot| own.need(set(slot)).map(|need| (need, slot)))
+            .min_by_key(|(need, _)| *need)
+            // What may be replaced is ours, and so it is text.
+            .map(|(_, slot)| (slot, Secret::new(String::from_utf8_lossy(set(slot)))))
             .ok_or_else(|| {
                 let why = "both TempURL keys are set and neither is ours: free one of them";
                 answer.fault(FaultKind::Place, attempt, why)
             })
     }
 
-    /// Sets a TempURL key: text that was drawn at random.
+    /// Whether the key that signs is one of the two that are set there.
+    ///
+    /// # Errors
+    /// When it was refused, or the key is not there: addresses that it signs open nothing.
+    pub fn has_key(&self, answer: &CloudAnswer) -> Result<(), Fault> {
+        let attempt = Attempt { doing: "asking for TempURL keys of", on: self.container };
+        if !answer.is_success() {
+            return Err(self.fault(answer, attempt));
+        }
+        let signs = self.keys.temp_url_key.as_ref().map(|key| key.reveal().as_bytes());
+        let is_set = [KeySlot::First, KeySlot::Second].into_iter().any(|slot| {
+            let set = answer.headers.get(slot.header(self.key_scope));
+            set.is_some_and(|set| signs == Some(set.as_bytes()))
+        });
+        match is_set {
+            true => Ok(()),
+            false => {
+                let why = "the TempURL key that we set is not there any more";
+                Err(answer.fault(FaultKind::Keys, attempt, why))
+            }
+        }
+    }
+
+    /// Sets a TempURL key: text that was drawn at random. An empty one takes it away.
     pub fn set_key(&self, slot: KeySlot, key: &Secret) -> CloudRequest {
         self.authorised(Method::POST, self.key_path())
             .with_header(slot.header(self.key_scope), key.reveal())

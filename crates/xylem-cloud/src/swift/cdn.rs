@@ -3,8 +3,8 @@
 
 use http::Method;
 
-use super::Swift;
 use super::session::CdnEndpoint;
+use super::{Swift, TOKEN};
 use crate::answer::{Attempt, CloudAnswer};
 use crate::encode;
 use crate::endpoint::Endpoint;
@@ -19,7 +19,7 @@ pub const MIN_TTL_SECONDS: u64 = 900;
 impl CdnEndpoint {
     fn request(&self, method: Method, token: &Secret, path: &str) -> CloudRequest {
         let path = format!("{}/{path}", self.0.base());
-        CloudRequest::new(method, self.0.clone(), path).with_header("x-auth-token", token.reveal())
+        CloudRequest::new(method, self.0.clone(), path).with_header(TOKEN, token.reveal())
     }
 
     /// Takes an object out of the caches. At the storage's address the same request would delete

@@ -26,7 +26,7 @@ const SMALLEST_SEGMENT: u64 = 64 * MIB;
 /// Of ten segments that are allowed, how many we aim at.
 const AIMED_TENTHS: u64 = 9;
 
-/// What of it matters to us. Kept with the point, so that it is asked for by the test alone.
+/// What of it matters to us. Kept in memory with the token, so that it is asked for once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SwiftInfo {
     /// Largest object that is one request, bytes.

@@ -17,7 +17,7 @@ mod vectors;
 
 use http::Method;
 
-pub use account::KeySlot;
+pub use account::{KeySlot, OwnKeys};
 pub use auth::SwiftLogin;
 pub use cdn::MIN_TTL_SECONDS;
 pub use info::{SegmentRules, SwiftInfo};
@@ -36,6 +36,8 @@ use crate::secret::SwiftSecrets;
 use crate::settings::{KeyScope, RackspaceSettings, SwiftSettings};
 use crate::upload::Upload;
 
+/// What a token is shown in.
+const TOKEN: &str = "x-auth-token";
 /// Metadata: our SHA-256.
 const META_SHA256: &str = "x-object-meta-sha256";
 
@@ -85,7 +87,7 @@ impl<'a> Swift<'a> {
 
     fn authorised(&self, method: Method, path: String) -> CloudRequest {
         CloudRequest::new(method, self.session.storage.0.clone(), path)
-            .with_header("x-auth-token", self.session.token.reveal())
+            .with_header(TOKEN, self.session.token.reveal())
     }
 
     /// The query of a TempURL. What is signed is the path from the version on, not encoded: what

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use xylem_model::Timestamp;
 
+use super::TOKEN;
 use crate::endpoint::Endpoint;
+use crate::request::CloudRequest;
 use crate::secret::Secret;
 
 /// Longest token that is taken, bytes: what most servers take as one header.
@@ -35,6 +37,34 @@ impl SwiftSession {
     /// Whether a new token is to be asked for before the next request.
     pub fn is_ending(&self, now: Timestamp) -> bool {
         self.ends.is_some_and(|ends| ends <= now.plus(RENEWED_EARLY))
+    }
+
+    /// Whether a request shows a token: what a TempURL asks for does not.
+    pub fn is_shown_by(request: &CloudRequest) -> bool {
+        request.header(TOKEN).is_some()
+    }
+
+    /// A request that shows another session's token, with the token of this one; none where it shows
+    /// none or this very one, or goes to an address that this session does not open.
+    pub fn renewed(&self, request: &CloudRequest) -> Option<CloudRequest> {
+        let shown = request.header(TOKEN)?;
+        if shown == self.token.reveal() || !self.opens(request) {
+            return None;
+        }
+        let mut renewed = request.clone();
+        for header in renewed.headers.iter_mut().filter(|header| header.name == TOKEN) {
+            self.token.reveal().clone_into(&mut header.value);
+        }
+        Some(renewed)
+    }
+
+    fn opens(&self, request: &CloudRequest) -> bool {
+        let is_below = |endpoint: &Endpoint| {
+            let rest = request.path.strip_prefix(endpoint.base());
+            request.endpoint == *endpoint
+                && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        is_below(&self.storage.0) || self.cdn.as_ref().is_some_and(|cdn| is_below(&cdn.0))
     }
 
     /// Where the objects are.

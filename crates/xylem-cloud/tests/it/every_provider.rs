@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use xylem_cloud::swift::{Swift, SwiftInfo, SwiftLogin};
+use xylem_cloud::swift::{OwnKeys, Swift, SwiftInfo, SwiftLogin};
 use xylem_cloud::{
     Below, Body, CloudAnswer, CloudRequest, CloudSettings, Cursor, Endpoint, FaultScope, Leftover,
     MAX_ANSWER_BYTES, Named, ObjectKey, Piece, Provider, ProviderError, Secret, Secrets,
@@ -269,7 +269,9 @@ fn read_all_of_swift(answer: &CloudAnswer) {
         let _ = SwiftLogin::swift(settings).session(answer);
         let keys = keys(&one);
         let swift = Swift::new(settings, &keys, session, info);
-        let _ = swift.free_slot(answer, &[Secret::new("k")]);
+        let former = [Secret::new("k")];
+        let _ = swift.free_slot(answer, &OwnKeys { former: &former, others: &[], label: "xylem-" });
+        let _ = swift.has_key(answer);
         let _ = swift.account_changed(answer);
     }
     if let CloudSettings::Rackspace(settings) = &other {

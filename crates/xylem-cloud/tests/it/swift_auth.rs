@@ -13,6 +13,7 @@ pub(crate) fn keys(password: &str) -> SwiftSecrets {
     SwiftSecrets {
         password: Secret::new(password),
         temp_url_key: Some(Secret::new("0123456789abcdef0123456789abcdef")),
+        former_temp_url_key: None,
     }
 }
 

@@ -12,7 +12,7 @@ use super::record::{CloudCopy, CloudCopyState as State};
 use super::rows::{self, BATCH};
 use crate::convert;
 use crate::entity::cloud_copy::{Column, Entity};
-use crate::transaction::{Outcome, report};
+use crate::transaction::{Outcome, query, report};
 use crate::{Database, DbError};
 
 impl Database {
@@ -67,6 +67,42 @@ impl Database {
                     .exec(tx)
                     .await?;
             }
+            Ok(())
+        })
+    }
+
+    /// Contents that are *present*, and that nothing can write any more since before `now` that was
+    /// signed for other bytes: the longest first, at most [`MAX_PAGE`](crate::MAX_PAGE).
+    pub async fn unsettled_cloud_copies(
+        &self,
+        point: CloudPointId,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<CloudCopy>, DbError> {
+        let limit = convert::page(limit);
+        let rows = query!(self, "listing what is to be asked after in the cloud", |db| {
+            let due = Entity::find()
+                .filter(Column::PointId.eq(point.uuid()))
+                .filter(Column::State.eq(State::Present.as_str()))
+                .filter(Column::UnboundUntil.lte(now.unix_ms()))
+                .order_by_asc(Column::UnboundUntil)
+                .order_by_asc(Column::ContentId);
+            Ok(due.limit(limit).all(db).await?)
+        })?;
+        rows.into_iter().map(CloudCopy::try_from).collect()
+    }
+
+    /// Notes that a content is as it is to be, and that nothing could write other bytes there any more
+    /// when it was asked after.
+    pub async fn note_cloud_settled(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        report!(self, "noting that a content in the cloud is settled", |tx| {
+            let settling = rows::step(tx, point, content, |copy| copy.settle(now));
+            let (_settled, _) = settling.await?;
             Ok(())
         })
     }

@@ -19,7 +19,7 @@ use crate::entity::cloud_copy::{Column, Entity, Model};
 use crate::entity::{cloud_part, cloud_usage};
 use crate::transaction::Outcome;
 
-/// Rows written, deleted or looked for by one statement: twenty values each, well below every
+/// Rows written, deleted or looked for by one statement: twenty-one values each, well below every
 /// backend's limit of values in a statement.
 pub(super) const BATCH: usize = 500;
 
@@ -176,6 +176,7 @@ fn row(point: CloudPointId, copy: &CloudCopy) -> Result<Model, DbError> {
         next_try: copy.next_try.map(Timestamp::unix_ms),
         unwanted_at: copy.unwanted.map(Timestamp::unix_ms),
         looked_at: copy.looked_at.map(Timestamp::unix_ms),
+        unbound_until: copy.unbound_until.map(Timestamp::unix_ms),
     })
 }
 
@@ -206,6 +207,7 @@ impl TryFrom<Model> for CloudCopy {
             next_try: moment(row.next_try),
             unwanted: moment(row.unwanted_at),
             looked_at: moment(row.looked_at),
+            unbound_until: moment(row.unbound_until),
         })
     }
 }

@@ -58,6 +58,7 @@ impl CloudCopy {
             next_try: None,
             unwanted: None,
             looked_at: None,
+            unbound_until: None,
         }
     }
 
@@ -140,6 +141,22 @@ impl CloudCopy {
         }
         self.looked_at = Some(now);
         CloudStep::Done
+    }
+
+    /// It is as it is to be, and was asked after when nothing could write other bytes there any more:
+    /// it is *present*, and that moment has passed.
+    pub fn settle(&mut self, now: Timestamp) -> CloudStep {
+        if !self.is_to_be_settled(now) {
+            return CloudStep::Refused;
+        }
+        self.unbound_until = None;
+        self.looked_at = Some(now);
+        CloudStep::Done
+    }
+
+    /// Whether it is *present*, and to be asked after once more.
+    pub fn is_to_be_settled(&self, now: Timestamp) -> bool {
+        self.state == State::Present && self.unbound_until.is_some_and(|until| until <= now)
     }
 
     /// Its grace is over: from *present* to *removing*, where it is unwanted since before then.

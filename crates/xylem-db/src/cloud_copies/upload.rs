@@ -54,6 +54,20 @@ impl Database {
         })
     }
 
+    /// Notes until when requests that were signed for a content can write other bytes there, from
+    /// *sending* alone. Says whether it was noted: if not, none may be given out.
+    pub async fn note_cloud_signed(
+        &self,
+        work: CloudWork,
+        until: Timestamp,
+    ) -> Result<bool, DbError> {
+        let CloudWork { point, content, server } = work;
+        report!(self, "noting what was signed for the cloud", |tx| {
+            let (step, _) = rows::step(tx, point, content, |copy| copy.sign(server, until)).await?;
+            Ok(step.is_done())
+        })
+    }
+
     /// Notes parts that arrived, from *sending* alone. One that is there already is replaced. Says
     /// whether it was noted.
     ///

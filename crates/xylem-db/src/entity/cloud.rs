@@ -68,6 +68,8 @@ table! {
         pub(crate) next_try: Option<i64>,
         pub(crate) unwanted_at: Option<i64>,
         pub(crate) looked_at: Option<i64>,
+        /// Until when a request is good that could write other bytes there.
+        pub(crate) unbound_until: Option<i64>,
     }
 }
 

@@ -82,6 +82,7 @@ cases! {
         only_the_holder_of_the_lease_changes_anything,
         what_is_sent_next_comes_in_order,
         of_many_who_take_at_once_each_gets_another,
+        what_could_be_written_by_others_is_asked_after_once_more,
         what_fails_is_tried_again_in_time,
         what_lay_elsewhere_is_forgotten_with_a_move,
         what_is_unwanted_goes_in_its_state_s_way,

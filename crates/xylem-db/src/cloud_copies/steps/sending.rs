@@ -51,6 +51,15 @@ impl CloudCopy {
         CloudStep::Done
     }
 
+    /// Requests were signed that can write other bytes there until then.
+    pub fn sign(&mut self, server: DistributionServerId, until: Timestamp) -> CloudStep {
+        if !self.is_sent_by(server) {
+            return CloudStep::Refused;
+        }
+        self.unbound_until = self.unbound_until.max(Some(until));
+        CloudStep::Done
+    }
+
     /// Parts of it arrived, in the place of others that had so many bytes.
     pub fn arrive(
         &mut self,
