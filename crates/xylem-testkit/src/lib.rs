@@ -7,8 +7,8 @@
 //! stage.present_on("A.pkg", &["root", "child"]).await;
 //! ```
 //!
-//! Beside the stage stand [`S3Double`] and [`NetStorageDouble`]: a strict S3, and a strict Akamai, in
-//! this process.
+//! Beside the stage stand [`S3Double`] and [`SwiftDouble`]: a strict S3 and a strict Swift, in this
+//! process.
 //!
 //! Every part is a real process with real TLS on a port that was free, in a folder of its own,
 //! which is kept, with its logs, when the story fails. Waits look at state and are bounded.
@@ -24,11 +24,11 @@
 
 mod cut_proxy;
 mod loopback;
-mod netstorage_double;
 mod packages;
 mod s3_double;
 mod snapshot;
 mod stage;
+mod swift_double;
 mod wait;
 mod webdav;
 
@@ -42,5 +42,9 @@ pub use packages::{package_of, small_package};
 pub use s3_double::{S3_BUCKET, S3_KEY_ID, S3_REGION, S3_SECRET, S3Double, S3Fault};
 pub use snapshot::{Snapshot, snapshot};
 pub use stage::{Stage, programs};
+pub use swift_double::{
+    SWIFT_CONTAINER, SWIFT_CREDENTIAL, SWIFT_DOMAIN, SWIFT_PASSWORD, SWIFT_PROJECT, SWIFT_REGION,
+    SWIFT_USER, SwiftDouble, SwiftFault,
+};
 pub use wait::eventually;
 pub use webdav::{Answer, Sending, WebDav};
