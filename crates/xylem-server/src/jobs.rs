@@ -28,8 +28,8 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
 /// How often a change of authorities looks whether it can go on.
 const AUTHORITY_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often what is not wanted in the cloud any more is looked for: a query of the database, where
-/// there is nothing.
+/// How often what is not wanted in the cloud any more is looked for, and what is to be asked after
+/// once more: a query of the database, where there is nothing.
 const CLOUD_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// A deleted file or script can be restored for this long.
@@ -95,6 +95,9 @@ impl Household {
                 }),
                 self.every("cloud-remove", CLOUD_INTERVAL, || {
                     self.app.look_after_cloud(Duty::Remove)
+                }),
+                self.every("cloud-recheck", CLOUD_INTERVAL, || {
+                    self.app.look_after_cloud(Duty::Recheck)
                 }),
                 self.every("cloud-sweep", DAY, || self.app.look_after_cloud(Duty::Sweep)),
                 // When it is time is in the database; a minute is how late it may be noticed.

@@ -11,13 +11,13 @@ use xylem_api::cloud::{
     SetCloud,
 };
 use xylem_api::error::ErrorCode;
-use xylem_cloud::{CloudSettings, Offer, PointSettings, s3};
+use xylem_cloud::{CloudSettings, KeyScope, Offer, PointSettings, Secret, SwiftSettings, s3};
 use xylem_db::{CloudPointChange, DbError, NewCloudPoint};
 use xylem_http::{ApiError, ApiJson};
 use xylem_model::CloudPointId;
 
 use crate::app::App;
-use crate::cloud::read_keys;
+use crate::cloud::{KeyWish, ProvedCloud, read_keys, temp_url_keys};
 use crate::extract::ApiQuery;
 use crate::failure::Failure;
 use crate::permission::Caller;
@@ -66,19 +66,23 @@ pub(super) async fn set_cloud(
     let settings = PointSettings::read(given(storage, asked.ca_pem, life, asked.offer))?;
     let keys = read_keys(asked.keys.0)?;
     settings.check_keys(&keys)?;
-    let test = Box::pin(app.require_cloud(&settings, &keys)).await?;
-    Box::pin(app.claim_cloud(&settings, &keys, asked.adopt)).await?;
-    let id = app.environment.new_id(CloudPointId::from_parts);
-    let new = NewCloudPoint {
-        id,
-        provider: settings.storage.provider().to_owned(),
-        settings: stored(&settings)?,
-        sealed: app.seal_cloud_keys(id, &keys)?,
-        test: Some(stored(&test)?),
-        replaces: active.map(|active| active.id),
+    let others = app.signing_key(active.as_ref()).await;
+    let plan = app.key_plan(KeyWish::Renew, Vec::new(), others);
+    let proved = Box::pin(app.prove_cloud(&settings, keys, &plan, asked.adopt)).await?;
+    let setting = async {
+        let id = app.environment.new_id(CloudPointId::from_parts);
+        let new = NewCloudPoint {
+            id,
+            provider: settings.storage.provider().to_owned(),
+            settings: stored(&settings)?,
+            sealed: app.seal_cloud_keys(id, proved.keys())?,
+            test: Some(stored(&proved.test)?),
+            replaces: active.map(|active| active.id),
+        };
+        Ok(app.database.set_cloud_point(&new, &caller.actor(), app.now()).await?)
     };
-    let set = app.database.set_cloud_point(&new, &caller.actor(), app.now()).await?;
-    Ok(Json(wire(set)?))
+    let set = setting.await;
+    app.unless_stored(&settings, &proved, set).await
 }
 
 /// Tests a change of the point, and makes it.
@@ -103,22 +107,27 @@ pub(super) async fn change_cloud(
         None => app.cloud_keys(active.id).await?,
     };
     settings.check_keys(&keys)?;
-    let test = Box::pin(app.require_cloud(&settings, &keys)).await?;
-    Box::pin(app.claim_cloud(&settings, &keys, asked.adopt)).await?;
-    let sealed = is_other_keys.then(|| app.seal_cloud_keys(active.id, &keys)).transpose()?;
-    let change = CloudPointChange {
-        settings: Some(stored(&settings)?),
-        sealed,
-        test: Some(stored(&test)?),
-        moved: !settings.storage.is_same_place(&present.storage),
-    };
     let revision = u32::try_from(asked.revision).map_err(|_| {
         Failure::new(ErrorCode::BadRequest, "the revision is larger than any that there is")
     })?;
-    let (actor, now) = (caller.actor(), app.now());
-    let changed =
-        app.database.change_cloud_point(active.id, revision, &change, &actor, now).await?;
-    Ok(Json(wire(changed)?))
+    let wish = if is_other_keys { KeyWish::Renew } else { KeyWish::Mend };
+    let plan = app.key_plan(wish, app.former_keys(&active).await, app.leaving_key().await?);
+    let proved = Box::pin(app.prove_cloud(&settings, keys, &plan, asked.adopt)).await?;
+    let changing = async {
+        let is_sealed = is_other_keys || proved.has_new_key();
+        let sealed =
+            is_sealed.then(|| app.seal_cloud_keys(active.id, proved.keys())).transpose()?;
+        let change = CloudPointChange {
+            settings: Some(stored(&settings)?),
+            sealed,
+            test: Some(stored(&proved.test)?),
+            moved: !settings.storage.is_same_place(&present.storage),
+        };
+        let (actor, now) = (caller.actor(), app.now());
+        Ok(app.database.change_cloud_point(active.id, revision, &change, &actor, now).await?)
+    };
+    let changed = changing.await;
+    app.unless_stored(&settings, &proved, changed).await
 }
 
 /// Forgets the point with its keys. What lies at the provider stays there.
@@ -170,6 +179,42 @@ pub(super) async fn cloud_policy(
 }
 
 impl App {
+    /// The answer to what was stored; where it was not, what its test set is taken back.
+    async fn unless_stored(
+        &self,
+        settings: &PointSettings,
+        proved: &ProvedCloud,
+        stored: Result<xylem_db::CloudPoint, Failure>,
+    ) -> Result<Json<CloudPoint>, Failure> {
+        match stored {
+            Ok(point) => Ok(Json(wire(point)?)),
+            Err(failure) => {
+                self.take_cloud_back(settings, proved).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// The TempURL keys of a point. Keys that cannot be opened are about to be set anew, and are known
+    /// by what they begin with.
+    async fn former_keys(&self, point: &xylem_db::CloudPoint) -> Vec<Secret> {
+        let keys = self.cloud_keys(point.id).await;
+        keys.map(|keys| temp_url_keys(&keys)).unwrap_or_default()
+    }
+
+    /// The TempURL key that a point signs with: another one leaves it.
+    async fn signing_key(&self, point: Option<&xylem_db::CloudPoint>) -> Vec<Secret> {
+        match point {
+            Some(point) => self.former_keys(point).await.into_iter().take(1).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    async fn leaving_key(&self) -> Result<Vec<Secret>, Failure> {
+        let leaving = self.database.leaving_cloud_point().await?;
+        Ok(self.signing_key(leaving.as_ref()).await)
+    }
+
     pub(super) async fn active_cloud(&self) -> Result<xylem_db::CloudPoint, Failure> {
         self.database.cloud_point().await?.ok_or_else(not_set)
     }
@@ -186,11 +231,7 @@ fn policy(storage: &CloudSettings) -> CloudPolicy {
         CloudSettings::S3(settings) => {
             CloudPolicy { policy: s3::policy(settings), lifecycle: Some(s3::lifecycle(settings)) }
         }
-        CloudSettings::Swift(settings) => sentence(format!(
-            "A user that may read, write, delete and list in the containers `{0}` and \
-             `{0}_segments`, and set the TempURL keys of the account.",
-            settings.container
-        )),
+        CloudSettings::Swift(settings) => sentence(swift_policy(settings)),
         CloudSettings::Rackspace(settings) => sentence(format!(
             "A user with the role `object-store:admin` of Cloud Files in {}, and no other role.",
             settings.region
@@ -201,6 +242,25 @@ fn policy(storage: &CloudSettings) -> CloudPolicy {
             settings.cp_code,
             settings.directory.as_str()
         )),
+    }
+}
+
+/// What a user of Swift has to be allowed. Keys of an account are set, and told, to its owner alone.
+fn swift_policy(settings: &SwiftSettings) -> String {
+    let container = &settings.container;
+    let and_not = "It needs no right to other accounts or projects, and none to users or roles.";
+    match settings.key_scope {
+        KeyScope::Account => format!(
+            "A user that owns the account (in tempauth `.admin`; in Keystone a role of the project \
+             that Swift names in `operator_roles`, such as `member`): it reads, writes, deletes and \
+             lists in the containers `{container}` and `{container}_segments`, of which it makes \
+             the second one, and sets one of the account's two TempURL keys. {and_not} Give it an \
+             account or project of its own: its keys open all containers there."
+        ),
+        KeyScope::Container => format!(
+            "A user that owns the container `{container}`: it reads, writes, deletes and lists \
+             there, and sets one of the container's two TempURL keys. {and_not}"
+        ),
     }
 }
 

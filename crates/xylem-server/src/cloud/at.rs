@@ -1,12 +1,13 @@
 //! One call's work at a point: what it is made of, and how the provider is asked.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
-use xylem_client::CloudClient;
+use tokio::sync::OnceCell;
 use xylem_cloud::{
-    CloudAnswer, CloudRequest, Found, Moment, ObjectKey, PartPlan, Provider, Upload, UploadRef,
-    disposition, provider_of,
+    CloudAnswer, CloudRequest, Found, Moment, ObjectKey, PartPlan, Provider, SwiftAccess, Upload,
+    UploadRef, disposition, provider_of,
 };
 use xylem_db::CloudCopy;
 use xylem_model::{ContentId, DistributionServerId, Timestamp};
@@ -14,7 +15,7 @@ use xylem_telemetry::chain;
 
 use super::moment;
 use super::service::CloudService;
-use super::session;
+use super::session::{NoAccess, PointClient};
 use super::store::{CloudStore, OpenPoint, Work};
 use super::trouble::Trouble;
 use super::used::{Asking, Used};
@@ -27,14 +28,16 @@ pub(super) const LEASE: Duration = Duration::from_secs(2 * 60);
 pub(super) struct AtPoint<'a> {
     pub(super) service: &'a CloudService,
     pub(super) point: OpenPoint,
-    client: CloudClient,
+    client: PointClient,
+    /// What a provider with tokens is made with, once it was asked for.
+    access: OnceCell<Option<Arc<SwiftAccess>>>,
     /// What this call used; counted at its end.
     used: Used,
 }
 
 impl<'a> AtPoint<'a> {
-    pub(super) fn new(service: &'a CloudService, point: OpenPoint, client: CloudClient) -> Self {
-        Self { service, point, client, used: Used::default() }
+    pub(super) fn new(service: &'a CloudService, point: OpenPoint, client: PointClient) -> Self {
+        Self { service, point, client, access: OnceCell::new(), used: Used::default() }
     }
 
     pub(super) fn store(&self) -> &'a dyn CloudStore {
@@ -50,16 +53,16 @@ impl<'a> AtPoint<'a> {
         moment(self.service.environment())
     }
 
-    /// The provider, with the keys for it.
-    pub(super) fn provider(&self) -> Result<Box<dyn Provider + '_>, Trouble> {
-        let access = session::access(&self.point.settings.storage)?;
+    /// The provider, with the keys for it, and with a token where it takes one.
+    pub(super) async fn provider(&self) -> Result<Box<dyn Provider + '_>, Trouble> {
+        let access = self.access().await?;
         provider_of(&self.point.settings.storage, &self.point.keys, access)
             .map_err(|error| Trouble::Point(error.to_string()))
     }
 
-    /// How many parts may be under way at present.
-    pub(super) fn at_once(&self, provider: &dyn Provider) -> u32 {
-        self.service.pace().at_once(self.point.id).min(provider.most_at_once())
+    /// What a provider with tokens is made with; none where it takes none.
+    pub(super) async fn access(&self) -> Result<Option<&SwiftAccess>, Trouble> {
+        Ok(self.access.get_or_try_init(|| self.client.access()).await?.as_deref())
     }
 
     /// A content at this point, worked on by a server.
@@ -163,6 +166,16 @@ impl<'a> AtPoint<'a> {
     /// Stores what was counted.
     pub(super) async fn settle(&self) {
         self.used.settle(self.store(), &self.point, self.now()).await;
+    }
+}
+
+impl From<NoAccess> for Trouble {
+    fn from(error: NoAccess) -> Self {
+        match error {
+            NoAccess::Fault(fault) => Self::Fault(fault),
+            NoAccess::Client(error) => Self::Unreached(chain(&error).to_string()),
+            NoAccess::Settings(error) => Self::Point(error.to_string()),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use xylem_cloud::{Below, Cursor, Fault, FaultKind, FaultScope};
+use xylem_cloud::{Below, Cursor, Fault, FaultKind, FaultScope, swift_of};
 use xylem_model::Timestamp;
 
 use super::at::AtPoint;
@@ -77,13 +77,19 @@ impl AtPoint<'_> {
         }
     }
 
-    /// A page of what lies there: for that keys, rights, bucket and clock have to be right.
+    /// A page of what lies there: for that keys, rights, bucket and clock have to be right. Where
+    /// addresses are signed with a key that is set there, whether it still is.
     pub(super) async fn try_again(&self) -> Result<(), Trouble> {
-        let provider = self.provider()?;
+        let provider = self.provider().await?;
         let (below, cursor) = (Below::Contents, Cursor::START);
         let request = provider.list(below, &cursor, self.moment())?;
         let answer = self.send(Asking::List, &request).await?;
         provider.listed(below, &cursor, &answer)?;
+        if let Some(access) = self.access().await? {
+            let swift = swift_of(&self.point.settings.storage, &self.point.keys, access)
+                .map_err(|error| Trouble::Point(error.to_string()))?;
+            swift.has_key(&self.send(Asking::Read, &swift.ask_keys()).await?)?;
+        }
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Whose a prefix is: `xylem.json` is compared where it is there, and written where nothing is.
 
 use xylem_api::error::ErrorCode;
-use xylem_cloud::{Below, Cursor, FaultKind, Marker, Named, PointSettings, Prefix, Secrets};
+use xylem_cloud::{Below, Cursor, FaultKind, Marker, Named, PointSettings, Prefix};
 
 use super::probe::{Miss, Probe};
 use crate::app::App;
@@ -15,13 +15,12 @@ impl App {
     }
 
     /// Makes a prefix this catalogue's, or refuses it.
-    pub(crate) async fn claim_cloud(
+    pub(super) async fn claim_cloud(
         &self,
+        probe: &Probe<'_>,
         settings: &PointSettings,
-        keys: &Secrets,
         adopt: bool,
     ) -> Result<(), Failure> {
-        let probe = self.cloud_probe(settings, keys).await?;
         let claimed = probe.claim(settings.storage.prefix(), &self.cloud_marker(), adopt).await;
         claimed.map_err(|miss| {
             let told = format!("the prefix cannot be had, and nothing was stored: {miss}");

@@ -43,7 +43,7 @@ impl AtPoint<'_> {
     pub(super) async fn give_up(&self, key: ObjectKey, id: UploadRef) {
         let leftover = Leftover::Upload { key, id, begun: None };
         let given_up = async {
-            let provider = self.provider()?;
+            let provider = self.provider().await?;
             self.discard(&*provider, &leftover).await
         };
         if let Err(trouble) = given_up.await {

@@ -108,7 +108,7 @@ impl AtPoint<'_> {
 
     /// From all parts to an object that is what follows from them, and an address for it.
     async fn prove(&self, work: Work, copy: &CloudCopy) -> Result<CloudProof, Trouble> {
-        let provider = self.provider()?;
+        let provider = self.provider().await?;
         let upload = self.begun_upload(copy);
         let pieces = self.all_pieces(work, &upload).await?;
         if !self.store().proving(work).await? {
@@ -316,7 +316,7 @@ impl AtPoint<'_> {
     /// other bytes, such as an edge that keeps what lay there before. If it is not, or the provider
     /// tells no digest, it is removed.
     async fn read_otherwise(&self, work: Work, copy: &CloudCopy) -> Result<Trouble, Trouble> {
-        let (provider, upload) = (self.provider()?, self.begun_upload(copy));
+        let (provider, upload) = (self.provider().await?, self.begun_upload(copy));
         let pieces = self.all_pieces(work, &upload).await?;
         let expected = provider.expected_etag(&upload, &pieces);
         let found = self.find(&*provider, &upload.key).await?;
@@ -339,7 +339,7 @@ impl AtPoint<'_> {
         if let Some(etag) = known {
             return Ok(etag);
         }
-        let (provider, upload) = (self.provider()?, self.begun_upload(copy));
+        let (provider, upload) = (self.provider().await?, self.begun_upload(copy));
         let pieces = self.all_pieces(work, &upload).await?;
         let found = self.ended(&*provider, copy, &upload, &pieces).await?;
         Ok(self.as_it_should_be(&*provider, &upload, &pieces, found).await?.etag)

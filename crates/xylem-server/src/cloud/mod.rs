@@ -2,12 +2,14 @@
 //!
 //! * Here: keys, which are opened for one piece of work and then dropped, and the client that
 //!   reaches the provider.
-//! * [`probe`]: what a test asks the provider. [`test`]: its steps, in order. [`steps`]: how they are
+//! * [`session`]: tokens, where a provider takes some.
+//! * [`probe`]: what a test asks the provider. [`opening`]: what comes before where there are tokens.
+//!   [`test`]: its steps, in order. [`steps`]: how they are
 //!   told.
 //! * [`service`]: filling it, with the root distribution server.
 //! * [`store`]: what is remembered of what is there and of what is on its way.
 //! * [`claim`]: whose a prefix is. [`upkeep`]: when it is looked after. [`round`]: what that is done
-//!   with; [`inventory`], [`remove`] and [`sweep`] are what is done.
+//!   with; [`inventory`], [`recheck`], [`remove`] and [`sweep`] are what is done.
 //! * [`used`]: what one piece of work used. [`usage`]: months and their ceiling. [`estimate`]: what filling would take.
 //! * [`offer`]: giving out, by an address for whoever asks where to fetch something.
 
@@ -21,9 +23,11 @@ mod follow;
 mod inventory;
 mod next;
 mod offer;
+mod opening;
 mod pace;
 mod parts;
 mod probe;
+mod recheck;
 mod remove;
 mod round;
 mod service;
@@ -42,15 +46,17 @@ use std::sync::Arc;
 use serde_json::Value;
 use xylem_api::error::ErrorCode;
 use xylem_client::CloudClient;
-use xylem_cloud::{Moment, PointSettings, Secrets, SettingsError};
+use xylem_cloud::{Moment, PointSettings, Secret, Secrets, SettingsError, SwiftSecrets};
 use xylem_http::ApiError;
 use xylem_model::CloudPointId;
 use xylem_pki::{PublicRoots, public_client_config};
 use xylem_runtime::{Environment, random_array};
 
 pub(crate) use offer::CloudWanted;
+pub(crate) use opening::KeyWish;
 pub use service::CloudService;
 pub use store::{Broken, CloudStore, DatabaseCloudStore, MemoryCloudStore, OpenPoint, Work};
+pub(crate) use test::ProvedCloud;
 pub(crate) use upkeep::{Duty, Upkeep};
 
 use crate::app::App;
@@ -103,6 +109,17 @@ async fn client_of(
     Ok(CloudClient::new(environment.clone(), tls))
 }
 
+/// The TempURL keys that we made, the one that signs first.
+pub(crate) fn temp_url_keys(keys: &Secrets) -> Vec<Secret> {
+    match keys {
+        Secrets::Swift(keys) => {
+            let ours = [&keys.temp_url_key, &keys.former_temp_url_key];
+            ours.into_iter().flatten().cloned().collect()
+        }
+        Secrets::S3(_) | Secrets::Akamai(_) => Vec::new(),
+    }
+}
+
 /// What a request is made of at present.
 fn moment(environment: &Environment) -> Moment {
     let nonce = u64::from_be_bytes(random_array(&*environment.rng));
@@ -127,6 +144,12 @@ pub(crate) fn read_keys(given: Value) -> Result<Secrets, Failure> {
         Failure::new(ErrorCode::BadRequest, format!("the keys cannot be read: {why}"))
     })?;
     keys.check()?;
+    if let Secrets::Swift(SwiftSecrets { temp_url_key, former_temp_url_key, .. }) = &keys
+        && (temp_url_key.is_some() || former_temp_url_key.is_some())
+    {
+        let told = "the keys cannot be read: TempURL keys are made here and not given";
+        return Err(Failure::new(ErrorCode::BadRequest, told));
+    }
     Ok(keys)
 }
 
@@ -151,6 +174,7 @@ mod tests {
             json!({ "provider": "s3", "key_id": "k", "secret": "777\n7777" }),
             json!("7777777"),
             json!({ "provider": "s3", "key_id": "k", "secret": "7777777", "password": "7777777" }),
+            json!({ "provider": "swift", "password": "p", "temp_url_key": "7777777" }),
         ];
         for given in wrong {
             let Err(failure) = read_keys(given) else { panic!("it is taken") };

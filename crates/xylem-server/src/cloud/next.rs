@@ -94,7 +94,7 @@ impl AtPoint<'_> {
 
     /// A content as the root is told of it, begun if it was not.
     async fn job(&self, work: Work, copy: &CloudCopy) -> Result<CloudJob, Trouble> {
-        let provider = self.provider()?;
+        let provider = self.provider().await?;
         let arrived = self.store().parts(work.point, work.content).await?;
         let is_begun = copy.state == CloudCopyState::Proving
             || copy.reference.is_some()

@@ -15,9 +15,8 @@ use xylem_model::{ContentId, DistributionServerId};
 use xylem_runtime::is_public;
 use xylem_telemetry::chain;
 
+use super::moment;
 use super::store::{CloudStore, OpenPoint};
-use super::trouble::Trouble;
-use super::{moment, session};
 use crate::app::App;
 use crate::wish::WishError;
 
@@ -76,18 +75,18 @@ impl App {
         };
         let copy = store.copy(point.id, wanted.content).await?;
         let Some(copy) = copy.filter(is_there) else { return Ok(None) };
-        self.address_of(&point, &copy, wanted).map(Some)
+        self.address_of(&point, &copy, wanted).await.map(Some)
     }
 
-    fn address_of(
+    async fn address_of(
         &self,
         point: &OpenPoint,
         copy: &CloudCopy,
         wanted: &CloudWanted<'_>,
     ) -> Result<CloudCandidate, NoAddress> {
         let settings = &point.settings;
-        let access = session::access(&settings.storage)?;
-        let provider = provider_of(&settings.storage, &point.keys, access)
+        let access = self.cloud.access_for_an_address(point).await.map_err(NoAddress::Point)?;
+        let provider = provider_of(&settings.storage, &point.keys, access.as_deref())
             .map_err(|error| NoAddress::Point(error.to_string()))?;
         let set = Duration::from_secs(settings.url_lifetime_seconds);
         let life = wanted.at_most.map_or(set, |most| set.min(most));
@@ -146,16 +145,6 @@ impl From<WishError> for NoAddress {
 impl From<Fault> for NoAddress {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
-    }
-}
-
-impl From<Trouble> for NoAddress {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Fault(fault) => Self::Fault(fault),
-            Trouble::Point(why) | Trouble::Unreached(why) => Self::Point(why),
-            other => Self::Point(format!("{other:?}")),
-        }
     }
 }
 

@@ -92,7 +92,7 @@ impl AtPoint<'_> {
     /// Gives up what was begun of a content. Whoever removes it looks once more.
     pub(super) async fn abandon(&self, content: ContentId) {
         let given_up = async {
-            let provider = self.provider()?;
+            let provider = self.provider().await?;
             self.discard_leftovers(&*provider, &self.key(&content), true).await
         };
         if let Err(trouble) = given_up.await {
@@ -107,7 +107,7 @@ impl AtPoint<'_> {
         copy: &CloudCopy,
         told: &TellCloudParts,
     ) -> Result<SignedPieces, Trouble> {
-        let provider = self.provider()?;
+        let provider = self.provider().await?;
         let upload = self.begun_upload(copy);
         let mut arrived = self.store().parts(work.point, work.content).await?;
         let again = match copy.state {
@@ -128,6 +128,11 @@ impl AtPoint<'_> {
                 let request = provider.piece(&upload, &piece, self.moment())?;
                 pieces.push(SignedPiece { number: asked.number, request: signed(request) });
             }
+        }
+        if let Some(life) = provider.unbound_for().filter(|_| !pieces.is_empty())
+            && !self.store().signed(work, self.now().plus(life)).await?
+        {
+            return Err(Trouble::NotOurs);
         }
         let there = u32::try_from(arrived.len()).unwrap_or(u32::MAX);
         Ok(SignedPieces {

@@ -1,12 +1,14 @@
 //! What a test asks the provider, one thing each.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use xylem_client::{ClientError, CloudClient, full_body};
 use xylem_cloud::{
     Below, CloudAnswer, CloudRequest, Cursor, Fault, FaultKind, Found, Leftover, Moment, ObjectKey,
-    Piece, Provider, SecretUrl, Upload, UploadRef, UrlFor, disposition,
+    PartPlan, Piece, Provider, SecretUrl, StoredPiece, Upload, UploadRef, UrlFor, disposition,
 };
 use xylem_model::{FileName, Sha256};
 use xylem_runtime::Environment;
@@ -18,6 +20,8 @@ use super::moment;
 const LOOKS: u32 = 3;
 /// The wait between two looks.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+/// Stands for the digest of what is never sent.
+const NO_BYTES: Sha256 = Sha256::from_bytes([0; Sha256::BYTES]);
 /// First and last byte of the range that is read.
 pub(super) const RANGE: (u64, u64) = (100, 299);
 
@@ -27,6 +31,8 @@ pub(super) struct Probe<'a> {
     pub(super) provider: Box<dyn Provider + 'a>,
     pub(super) environment: &'a Environment,
     pub(super) url_lifetime: Duration,
+    /// Shortest segment of a large file, bytes, where it is made of some.
+    pub(super) smallest_segment: Option<u64>,
 }
 
 /// Why a step did not succeed.
@@ -68,21 +74,69 @@ impl Probe<'_> {
             reference: None,
             create_only,
         };
-        let first = self.send_piece(&upload, &piece, bytes).await;
-        match first {
-            Err(Miss::Fault(fault)) if fault.kind == FaultKind::Gone => {
-                self.make_folders(key).await?;
-                self.send_piece(&upload, &piece, bytes).await
+        for _ in 1..LOOKS {
+            match self.send_piece(&upload, &piece, bytes).await {
+                Err(Miss::Fault(fault)) if fault.kind == FaultKind::Gone => {
+                    self.make_folders(key).await?;
+                    break;
+                }
+                // A key that was set a moment ago may not be known everywhere.
+                Err(Miss::Fault(fault)) if fault.kind == FaultKind::Session => {
+                    tokio::time::sleep(BETWEEN_LOOKS).await;
+                }
+                other => return other.map(drop),
             }
-            other => other,
         }
+        self.send_piece(&upload, &piece, bytes).await.map(drop)
     }
 
-    async fn send_piece(&self, upload: &Upload, piece: &Piece, bytes: &[u8]) -> Result<(), Miss> {
+    async fn send_piece(
+        &self,
+        upload: &Upload,
+        piece: &Piece,
+        bytes: &[u8],
+    ) -> Result<UploadRef, Miss> {
         let request = self.provider.piece(upload, piece, self.moment())?;
         let answer = self.client.send_piece(&request, full_body(bytes.to_vec())).await?;
-        self.provider.piece_answered(upload, piece, &answer)?;
-        Ok(())
+        Ok(self.provider.piece_answered(upload, piece, &answer)?)
+    }
+
+    /// Writes an object in segments, and sees that it is what was sent.
+    pub(super) async fn write_large(
+        &self,
+        key: &ObjectKey,
+        bytes: &[u8],
+        segment: u64,
+    ) -> Result<(), Miss> {
+        let size = bytes.len() as u64;
+        let whole = PartPlan::again(size, None).part(1);
+        let upload = Upload {
+            key: key.clone(),
+            sha256: whole.map_or(NO_BYTES, |part| Piece::of(part, bytes).sha256),
+            disposition: disposition(&name()?),
+            plan: PartPlan::again(size, NonZeroU64::new(segment)),
+            reference: None,
+            create_only: false,
+        };
+        let mut pieces = Vec::new();
+        for part in upload.plan.lacking(&BTreeSet::new()) {
+            let ends = (usize::try_from(part.offset), usize::try_from(part.offset + part.bytes));
+            let (Ok(first), Ok(end)) = ends else { continue };
+            let bytes = bytes.get(first..end).unwrap_or_default();
+            let piece = Piece::of(part, bytes);
+            let tag = self.send_piece(&upload, &piece, bytes).await?;
+            pieces.push(StoredPiece { piece, tag });
+        }
+        let request = self.provider.finish(&upload, &pieces, self.moment());
+        let request = request.ok_or_else(|| Miss::other("nothing ends a large file there"))?;
+        self.provider.finished(&upload, &self.client.send(&request).await?)?;
+        let found = self.looked_for(key, true).await?;
+        let found = found.ok_or_else(|| Miss::other("it was written and is not found"))?;
+        let expected = self.provider.expected_etag(&upload, &pieces);
+        match found.size == size && (expected.is_none() || found.etag == expected) {
+            true => Ok(()),
+            false => Err(Miss::other("what is found is not what its segments come to")),
+        }
     }
 
     async fn make_folders(&self, key: &ObjectKey) -> Result<(), Miss> {
@@ -216,7 +270,7 @@ impl Probe<'_> {
         let upload = Upload {
             key: key.clone(),
             // No byte of it is ever sent.
-            sha256: Sha256::from_bytes([0; Sha256::BYTES]),
+            sha256: NO_BYTES,
             disposition: disposition(&name()?),
             plan,
             reference: None,
@@ -246,13 +300,30 @@ impl Probe<'_> {
         }
     }
 
-    /// Deletes an object that is there; one that is not is fine.
+    /// Deletes an object that is there, and what segments of it are; where there are none it is fine.
     pub(super) async fn remove(&self, key: &ObjectKey) -> Result<(), Miss> {
-        if self.find(key).await?.is_none() {
-            return Ok(());
+        if self.find(key).await?.is_some() {
+            let answer = self.client.send(&self.provider.remove(key, self.moment())).await?;
+            self.provider.removed(key, &answer)?;
         }
-        let answer = self.client.send(&self.provider.remove(key, self.moment())).await?;
-        Ok(self.provider.removed(key, &answer)?)
+        match self.smallest_segment {
+            Some(_) => self.remove_segments(key).await,
+            None => Ok(()),
+        }
+    }
+
+    /// A test makes two, so one page has them all.
+    async fn remove_segments(&self, key: &ObjectKey) -> Result<(), Miss> {
+        let request = self.provider.leftovers(Some(key), &Cursor::START, self.moment())?;
+        let Some(request) = request else { return Ok(()) };
+        let answer = self.client.send(&request).await?;
+        let page = self.provider.leftovers_listed(Some(key), &Cursor::START, &answer)?;
+        for leftover in &page.items {
+            if let Some(request) = self.provider.discard(leftover, self.moment()) {
+                self.provider.removed(key, &self.client.send(&request).await?)?;
+            }
+        }
+        Ok(())
     }
 }
 

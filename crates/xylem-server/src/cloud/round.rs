@@ -7,11 +7,12 @@
 mod error;
 mod memory;
 #[cfg(test)]
+mod swift_tests;
+#[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-use xylem_client::CloudClient;
 use xylem_cloud::{
     Below, CloudAnswer, CloudRequest, Cursor, Fault, FaultKind, Found, Leftover, Listed, Marker,
     Moment, ObjectKey, Page, Provider,
@@ -24,6 +25,7 @@ pub(crate) use error::RoundError;
 pub(crate) use memory::Memory;
 
 use super::moment;
+use super::session::PointClient;
 use super::store::{CloudStore, OpenPoint};
 use super::used::{Asking, Used};
 
@@ -43,7 +45,7 @@ pub(crate) struct Round<'a> {
     /// Its provider.
     pub(crate) provider: &'a dyn Provider,
     /// How that is reached.
-    pub(crate) client: &'a CloudClient,
+    pub(crate) client: &'a PointClient,
     /// Clock and numbers at random.
     pub(crate) environment: &'a Environment,
     /// What `xylem.json` has to say below the point's prefix.

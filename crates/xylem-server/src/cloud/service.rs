@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use http::HeaderMap;
 use xylem_api::error::ErrorCode;
 use xylem_client::CloudClient;
+use xylem_cloud::SwiftAccess;
 use xylem_db::CloudCopyState;
 use xylem_http::{ApiError, Peer};
 use xylem_model::{CloudPointId, DistributionServerId};
@@ -28,6 +29,7 @@ use super::at::AtPoint;
 use super::client_of;
 use super::follow::Following;
 use super::pace::Pace;
+use super::session::{Account, PointClient, Sessions};
 use super::store::{CloudStore, OpenPoint};
 use crate::control::ControlService;
 use crate::failure::Failure;
@@ -56,6 +58,7 @@ struct Inner {
     store: Arc<dyn CloudStore>,
     /// The client of the point that was worked for last.
     client: tokio::sync::Mutex<Option<KnownClient>>,
+    sessions: Arc<Sessions>,
     following: tokio::sync::Mutex<Following>,
     pace: Mutex<Pace>,
 }
@@ -75,8 +78,10 @@ impl CloudService {
         store: Arc<dyn CloudStore>,
         net: Arc<dyn Net>,
     ) -> Self {
+        let environment = Environment { net, ..environment };
         let inner = Inner {
-            environment: Environment { net, ..environment },
+            sessions: Arc::new(Sessions::new(environment.clone())),
+            environment,
             control,
             store,
             client: tokio::sync::Mutex::default(),
@@ -151,8 +156,25 @@ impl CloudService {
         self.inner.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A client that believes what is set for this point. Kept, so that connections are.
-    pub(super) async fn client(&self, point: &OpenPoint) -> Result<CloudClient, Failure> {
+    /// A client for this point, which shows its newest token where it takes one.
+    pub(super) async fn client(&self, point: &OpenPoint) -> Result<PointClient, Failure> {
+        let client = self.line(point).await?;
+        Ok(PointClient::new(client, &self.inner.sessions, Account::of(point)))
+    }
+
+    /// What an address is made with at this point, for who waits for nobody; why not, where that is
+    /// not to be had. None where nothing is needed.
+    pub(super) async fn access_for_an_address(
+        &self,
+        point: &OpenPoint,
+    ) -> Result<Option<Arc<SwiftAccess>>, String> {
+        let Some(account) = Account::of(point) else { return Ok(None) };
+        let client = self.line(point).await.map_err(|failure| failure.0.message().to_owned())?;
+        self.inner.sessions.for_an_address(&client, &account).await.map(Some)
+    }
+
+    /// A line that believes what is set for this point. Kept, so that connections are.
+    async fn line(&self, point: &OpenPoint) -> Result<CloudClient, Failure> {
         let mut known = self.inner.client.lock().await;
         if let Some(known) = &*known
             && (known.point, known.revision) == (point.id, point.revision)

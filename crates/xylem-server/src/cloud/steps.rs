@@ -62,6 +62,11 @@ impl Steps {
         self.tell(name, outcome, took_ms, message);
     }
 
+    /// Whether nothing more can succeed.
+    pub(super) const fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
     /// After a step without which the others cannot succeed.
     pub(super) fn block_after_failure(&mut self) {
         let last = self.told.last();

@@ -160,6 +160,10 @@ pub trait CloudStore: Send + Sync {
         reference: Option<&str>,
     ) -> Result<bool, WishError>;
 
+    /// Notes until when requests that were signed for it can write other bytes there. Says whether it
+    /// was noted, only where it is *sending*: if not, none may be given out.
+    async fn signed(&self, work: Work, until: Timestamp) -> Result<bool, WishError>;
+
     /// Notes parts that arrived. One that is there already is replaced. Says whether it was noted:
     /// only where it is *sending*.
     async fn arrived(&self, work: Work, parts: &[CloudPart]) -> Result<bool, WishError>;
@@ -221,6 +225,23 @@ pub trait CloudStore: Send + Sync {
         &self,
         point: CloudPointId,
         contents: &[ContentId],
+        now: Timestamp,
+    ) -> Result<(), WishError>;
+
+    /// What is *present*, and was signed for by requests that ended before `now`: to be asked after
+    /// once more. The longest first, at most `limit`.
+    async fn unsettled(
+        &self,
+        point: CloudPointId,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<CloudCopy>, WishError>;
+
+    /// Notes that this was done, and that it is as it is to be.
+    async fn settled(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
         now: Timestamp,
     ) -> Result<(), WishError>;
 

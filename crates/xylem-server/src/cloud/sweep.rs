@@ -111,7 +111,7 @@ async fn is_named(round: &Round<'_>, leftover: &Leftover) -> Result<bool, RoundE
 }
 
 /// What a leftover stands for, whichever container it lies in.
-fn read(prefix: &Prefix, leftover: &Leftover) -> Named {
+pub(super) fn read(prefix: &Prefix, leftover: &Leftover) -> Named {
     let key = leftover.key().as_str();
     match (leftover, prefix.read(key)) {
         (Leftover::Segment { .. }, Named::Foreign) => prefix.read_apart(key),

@@ -2,20 +2,23 @@
 //! way that clients and we ourselves read it, and removed.
 //!
 //! Each step is told by itself, with why it failed and what to do. Not tried here is what the root
-//! distribution server does: sending large files.
+//! distribution server does: reaching the provider from there.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 use xylem_api::cloud::{CloudStepOutcome, CloudTest};
 use xylem_api::error::ErrorCode;
+use xylem_client::CloudClient;
 use xylem_cloud::{
-    CloudAnswer, CloudSettings, FaultKind, Moment, ObjectKey, PointSettings, Secrets, provider_of,
+    CloudAnswer, CloudSettings, FaultKind, Moment, ObjectKey, PointSettings, Secret, Secrets,
+    provider_of,
 };
 use xylem_http::ApiError;
 use xylem_model::Timestamp;
 use xylem_runtime::random_array;
 
+use super::opening::{KeyPlan, KeyWish, Opener, Opening};
 use super::probe::{Miss, Probe};
 use super::steps::{Done, Outcome, Steps};
 use crate::app::App;
@@ -25,6 +28,10 @@ use crate::failure::{Failure, RETRY_AFTER_SECONDS};
 const LIMIT: Duration = Duration::from_secs(5 * 60);
 /// Bytes of the object that is written.
 const PROBE_BYTES: usize = 1000;
+/// Bytes of a segment of the large file that is written, where the provider takes so short ones.
+const SEGMENT_BYTES: u64 = 600;
+/// Longest segment that a test writes, bytes: what old servers want at least.
+const LARGEST_SEGMENT: u64 = 1024 * 1024;
 /// From where on a clock that is off is worth a word, seconds.
 const SKEW_WARNED: u64 = 30;
 /// How long ago an address was made that is to be refused: the longest life of one, and an hour.
@@ -34,80 +41,173 @@ const ODD_NAME: &str = "a b+é&50%#";
 /// The step that finds whether the provider writes where nothing is, only.
 pub(super) const WRITE_ONCE: &str = "write once only";
 
+/// A point that passed its test, and whose prefix is ours.
+pub(crate) struct ProvedCloud {
+    pub(crate) test: CloudTest,
+    opening: Opening,
+}
+
+impl ProvedCloud {
+    /// The keys, with those that the test set.
+    pub(crate) const fn keys(&self) -> &Secrets {
+        &self.opening.keys
+    }
+
+    /// Whether the test set a key.
+    pub(crate) const fn has_new_key(&self) -> bool {
+        self.opening.new_key.is_some()
+    }
+}
+
 impl App {
-    /// Tests a point as it is to be.
+    /// Tests a point as it is set.
     pub(crate) async fn test_cloud(
         &self,
         settings: &PointSettings,
         keys: &Secrets,
     ) -> Result<CloudTest, Failure> {
-        let probe = self.cloud_probe(settings, keys).await?;
+        let plan = self.key_plan(KeyWish::Keep, Vec::new(), Vec::new());
+        let client = self.cloud_client(settings).await?;
+        let _one_at_a_time = self.cloud_test.lock().await;
+        let opener = self.opener(&client, settings, &plan);
+        let mut steps = Steps::default();
+        let opening = opener.open(&mut steps, keys.clone()).await;
+        self.run_test(&opener, &opening, steps).await
+    }
+
+    /// Tests a point as it is to be, and makes its prefix ours; refuses it where a step fails, or the
+    /// prefix is somebody else's. What was set at the provider is taken back then.
+    pub(crate) async fn prove_cloud(
+        &self,
+        settings: &PointSettings,
+        keys: Secrets,
+        plan: &KeyPlan,
+        adopt: bool,
+    ) -> Result<ProvedCloud, Failure> {
+        let client = self.cloud_client(settings).await?;
+        let _one_at_a_time = self.cloud_test.lock().await;
+        let opener = self.opener(&client, settings, plan);
+        let mut steps = Steps::default();
+        let opening = opener.open(&mut steps, keys).await;
+        let proved = async {
+            let test = passed(self.run_test(&opener, &opening, steps).await?)?;
+            self.claim_cloud(&self.probe(&opener, &opening)?, settings, adopt).await?;
+            Ok(test)
+        };
+        let proved = Box::pin(proved).await;
+        match proved {
+            Ok(test) => Ok(ProvedCloud { test, opening }),
+            Err(failure) => {
+                opener.take_back(&opening).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Takes back what the test of a point set that was not stored after all.
+    pub(crate) async fn take_cloud_back(&self, settings: &PointSettings, proved: &ProvedCloud) {
+        let plan = self.key_plan(KeyWish::Keep, Vec::new(), Vec::new());
+        // It was to be had a moment ago.
+        let Ok(client) = self.cloud_client(settings).await else { return };
+        self.opener(&client, settings, &plan).take_back(&proved.opening).await;
+    }
+
+    /// Which TempURL keys may be set; `former` are the point's own, `others` another one's.
+    pub(crate) fn key_plan(
+        &self,
+        wish: KeyWish,
+        former: Vec<Secret>,
+        others: Vec<Secret>,
+    ) -> KeyPlan {
+        let label = format!("xylem-{}-", self.identity.party().uuid());
+        KeyPlan { wish, label, former, others }
+    }
+
+    fn opener<'a>(
+        &'a self,
+        client: &'a CloudClient,
+        settings: &'a PointSettings,
+        plan: &'a KeyPlan,
+    ) -> Opener<'a> {
+        Opener { client, settings, environment: &self.environment, plan }
+    }
+
+    /// What asks the provider of a point that was opened.
+    fn probe<'a>(
+        &'a self,
+        opener: &Opener<'a>,
+        opening: &'a Opening,
+    ) -> Result<Probe<'a>, Failure> {
+        let settings = opener.settings;
+        let provider = provider_of(&settings.storage, &opening.keys, opening.access.as_ref());
+        let provider = provider.map_err(|error| {
+            Failure::new(ErrorCode::BadRequest, format!("the point cannot be tested: {error}"))
+        })?;
+        let segments = opening.access.as_ref().and_then(|access| access.info.segments);
+        Ok(Probe {
+            client: opener.client.clone(),
+            provider,
+            environment: &self.environment,
+            url_lifetime: Duration::from_secs(settings.url_lifetime_seconds),
+            smallest_segment: segments.map(|rules| rules.smallest),
+        })
+    }
+
+    /// The steps that all providers have.
+    async fn run_test(
+        &self,
+        opener: &Opener<'_>,
+        opening: &Opening,
+        steps: Steps,
+    ) -> Result<CloudTest, Failure> {
+        if steps.is_blocked() {
+            return Ok(steps.told(self.now()));
+        }
+        let probe = self.probe(opener, opening)?;
+        let storage = &opener.settings.storage;
         let random: [u8; 16] = random_array(&*self.environment.rng);
         let id = uuid::Builder::from_random_bytes(random).into_uuid();
-        let _one_at_a_time = self.cloud_test.lock().await;
-        let testing = Box::pin(run(&probe, &settings.storage, id, self.now()));
+        let testing = Box::pin(run(&probe, storage, id, self.now(), steps));
         tokio::time::timeout(LIMIT, testing).await.map_err(|_| {
             let told = format!(
                 "the provider is too slow: the test was given up after {} s, and what it wrote may \
                  lie below `{}`; see what is between, and try again",
                 LIMIT.as_secs(),
-                settings.storage.prefix().probe(&id.to_string(), "")
+                storage.prefix().probe(&id.to_string(), "")
             );
             Failure(ApiError::unavailable(told, RETRY_AFTER_SECONDS))
         })
     }
-
-    /// What asks the provider of a point as it is to be.
-    pub(super) async fn cloud_probe<'a>(
-        &'a self,
-        settings: &'a PointSettings,
-        keys: &'a Secrets,
-    ) -> Result<Probe<'a>, Failure> {
-        // Swift needs a token first, and nothing keeps one yet.
-        let provider = provider_of(&settings.storage, keys, None).map_err(|error| {
-            let why = "this version can ask S3 and NetStorage only";
-            Failure::new(
-                ErrorCode::BadRequest,
-                format!("the point cannot be tested: {error}; {why}"),
-            )
-        })?;
-        Ok(Probe {
-            client: self.cloud_client(settings).await?,
-            provider,
-            environment: &self.environment,
-            url_lifetime: Duration::from_secs(settings.url_lifetime_seconds),
-        })
-    }
-
-    /// Tests a point and refuses it where a step fails.
-    pub(crate) async fn require_cloud(
-        &self,
-        settings: &PointSettings,
-        keys: &Secrets,
-    ) -> Result<CloudTest, Failure> {
-        let test = self.test_cloud(settings, keys).await?;
-        if test.passed {
-            return Ok(test);
-        }
-        let failed = test.steps.iter().filter(|step| step.outcome == CloudStepOutcome::Failed);
-        let told: Vec<String> = failed
-            .map(|step| format!("{}: {}", step.name, step.message.as_deref().unwrap_or("failed")))
-            .collect();
-        let told = format!("the test failed, and nothing was stored. {}", told.join(". "));
-        Err(Failure::new(ErrorCode::Refused, told))
-    }
 }
 
-async fn run(probe: &Probe<'_>, storage: &CloudSettings, id: Uuid, at: Timestamp) -> CloudTest {
+/// A test that every step of was passed.
+fn passed(test: CloudTest) -> Result<CloudTest, Failure> {
+    if test.passed {
+        return Ok(test);
+    }
+    let failed = test.steps.iter().filter(|step| step.outcome == CloudStepOutcome::Failed);
+    let told: Vec<String> = failed
+        .map(|step| format!("{}: {}", step.name, step.message.as_deref().unwrap_or("failed")))
+        .collect();
+    let told = format!("the test failed, and nothing was stored. {}", told.join(". "));
+    Err(Failure::new(ErrorCode::Refused, told))
+}
+
+async fn run(
+    probe: &Probe<'_>,
+    storage: &CloudSettings,
+    id: Uuid,
+    at: Timestamp,
+    mut steps: Steps,
+) -> CloudTest {
     let prefix = storage.prefix();
-    let (plain, odd) =
-        (prefix.probe(&id.to_string(), "plain"), prefix.probe(&id.to_string(), ODD_NAME));
-    let mut steps = Steps::default();
+    let [plain, odd, large] =
+        ["plain", ODD_NAME, "large"].map(|name| prefix.probe(&id.to_string(), name));
     let reached = steps.needed("connect", probe.reach(&plain)).await;
     steps.add("clock", async { clock(probe, reached.as_ref()) }).await;
     // By a clock that is off nothing is signed that counts.
     steps.block_after_failure();
-    let (one, two) = (pattern(1), pattern(2));
+    let (one, two) = (pattern(1, PROBE_BYTES), pattern(2, PROBE_BYTES));
     let written = async {
         if let Err(miss) = probe.write(&plain, &one, false).await {
             return Err(why_refused(probe, miss).await);
@@ -120,7 +220,12 @@ async fn run(probe: &Probe<'_>, storage: &CloudSettings, id: Uuid, at: Timestamp
     steps.add(WRITE_ONCE, write_once(probe, &plain, &two)).await;
     steps.add("overwrite", overwrite(probe, &plain, &two)).await;
     steps.add("odd names", odd_names(probe, storage, &odd, &one)).await;
-    steps.add("begin and give up", begin_and_abort(probe, &plain)).await;
+    match probe.smallest_segment {
+        Some(smallest) => {
+            steps.add("large file", large_file(probe, storage, &large, smallest)).await;
+        }
+        None => steps.add("begin and give up", begin_and_abort(probe, &plain)).await,
+    }
     steps.add("list", async { probe.list().await.map(|_| Done::Passed) }).await;
     let deleted = async {
         probe.remove(&plain).await?;
@@ -128,7 +233,7 @@ async fn run(probe: &Probe<'_>, storage: &CloudSettings, id: Uuid, at: Timestamp
     };
     steps.add("delete", deleted).await;
     if reached.is_some() {
-        steps.clean(probe, &[plain, odd]).await;
+        steps.clean(probe, &[plain, odd, large]).await;
     }
     steps.told(at)
 }
@@ -276,6 +381,28 @@ async fn odd_names(
     done(probe.find_nothing(key).await)
 }
 
+/// A large file of two segments, whole and gone again: that segments can be written, and are opened
+/// by the key that opens the file.
+async fn large_file(
+    probe: &Probe<'_>,
+    storage: &CloudSettings,
+    key: &ObjectKey,
+    smallest: u64,
+) -> Outcome {
+    if smallest > LARGEST_SEGMENT {
+        return Ok(Done::Skipped("segments are larger there than what a test writes"));
+    }
+    let segment = smallest.max(SEGMENT_BYTES);
+    let bytes = pattern(3, usize::try_from(segment).map_err(Miss::other)? + PROBE_BYTES / 2);
+    probe.write_large(key, &bytes, segment).await?;
+    if !is_bound(storage) {
+        let url = probe.url(key, bytes.len() as u64, probe.moment())?;
+        probe.read_by(&url, &bytes).await?;
+    }
+    probe.remove(key).await?;
+    done(probe.find_nothing(key).await)
+}
+
 /// What begins a large file, where the protocol has that: no byte of one is sent.
 async fn begin_and_abort(probe: &Probe<'_>, key: &ObjectKey) -> Outcome {
     Ok(match probe.begin_and_abort(key).await? {
@@ -289,6 +416,6 @@ fn done(outcome: Result<(), Miss>) -> Outcome {
 }
 
 /// Bytes that are no others'.
-fn pattern(seed: u8) -> Vec<u8> {
-    (0..=u8::MAX).cycle().map(|byte| byte ^ seed).take(PROBE_BYTES).collect()
+fn pattern(seed: u8, bytes: usize) -> Vec<u8> {
+    (0..=u8::MAX).cycle().map(|byte| byte ^ seed).take(bytes).collect()
 }

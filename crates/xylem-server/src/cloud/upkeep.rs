@@ -11,12 +11,11 @@ use xylem_model::Timestamp;
 use xylem_telemetry::chain;
 
 use super::inventory::{Inventoried, inventory};
+use super::recheck::recheck;
 use super::remove::remove;
 use super::round::{Memory, Round, RoundError, Waits};
-use super::session;
 use super::store::OpenPoint;
 use super::sweep::sweep;
-use super::trouble::Trouble;
 use super::used::Used;
 use crate::ServerError;
 use crate::app::App;
@@ -41,6 +40,8 @@ pub(crate) struct Upkeep {
 pub(crate) enum Duty {
     /// What lies there is compared with what is remembered.
     Inventory,
+    /// What could be written by others is asked after once more.
+    Recheck,
     /// What is not wanted is deleted.
     Remove,
     /// What crashes left is removed.
@@ -146,13 +147,10 @@ impl App {
 
     async fn cloud_round(&self, duty: Duty, point: &OpenPoint) -> Result<Done, RoundError> {
         let storage = &point.settings.storage;
-        let access = session::access(storage).map_err(|trouble| match trouble {
-            Trouble::Point(why) => RoundError::Point(why),
-            other => RoundError::Ours(format!("{other:?}")),
-        })?;
-        let provider = provider_of(storage, &point.keys, access);
-        let provider = provider.map_err(|error| RoundError::Point(error.to_string()))?;
         let client = self.cloud.client(point).await.map_err(ours)?;
+        let access = client.access().await?;
+        let provider = provider_of(storage, &point.keys, access.as_deref());
+        let provider = provider.map_err(|error| RoundError::Point(error.to_string()))?;
         let restoring = self.database.restore_unconfirmed().await;
         let restoring = restoring.map_err(|error| ours(error.into()))?;
         let round = Round {
@@ -170,6 +168,9 @@ impl App {
         };
         let done = match duty {
             Duty::Inventory => inventory(&round).await.map(Done::Inventoried),
+            Duty::Recheck => {
+                recheck(&round).await.map(|rechecked| Done::Told(rechecked.to_string()))
+            }
             Duty::Remove => remove(&round).await.map(|removed| Done::Told(removed.to_string())),
             Duty::Sweep => sweep(&round).await.map(|swept| Done::Told(swept.to_string())),
         };
@@ -224,7 +225,8 @@ fn waits(duty: Duty, point: &OpenPoint) -> Option<String> {
         return Some(format!("waits: the point stands still: {}", broken.message));
     }
     // To look changes nothing.
-    (point.paused && duty != Duty::Inventory).then(|| "waits: the point is paused".to_owned())
+    let only_looks = matches!(duty, Duty::Inventory | Duty::Recheck);
+    (point.paused && !only_looks).then(|| "waits: the point is paused".to_owned())
 }
 
 fn ours(failure: Failure) -> RoundError {

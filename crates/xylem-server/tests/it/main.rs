@@ -16,6 +16,7 @@ mod cloud_files;
 mod cloud_filling;
 mod cloud_netstorage;
 mod cloud_offering;
+mod cloud_swift;
 mod comparison;
 mod control;
 mod digests;

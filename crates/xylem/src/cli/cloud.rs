@@ -9,6 +9,7 @@ use xylem_api::cloud_files::CloudFileState;
 use xylem_sync::WeeklyRate;
 
 use super::administer::duration;
+use super::{RackspaceKeys, RackspacePlace, SwiftKeys, SwiftPlace};
 
 /// The cloud distribution point.
 #[derive(Debug, Subcommand)]
@@ -106,6 +107,30 @@ pub enum SetProvider {
         #[command(flatten)]
         common: CommonOptions,
     },
+    /// OpenStack Swift, or Ceph's gateway
+    Swift {
+        /// Where
+        #[command(flatten)]
+        place: SwiftPlace,
+        /// By which keys
+        #[command(flatten)]
+        keys: SwiftKeys,
+        /// What holds for every provider
+        #[command(flatten)]
+        common: CommonOptions,
+    },
+    /// Rackspace Cloud Files, with or without its delivery network
+    Rackspace {
+        /// Where
+        #[command(flatten)]
+        place: RackspacePlace,
+        /// By which keys
+        #[command(flatten)]
+        keys: RackspaceKeys,
+        /// What holds for every provider
+        #[command(flatten)]
+        common: CommonOptions,
+    },
     /// Akamai NetStorage, given out by Akamai's edge
     Akamai {
         /// Where
@@ -125,6 +150,10 @@ pub enum SetProvider {
 pub enum ProviderKeys {
     /// Amazon S3 or what speaks its protocol
     S3(S3Keys),
+    /// OpenStack Swift
+    Swift(SwiftKeys),
+    /// Rackspace Cloud Files
+    Rackspace(RackspaceKeys),
     /// Akamai NetStorage
     Akamai(AkamaiKeys),
 }
@@ -134,6 +163,10 @@ pub enum ProviderKeys {
 pub enum PolicyProvider {
     /// Amazon S3 or what speaks its protocol
     S3(S3Place),
+    /// OpenStack Swift, or Ceph's gateway
+    Swift(SwiftPlace),
+    /// Rackspace Cloud Files
+    Rackspace(RackspacePlace),
     /// Akamai NetStorage
     Akamai(AkamaiPlace),
 }

@@ -11,6 +11,7 @@ mod administer;
 mod ca;
 mod certificate;
 mod cloud;
+mod cloud_swift;
 mod migrate;
 mod role;
 mod script;
@@ -30,6 +31,7 @@ pub use cloud::{
     AkamaiKeys, AkamaiPlace, CloudCommand, CommonOptions, EstimateOptions, PolicyProvider,
     ProviderKeys, S3Keys, S3Place, SetProvider,
 };
+pub use cloud_swift::{RackspaceKeys, RackspacePlace, SwiftAuthKind, SwiftKeys, SwiftPlace};
 pub use migrate::MigrateOptions;
 pub use role::{DistributionCommand, ServerCommand, UpOptions};
 pub use script::{DeclareOptions, ScriptCommand, UploadScriptOptions};
@@ -229,6 +231,13 @@ mod tests {
             "cloud set s3 --bucket b --region r --endpoint https://h --prefix p --path-style --key-id k --secret-file f --ca f --url-lifetime 20m --offer before-root --replace",
             "cloud set s3 --bucket b --region r --cloudfront https://d --key-pair K --distribution D --key-id k --secret-file f --private-key-file f",
             "cloud set akamai --upload-host https://h --account a --cp-code 5 --delivery-url https://d --key-file f --token-secret-file f",
+            "cloud set swift --auth tempauth --auth-url https://h --user a:b --container c --password-file f",
+            "cloud set swift --auth keystone3-password --auth-url https://h --user u --project p --container c --region r --prefix p --key-scope container --password-file f",
+            "cloud set swift --auth keystone3-application --auth-url https://h --credential-id i --container c --password-file f",
+            "cloud set rackspace --user u --region ORD --container c --api-key-file f --public --ttl 1h",
+            "cloud keys swift --password-file f",
+            "cloud keys rackspace --api-key-file f",
+            "cloud policy rackspace --user u --region ORD --container c",
             "cloud show --json",
             "cloud change bucket=b prefix=",
             "cloud keys s3 --key-id k --secret-file f",

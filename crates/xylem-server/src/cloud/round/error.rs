@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use xylem_client::ClientError;
-use xylem_cloud::{Fault, FaultScope, ObjectKey};
+use xylem_cloud::{Fault, FaultKind, FaultScope, ObjectKey};
 
 use crate::cloud::breaker::Standstill;
+use crate::cloud::session::NoAccess;
 use crate::wish::WishError;
 
 /// Why a round was given up. It is begun anew after a while.
@@ -36,12 +37,25 @@ pub(crate) enum RoundError {
     },
 }
 
+impl From<NoAccess> for RoundError {
+    fn from(error: NoAccess) -> Self {
+        match error {
+            NoAccess::Fault(fault) => Self::Fault(fault),
+            NoAccess::Client(error) => Self::Client(error),
+            NoAccess::Settings(error) => Self::Point(error.to_string()),
+        }
+    }
+}
+
 impl RoundError {
     /// Whether the same may succeed a little later.
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Client(_) => true,
-            Self::Fault(fault) => fault.scope() == FaultScope::Request,
+            // A token was renewed already by whoever sent it.
+            Self::Fault(fault) => {
+                fault.scope() == FaultScope::Request && fault.kind != FaultKind::Session
+            }
             Self::Store(_) | Self::Point(_) | Self::Ours(_) | Self::NotOurs { .. } => false,
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use xylem_client::CloudClient;
 use xylem_cloud::{PointSettings, Secrets, provider_of};
 use xylem_db::{CloudCopy, CloudCopyState as State, CloudWant};
 use xylem_model::{CloudPointId, DistributionServerId, FileName, Generation, Priority, Sha256};
@@ -29,7 +30,7 @@ struct World {
     clock: Arc<ManualClock>,
     environment: Environment,
     double: S3Double,
-    client: CloudClient,
+    client: PointClient,
     store: MemoryCloudStore,
     point: OpenPoint,
     memory: Memory,
@@ -82,7 +83,7 @@ impl World {
         let store = MemoryCloudStore::new();
         store.set(point.clone(), START);
         double.place(MARKER, marker().to_json());
-        let client = CloudClient::new(environment.clone(), tls);
+        let client = PointClient::plain(CloudClient::new(environment.clone(), tls));
         let memory = Memory::default();
         Self { clock, environment, double, client, store, point, memory }
     }

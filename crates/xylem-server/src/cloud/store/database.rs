@@ -151,6 +151,10 @@ impl CloudStore for DatabaseCloudStore {
         Ok(self.database.note_cloud_begun(work, part_bytes, reference).await?)
     }
 
+    async fn signed(&self, work: Work, until: Timestamp) -> Result<bool, WishError> {
+        Ok(self.database.note_cloud_signed(work, until).await?)
+    }
+
     async fn arrived(&self, work: Work, parts: &[CloudPart]) -> Result<bool, WishError> {
         Ok(self.database.note_cloud_parts(work, parts).await?)
     }
@@ -218,6 +222,24 @@ impl CloudStore for DatabaseCloudStore {
         now: Timestamp,
     ) -> Result<(), WishError> {
         Ok(self.database.note_cloud_looked_at(point, contents, now).await?)
+    }
+
+    async fn unsettled(
+        &self,
+        point: CloudPointId,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<CloudCopy>, WishError> {
+        Ok(self.database.unsettled_cloud_copies(point, now, limit).await?)
+    }
+
+    async fn settled(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        Ok(self.database.note_cloud_settled(point, content, now).await?)
     }
 
     async fn to_remove(

@@ -459,3 +459,30 @@ impl Dice {
         u8::try_from(self.0 % u64::from(limit)).unwrap()
     }
 }
+
+#[tokio::test]
+async fn what_was_signed_without_its_bytes_is_asked_after_once_more() {
+    for twin in Twin::both().await {
+        let store = twin.store();
+        let (content, work, other) = (ContentId::of(&[1]), work(1, 1), work(1, 2));
+        assert!(twin.want(&[want(1, 25, Priority::Normal)], 5).await);
+        assert!(!store.signed(work, at(90)).await.unwrap(), "nobody sends it");
+        store.take(point(), server(1), &[], at(20), at(140)).await.unwrap().unwrap();
+        assert!(store.signed(work, at(90)).await.unwrap());
+        assert!(store.signed(work, at(80)).await.unwrap());
+        assert!(!store.signed(other, at(999)).await.unwrap());
+        assert!(store.unsettled(point(), at(100), 9).await.unwrap().is_empty());
+        assert!(store.proving(work).await.unwrap());
+        assert!(!store.signed(work, at(999)).await.unwrap());
+        assert!(store.present(work, None, at(40)).await.unwrap());
+        assert!(store.unsettled(point(), at(89), 9).await.unwrap().is_empty());
+        let due = store.unsettled(point(), at(90), 9).await.unwrap();
+        assert_eq!((due.len(), due[0].unbound_until), (1, Some(at(90))));
+        store.settled(point(), content, at(89)).await.unwrap();
+        assert_eq!(twin.copy(content).await.unwrap().unbound_until, Some(at(90)));
+        store.settled(point(), content, at(91)).await.unwrap();
+        let settled = twin.copy(content).await.unwrap();
+        assert_eq!((settled.unbound_until, settled.looked_at), (None, Some(at(91))));
+        assert!(store.unsettled(point(), at(999), 9).await.unwrap().is_empty());
+    }
+}

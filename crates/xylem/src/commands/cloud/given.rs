@@ -9,14 +9,18 @@ use xylem_runtime::{RealFs, read_bounded};
 use super::edgerc::api_client;
 use crate::Failure;
 use crate::cli::{
-    AkamaiKeys, AkamaiPlace, CommonOptions, PolicyProvider, ProviderKeys, S3Keys, S3Place,
-    SetProvider, bytes, duration,
+    AkamaiKeys, AkamaiPlace, CommonOptions, PolicyProvider, ProviderKeys, RackspacePlace, S3Keys,
+    S3Place, SetProvider, SwiftAuthKind, SwiftPlace, bytes, duration,
 };
 use crate::commands::certificates::text;
 use crate::commands::{set_twice, setting};
 
 /// The setting that is no provider's, and takes no test.
 const MONTH_CEILING: &str = "month-ceiling";
+/// The domain that users and projects of Keystone are in where nobody made another.
+const DEFAULT_DOMAIN: &str = "Default";
+/// Most steps of a setting's name: `auth.keystone3-password.user` has three.
+const MAX_STEPS: usize = 3;
 /// Largest file of one key that is read.
 const MAX_KEY_BYTES: u64 = 16 << 10;
 /// Settings that are numbers.
@@ -28,6 +32,12 @@ const SWITCHES: [&str; 3] = ["bind_address", "path_style", "public"];
 pub(super) fn point(provider: SetProvider) -> Result<SetCloud, Failure> {
     let (storage, keys, common) = match provider {
         SetProvider::S3 { place, keys, common } => (s3_place(place), s3_keys(keys)?, common),
+        SetProvider::Swift { place, keys, common } => {
+            (swift_place(place), swift_keys(&keys.password_file)?, common)
+        }
+        SetProvider::Rackspace { place, keys, common } => {
+            (rackspace_place(place), swift_keys(&keys.api_key_file)?, common)
+        }
         SetProvider::Akamai { place, keys, common } => {
             (akamai_place(place), akamai_keys(keys)?, common)
         }
@@ -48,6 +58,8 @@ pub(super) fn point(provider: SetProvider) -> Result<SetCloud, Failure> {
 pub(super) fn keys(provider: ProviderKeys) -> Result<CloudKeys, Failure> {
     match provider {
         ProviderKeys::S3(keys) => s3_keys(keys),
+        ProviderKeys::Swift(keys) => swift_keys(&keys.password_file),
+        ProviderKeys::Rackspace(keys) => swift_keys(&keys.api_key_file),
         ProviderKeys::Akamai(keys) => akamai_keys(keys),
     }
 }
@@ -56,6 +68,8 @@ pub(super) fn keys(provider: ProviderKeys) -> Result<CloudKeys, Failure> {
 pub(super) fn place(provider: PolicyProvider) -> Value {
     match provider {
         PolicyProvider::S3(place) => s3_place(place),
+        PolicyProvider::Swift(place) => swift_place(place),
+        PolicyProvider::Rackspace(place) => rackspace_place(place),
         PolicyProvider::Akamai(place) => akamai_place(place),
     }
 }
@@ -86,6 +100,60 @@ fn s3_keys(keys: S3Keys) -> Result<CloudKeys, Failure> {
         "secret": key(&keys.secret_file)?,
         "cloudfront_key": keys.private_key_file.as_deref().map(key).transpose()?,
     }))))
+}
+
+fn swift_place(place: SwiftPlace) -> Value {
+    let domain = |given: Option<String>| given.unwrap_or_else(|| DEFAULT_DOMAIN.to_owned());
+    // What does not belong to a kind is sent all the same, and refused by its name.
+    let auth = match place.auth {
+        SwiftAuthKind::Tempauth => json!({ "tempauth": some(json!({
+            "user": place.user,
+            "user_domain": place.user_domain,
+            "project": place.project,
+            "project_domain": place.project_domain,
+            "id": place.credential_id,
+        })) }),
+        SwiftAuthKind::Keystone3Password => json!({ "keystone3_password": some(json!({
+            "user": place.user,
+            "user_domain": domain(place.user_domain),
+            "project": place.project,
+            "project_domain": domain(place.project_domain),
+            "id": place.credential_id,
+        })) }),
+        SwiftAuthKind::Keystone3Application => json!({ "keystone3_application": some(json!({
+            "id": place.credential_id,
+            "user": place.user,
+            "user_domain": place.user_domain,
+            "project": place.project,
+            "project_domain": place.project_domain,
+        })) }),
+    };
+    some(json!({
+        "provider": "swift",
+        "auth": auth,
+        "auth_url": place.auth_url,
+        "region": place.region,
+        "container": place.container,
+        "prefix": place.prefix,
+        "key_scope": place.key_scope,
+    }))
+}
+
+fn rackspace_place(place: RackspacePlace) -> Value {
+    some(json!({
+        "provider": "rackspace",
+        "auth_url": place.auth_url,
+        "user": place.user,
+        "region": place.region,
+        "container": place.container,
+        "prefix": place.prefix,
+        "public": place.public.then_some(true),
+        "ttl_seconds": place.ttl.map(|ttl| ttl.as_secs()),
+    }))
+}
+
+fn swift_keys(file: &Path) -> Result<CloudKeys, Failure> {
+    Ok(CloudKeys(json!({ "provider": "swift", "password": key(file)? })))
 }
 
 fn akamai_place(place: AkamaiPlace) -> Value {
@@ -184,16 +252,20 @@ pub(super) fn change(settings: &[String]) -> Result<Value, Failure> {
 /// Puts a setting of the provider where it belongs; gives what was there before.
 fn put(storage: &mut Map<String, Value>, key: &str, value: &str) -> Result<Option<Value>, Failure> {
     let name = key.replace('-', "_");
-    let Some((group, field)) = name.split_once('.') else {
-        let value = written(&name, value)?;
-        return Ok(storage.insert(name, value));
-    };
-    let value = written(field, value)?;
-    let group = storage.entry(group).or_insert_with(|| Value::Object(Map::new()));
-    match group {
-        Value::Object(fields) => Ok(fields.insert(field.to_owned(), value)),
-        other => Ok(Some(other.clone())),
+    let steps: Vec<&str> = name.split('.').collect();
+    if steps.len() > MAX_STEPS {
+        return Err(Failure::configuration(format!("there is no setting `{key}`")));
     }
+    let mut fields = storage;
+    let (field, groups) = steps.split_last().unwrap_or((&"", &[]));
+    for group in groups {
+        let group = fields.entry(*group).or_insert_with(|| Value::Object(Map::new()));
+        match group {
+            Value::Object(below) => fields = below,
+            other => return Ok(Some(other.clone())),
+        }
+    }
+    Ok(fields.insert((*field).to_owned(), written(field, value)?))
 }
 
 /// A value as the API takes it; an empty one is none.
@@ -229,6 +301,9 @@ mod tests {
             "path-style=yes",
             "cloudfront.url=https://d",
             "cloudfront.largest-delivered=7",
+            "auth.keystone3-password.user=u",
+            "auth.keystone3-password.project=p",
+            "public=no",
             "url-lifetime=20m",
             "offer=before-root",
             "ca=",
@@ -240,6 +315,8 @@ mod tests {
                 "prefix": null,
                 "path_style": true,
                 "cloudfront": { "url": "https://d", "largest_delivered": 7 },
+                "auth": { "keystone3_password": { "user": "u", "project": "p" } },
+                "public": false,
             },
             "url_lifetime_seconds": 1200,
             "offer": "before-root",
@@ -253,10 +330,71 @@ mod tests {
             &["path-style=perhaps"],
             &["cp-code=x"],
             &["url-lifetime=soon"],
+            &["a.b.c.d=x"],
+            &["auth.tempauth.user=a", "auth.tempauth.user=b"],
         ] {
             let words: Vec<String> = wrong.iter().map(|word| (*word).to_owned()).collect();
             assert!(change(&words).is_err(), "{wrong:?}");
         }
+    }
+
+    /// What is typed after `xylem cloud policy`, as the API takes it.
+    fn typed(words: &str) -> Result<Value, String> {
+        #[derive(clap::Parser)]
+        struct Typed {
+            #[command(subcommand)]
+            provider: PolicyProvider,
+        }
+        let words = std::iter::once("policy").chain(words.split(' '));
+        let typed = <Typed as clap::Parser>::try_parse_from(words);
+        typed.map(|typed| place(typed.provider)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn places_of_swift_are_typed_in_every_kind() {
+        let rest = "--auth-url https://h --container c";
+        let all = typed(&format!(
+            "swift --auth keystone3-password --user u --project p --project-domain d {rest} \
+             --region r --prefix macs --key-scope container"
+        ));
+        let expected = json!({
+            "provider": "swift",
+            "auth": { "keystone3_password": {
+                "user": "u", "user_domain": "Default", "project": "p", "project_domain": "d" } },
+            "auth_url": "https://h",
+            "region": "r",
+            "container": "c",
+            "prefix": "macs",
+            "key_scope": "container",
+        });
+        assert_eq!(all, Ok(expected));
+        let auth =
+            |words: &str| typed(&format!("swift {words} {rest}")).map(|it| it["auth"].clone());
+        let tempauth = json!({ "tempauth": { "user": "a:b" } });
+        assert_eq!(auth("--auth tempauth --user a:b"), Ok(tempauth));
+        let application = json!({ "keystone3_application": { "id": "i" } });
+        assert_eq!(auth("--auth keystone3-application --credential-id i"), Ok(application));
+        for lacking in [
+            "--auth tempauth",
+            "--auth keystone3-password --user u",
+            "--auth keystone3-application --user u",
+            "--auth basic --user u",
+            "--auth tempauth --user u --key-scope nobody",
+        ] {
+            assert!(auth(lacking).is_err(), "{lacking}");
+        }
+    }
+
+    #[test]
+    fn places_at_rackspace_are_public_by_name_alone() {
+        let plain = typed("rackspace --user u --region ORD --container c");
+        let expected =
+            json!({ "provider": "rackspace", "user": "u", "region": "ORD", "container": "c" });
+        assert_eq!(plain, Ok(expected));
+        let public = typed("rackspace --user u --region ORD --container c --public --ttl 1h");
+        let public = public.unwrap();
+        assert_eq!((&public["public"], &public["ttl_seconds"]), (&json!(true), &json!(3600)));
+        assert!(typed("rackspace --user u --region ORD --container c --ttl 1h").is_err());
     }
 
     #[test]

@@ -51,6 +51,10 @@ pub(super) fn point(point: &CloudPoint) -> String {
     if let Some(fields) = point.storage.as_object() {
         let others = fields.iter().filter(|(name, value)| *name != "provider" && !value.is_null());
         rows.extend(others.map(|(name, value)| (name.as_str(), written(value))));
+        if fields.get("public") == Some(&Value::Bool(true)) {
+            let told = "everything in the container is given out to whoever learns an address";
+            rows.push(("Public", told.to_owned()));
+        }
     }
     let authority = match &point.ca_pem {
         Some(_) => "the one that was given",

@@ -130,6 +130,14 @@ impl Point {
         counts.into_values().collect()
     }
 
+    pub(super) fn unsettled(&self, now: Timestamp, limit: usize) -> Vec<CloudCopy> {
+        let due = self.copies.values().filter(|copy| copy.is_to_be_settled(now));
+        let mut due: Vec<_> = due.cloned().collect();
+        due.sort_by_key(|copy| (copy.unbound_until, copy.content));
+        due.truncate(limit);
+        due
+    }
+
     pub(super) fn begin_removing(
         &mut self,
         unwanted_before: Timestamp,

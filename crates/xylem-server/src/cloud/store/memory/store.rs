@@ -127,6 +127,11 @@ impl CloudStore for MemoryCloudStore {
         Ok(self.on(work.point, |point| point.begin(work, part_bytes, reference)))
     }
 
+    async fn signed(&self, work: Work, until: Timestamp) -> Result<bool, WishError> {
+        Ok(self
+            .on(work.point, |point| point.step(work.content, |copy| copy.sign(work.server, until))))
+    }
+
     async fn arrived(&self, work: Work, parts: &[CloudPart]) -> Result<bool, WishError> {
         Ok(self.on(work.point, |point| point.arrive(work, parts)))
     }
@@ -215,6 +220,25 @@ impl CloudStore for MemoryCloudStore {
                 point.step(*content, |copy| copy.look_at(now));
             }
         });
+        Ok(())
+    }
+
+    async fn unsettled(
+        &self,
+        point: CloudPointId,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<CloudCopy>, WishError> {
+        Ok(self.on(point, |point| point.unsettled(now, page(limit))))
+    }
+
+    async fn settled(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        self.on(point, |point| point.step(content, |copy| copy.settle(now)));
         Ok(())
     }
 
