@@ -121,7 +121,8 @@ impl SwiftInfo {
         })
     }
 
-    const fn old() -> Self {
+    /// What a Swift that does not tell is taken for.
+    pub const fn old() -> Self {
         Self {
             max_file_size: FIRST_MAX_FILE_SIZE,
             segments: Some(SegmentRules { most: FIRST_MAX_SEGMENTS, smallest: MIB }),

@@ -12,31 +12,34 @@ const MAX_PAGES: usize = 50;
 
 impl AtPoint<'_> {
     /// Removes uploads of a key that nobody goes on with: a crash or a lost answer left them.
-    /// Segments too where nothing was begun; of an object that is there they are its own.
+    /// Segments too where nothing was begun; of an object that is there they are its own. Says how
+    /// many segments were left.
     pub(super) async fn discard_leftovers(
         &self,
         provider: &dyn Provider,
         key: &ObjectKey,
         segments: bool,
-    ) -> Result<(), Trouble> {
-        let mut cursor = Cursor::START;
+    ) -> Result<usize, Trouble> {
+        let (mut cursor, mut left) = (Cursor::START, 0);
         for _ in 0..MAX_PAGES {
             let Some(request) = provider.leftovers(Some(key), &cursor, self.moment())? else {
-                return Ok(());
+                return Ok(left);
             };
             let answer = self.send(Asking::List, &request).await?;
             let page = provider.leftovers_listed(Some(key), &cursor, &answer)?;
             for leftover in &page.items {
                 if segments || matches!(leftover, Leftover::Upload { .. }) {
                     self.discard(provider, leftover).await?;
+                } else {
+                    left += 1;
                 }
             }
             match page.next {
                 Some(next) => cursor = next,
-                None => return Ok(()),
+                None => return Ok(left),
             }
         }
-        Ok(())
+        Ok(left)
     }
 
     /// Gives up an upload that was begun. It is found again if this does not succeed.

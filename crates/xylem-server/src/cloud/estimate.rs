@@ -1,6 +1,7 @@
 //! What filling a cloud takes, and what clients fetch there, before anything is sent. Pure.
 
 use xylem_api::cloud_files::CloudEstimate;
+use xylem_cloud::swift::SwiftInfo;
 use xylem_cloud::{CloudSettings, MIB, PartRules};
 
 const GIB: u64 = 1024 * MIB;
@@ -9,6 +10,8 @@ const GIB: u64 = 1024 * MIB;
 /// before and after, and read back at both ends.
 const READS_OF_ONE: u64 = 4;
 const WRITES_OF_LARGE: u64 = 2;
+/// Of Swift's large files the manifest alone.
+const WRITES_OF_SWIFT: u64 = 1;
 
 /// What is estimated with.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -25,6 +28,8 @@ pub(crate) struct Assumed {
 #[derive(Debug)]
 pub(crate) struct Tally {
     rules: PartRules,
+    /// Requests that write of a content that is cut, beside its parts.
+    around_parts: u64,
     contents: u64,
     bytes: u64,
     largest: u64,
@@ -35,14 +40,18 @@ pub(crate) struct Tally {
 impl Tally {
     /// Nothing yet, at a provider that is set or, without one, at S3.
     pub(crate) fn at(storage: Option<&CloudSettings>) -> Self {
-        let rules = match storage {
+        let (rules, around_parts) = match storage {
             // One request for each file, whatever its size.
             Some(CloudSettings::Akamai(_)) => {
-                PartRules { whole_up_to: PartRules::S3.largest_file, ..PartRules::S3 }
+                (PartRules { whole_up_to: PartRules::S3.largest_file, ..PartRules::S3 }, 0)
             }
-            _ => PartRules::S3,
+            // As one that tells nothing: to ask it takes a token.
+            Some(CloudSettings::Swift(_) | CloudSettings::Rackspace(_)) => {
+                (SwiftInfo::old().part_rules(), WRITES_OF_SWIFT)
+            }
+            Some(CloudSettings::S3(_)) | None => (PartRules::S3, WRITES_OF_LARGE),
         };
-        Self { rules, contents: 0, bytes: 0, largest: 0, too_large: 0, writes: 0 }
+        Self { rules, around_parts, contents: 0, bytes: 0, largest: 0, too_large: 0, writes: 0 }
     }
 
     /// Adds a content of so many bytes.
@@ -51,7 +60,7 @@ impl Tally {
             self.too_large += 1;
             return;
         };
-        let around = if plan.is_whole() { 0 } else { WRITES_OF_LARGE };
+        let around = if plan.is_whole() { 0 } else { self.around_parts };
         self.contents += 1;
         self.bytes = self.bytes.saturating_add(size);
         self.largest = self.largest.max(size);
@@ -118,5 +127,20 @@ mod tests {
         let mut tally = Tally::at(Some(&akamai));
         tally.add(6 * GIB);
         assert_eq!(tally.told(Assumed::default()).write_requests, 1);
+    }
+    #[test]
+    fn a_swift_takes_a_request_for_each_segment_and_the_manifest() {
+        let swift = serde_json::json!({
+            "provider": "rackspace",
+            "user": "u",
+            "region": "ORD",
+            "container": "c",
+        });
+        let swift: CloudSettings = serde_json::from_value(swift).unwrap();
+        let mut tally = Tally::at(Some(&swift));
+        for size in [64 * MIB, 6 * GIB] {
+            tally.add(size);
+        }
+        assert_eq!(tally.told(Assumed::default()).write_requests, 1 + 96 + 1);
     }
 }

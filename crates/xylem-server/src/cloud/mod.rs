@@ -4,7 +4,7 @@
 //!   reaches the provider.
 //! * [`session`]: tokens, where a provider takes some.
 //! * [`probe`]: what a test asks the provider. [`opening`]: what comes before where there are tokens.
-//!   [`test`]: its steps, in order. [`steps`]: how they are
+//!   [`test`]: its steps, in order; [`prove`]: when they are done, and what is taken back after. [`steps`]: how they are
 //!   told.
 //! * [`service`]: filling it, with the root distribution server.
 //! * [`store`]: what is remembered of what is there and of what is on its way.
@@ -27,6 +27,7 @@ mod opening;
 mod pace;
 mod parts;
 mod probe;
+mod prove;
 mod recheck;
 mod remove;
 mod round;
@@ -54,9 +55,9 @@ use xylem_runtime::{Environment, random_array};
 
 pub(crate) use offer::CloudWanted;
 pub(crate) use opening::KeyWish;
+pub(crate) use prove::ProvedCloud;
 pub use service::CloudService;
 pub use store::{Broken, CloudStore, DatabaseCloudStore, MemoryCloudStore, OpenPoint, Work};
-pub(crate) use test::ProvedCloud;
 pub(crate) use upkeep::{Duty, Upkeep};
 
 use crate::app::App;

@@ -1,5 +1,7 @@
 //! Static large objects ("Static Large Objects" in Swift's documentation).
 
+use std::fmt::Write as _;
+
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
@@ -82,7 +84,7 @@ pub(super) fn written(account: &Account, body: &[u8]) -> Result<Manifest, Refusa
             Some(object) if object.size() != segment.bytes => "Size Mismatch",
             Some(_) => continue,
         };
-        errors.push_str(&format!("/{}/{}, {why}\n", segment.container, segment.name));
+        writeln!(errors, "/{}/{}, {why}", segment.container, segment.name).unwrap();
     }
     match errors.is_empty() {
         true => Ok(Manifest(segments)),

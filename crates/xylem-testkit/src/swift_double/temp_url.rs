@@ -27,8 +27,8 @@ impl State {
         }
         let signature = asked.parameter("temp_url_sig").unwrap_or_default();
         let ends = asked.parameter("temp_url_expires").unwrap_or_default();
-        let is_over = ends.parse::<i64>().map_or(true, |ends| ends < self.now().unix_seconds());
-        if is_over {
+        let now = self.now().unix_seconds();
+        if !ends.parse::<i64>().is_ok_and(|ends| ends >= now) {
             return Err(no());
         }
         let (digest, given) = parsed(&signature).ok_or_else(no)?;

@@ -21,6 +21,7 @@ pub(crate) struct PointClient {
 
 impl PointClient {
     /// For a provider that has no tokens.
+    #[cfg(test)]
     pub(in crate::cloud) const fn plain(client: CloudClient) -> Self {
         Self { client, tokens: None }
     }

@@ -310,3 +310,17 @@ async fn a_key_that_somebody_replaced_stops_the_point_until_it_is_set_again() {
     let job = filling.fill(SMALL).await;
     assert_eq!(filling.state(&job).await, CloudCopyState::Present);
 }
+
+#[tokio::test]
+async fn segments_of_a_broken_upload_go_before_it_is_begun_anew() {
+    let filling = Filling::new(World::tempauth).await;
+    let content = filling.publish("Large.pkg", &LARGE).await;
+    let double = &filling.world.double;
+    for left in ["4194304/00001", "1048576/00009"] {
+        double.place(SEGMENTS, &format!("{}/{left}", key(content)), "left");
+    }
+    double.place(SWIFT_CONTAINER, &key(content), "of nobody");
+    filling.fill(&LARGE).await;
+    assert!(double.bytes(SWIFT_CONTAINER, &key(content)).unwrap() == *LARGE);
+    assert_eq!(double.names(SEGMENTS).len(), 3, "{:?}", double.names(SEGMENTS));
+}
