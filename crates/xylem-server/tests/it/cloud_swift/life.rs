@@ -236,8 +236,9 @@ async fn a_server_that_was_started_anew_logs_in_for_the_first_address() {
         filling.fill(SMALL).await;
         filling
     };
-    let world = world.restarted().await;
+    // Its jobs ask too.
     let logins = world.double.logins();
+    let world = world.restarted().await;
     let (_, agent) = world.harness.computer("another").await;
     let filling = Filling { world, root, agent };
     for _ in 0..3 {
