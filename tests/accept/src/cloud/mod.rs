@@ -3,7 +3,9 @@
 //! * [`tools`]: what comes from the Python package index.
 //! * [`authority`], [`service`], [`seaweed`]: servers on free ports in the run's own folder, over
 //!   TLS, with an authority that the run makes.
-//! * [`bucket`]: what lies there, told by `boto3` and no code of ours.
+//! * [`swift`], [`swift_files`]: OpenStack Swift from Debian, for itself and as an S3.
+//! * [`bucket`], [`container`]: what lies there, told by `boto3` and by OpenStack's own client, and no
+//!   code of ours.
 //! * [`netstorage`]: Akamai, by a double that Akamai's own libraries prove ([`netstorage_proof`]).
 //! * [`gate`] counts what passes; [`weather`] lets through, answers by itself, or cuts off.
 //! * [`store`]: what a part needs of any of them.
@@ -15,6 +17,7 @@
 mod agent;
 mod authority;
 mod bucket;
+mod container;
 mod gate;
 mod ground;
 mod kills;
@@ -28,11 +31,18 @@ mod service;
 mod speed;
 mod store;
 mod storm;
+mod swift;
+mod swift_files;
 mod tools;
 mod weather;
 
+use std::path::Path;
+
+use authority::Authority;
 use netstorage::NetStorage;
 use seaweed::Seaweed;
+use swift::{Swift, SwiftS3};
+use tools::Tools;
 
 use crate::run::{Part, run_parts};
 
@@ -43,12 +53,21 @@ const LARGE_BYTES: u64 = 6 << 30;
 /// Runs every part, or the one that is named. `mib` is the size of the large file.
 pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()> {
     let large = mib.map_or(LARGE_BYTES, |mib| mib << 20);
+    let swift = async |tools: &Tools, folder: &Path, authority: &Authority| {
+        Swift::start(tools, folder, authority, large).await
+    };
+    let swift_s3 = async |tools: &Tools, folder: &Path, authority: &Authority| {
+        Swift::start(tools, folder, authority, large).await.map(SwiftS3)
+    };
     let parts: &[Part<'_>] = &[
         ("s3-cloud-life", &|| life::life(large, Seaweed::start)),
         ("s3-cloud-kills", &|| kills::kills(large, kills::IN_PARTS, Seaweed::start)),
         ("s3-cloud-speed", &speed::speed),
         ("s3-cloud-storm", &storm::storm),
         ("s3-cloud-secrets", &secrets::secrets),
+        ("swift-cloud-life", &|| life::life(large, swift)),
+        ("swift-cloud-kills", &|| kills::kills(large, kills::IN_PARTS, swift)),
+        ("swift-s3-cloud-life", &|| life::life(large, swift_s3)),
         ("akamai-double", &netstorage_proof::proof),
         ("akamai-vectors", &netstorage_proof::vectors),
         ("akamai-cloud-life", &|| life::life(large, NetStorage::start)),

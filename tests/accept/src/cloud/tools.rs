@@ -83,19 +83,28 @@ impl Tools {
         settings: &[(&str, String)],
         words: &[&str],
     ) -> anyhow::Result<A> {
-        let mut file = tempfile::NamedTempFile::new()?;
-        file.write_all(script.as_bytes())?;
-        let mut command = self.command("python");
-        command.arg(file.path()).args(words);
-        command.envs(settings.iter().map(|(name, value)| (*name, value.as_str())));
-        let told = run(&mut command)?.require("a script")?.stdout;
-        serde_json::from_str(&told).with_context(|| format!("a script printed {told}"))
+        ask(self.command("python"), script, settings, words)
     }
 
     /// A command that runs one of its programs.
     pub(super) fn command(&self, program: &str) -> Command {
         clean(Command::new(self.folder.join("bin").join(program)))
     }
+}
+
+/// Runs a script by some Python, with settings in the environment; it prints JSON.
+pub(super) fn ask<A: DeserializeOwned>(
+    mut python: Command,
+    script: &str,
+    settings: &[(&str, String)],
+    words: &[&str],
+) -> anyhow::Result<A> {
+    let mut file = tempfile::NamedTempFile::new()?;
+    file.write_all(script.as_bytes())?;
+    python.arg(file.path()).args(words);
+    python.envs(settings.iter().map(|(name, value)| (*name, value.as_str())));
+    let told = run(&mut python)?.require("a script")?.stdout;
+    serde_json::from_str(&told).with_context(|| format!("a script printed {told}"))
 }
 
 /// A command that knows nothing of this machine's own clouds.
