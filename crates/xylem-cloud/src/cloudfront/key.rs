@@ -10,6 +10,9 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, RSA_PKC
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::sha1;
+use crate::settings::CloudFrontHash;
+
 /// Longest text of a key: RSA with 8192 bits has about 6,500.
 const MAX_KEY_BYTES: usize = 16 * 1024;
 /// What a private key's block is called: PKCS #8 (RFC 5958), PKCS #1 (RFC 8017), SEC 1 (RFC 5915).
@@ -19,7 +22,8 @@ const LABELS: [&str; 3] = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"];
 pub(crate) struct CloudFrontKey(Kind);
 
 enum Kind {
-    Rsa(rsa::KeyPair),
+    /// Read, and its DER: SHA-1 is signed by another reader of it.
+    Rsa(rsa::KeyPair, Vec<u8>),
     P256(EcdsaKeyPair),
 }
 
@@ -66,7 +70,7 @@ impl CloudFrontKey {
     fn from_der(der: &[u8]) -> Option<Self> {
         let rsa = rsa::KeyPair::from_pkcs8(der).or_else(|_| rsa::KeyPair::from_der(der));
         if let Ok(pair) = rsa {
-            return Some(Self(Kind::Rsa(pair)));
+            return Some(Self(Kind::Rsa(pair, der.to_vec())));
         }
         let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_ASN1_SIGNING, der).ok()?;
         Some(Self(Kind::P256(pair)))
@@ -76,30 +80,37 @@ impl CloudFrontKey {
     #[cfg(test)]
     pub(super) fn public(&self) -> &[u8] {
         match &self.0 {
-            Kind::Rsa(pair) => pair.public_key().as_ref(),
+            Kind::Rsa(pair, _) => pair.public_key().as_ref(),
             Kind::P256(pair) => pair.public_key().as_ref(),
         }
     }
 
-    /// Signs with SHA-256: PKCS #1 v1.5, which is the same each time, or ECDSA in ASN.1, which is
-    /// not: its nonce is drawn inside of aws-lc, the one thing here that is not an argument.
+    /// Signs with PKCS #1 v1.5, which is the same each time, or with ECDSA in ASN.1, which is not:
+    /// its nonce is drawn by the signer, as is what hides the private key from those who measure
+    /// time. These are the things here that are no argument.
     ///
     /// # Errors
     /// When the key is damaged in a way that reading it did not show.
-    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, CloudFrontKeyError> {
-        let random = SystemRandom::new();
-        match &self.0 {
-            Kind::Rsa(pair) => {
+    pub(super) fn sign(
+        &self,
+        hash: CloudFrontHash,
+        message: &[u8],
+    ) -> Result<Vec<u8>, CloudFrontKeyError> {
+        let signed = match (&self.0, hash) {
+            (Kind::Rsa(pair, _), CloudFrontHash::Sha256) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
-                    .map_err(|_| CloudFrontKeyError::Signing)?;
-                Ok(signature)
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+                    .ok()
+                    .map(|()| signature)
             }
-            Kind::P256(pair) => pair
-                .sign(&random, message)
-                .map(|signature| signature.as_ref().to_vec())
-                .map_err(|_| CloudFrontKeyError::Signing),
-        }
+            (Kind::Rsa(_, der), CloudFrontHash::Sha1) => sha1::sign_rsa(der, message),
+            (Kind::P256(pair), CloudFrontHash::Sha256) => {
+                let signature = pair.sign(&SystemRandom::new(), message).ok();
+                signature.map(|signature| signature.as_ref().to_vec())
+            }
+            (Kind::P256(pair), CloudFrontHash::Sha1) => sha1::sign_p256(pair, message),
+        };
+        signed.ok_or(CloudFrontKeyError::Signing)
     }
 }
 
@@ -113,7 +124,7 @@ fn block<'a>(text: &'a str, label: &str) -> Option<&'a str> {
 impl fmt::Debug for CloudFrontKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Kind::Rsa(_) => "CloudFrontKey(RSA)",
+            Kind::Rsa(..) => "CloudFrontKey(RSA)",
             Kind::P256(_) => "CloudFrontKey(P-256)",
         })
     }

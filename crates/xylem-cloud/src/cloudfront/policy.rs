@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use xylem_model::Timestamp;
 
 use super::key::{CloudFrontKey, CloudFrontKeyError};
+use crate::settings::CloudFrontHash;
 
 /// Who may fetch what, and until when a request may begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,14 +49,19 @@ impl Policy {
         &self,
         key: &CloudFrontKey,
         key_pair_id: &str,
+        hash: CloudFrontHash,
     ) -> Result<String, CloudFrontKeyError> {
         let text = self.text();
-        let signature = in_url(&key.sign(text.as_bytes())?);
+        let signature = in_url(&key.sign(hash, text.as_bytes())?);
         let first = match self.is_canned() {
             true => format!("Expires={}", self.until.unix_seconds()),
             false => format!("Policy={}", in_url(text.as_bytes())),
         };
-        Ok(format!("{first}&Signature={signature}&Key-Pair-Id={key_pair_id}&Hash-Algorithm=SHA256"))
+        let named = match hash {
+            CloudFrontHash::Sha256 => "&Hash-Algorithm=SHA256",
+            CloudFrontHash::Sha1 => "",
+        };
+        Ok(format!("{first}&Signature={signature}&Key-Pair-Id={key_pair_id}{named}"))
     }
 }
 

@@ -1,6 +1,8 @@
 //! CloudFront against Amazon's two signers (`tests/vectors`), and the forms that keys come in.
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA1_ASN1, ECDSA_P256_SHA256_ASN1, EcdsaVerificationAlgorithm, UnparsedPublicKey,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -8,6 +10,7 @@ use xylem_model::Timestamp;
 
 use super::key::{CloudFrontKey, CloudFrontKeyError};
 use super::policy::Policy;
+use crate::settings::CloudFrontHash;
 
 const RSA: &str = include_str!("../../tests/vectors/cloudfront-rsa.pem");
 const P256: &str = include_str!("../../tests/vectors/cloudfront-p256.pem");
@@ -44,10 +47,14 @@ fn botocores_urls_are_met_byte_by_byte() {
         if let Some(expected) = case["policy"].as_str() {
             assert_eq!(policy.text(), expected);
         }
-        let query = policy.signed_query(&key, text(&all, "key_pair_id")).unwrap();
         let join = if url.contains('?') { '&' } else { '?' };
+        let ours = |hash| {
+            let query = policy.signed_query(&key, text(&all, "key_pair_id"), hash).unwrap();
+            format!("{url}{join}{query}")
+        };
         let expected = format!("{}&Hash-Algorithm=SHA256", text(case, "signed"));
-        assert_eq!(format!("{url}{join}{query}"), expected);
+        assert_eq!(ours(CloudFrontHash::Sha256), expected);
+        assert_eq!(ours(CloudFrontHash::Sha1), text(case, "signed_sha1"));
     }
 }
 
@@ -64,7 +71,8 @@ fn amazons_own_signer_names_the_hash_in_the_same_way() {
             until: seconds(&case["expires"]),
             source: case["ip"].as_str().map(|ip| ip.parse().unwrap()),
         };
-        let ours = policy.signed_query(&key, text(&all, "key_pair_id")).unwrap();
+        let hash = CloudFrontHash::Sha256;
+        let ours = policy.signed_query(&key, text(&all, "key_pair_id"), hash).unwrap();
         let (place, theirs) = text(case, "signed").split_once('?').unwrap();
         assert_eq!(place, policy.resource);
         // The order of parameters means nothing, and the two of Amazon's signers differ in it.
@@ -82,13 +90,23 @@ fn a_p256_key_signs_what_its_public_half_verifies() {
     let key = CloudFrontKey::parse(P256).unwrap();
     assert_eq!(hex::encode(key.public()), text(&vectors(), "p256_public"));
     let policy = Policy { resource: "https://h/k".to_owned(), until: now(), source: None };
-    let query = policy.signed_query(&key, "K1").unwrap();
-    let signature = query.split('&').find_map(|pair| pair.strip_prefix("Signature=")).unwrap();
-    assert!(!signature.contains(['+', '/', '=']), "{signature}");
-    let plain = signature.replace('-', "+").replace('_', "=").replace('~', "/");
-    let signature = STANDARD.decode(plain).unwrap();
-    let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key.public());
-    assert!(public.verify(policy.text().as_bytes(), &signature).is_ok());
+    let kinds: [(_, &'static EcdsaVerificationAlgorithm, _); 2] = [
+        (CloudFrontHash::Sha256, &ECDSA_P256_SHA256_ASN1, &ECDSA_P256_SHA1_ASN1),
+        (CloudFrontHash::Sha1, &ECDSA_P256_SHA1_ASN1, &ECDSA_P256_SHA256_ASN1),
+    ];
+    for (hash, its, other) in kinds {
+        let query = policy.signed_query(&key, "K1", hash).unwrap();
+        assert_eq!(query.contains("Hash-Algorithm=SHA256"), hash == CloudFrontHash::Sha256);
+        let signature = query.split('&').find_map(|pair| pair.strip_prefix("Signature=")).unwrap();
+        assert!(!signature.contains(['+', '/', '=']), "{signature}");
+        let plain = signature.replace('-', "+").replace('_', "=").replace('~', "/");
+        let signature = STANDARD.decode(plain).unwrap();
+        let is_good = |algorithm: &'static EcdsaVerificationAlgorithm| {
+            let public = UnparsedPublicKey::new(algorithm, key.public());
+            public.verify(policy.text().as_bytes(), &signature).is_ok()
+        };
+        assert_eq!((is_good(its), is_good(other)), (true, false), "{hash:?}");
+    }
 }
 
 #[test]
@@ -98,7 +116,10 @@ fn keys_are_taken_in_the_forms_that_tools_write() {
             (CloudFrontKey::parse(one).unwrap(), CloudFrontKey::parse(other).unwrap());
         assert_eq!(one.public(), other.public());
     };
-    same(RSA, include_str!("../../tests/vectors/cloudfront-rsa-pkcs1.pem"));
+    let pkcs1 = include_str!("../../tests/vectors/cloudfront-rsa-pkcs1.pem");
+    same(RSA, pkcs1);
+    let by_sha1 = |text| CloudFrontKey::parse(text).unwrap().sign(CloudFrontHash::Sha1, b"m");
+    assert_eq!(by_sha1(RSA), by_sha1(pkcs1));
     same(P256, include_str!("../../tests/vectors/cloudfront-p256-sec1.pem"));
     let bare: String = RSA.lines().filter(|line| !line.starts_with('-')).collect();
     same(RSA, &bare);

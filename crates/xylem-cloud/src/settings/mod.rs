@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use akamai::AkamaiSettings;
 pub use point::{Offer, PointSettings, URL_LIFETIME_SECONDS};
 pub(crate) use s3::Partition;
-pub use s3::{CLOUDFRONT_LARGEST_BYTES, CloudFrontSettings, S3Settings};
+pub use s3::{CLOUDFRONT_LARGEST_BYTES, CloudFrontHash, CloudFrontSettings, S3Settings};
 pub use swift::{KeyScope, RACKSPACE_TTL_SECONDS, RackspaceSettings, SwiftAuth, SwiftSettings};
 
 use crate::endpoint::Endpoint;

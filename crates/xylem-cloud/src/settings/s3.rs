@@ -47,9 +47,23 @@ pub struct CloudFrontSettings {
     /// Whether a URL is bound to the client's IPv4 address.
     #[serde(default)]
     pub bind_address: bool,
+    /// By which digest URLs are signed.
+    #[serde(default)]
+    pub hash: CloudFrontHash,
     /// The largest file that is offered there, bytes.
     #[serde(default = "cloudfront_largest")]
     pub largest_delivered: u64,
+}
+
+/// The digest below a signature of CloudFront's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CloudFrontHash {
+    /// SHA-256, which each URL names.
+    #[default]
+    Sha256,
+    /// SHA-1, which an edge takes where a URL names none: for edges that know no other.
+    Sha1,
 }
 
 const fn cloudfront_largest() -> u64 {

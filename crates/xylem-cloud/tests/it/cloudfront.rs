@@ -48,6 +48,10 @@ fn a_client_is_sent_to_the_edge_and_never_past_it() {
         assert!(url(s3, 5, Some("192.0.2.7")).unwrap().reveal().contains("?Policy=eyJT"));
         assert_eq!(url(s3, 5, None), Err(FaultKind::Unsupported));
     });
+    with(r#","hash":"sha1""#, &keys, |s3| {
+        let older = url(s3, 5, None).unwrap();
+        assert!(older.reveal().ends_with("&Key-Pair-Id=K1"), "the edge is told no hash");
+    });
     with("", &example_keys(), |s3| assert_eq!(url(s3, 5, None), Err(FaultKind::Keys)));
 }
 

@@ -91,22 +91,26 @@ def s3_presigned(told):
         case["url"] = request.url
 
 
-def rsa(message):
+def rsa(digest):
     key = serialization.load_pem_private_key((HERE / "cloudfront-rsa.pem").read_bytes(), None)
-    return key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+    return lambda message: key.sign(message, padding.PKCS1v15(), digest)
 
 
 def cloudfront(told):
-    signer = CloudFrontSigner(told["key_pair_id"], rsa)
+    signer = CloudFrontSigner(told["key_pair_id"], rsa(hashes.SHA256()))
+    older = CloudFrontSigner(told["key_pair_id"], rsa(hashes.SHA1()))
     moment = lambda seconds: datetime.datetime.fromtimestamp(seconds, UTC)
     for case in told["cases"]:
         if case["kind"] == "canned":
-            case["signed"] = signer.generate_presigned_url(case["url"], moment(case["expires"]))
+            until = moment(case["expires"])
+            case["signed"] = signer.generate_presigned_url(case["url"], until)
+            case["signed_sha1"] = older.generate_presigned_url(case["url"], until)
             continue
         case["policy"] = signer.build_policy(
             case["url"], moment(case["expires"]), ip_address=case["ip"]
         )
         case["signed"] = signer.generate_presigned_url(case["url"], policy=case["policy"])
+        case["signed_sha1"] = older.generate_presigned_url(case["url"], policy=case["policy"])
 
 
 def invalidation(told):

@@ -239,6 +239,9 @@ pub struct S3Place {
     /// The distribution's id, to have removed files taken out of its caches
     #[arg(long, requires = "cloudfront")]
     pub distribution: Option<String>,
+    /// The digest below signatures: sha256, or sha1 for an edge that knows no other
+    #[arg(long, requires = "cloudfront", value_parser = ["sha256", "sha1"])]
+    pub hash: Option<String>,
 }
 
 /// Keys of S3.

@@ -229,7 +229,7 @@ mod tests {
             "ds account rotate n u --finish",
             "cloud set s3 --bucket b --region r --key-id k --secret-file f",
             "cloud set s3 --bucket b --region r --endpoint https://h --prefix p --path-style --key-id k --secret-file f --ca f --url-lifetime 20m --offer before-root --replace",
-            "cloud set s3 --bucket b --region r --cloudfront https://d --key-pair K --distribution D --key-id k --secret-file f --private-key-file f",
+            "cloud set s3 --bucket b --region r --cloudfront https://d --key-pair K --distribution D --hash sha1 --key-id k --secret-file f --private-key-file f",
             "cloud set akamai --upload-host https://h --account a --cp-code 5 --delivery-url https://d --key-file f --token-secret-file f",
             "cloud set swift --auth tempauth --auth-url https://h --user a:b --container c --password-file f",
             "cloud set swift --auth keystone3-password --auth-url https://h --user u --project p --container c --region r --prefix p --key-scope container --password-file f",

@@ -80,6 +80,7 @@ fn s3_place(place: S3Place) -> Value {
             "url": url,
             "key_pair_id": place.key_pair,
             "distribution_id": place.distribution,
+            "hash": place.hash,
         }))
     });
     some(json!({
