@@ -5,6 +5,7 @@
 //! as text that this crate cannot read; they are in no record that is listed, in no audit entry,
 //! and come out by [`Database::cloud_secrets`] alone.
 
+mod principal;
 mod record;
 mod running;
 
@@ -19,6 +20,8 @@ use uuid::Uuid;
 use xylem_model::{CloudPointId, Timestamp};
 use xylem_sync::Choice;
 
+pub use principal::UPLOAD_WANTED_FOR;
+pub(crate) use principal::{give_up, require_in_principal, the_principal};
 pub use record::{CloudPoint, CloudPointChange, NewCloudPoint};
 
 use crate::audit::{self, Actor};
@@ -66,7 +69,7 @@ impl Database {
     ///
     /// # Errors
     /// [`DbError::SecondCloudPoint`] where another one than `replaces` is active;
-    /// [`DbError::WrongState`] where the one before that is still being left.
+    /// [`DbError::WrongState`] where the one before that is still being left, or it is the principal.
     pub async fn set_cloud_point(
         &self,
         new: &NewCloudPoint,
@@ -100,6 +103,7 @@ impl Database {
                 broken: None,
                 last_inventory: None,
                 month_ceiling: None,
+                is_principal: false,
             };
             Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
             let detail =
@@ -114,7 +118,8 @@ impl Database {
     /// says whether they were changed.
     ///
     /// # Errors
-    /// [`DbError::Stale`] where it was changed since.
+    /// [`DbError::Stale`] where it was changed since; [`DbError::WrongState`] where it is the principal
+    /// and would move.
     pub async fn change_cloud_point(
         &self,
         id: CloudPointId,
@@ -135,6 +140,9 @@ impl Database {
             let row = require(tx, id).await?;
             if row.revision != based_on {
                 return Err(stale(&row, revision)?.into());
+            }
+            if asked.moved {
+                principal::refuse(&row, "moved to another place")?;
             }
             let (epoch, generation) = convert::columns(raise(tx).await?)?;
             let (provider, next) = (row.provider.clone(), row.revision.saturating_add(1));
@@ -184,6 +192,9 @@ impl Database {
     }
 
     /// Forgets a point with its keys, and all that is remembered of what is there.
+    ///
+    /// # Errors
+    /// [`DbError::WrongState`] where it is the principal.
     pub async fn forget_cloud_point(
         &self,
         id: CloudPointId,
@@ -192,6 +203,7 @@ impl Database {
     ) -> Result<(), DbError> {
         change!(self, "forgetting a cloud distribution point", |tx| {
             let row = require_locked(tx, id).await?;
+            principal::refuse(&row, "removed")?;
             cloud_copies::forget_point(tx, row.id).await?;
             Entity::delete_by_id(row.id).exec(tx).await?;
             raise(tx).await?;
@@ -210,6 +222,7 @@ async fn make_room(tx: &DatabaseTransaction, replaces: Option<CloudPointId>) -> 
     if replaces.map(CloudPointId::uuid) != Some(active.id) {
         return Err(DbError::SecondCloudPoint { provider: active.provider.clone() }.into());
     }
+    principal::refuse(active, "replaced")?;
     if let Some(leaving) = points.iter().find(|point| point.active_key.is_none()) {
         return Err(DbError::WrongState {
             what: WHAT,

@@ -22,7 +22,7 @@ use crate::servers::require_live;
 use crate::state::{self, raise};
 use crate::transaction::{Outcome, change};
 use crate::uploads::{self, Upload, UploadState};
-use crate::{Database, DbError, compared, indexes, search};
+use crate::{Database, DbError, cloud_points, compared, indexes, search};
 
 /// What the ingest server found in the bytes that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +102,8 @@ impl Database {
     ///
     /// # Errors
     /// [`DbError::Sign`] where `sign` fails (nothing is stored then), [`DbError::WrongState`]
-    /// where the upload was cancelled or has expired.
+    /// where the upload was cancelled or has expired, [`DbError::NotInPrincipal`] where the cloud is the
+    /// principal and lacks the content.
     pub async fn commit_upload<S, E>(
         &self,
         id: UploadId,
@@ -135,6 +136,7 @@ impl Database {
                     version
                 }
                 Place::Next(file) => {
+                    cloud_points::require_in_principal(tx, found.blake3, now).await?;
                     let facts = facts(tx, &upload, found, &file, new_file, now).await?;
                     let descriptor = checked_signature(&sign, &facts)?;
                     store(tx, &upload, found, &facts, descriptor, file).await?

@@ -253,6 +253,12 @@ pub enum DbError {
         /// The root epoch in force.
         now: u64,
     },
+    /// A content that is to be in the catalogue and is not in the cloud, which is the principal.
+    #[error(
+        "the cloud distribution point is the principal, and the content is not there yet: the root \
+         sends it there first. Nothing is lost: complete the upload again"
+    )]
+    NotInPrincipal,
     /// A selection for a server that holds everything whatever is chosen.
     #[error(
         "`{name}` is {role}, so it holds everything: make another server that first, or choose for \

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, IntoActiveModel, JoinType,
-    QueryFilter, QuerySelect, Set, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, IntoActiveModel,
+    JoinType, QueryFilter, QuerySelect, Set, sea_query::Expr,
 };
 use serde_json::json;
 use xylem_model::{DistributionServerId, SetCount, Timestamp};
@@ -20,7 +20,7 @@ use crate::servers::{require_live, store_stamped};
 use crate::state::{raise, row as state_row};
 use crate::transaction::{Outcome, change, query};
 use crate::uploads::UploadState;
-use crate::{Database, DbError, parents};
+use crate::{Database, DbError, cloud_points, parents};
 
 /// What a server lacks of all there is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -96,14 +96,18 @@ impl Database {
             let mut change = require_live(tx, to).await?.into_active_model();
             change.is_root = Set(true);
             give_role(tx, change).await?;
+            if cloud_points::the_principal(tx).await?.is_some() {
+                // What is written through to the cloud enters at the root, whichever that is.
+                move_ingest_to_root(tx).await?;
+            }
             let detail = json!({ "from": former, "keep_children": keep_children });
             audit::append(tx, actor, now, "root.hand-over", &row.name, &detail).await?;
             raise_root_epoch(tx).await
         })
     }
 
-    /// Makes a server the principal, where new files enter; the former one is that no more, and
-    /// uploads that are under way go on at the new one. Gives the new root epoch.
+    /// Makes a server the principal, where new files enter; the former one, which may be the cloud, is
+    /// that no more, and uploads that are under way go on at the new one. Gives the new root epoch.
     ///
     /// # Errors
     /// [`DbError::Incomplete`] where it does not hold everything: what entered at the former
@@ -116,19 +120,44 @@ impl Database {
     ) -> Result<u64, DbError> {
         change!(self, "setting the principal", |tx| {
             let row = require_live(tx, id).await?;
-            if row.is_principal {
+            if row.is_principal && cloud_points::the_principal(tx).await?.is_none() {
                 return Ok(uint("root epoch", state_row(tx).await?.root_epoch)?);
             }
             require_complete(tx, &row).await?;
-            take_role(tx, Column::IsPrincipal).await?;
-            move_uploads(tx, id).await?;
-            let mut change = row.clone().into_active_model();
-            change.is_principal = Set(true);
-            give_role(tx, change).await?;
-            audit::append(tx, actor, now, "principal.set", &row.name, &json!({})).await?;
+            let was_cloud = cloud_points::give_up(tx).await?;
+            move_ingest(tx, row.clone()).await?;
+            let detail = json!({ "from_cloud": was_cloud });
+            audit::append(tx, actor, now, "principal.set", &row.name, &detail).await?;
             raise_root_epoch(tx).await
         })
     }
+}
+
+/// Has new files enter at a server, which holds everything.
+async fn move_ingest(tx: &DatabaseTransaction, to: Model) -> Outcome<()> {
+    take_role(tx, Column::IsPrincipal).await?;
+    move_uploads(tx, DistributionServerId::from_uuid(to.id)).await?;
+    let mut change = to.into_active_model();
+    change.is_principal = Set(true);
+    give_role(tx, change).await
+}
+
+/// Has new files enter at the root, where they do not yet; gives its name.
+///
+/// # Errors
+/// As [`Database::set_principal`].
+pub(crate) async fn move_ingest_to_root(tx: &DatabaseTransaction) -> Outcome<String> {
+    let root = Entity::find().filter(Column::IsRoot.eq(true)).one(tx).await?;
+    let root = root.ok_or_else(|| DbError::NotFound {
+        what: "distribution server that is the root",
+        name: "root".to_owned(),
+    })?;
+    let name = root.name.clone();
+    if !root.is_principal {
+        require_complete(tx, &root).await?;
+        move_ingest(tx, root).await?;
+    }
+    Ok(name)
 }
 
 /// Uploads that are not committed yet are to be sent to another server from now on: who asks for
@@ -158,7 +187,7 @@ async fn give_role(tx: &DatabaseTransaction, mut row: ActiveModel) -> Outcome<()
     Ok(())
 }
 
-async fn raise_root_epoch(tx: &DatabaseTransaction) -> Outcome<u64> {
+pub(crate) async fn raise_root_epoch(tx: &DatabaseTransaction) -> Outcome<u64> {
     state::Entity::update_many()
         .col_expr(state::Column::RootEpoch, Expr::col(state::Column::RootEpoch).add(1))
         .exec(tx)
@@ -201,9 +230,25 @@ const NAMED: usize = 5;
 
 /// Compares the versions of all live files that are to be held with what a server reported as
 /// present. Names some of the files besides.
-async fn missing<C: sea_orm::ConnectionTrait>(
+async fn missing<C: ConnectionTrait>(
     connection: &C,
     id: DistributionServerId,
+) -> Outcome<(Missing, Vec<String>)> {
+    let present: Vec<Vec<u8>> = placement::Entity::find()
+        .filter(placement::Column::ServerId.eq(id.uuid()))
+        .filter(placement::Column::State.eq(PlacementState::Present.as_str()))
+        .select_only()
+        .column(placement::Column::ContentId)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    lacking(connection, present.into_iter().collect()).await
+}
+
+/// What is not present of the versions of all live files that are to be held.
+pub(crate) async fn lacking<C: ConnectionTrait>(
+    connection: &C,
+    present: BTreeSet<Vec<u8>>,
 ) -> Outcome<(Missing, Vec<String>)> {
     let wanted: Vec<(Vec<u8>, i64, String)> = file::Entity::find()
         .filter(file::Column::DeletedAt.is_null())
@@ -215,15 +260,6 @@ async fn missing<C: sea_orm::ConnectionTrait>(
         .into_tuple()
         .all(connection)
         .await?;
-    let present: Vec<Vec<u8>> = placement::Entity::find()
-        .filter(placement::Column::ServerId.eq(id.uuid()))
-        .filter(placement::Column::State.eq(PlacementState::Present.as_str()))
-        .select_only()
-        .column(placement::Column::ContentId)
-        .into_tuple()
-        .all(connection)
-        .await?;
-    let present: BTreeSet<Vec<u8>> = present.into_iter().collect();
     let (mut lacking, mut files) = (BTreeMap::new(), Vec::new());
     for (content, size, name) in wanted.into_iter().filter(|it| !present.contains(&it.0)) {
         lacking.insert(content, size);

@@ -75,7 +75,9 @@ pub use cloud_copies::{
     CloudCopy, CloudCopyState, CloudCount, CloudFollowing, CloudLease, CloudPart, CloudStep,
     CloudUsage, CloudWant, CloudWork, Month,
 };
-pub use cloud_points::{CloudPoint, CloudPointChange, MAX_CLOUD_SETTINGS_BYTES, NewCloudPoint};
+pub use cloud_points::{
+    CloudPoint, CloudPointChange, MAX_CLOUD_SETTINGS_BYTES, NewCloudPoint, UPLOAD_WANTED_FOR,
+};
 pub use commits::{Commit, IngestResult, VersionFacts};
 pub use computers::{CheckIn, Computer, NewComputer};
 pub use connect::Database;

@@ -66,9 +66,8 @@ pub struct CloudCopy {
     pub unwanted: Option<Timestamp>,
     /// When it was last asked after, or listed as it is to be.
     pub looked_at: Option<Timestamp>,
-    /// Until when a request that was signed for it can still write other bytes there, by whoever has
-    /// it: asked after once more then. None where that was done, or no such request was signed.
-    pub unbound_until: Option<Timestamp>,
+    /// Until when an upload wants it there, whether or not the catalogue names it.
+    pub upload_until: Option<Timestamp>,
 }
 
 /// Who works on a content.

@@ -176,7 +176,7 @@ fn row(point: CloudPointId, copy: &CloudCopy) -> Result<Model, DbError> {
         next_try: copy.next_try.map(Timestamp::unix_ms),
         unwanted_at: copy.unwanted.map(Timestamp::unix_ms),
         looked_at: copy.looked_at.map(Timestamp::unix_ms),
-        unbound_until: copy.unbound_until.map(Timestamp::unix_ms),
+        upload_until: copy.upload_until.map(Timestamp::unix_ms),
     })
 }
 
@@ -207,7 +207,7 @@ impl TryFrom<Model> for CloudCopy {
             next_try: moment(row.next_try),
             unwanted: moment(row.unwanted_at),
             looked_at: moment(row.looked_at),
-            unbound_until: moment(row.unbound_until),
+            upload_until: moment(row.upload_until),
         })
     }
 }

@@ -58,8 +58,18 @@ impl CloudCopy {
             next_try: None,
             unwanted: None,
             looked_at: None,
-            unbound_until: None,
+            upload_until: None,
         }
+    }
+
+    /// Whether it was proved, and is not about to be removed.
+    pub fn is_there(&self) -> bool {
+        self.state == State::Present && self.unwanted.is_none()
+    }
+
+    /// Whether an upload that is not committed wants it there.
+    pub fn is_wanted_by_upload(&self, now: Timestamp) -> bool {
+        self.upload_until.is_some_and(|until| until > now)
     }
 
     /// When it goes among others.
@@ -90,24 +100,51 @@ impl CloudCopy {
         self.is_worked_on_by(server) || (self.unwanted.is_none() && is_free && is_due)
     }
 
-    /// It is wanted, whatever it was. What is *removing* stays so until it is gone.
+    /// It is wanted, whatever it was. What is *removing* stays so until it is gone. Since the catalogue
+    /// names it, it needs no upload any more that wants it.
     pub fn want(&mut self, want: &CloudWant) -> CloudStep {
-        let is_news =
-            self.unwanted.is_some() || (&self.name, self.priority) != (&want.name, want.priority);
+        let is_news = self.unwanted.is_some()
+            || self.upload_until.is_some()
+            || (&self.name, self.priority) != (&want.name, want.priority);
         self.unwanted = None;
+        self.upload_until = None;
         self.name.clone_from(&want.name);
         self.priority = want.priority;
         CloudStep::done_if(is_news)
     }
 
-    /// It is wanted no longer. What is *present* stays until its grace is over.
+    /// An upload that is not committed wants it there until then. What failed is due, where no upload
+    /// waited for it before.
+    pub fn want_for_upload(
+        &mut self,
+        want: &CloudWant,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> CloudStep {
+        if self.unwanted.is_some() {
+            // What the catalogue names keeps its name from there.
+            let _ = self.want(want);
+        }
+        if self.state == State::Failed && !self.is_wanted_by_upload(now) {
+            self.next_try = self.next_try.map(|next_try| next_try.min(now));
+        }
+        self.upload_until = self.upload_until.max(Some(until));
+        CloudStep::Done
+    }
+
+    /// It is wanted no longer. What is *present* stays until its grace is over, what an upload wants
+    /// until that ends.
     pub fn unwant(&mut self, now: Timestamp) -> CloudStep {
+        if self.is_wanted_by_upload(now) {
+            return CloudStep::Refused;
+        }
         match self.state {
             State::Wanted => return CloudStep::Forgotten,
             _ if self.unwanted.is_some() => return CloudStep::Refused,
             State::Sending | State::Proving | State::Failed => self.begin_removing(now),
             State::Present | State::Removing => {}
         }
+        self.upload_until = None;
         self.unwanted = Some(now);
         CloudStep::Done
     }

@@ -46,6 +46,8 @@ pub struct CloudPoint {
     pub last_inventory: Option<Timestamp>,
     /// How many bytes are sent and read back in a month at most.
     pub month_ceiling: Option<u64>,
+    /// Whether it is the principal: nothing is committed before it is there.
+    pub is_principal: bool,
 }
 
 /// A point to be set.
@@ -103,6 +105,7 @@ impl TryFrom<Model> for CloudPoint {
             broken: broken.transpose()?,
             last_inventory: convert::moment(row.last_inventory),
             month_ceiling: ceiling.transpose()?,
+            is_principal: row.is_principal,
             provider: row.provider,
             changed_by: row.changed_by,
         })

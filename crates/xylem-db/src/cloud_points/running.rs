@@ -23,7 +23,8 @@ impl Database {
     /// beginning of the catalogue.
     ///
     /// # Errors
-    /// [`DbError::Invalid`] where the selection cannot be.
+    /// [`DbError::Invalid`] where the selection cannot be, [`DbError::HoldsEverything`] where the point
+    /// is the principal.
     pub async fn set_cloud_selection(
         &self,
         id: CloudPointId,
@@ -33,7 +34,13 @@ impl Database {
     ) -> Result<CloudPoint, DbError> {
         let text = selection.map(selection_text).transpose()?;
         change!(self, "choosing what is to be in the cloud", |tx| {
-            let mut row = require_locked(tx, id).await?.into_active_model();
+            let row = require_locked(tx, id).await?;
+            if row.is_principal && selection.is_some() {
+                let name = "the cloud distribution point".to_owned();
+                let role = "the principal, where every new file is first";
+                return Err(DbError::HoldsEverything { name, role }.into());
+            }
+            let mut row = row.into_active_model();
             row.selection = Set(text.clone());
             row.followed = Set(0);
             let detail = json!({ "id": id, "selection": selection });

@@ -35,6 +35,9 @@ table! {
         pub(crate) last_inventory: Option<i64>,
         /// Bytes.
         pub(crate) month_ceiling: Option<i64>,
+        /// Whether it is the principal.
+        #[serde(default)]
+        pub(crate) is_principal: bool,
     }
 }
 
@@ -68,8 +71,10 @@ table! {
         pub(crate) next_try: Option<i64>,
         pub(crate) unwanted_at: Option<i64>,
         pub(crate) looked_at: Option<i64>,
-        /// Until when a request is good that could write other bytes there.
-        pub(crate) unbound_until: Option<i64>,
+        /// Until when an upload wants it there that is not committed. In no backup: what is under way
+        /// is in none either.
+        #[serde(skip)]
+        pub(crate) upload_until: Option<i64>,
     }
 }
 

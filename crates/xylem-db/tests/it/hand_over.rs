@@ -11,7 +11,7 @@ use xylem_sync::{Rule, Selection};
 use crate::bench::{Bench, admin, at, declaration, declare, enroll, found, id, name, new_server};
 use crate::bench::{publish, sign};
 
-fn present(bytes: &[u8]) -> PlacementReport {
+pub(crate) fn present(bytes: &[u8]) -> PlacementReport {
     PlacementReport {
         content: ContentId::of(bytes),
         state: PlacementState::Present,

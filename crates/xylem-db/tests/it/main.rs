@@ -105,6 +105,13 @@ cases! {
         sealed_keys_come_out_by_name_alone,
         what_is_too_large_is_refused,
     }
+    cloud_principal {
+        the_cloud_becomes_the_principal_only_when_it_holds_everything,
+        what_the_principal_may_not_be_is_refused,
+        nothing_is_committed_that_the_principal_lacks,
+        what_an_upload_left_goes_like_any_that_is_not_wanted,
+        files_enter_at_the_root_whichever_that_is,
+    }
     digests {
         digests_come_back_as_they_were_told,
         digests_that_cannot_be_are_refused,
