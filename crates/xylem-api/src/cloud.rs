@@ -138,6 +138,36 @@ pub struct CloudPoint {
     /// What its last test found.
     #[serde(default)]
     pub last_test: Option<CloudTest>,
+    /// Whether it is the principal: files enter at the root, and are in the catalogue once they are
+    /// there. For tools of the original this is `master`.
+    #[serde(default)]
+    pub is_principal: bool,
+}
+
+/// `POST /v1/cloud-distribution-point/make-principal`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MakeCloudPrincipal {
+    /// Whether it is first filled with everything, whatever was chosen for it. Asking again goes on.
+    pub fill: bool,
+}
+
+/// The answer to [`MakeCloudPrincipal`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CloudMadePrincipal {
+    /// Whether it is the principal now. Where not, it is being filled.
+    pub done: bool,
+    /// Contents that it has yet to get.
+    pub missing: u64,
+    /// Their bytes.
+    pub missing_bytes: u64,
+    /// The names of some files that are missing.
+    pub files: Vec<String>,
+    /// Why it does not go on by itself, where it does not.
+    #[serde(default)]
+    pub waits: Option<String>,
+    /// How often the root or the principal was moved.
+    pub root_epoch: u64,
 }
 
 /// What a test of a cloud distribution point found.

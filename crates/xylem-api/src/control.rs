@@ -38,6 +38,9 @@ pub struct ControlState {
     pub is_root: bool,
     /// Whether new files enter here.
     pub is_principal: bool,
+    /// Whether the cloud is the principal: what enters here is committed once it is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cloud_is_principal: bool,
     /// How often the root or the principal was moved: what a server says of uploads counts only
     /// where it knows the number in force.
     #[serde(default)]

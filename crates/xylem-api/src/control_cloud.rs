@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use xylem_model::{CloudPointId, ContentId, Md5, Sha256};
+use xylem_model::{CloudPointId, ContentId, Md5, Sha256, UploadId};
 use xylem_sync::Class;
 
 /// Most parts that are told, or asked for, with one request.
@@ -258,6 +258,72 @@ pub enum GivenUp {
         /// What happened last. No address with a query is in it.
         why: String,
     },
+}
+
+/// `POST /v1/control/cloud/upload`: the ingest server has all of an upload, and asks whether it may be
+/// committed. Where the cloud is the principal it is wanted there from then on, for an hour after each
+/// such word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskCloudUpload {
+    /// Which upload.
+    #[schema(value_type = String, format = Uuid)]
+    pub upload: UploadId,
+    /// Its content.
+    #[schema(value_type = String)]
+    pub content: ContentId,
+    /// Its size, bytes.
+    pub size: u64,
+    /// SHA-256 of its bytes.
+    #[schema(value_type = String)]
+    pub sha256: Sha256,
+}
+
+/// The answer to [`AskCloudUpload`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum CloudUpload {
+    /// It may be committed: it is there, or the cloud is not the principal.
+    There,
+    /// It is on its way.
+    OnItsWay {
+        /// How far it is, and why it does not go on where it does not: a sentence for the uploader.
+        told: String,
+    },
+    /// It will never be there.
+    Refused {
+        /// Why not.
+        why: String,
+    },
+}
+
+/// `POST /v1/control/cloud/address`: asks for an address by which a content is read that this server
+/// lacks and is to have from the cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskCloudAddress {
+    /// Which.
+    #[schema(value_type = String)]
+    pub content: ContentId,
+}
+
+/// The answer to [`AskCloudAddress`].
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CloudAddress {
+    /// The address: a secret for as long as it lives.
+    pub url: String,
+    /// At which point it is.
+    #[schema(value_type = String, format = Uuid)]
+    pub point: CloudPointId,
+    /// By which authority the provider is believed, in PEM; none: what the machine believes.
+    #[serde(default)]
+    pub ca_pem: Option<String>,
+}
+
+impl fmt::Debug for CloudAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CloudAddress(…)")
+    }
 }
 
 impl fmt::Debug for HandedOn {

@@ -56,6 +56,8 @@ pub enum ErrorCode {
     Unauthorized,
     /// Something needed is out of reach at present; trying again helps.
     Unavailable,
+    /// What was asked for goes on and takes its time; the same again later is told how far it is.
+    Waiting,
 }
 
 impl ErrorCode {
@@ -76,7 +78,7 @@ impl ErrorCode {
             Self::DigestMismatch | Self::Refused => 422,
             Self::TooManyRequests => 429,
             Self::Internal => 500,
-            Self::Unavailable => 503,
+            Self::Unavailable | Self::Waiting => 503,
             Self::NoSpace => 507,
         }
     }

@@ -44,7 +44,7 @@ impl IngestProgress {
 }
 
 /// `POST /v1/control/uploads/{id}/ingested`: what the ingest server found.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ingested {
     /// Size in bytes.

@@ -52,7 +52,7 @@ pub struct DistributionServer {
     /// What was decided of how it works: `parent_policy`, `client_certificates`, `open_to_all`,
     /// `maintenance`, `rates` (`time_zone`, and for each of `from_parents`, `to_children`,
     /// `to_clients` and `to_cloud` a weekly calendar of the `server`, of each `link` and of each `class`),
-    /// `check_in_seconds`, `keep_unwanted_seconds`.
+    /// `check_in_seconds`, `keep_unwanted_seconds`, `fill_from_cloud`.
     #[serde(default)]
     #[schema(value_type = Object)]
     pub settings: ServerSettings,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use http::Method;
 use xylem_api::cloud::{
-    AskCloudPolicy, ChangeCloud, CloudPoint, CloudPolicy, CloudState, CloudTest, SetCloud,
+    AskCloudPolicy, ChangeCloud, CloudMadePrincipal, CloudPoint, CloudPolicy, CloudState,
+    CloudTest, MakeCloudPrincipal, SetCloud,
 };
 use xylem_api::cloud_files::{
     AskCloudEstimate, CloudEstimate, CloudFilePage, CloudFileState, CloudInventoryState,
@@ -99,6 +100,14 @@ impl AdminClient {
     /// Has it hold everything.
     pub async fn select_everything_for_cloud(&self) -> Result<CloudProgress, ClientError> {
         self.call(Method::DELETE, &format!("{POINT}/selection"), None::<&()>).await
+    }
+
+    /// Makes it the principal, where it holds everything; else says what it lacks.
+    pub async fn make_cloud_principal(
+        &self,
+        asked: &MakeCloudPrincipal,
+    ) -> Result<CloudMadePrincipal, ClientError> {
+        self.call(Method::POST, &format!("{POINT}/make-principal"), Some(asked)).await
     }
 
     /// Has it stand still, or go on.

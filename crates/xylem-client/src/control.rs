@@ -8,8 +8,8 @@ use xylem_api::control::{
     ChangeFile, ControlState, DeclareReceived, DescriptorPage, FileChanged, ServerReport,
 };
 use xylem_api::control_cloud::{
-    AskCloudNext, CloudContent, CloudGivenUp, CloudNext, CloudProof, CloudSampled, SignedPieces,
-    TellCloudParts,
+    AskCloudAddress, AskCloudNext, AskCloudUpload, CloudAddress, CloudContent, CloudGivenUp,
+    CloudNext, CloudProof, CloudSampled, CloudUpload, SignedPieces, TellCloudParts,
 };
 use xylem_api::digests::{DigestsAfter, DigestsWanted, ReportedDigests};
 use xylem_api::ingest::{Committed, Ingested, RefusedUpload};
@@ -174,6 +174,17 @@ impl ControlClient {
     /// Tells that this server does not go on with a content.
     pub async fn cloud_given_up(&self, given_up: &CloudGivenUp) -> Result<(), ClientError> {
         self.post_cloud("given-up", given_up, CLOUD_WORD_PATIENCE).await
+    }
+
+    /// Asks whether an upload that is here may be committed, and where the cloud is the principal wants
+    /// it there.
+    pub async fn cloud_upload(&self, ask: &AskCloudUpload) -> Result<CloudUpload, ClientError> {
+        self.post_cloud("upload", ask, CLOUD_WORD_PATIENCE).await
+    }
+
+    /// Asks for an address by which a content is read from the cloud.
+    pub async fn cloud_address(&self, ask: &AskCloudAddress) -> Result<CloudAddress, ClientError> {
+        self.post_cloud("address", ask, CLOUD_WORD_PATIENCE).await
     }
 
     async fn post_cloud<B: serde::Serialize, A: serde::de::DeserializeOwned>(

@@ -53,6 +53,14 @@ impl ApiError {
         }
     }
 
+    /// It goes on and takes its time; the caller is told when to ask again.
+    pub fn waiting(message: impl Into<String>, retry_after_seconds: u32) -> Self {
+        Self {
+            retry_after_seconds: Some(retry_after_seconds),
+            ..Self::new(ErrorCode::Waiting, message)
+        }
+    }
+
     /// Too much was asked; the caller is told when to try again.
     pub fn too_many(message: impl Into<String>, retry_after_seconds: u32) -> Self {
         Self {

@@ -61,7 +61,7 @@ impl From<DbError> for Failure {
                 ErrorCode::BadRequest
             }
             DbError::EditorOnly { .. } | DbError::EditOver { .. } => ErrorCode::Forbidden,
-            DbError::Behind { .. } => ErrorCode::Unavailable,
+            DbError::Behind { .. } | DbError::NotInPrincipal => ErrorCode::Unavailable,
             DbError::Invitation(refusal) => invitation_code(*refusal),
             _ => return Self(ApiError::internal("a query of the database", error)),
         };
@@ -171,6 +171,12 @@ impl From<ClientError> for Failure {
         match error {
             ClientError::Answer { body, retry_after: None, .. } => {
                 Self::new(body.code, body.message)
+            }
+            ClientError::Answer { body, retry_after: Some(wait), .. }
+                if body.code == ErrorCode::Waiting =>
+            {
+                let seconds = u32::try_from(wait.as_secs()).unwrap_or(RETRY_AFTER_SECONDS);
+                Self(ApiError::waiting(body.message, seconds))
             }
             error => Self(ApiError::unavailable(
                 format!(

@@ -35,6 +35,9 @@ pub struct ServerSettings {
     /// How long content that is no longer wanted stays, in seconds. On the root it stays for at
     /// least 30 days: from there a deletion is undone.
     pub keep_unwanted_seconds: u32,
+    /// Whether what it lacks and no other server gives is fetched from the cloud distribution point.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fill_from_cloud: bool,
     /// Who certifies it to browsers and other clients; none: the built-in authority.
     pub acme: Option<AcmeSettings>,
 }
@@ -62,6 +65,7 @@ impl Default for ServerSettings {
             rates: RateLimits::default(),
             check_in_seconds: 60,
             keep_unwanted_seconds: 24 * 3600,
+            fill_from_cloud: false,
             acme: None,
         }
     }

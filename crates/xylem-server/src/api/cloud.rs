@@ -313,5 +313,6 @@ fn wire(point: xylem_db::CloudPoint) -> Result<CloudPoint, Failure> {
         changed_by: point.changed_by,
         // A test that another version told in another form is as if there were none.
         last_test: point.last_test.and_then(|test| serde_json::from_value(test).ok()),
+        is_principal: point.is_principal,
     })
 }

@@ -78,7 +78,8 @@ impl App {
         let (id, actor, now) = (server.id, caller.actor(), self.now());
         let has_it = match role {
             Role::Root => server.is_root,
-            Role::Principal => server.is_principal,
+            // Where the cloud is that, files enter at a server all the same.
+            Role::Principal => server.is_principal && !self.database.cloud_is_principal().await?,
         };
         // Looked at first without being in anybody's way: filling takes hours, and is asked after
         // every few seconds.

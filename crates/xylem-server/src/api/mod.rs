@@ -12,6 +12,7 @@ mod certificates;
 mod cloud;
 mod cloud_estimate;
 mod cloud_files;
+mod cloud_principal;
 mod comparison;
 mod computers;
 mod enrollment;
@@ -97,6 +98,7 @@ pub(crate) fn routes() -> Routes<App> {
         .add(Permission::ADMIN, routes!(cloud_files::pause_cloud))
         .add(Permission::ADMIN, routes!(cloud_files::resume_cloud))
         .add(Permission::ADMIN, routes!(cloud_files::set_cloud_ceiling))
+        .add(Permission::ADMIN, routes!(cloud_principal::make_cloud_principal))
         .add(READ, routes!(authorities::authority_state))
         .add(Permission::ADMIN, routes!(authorities::rotate))
         .add(Permission::ADMIN, routes!(authorities::request))

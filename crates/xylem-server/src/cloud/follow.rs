@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use xylem_db::{CloudCopyState, CloudWant};
+use xylem_db::{CloudCopy, CloudCopyState, CloudWant};
 use xylem_model::{CloudPointId, ContentId, Generation, Stamp, Timestamp};
 use xylem_sync::Choice;
 use xylem_trust::{Descriptor, Envelope};
@@ -21,9 +21,16 @@ const BETWEEN_WALKS: Duration = Duration::from_secs(10 * 60);
 /// Rows read at a time.
 const PAGE: u64 = 500;
 
+/// How often it is looked whether an upload is over that wanted something here.
+const BETWEEN_LAPSES: Duration = Duration::from_secs(60);
+
 /// What was walked through last in this life of the process.
 #[derive(Debug, Default)]
-pub(super) struct Following(Option<Walked>);
+pub(super) struct Following {
+    walked: Option<Walked>,
+    /// When it was last looked for uploads that are over.
+    lapses_at: Timestamp,
+}
 
 #[derive(Debug)]
 struct Walked {
@@ -42,7 +49,10 @@ impl AtPoint<'_> {
         let mut following = self.service.following().lock().await;
         let stamp = self.service.control().store().stamp().await?;
         let may_remove = self.may_remove().await?;
-        let is_due = match &following.0 {
+        // What an upload wanted and the catalogue did not come to name is wanted no longer.
+        let is_lapsed = may_remove && self.is_upload_over(&mut following).await?;
+        let is_due = match &following.walked {
+            _ if is_lapsed => true,
             Some(walked) if walked.is_of(self.point.id, &self.point.selection, stamp) => {
                 let is_same = (walked.stamp, walked.may_remove) == (stamp, may_remove);
                 !is_same && self.now().since(walked.at) >= BETWEEN_WALKS
@@ -53,7 +63,7 @@ impl AtPoint<'_> {
             let at = self.now();
             if self.walk(may_remove).await? {
                 let (point, selection) = (self.point.id, self.point.selection.clone());
-                following.0 = Some(Walked { point, selection, stamp, at, may_remove });
+                following.walked = Some(Walked { point, selection, stamp, at, may_remove });
             }
             return Ok(());
         }
@@ -61,6 +71,15 @@ impl AtPoint<'_> {
             self.follow_changes().await?;
         }
         Ok(())
+    }
+
+    async fn is_upload_over(&self, following: &mut Following) -> Result<bool, Failure> {
+        let now = self.now();
+        if now.since(following.lapses_at) < BETWEEN_LAPSES && now >= following.lapses_at {
+            return Ok(false);
+        }
+        following.lapses_at = now;
+        Ok(self.store().has_lapsed_uploads(self.point.id, now).await?)
     }
 
     /// Wants what was chosen of what changed since the last time.
@@ -104,17 +123,20 @@ impl AtPoint<'_> {
         Ok(self.store().want(point, &[], reached, self.now()).await?)
     }
 
-    /// Wants everything no longer that has a row and is not among these.
+    /// Wants everything no longer that has a row and is not among these, nor wanted by an upload.
     async fn unwant_others(&self, wanted: &BTreeSet<ContentId>) -> Result<bool, Failure> {
+        let now = self.now();
+        let is_other = |copy: &CloudCopy| {
+            copy.unwanted.is_none()
+                && !copy.is_wanted_by_upload(now)
+                && !wanted.contains(&copy.content)
+        };
         let mut after = None;
         loop {
             let page = self.store().copies(self.point.id, None, after, PAGE).await?;
             let is_last = (page.len() as u64) < PAGE;
             after = page.last().map(|copy| copy.content);
-            let unwanted = page
-                .into_iter()
-                .filter(|copy| copy.unwanted.is_none() && !wanted.contains(&copy.content))
-                .map(|copy| (copy.content, copy.state));
+            let unwanted = page.into_iter().filter(is_other).map(|copy| (copy.content, copy.state));
             let unwanted: Vec<_> = unwanted.collect();
             if !self.unwant(&unwanted).await? {
                 return Ok(false);
@@ -135,7 +157,12 @@ impl AtPoint<'_> {
             return Ok(false);
         }
         for (content, state) in unwanted {
-            if matches!(state, CloudCopyState::Sending | CloudCopyState::Proving) {
+            if !matches!(state, CloudCopyState::Sending | CloudCopyState::Proving) {
+                continue;
+            }
+            // Not where an upload came to want it at this very moment.
+            let copy = self.store().copy(self.point.id, *content).await?;
+            if copy.is_none_or(|copy| copy.state == CloudCopyState::Removing) {
                 self.abandon(*content).await;
             }
         }

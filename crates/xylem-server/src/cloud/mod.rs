@@ -7,12 +7,15 @@
 //!   [`test`]: its steps, in order; [`prove`]: when they are done, and what is taken back after. [`steps`]: how they are
 //!   told.
 //! * [`service`]: filling it, with the root distribution server.
+//! * [`upload`]: where it is the principal, what is to be there before it is committed.
 //! * [`store`]: what is remembered of what is there and of what is on its way.
 //! * [`claim`]: whose a prefix is. [`upkeep`]: when it is looked after. [`round`]: what that is done
 //!   with; [`inventory`], [`recheck`], [`remove`] and [`sweep`] are what is done.
 //! * [`used`]: what one piece of work used. [`usage`]: months and their ceiling. [`estimate`]: what filling would take.
-//! * [`offer`]: giving out, by an address for whoever asks where to fetch something.
+//! * [`offer`]: giving out, by an address for whoever asks where to fetch something. [`address`]: the
+//!   same for a server that is filled from there.
 
+mod address;
 mod at;
 mod breaker;
 mod claim;
@@ -39,6 +42,7 @@ mod sweep;
 mod test;
 mod trouble;
 mod upkeep;
+mod upload;
 pub(crate) mod usage;
 mod used;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use xylem_api::catalogue::CloudCandidate;
 use xylem_cloud::{Fault, FaultScope, Offer, UrlFor, provider_of};
-use xylem_db::{CloudCopy, CloudCopyState, File};
+use xylem_db::{CloudCopy, File};
 use xylem_model::{ContentId, DistributionServerId};
 use xylem_runtime::is_public;
 use xylem_telemetry::chain;
@@ -74,8 +74,8 @@ impl App {
             return Ok(None);
         };
         let copy = store.copy(point.id, wanted.content).await?;
-        let Some(copy) = copy.filter(is_there) else { return Ok(None) };
-        self.address_of(&point, &copy, wanted).await.map(Some)
+        let Some(copy) = copy.filter(CloudCopy::is_there) else { return Ok(None) };
+        self.address_of(&point, &copy, wanted).map(Some)
     }
 
     async fn address_of(
@@ -110,11 +110,6 @@ fn offers(point: &OpenPoint, file: &File) -> bool {
     point.settings.offer != Offer::Never
         && point.broken.as_ref().is_none_or(|broken| broken.still_offered)
         && is_chosen()
-}
-
-/// Whether it was proved, and is not about to be removed.
-fn is_there(copy: &CloudCopy) -> bool {
-    copy.state == CloudCopyState::Present && copy.unwanted.is_none()
 }
 
 /// The address that a provider sees a client come from, as far as it is known: of one with an address

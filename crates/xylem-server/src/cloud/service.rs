@@ -140,7 +140,7 @@ impl CloudService {
         &self.inner.environment
     }
 
-    pub(super) fn control(&self) -> &ControlService {
+    pub(crate) fn control(&self) -> &ControlService {
         &self.inner.control
     }
 

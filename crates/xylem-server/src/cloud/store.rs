@@ -55,6 +55,8 @@ pub struct OpenPoint {
     pub broken: Option<Broken>,
     /// How many bytes are sent and read back in a month at most.
     pub month_ceiling: Option<u64>,
+    /// Whether it is the principal: nothing is committed before it is there.
+    pub is_principal: bool,
 }
 
 /// Why nothing succeeds at a point until somebody mends it.
@@ -110,6 +112,24 @@ pub trait CloudStore: Send + Sync {
         &self,
         point: &OpenPoint,
         contents: &[ContentId],
+        now: Timestamp,
+    ) -> Result<bool, WishError>;
+
+    /// Wants a content for an upload that is not committed, until then: meanwhile
+    /// [`unwant`](Self::unwant) leaves it alone. Gives how it stands; none where the point is not the
+    /// principal.
+    async fn want_for_upload(
+        &self,
+        point: CloudPointId,
+        want: &CloudWant,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, WishError>;
+
+    /// Whether something was wanted by an upload whose time is over.
+    async fn has_lapsed_uploads(
+        &self,
+        point: CloudPointId,
         now: Timestamp,
     ) -> Result<bool, WishError>;
 

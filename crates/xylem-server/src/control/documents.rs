@@ -288,6 +288,7 @@ impl Documents {
             principal: overview.principal_of(server),
             is_root: server.is_root,
             is_principal: server.is_principal,
+            cloud_is_principal: overview.cloud_is_principal,
             root_epoch: Some(overview.root_epoch),
             may_remove: overview.may_remove,
             settings: server.settings.clone(),

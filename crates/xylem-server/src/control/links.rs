@@ -100,6 +100,7 @@ mod tests {
             servers: vec![server(1), server(2), server(3), server(4)],
             tree,
             root_epoch: 1,
+            cloud_is_principal: false,
             removed: Vec::new(),
         }
     }

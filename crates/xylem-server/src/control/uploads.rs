@@ -82,7 +82,7 @@ pub(super) async fn published(
 }
 
 /// Only the server that was told to take an upload may speak of it. To any other it is not there.
-async fn require_ingest_server(
+pub(super) async fn require_ingest_server(
     service: &ControlService,
     caller: &Caller,
     id: UploadId,

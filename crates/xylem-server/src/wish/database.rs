@@ -8,11 +8,13 @@ use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_db::{
     Account as DbAccount, Actor, Changed, Commit, Database, DbError, Declaration, File,
-    IngestResult, LiveFile, PlacementReport, PlacementState, ServerReport, Version, VersionFacts,
+    IngestResult, LiveFile, PlacementReport, PlacementState, ServerReport, UploadState, Version,
+    VersionFacts,
 };
 use xylem_model::{
-    ByteSize, CheckedIndex, ContentId, DistributionServerId, Epoch, FileId, FurtherDigests,
-    Generation, IndexError, Party, Stamp, Timestamp, UploadId, take_index,
+    ByteSize, CheckedIndex, ContentId, DistributionServerId, Epoch, FileId, FileName,
+    FurtherDigests, Generation, IndexError, Party, Priority, Stamp, Timestamp, UploadId,
+    take_index,
 };
 use xylem_runtime::Environment;
 use xylem_trust::{Account, Descriptor, DigestSource};
@@ -143,6 +145,7 @@ impl DatabaseWishStore {
             servers: servers.collect(),
             tree: self.database.tree().await?,
             root_epoch: self.database.root_epoch().await?,
+            cloud_is_principal: self.database.cloud_is_principal().await?,
             removed,
         })
     }
@@ -242,6 +245,19 @@ impl WishStore for DatabaseWishStore {
 
     async fn ingest_server(&self, upload: UploadId) -> Result<DistributionServerId, WishError> {
         Ok(self.database.upload(upload).await?.declared.server)
+    }
+
+    async fn upload_name(&self, upload: UploadId) -> Result<(FileName, Priority), WishError> {
+        let known = self.database.upload(upload).await?;
+        match known.state {
+            UploadState::Declared | UploadState::Committed | UploadState::Published => {
+                Ok((known.declared.name, known.declared.priority))
+            }
+            ended => Err(WishError::Conflict(match known.reason {
+                Some(reason) => format!("the upload is {ended}: {reason}"),
+                None => format!("the upload is {ended}: send it again"),
+            })),
+        }
     }
 
     async fn commit_upload(
@@ -462,7 +478,7 @@ impl From<DbError> for WishError {
             DbError::Conflict { .. } | DbError::WrongState { .. } => {
                 Self::Conflict(error.to_string())
             }
-            DbError::Behind { .. } => Self::Behind(error.to_string()),
+            DbError::Behind { .. } | DbError::NotInPrincipal => Self::Behind(error.to_string()),
             error => Self::Store(Box::new(error)),
         }
     }

@@ -20,8 +20,9 @@ use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_api::inventory::Inventory;
 use xylem_model::{
-    ContentId, DistributionServerId, Epoch, FileId, FurtherDigests, Generation, IndexError, Party,
-    ScrubReport, SetCount, SiteId, Stamp, Timestamp, Tree, UploadId, VersionMark,
+    ContentId, DistributionServerId, Epoch, FileId, FileName, FurtherDigests, Generation,
+    IndexError, Party, Priority, ScrubReport, SetCount, SiteId, Stamp, Timestamp, Tree, UploadId,
+    VersionMark,
 };
 use xylem_sync::{Choice, FileFacts, Holdings, ServerSettings};
 use xylem_trust::{Account, Descriptor, EnvelopeError};
@@ -95,6 +96,8 @@ pub struct Overview {
     pub tree: Tree,
     /// How often the root or the principal was moved.
     pub root_epoch: u64,
+    /// Whether the cloud is the principal.
+    pub cloud_is_principal: bool,
     /// Removed parties of whom a certificate would still be valid.
     pub removed: Vec<Party>,
 }
@@ -274,13 +277,20 @@ pub trait WishStore: Send + Sync {
     /// The ingest server of an upload.
     async fn ingest_server(&self, upload: UploadId) -> Result<DistributionServerId, WishError>;
 
+    /// What an upload is to be published as, and how much of a hurry it is in.
+    ///
+    /// # Errors
+    /// [`WishError::Conflict`] where it is over without having been committed.
+    async fn upload_name(&self, upload: UploadId) -> Result<(FileName, Priority), WishError>;
+
     /// Commits an upload that `server` has taken in one step: digests compared, version allocated,
     /// generation raised, descriptor signed. Asking again for a committed upload gives the same
     /// answer. `new_file` is the id to use where the name is new.
     ///
     /// # Errors
     /// [`WishError::Invalid`] where what was found has an index that cannot be believed, or cannot be
-    /// stored: nothing is committed.
+    /// stored; [`WishError::Behind`] where the cloud is the principal and lacks the content: nothing is
+    /// committed.
     async fn commit_upload(
         &self,
         upload: UploadId,

@@ -4,6 +4,7 @@
 mod answers;
 mod leases;
 mod objects;
+mod principal;
 mod standstill;
 mod whole;
 
@@ -19,9 +20,9 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tower::ServiceExt;
 use xylem_api::control_cloud::{
-    AnsweredPart, AskCloudNext, CloudContent, CloudGivenUp, CloudJob, CloudNext, CloudProof,
-    CloudSampled, GivenUp, HandedOn, PartAgain, PartDigests, PieceRequest, SampleFound,
-    SignedPiece, SignedPieces, TellCloudParts,
+    AnsweredPart, AskCloudAddress, AskCloudNext, AskCloudUpload, CloudAddress, CloudContent,
+    CloudGivenUp, CloudJob, CloudNext, CloudProof, CloudSampled, CloudUpload, GivenUp, HandedOn,
+    PartAgain, PartDigests, PieceRequest, SampleFound, SignedPiece, SignedPieces, TellCloudParts,
 };
 use xylem_client::{CloudClient, full_body};
 use xylem_cloud::{Body, CloudRequest, Endpoint, Header, PartRules, Piece, PointSettings, Secrets};
@@ -135,6 +136,7 @@ impl World {
             writes_once: true,
             broken: None,
             month_ceiling: None,
+            is_principal: false,
         };
         self.copies.set(point, self.now());
     }

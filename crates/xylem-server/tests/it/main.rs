@@ -16,7 +16,7 @@ mod cloud_files;
 mod cloud_filling;
 mod cloud_netstorage;
 mod cloud_offering;
-mod cloud_swift;
+mod cloud_principal;
 mod comparison;
 mod control;
 mod digests;

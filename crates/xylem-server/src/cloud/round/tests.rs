@@ -79,6 +79,7 @@ impl World {
             writes_once: true,
             broken: None,
             month_ceiling: None,
+            is_principal: false,
         };
         let store = MemoryCloudStore::new();
         store.set(point.clone(), START);

@@ -59,6 +59,7 @@ impl DatabaseCloudStore {
             writes_once: point.last_test.is_some_and(writes_once),
             broken: point.broken.map(read).transpose()?,
             month_ceiling: point.month_ceiling,
+            is_principal: point.is_principal,
         }))
     }
 }
@@ -103,6 +104,24 @@ impl CloudStore for DatabaseCloudStore {
         now: Timestamp,
     ) -> Result<bool, WishError> {
         Ok(self.database.unwant_in_cloud(&seen(point), contents, now).await?)
+    }
+
+    async fn want_for_upload(
+        &self,
+        point: CloudPointId,
+        want: &CloudWant,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, WishError> {
+        Ok(self.database.want_in_cloud_for_upload(point, want, now, until).await?)
+    }
+
+    async fn has_lapsed_uploads(
+        &self,
+        point: CloudPointId,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.database.has_lapsed_cloud_uploads(point, now).await?)
     }
 
     async fn copy(

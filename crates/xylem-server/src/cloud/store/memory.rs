@@ -51,6 +51,13 @@ impl MemoryCloudStore {
         }
     }
 
+    /// Makes a point the principal, or no longer.
+    pub fn set_principal(&self, point: CloudPointId, is_principal: bool) {
+        if let Some(point) = self.lock().get_mut(&point) {
+            point.open.is_principal = is_principal;
+        }
+    }
+
     /// Has a point stand still, or go on.
     pub fn pause(&self, point: CloudPointId, paused: bool) {
         if let Some(point) = self.lock().get_mut(&point) {

@@ -86,6 +86,7 @@ impl Twin {
             writes_once: true,
             broken: None,
             month_ceiling: None,
+            is_principal: false,
         };
         memory.set(open, at(1));
         Self::Memory(memory)

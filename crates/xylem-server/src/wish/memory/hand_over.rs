@@ -51,6 +51,16 @@ impl MemoryWishStore {
         }
         Ok(memory.moved(id))
     }
+
+    /// Makes the cloud the principal, or no longer: files enter where they did. What is there is known
+    /// to the [`CloudStore`](crate::cloud::CloudStore) alone, so here nothing is compared.
+    pub fn set_cloud_principal(&self, is_principal: bool) -> u64 {
+        let mut memory = self.lock();
+        memory.cloud_is_principal = is_principal;
+        memory.raise();
+        memory.root_epoch = memory.root_epoch.saturating_add(1);
+        memory.root_epoch
+    }
 }
 
 impl Memory {

@@ -59,6 +59,7 @@ struct Memory {
     servers: BTreeMap<DistributionServerId, ServerWish>,
     tree: Tree,
     root_epoch: u64,
+    cloud_is_principal: bool,
     removed: Vec<Party>,
     files: BTreeMap<FileId, StoredFile>,
     uploads: BTreeMap<UploadId, StoredUpload>,

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_model::{
-    ContentId, DistributionServerId, Epoch, FileId, FurtherDigests, Generation, Party, Stamp,
-    Timestamp, UploadId, take_index,
+    ContentId, DistributionServerId, Epoch, FileId, FileName, FurtherDigests, Generation, Party,
+    Priority, Stamp, Timestamp, UploadId, take_index,
 };
 use xylem_trust::Descriptor;
 
@@ -42,6 +42,7 @@ impl WishStore for MemoryWishStore {
             servers: memory.servers.values().cloned().collect(),
             tree: memory.tree.clone(),
             root_epoch: memory.root_epoch,
+            cloud_is_principal: memory.cloud_is_principal,
             removed: memory.removed.clone(),
         })
     }
@@ -104,6 +105,15 @@ impl WishStore for MemoryWishStore {
         let memory = self.lock();
         let found = memory.uploads.get(&upload).ok_or_else(|| no_upload(upload))?;
         Ok(found.declared.server)
+    }
+
+    async fn upload_name(&self, upload: UploadId) -> Result<(FileName, Priority), WishError> {
+        let memory = self.lock();
+        let found = memory.uploads.get(&upload).ok_or_else(|| no_upload(upload))?;
+        if let Some(CommitOutcome::Failed(reason)) = &found.outcome {
+            return Err(WishError::Conflict(format!("the upload is failed: {reason}")));
+        }
+        Ok((found.declared.name.clone(), found.declared.priority))
     }
 
     async fn commit_upload(

@@ -58,6 +58,19 @@ impl Point {
         self.step(want.content, |copy| copy.want(want));
     }
 
+    pub(super) fn want_for_upload(
+        &mut self,
+        want: &CloudWant,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> CloudCopy {
+        let new = || CloudCopy::of_want(want, now);
+        let copy = self.copies.entry(want.content).or_insert_with(new);
+        // It is done in every state.
+        let _ = copy.want_for_upload(want, now, until);
+        copy.clone()
+    }
+
     pub(super) fn unwant(&mut self, content: ContentId, now: Timestamp) {
         self.step(content, |copy| copy.unwant(now));
         let copy = self.copies.get(&content);

@@ -72,6 +72,28 @@ impl CloudStore for MemoryCloudStore {
         }))
     }
 
+    async fn want_for_upload(
+        &self,
+        point: CloudPointId,
+        want: &CloudWant,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, WishError> {
+        Ok(self.on(point, |point| {
+            let is_principal = point.open.is_principal && point.open.is_active;
+            is_principal.then(|| point.want_for_upload(want, now, until))
+        }))
+    }
+
+    async fn has_lapsed_uploads(
+        &self,
+        point: CloudPointId,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        let is_over = |copy: &CloudCopy| copy.upload_until.is_some_and(|until| until <= now);
+        Ok(self.on(point, |point| point.copies.values().any(is_over)))
+    }
+
     async fn copy(
         &self,
         point: CloudPointId,
