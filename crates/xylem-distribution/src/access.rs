@@ -36,6 +36,8 @@ pub(crate) struct AccessFile {
     pub(crate) principal: Option<PeerAddress>,
     pub(crate) is_root: bool,
     pub(crate) is_principal: bool,
+    #[serde(default)]
+    pub(crate) cloud_is_principal: bool,
     pub(crate) may_remove: bool,
     #[serde(default)]
     pub(crate) settings: ServerSettings,
@@ -72,6 +74,7 @@ impl AccessFile {
             principal: state.principal.clone(),
             is_root: state.is_root,
             is_principal: state.is_principal,
+            cloud_is_principal: state.cloud_is_principal,
             may_remove: state.may_remove,
             settings: state.settings.clone(),
             root_epoch: state.root_epoch,
@@ -103,6 +106,8 @@ pub(crate) struct Access {
     pub(crate) principal: Option<BaseUrl>,
     pub(crate) is_root: bool,
     pub(crate) is_principal: bool,
+    /// Whether what enters here is committed once it is in the cloud.
+    pub(crate) cloud_is_principal: bool,
     pub(crate) may_remove: bool,
     /// What was decided of how this server works.
     pub(crate) settings: ServerSettings,
@@ -133,6 +138,7 @@ impl Access {
         let parents = parents.filter_map(|peer| usable_parent(peer, file.is_root)).collect();
         let principal = file.principal.as_ref().and_then(usable_address);
         let AccessFile { is_root, is_principal, may_remove, root_epoch, marks, .. } = *file;
+        let cloud_is_principal = file.cloud_is_principal;
         Self {
             grants,
             revocations,
@@ -143,6 +149,7 @@ impl Access {
             principal,
             is_root,
             is_principal,
+            cloud_is_principal,
             may_remove,
             settings: file.settings.clone(),
             root_epoch,

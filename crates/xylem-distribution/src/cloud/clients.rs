@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use xylem_client::CloudClient;
 use xylem_pki::{PublicRoots, public_client_config};
 use xylem_runtime::{Environment, GuardedNet};
@@ -22,9 +23,7 @@ struct Known {
 
 impl Clients {
     pub(super) fn new(node: &Node) -> Self {
-        let named = &node.settings.cloud_private_hosts;
-        let net = Arc::new(GuardedNet::new(Arc::clone(&node.environment.net), named));
-        Self { environment: Environment { net, ..node.environment.clone() }, known: None }
+        Self { environment: guarded(node), known: None }
     }
 
     /// Forgets what is known, since it was of no use: whom the machine believes may have changed
@@ -43,19 +42,36 @@ impl Clients {
         {
             return Ok(known.client.clone());
         }
-        let ca_pem = ca_pem.map(str::to_owned);
-        let pem = ca_pem.clone();
-        // Reading what the machine believes waits for a disk.
-        let reading = self.environment.disk.run_reading(move |_| match pem {
-            Some(pem) => PublicRoots::from_pem(pem.as_bytes()),
-            None => PublicRoots::of_this_machine(),
-        });
-        let refused = |why: String| format!("the provider is not believed: {why}");
-        let roots = reading.await.map_err(|error| refused(chain(&error).to_string()))?;
-        let tls = public_client_config(&roots, Arc::clone(&self.environment.clock))
-            .map_err(|error| refused(chain(&error).to_string()))?;
+        let tls = tls_of(&self.environment, ca_pem).await?;
         let client = CloudClient::new(self.environment.clone(), tls);
-        self.known = Some(Known { ca_pem, client: client.clone() });
+        self.known = Some(Known { ca_pem: ca_pem.map(str::to_owned), client: client.clone() });
         Ok(client)
     }
+}
+
+/// The machine with a network that leaves one's own alone, but for the hosts that are named.
+pub(crate) fn guarded(node: &Node) -> Environment {
+    let named = &node.settings.cloud_private_hosts;
+    let net = Arc::new(GuardedNet::new(Arc::clone(&node.environment.net), named));
+    Environment { net, ..node.environment.clone() }
+}
+
+/// TLS that believes a provider by this authority, or by those of this machine.
+///
+/// # Errors
+/// Why nobody can be believed, in words for whoever set the point.
+pub(crate) async fn tls_of(
+    environment: &Environment,
+    ca_pem: Option<&str>,
+) -> Result<Arc<ClientConfig>, String> {
+    let pem = ca_pem.map(str::to_owned);
+    // Reading what the machine believes waits for a disk.
+    let reading = environment.disk.run_reading(move |_| match pem {
+        Some(pem) => PublicRoots::from_pem(pem.as_bytes()),
+        None => PublicRoots::of_this_machine(),
+    });
+    let refused = |why: String| format!("the provider is not believed: {why}");
+    let roots = reading.await.map_err(|error| refused(chain(&error).to_string()))?;
+    public_client_config(&roots, Arc::clone(&environment.clock))
+        .map_err(|error| refused(chain(&error).to_string()))
 }

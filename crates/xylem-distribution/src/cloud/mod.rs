@@ -36,6 +36,7 @@ use xylem_telemetry::chain;
 use crate::ingest::final_word;
 use crate::node::Node;
 use clients::Clients;
+pub(crate) use clients::{guarded, tls_of};
 use job::{Ended, Job};
 use link::{Link, RETRY, fills};
 use slots::Slots;

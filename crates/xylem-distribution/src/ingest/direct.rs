@@ -19,7 +19,7 @@ use xylem_runtime::{Disk, FsFile};
 use xylem_telemetry::chain;
 use xylem_webdav::{Incoming, disk_failed};
 
-use super::finish::{away, final_word, finish};
+use super::finish::{PATIENCE, away, final_word, finish};
 use super::record::Facts;
 use super::slots::{Work, blob_error, open_staged};
 use crate::node::Node;
@@ -73,7 +73,8 @@ impl Source for Pieces {
 ///
 /// # Errors
 /// What its sender hears. Nothing is kept then, except where all of it was here and the management
-/// server is out of reach: such a file is published later, and sending it again changes nothing.
+/// server is out of reach, or the cloud is the principal and takes longer: such a file is published
+/// later, and sending it again changes nothing.
 pub(crate) async fn receive_whole<S: Source<Error = String>>(
     node: &Arc<Node>,
     whole: Whole,
@@ -105,7 +106,7 @@ pub(crate) async fn receive_whole<S: Source<Error = String>>(
     };
     announce(node, &mut work, &facts, &whole.author).await?;
     slot.note_offset(facts.size);
-    finish(Arc::clone(node), work, facts).await?;
+    finish(Arc::clone(node), work, facts, PATIENCE).await?;
     let catalogue = node.catalogue();
     let named = catalogue.named(whole.kind, &whole.name);
     Ok(named.map_or_else(|| catalogue.manifest.stamp(), |descriptor| descriptor.stamp))

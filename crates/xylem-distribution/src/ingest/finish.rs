@@ -1,8 +1,10 @@
 //! From the last byte to the published file.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
 use xylem_api::error::ErrorCode;
 use xylem_api::ingest::{IngestProgress, Ingested, RefusedUpload};
 use xylem_blobs::{BlobError, Verified};
@@ -17,6 +19,7 @@ use super::out_of_order::take_in;
 use super::record::{Facts, Stage, refusal};
 use super::routes::{not_where_files_enter, require_principal};
 use super::slots::{Work, blob_error};
+use super::storing;
 use crate::control::knows_marks;
 use crate::inspector::Candidate;
 use crate::node::Node;
@@ -25,12 +28,18 @@ use crate::report::Arrival;
 /// When the sender may ask again while the management server is away, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 5;
 
-/// Verifies, inspects, commits and publishes: whatever of it is still to be done.
+/// How long a sender waits whose upload goes into the cloud: what takes longer it asks for again.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Verifies, inspects, commits and publishes: whatever of it is still to be done. `patience` is for
+/// the cloud, where that is the principal.
 pub(crate) async fn finish(
     node: Arc<Node>,
     mut work: OwnedMutexGuard<Work>,
     facts: Facts,
+    patience: Duration,
 ) -> Result<IngestProgress, ApiError> {
+    let until = Instant::now() + patience;
     work.load(&node, &facts).await?;
     let mut verified = None;
     loop {
@@ -42,7 +51,17 @@ pub(crate) async fn finish(
                 work.write(&node, &facts, Stage::Completing).await?;
             }
             Stage::Completing => {
-                verified = Some(commit(&node, &mut work, &facts).await?);
+                let (found, bytes) = look_into(&node, &mut work, &facts).await?;
+                if goes_into_the_cloud(&node) {
+                    storing::publish_unnamed(&node, &mut work, &facts, found, bytes).await?;
+                } else {
+                    commit(&node, &mut work, &facts, &found, Some(bytes), &mut verified).await?;
+                }
+            }
+            Stage::Storing { found } => {
+                require_principal(&node)?;
+                storing::wait(&node, &mut work, &facts, &found, until).await?;
+                commit(&node, &mut work, &facts, &found, None, &mut verified).await?;
             }
             Stage::Committed { descriptor } => {
                 publish(&node, &mut work, &facts, descriptor, verified.take()).await?;
@@ -80,8 +99,17 @@ async fn require_all_bytes(
     Err(ApiError::new(ErrorCode::Conflict, message))
 }
 
-/// Makes sure of the bytes, looks into them, and has the management server commit them.
-async fn commit(node: &Arc<Node>, work: &mut Work, facts: &Facts) -> Result<Verified, ApiError> {
+/// Whether the cloud is to have what enters here before it is committed.
+fn goes_into_the_cloud(node: &Node) -> bool {
+    node.access().is_some_and(|access| access.cloud_is_principal)
+}
+
+/// Makes sure of the bytes, and looks into them.
+async fn look_into(
+    node: &Arc<Node>,
+    work: &mut Work,
+    facts: &Facts,
+) -> Result<(Ingested, Verified), ApiError> {
     let verified = match verify(node, work, facts).await {
         Ok(verified) => verified,
         Err(error @ BlobError::Mismatch { .. }) => {
@@ -111,28 +139,39 @@ async fn commit(node: &Arc<Node>, work: &mut Work, facts: &Facts) -> Result<Veri
             return Err(refuse(node, work, facts, ErrorCode::Refused, why, Some(verified)).await);
         }
     };
-    let content = verified.id();
     let sha256 = verified
         .sha256()
         .ok_or_else(|| ApiError::internal("verifying the upload", "no SHA-256 was computed"))?;
-    let _finishing = node.uploads.finishing(facts.upload, content);
+    let (size, blake3) = (verified.size(), verified.id());
+    let found = Ingested { size, blake3, sha256, inspection, root_epoch: None, knows_marks: false };
+    Ok((found, verified))
+}
+
+/// Has the management server commit what is here: `bytes`, or what was published without a name.
+async fn commit(
+    node: &Arc<Node>,
+    work: &mut Work,
+    facts: &Facts,
+    found: &Ingested,
+    bytes: Option<Verified>,
+    committed_bytes: &mut Option<Verified>,
+) -> Result<(), ApiError> {
+    let _finishing = node.uploads.finishing(facts.upload, found.blake3);
     // Before it commits: without the word, an upload of a version for testing is refused for good.
     let knows_marks = knows_marks(node).await.map_err(|error| away(&error))?;
     let found = Ingested {
-        size: verified.size(),
-        blake3: content,
-        sha256,
-        inspection,
         root_epoch: node.access().and_then(|access| access.root_epoch),
         // A management server of before does not know the word.
         knows_marks,
+        ..found.clone()
     };
     match node.control.ingested(facts.upload, &found).await {
         Ok(committed) => {
             check_descriptor(node, facts, &found, &committed.descriptor)?;
             let stage = Stage::Committed { descriptor: committed.descriptor };
             work.write(node, facts, stage).await?;
-            Ok(verified)
+            *committed_bytes = bytes;
+            Ok(())
         }
         Err(error) => match final_word(&error) {
             Some((ErrorCode::Forbidden, _)) => {
@@ -141,9 +180,7 @@ async fn commit(node: &Arc<Node>, work: &mut Work, facts: &Facts) -> Result<Veri
                 work.write(node, facts, Stage::Receiving).await?;
                 Err(not_where_files_enter())
             }
-            Some((code, reason)) => {
-                Err(refuse(node, work, facts, code, reason, Some(verified)).await)
-            }
+            Some((code, reason)) => Err(refuse(node, work, facts, code, reason, bytes).await),
             None => {
                 // Perhaps because the root or the principal was moved, which this server has yet
                 // to hear of.
@@ -154,7 +191,11 @@ async fn commit(node: &Arc<Node>, work: &mut Work, facts: &Facts) -> Result<Veri
     }
 }
 
-async fn verify(node: &Arc<Node>, work: &mut Work, facts: &Facts) -> Result<Verified, BlobError> {
+pub(super) async fn verify(
+    node: &Arc<Node>,
+    work: &mut Work,
+    facts: &Facts,
+) -> Result<Verified, BlobError> {
     let expected = facts.expected();
     let key = xylem_blobs::StageKey::Upload(facts.upload);
     let staged = work.give_up_staged();
@@ -260,7 +301,7 @@ async fn tell_published(
 }
 
 /// Writes down that an upload is refused, throws its bytes away, and says so.
-async fn refuse(
+pub(super) async fn refuse(
     node: &Arc<Node>,
     work: &mut Work,
     facts: &Facts,

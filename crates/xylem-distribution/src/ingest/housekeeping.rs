@@ -46,7 +46,7 @@ async fn look_over(node: &Arc<Node>) -> Result<(), DataError> {
     node.uploads.close_idle(now.minus(CLOSE_AFTER));
     for record in records(node).await? {
         let unfinished = match &record.stage {
-            Stage::Completing | Stage::Committed { .. } => true,
+            Stage::Completing | Stage::Storing { .. } | Stage::Committed { .. } => true,
             Stage::Refused { told, .. } => !told,
             Stage::Receiving | Stage::Published { .. } => false,
         };
@@ -67,7 +67,9 @@ async fn records(node: &Arc<Node>) -> Result<Vec<Record>, DataError> {
 /// Does what its sender would do by repeating the completion.
 async fn go_on(node: &Arc<Node>, record: &Record) {
     let Some(work) = node.uploads.slot(record.facts.upload).try_work() else { return };
-    if let Err(error) = finish(Arc::clone(node), work, record.facts.clone()).await {
+    // What goes on in the cloud is asked after, and not waited for: others are next.
+    let patience = Duration::ZERO;
+    if let Err(error) = finish(Arc::clone(node), work, record.facts.clone(), patience).await {
         let reason = error.message();
         tracing::info!(package.name = %record.facts.name, reason, "an upload is not finished");
     }

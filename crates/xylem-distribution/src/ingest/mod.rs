@@ -8,6 +8,8 @@
 //!                    ↘ refused
 //! ```
 //!
+//! Where the cloud is the principal *storing* lies between the second and the third ([`storing`]).
+//!
 //! A crash leaves an upload that goes on: by its sender repeating what it was about to do, or, from
 //! *completing* on, by [`housekeeping`] alone. While `receiving`, nothing is owed to anybody; from
 //! `committed` on the catalogue names the file, so it is published whatever happens.
@@ -22,6 +24,7 @@ mod receive;
 mod record;
 mod routes;
 mod slots;
+mod storing;
 
 pub(crate) use direct::{Gathered, Piece, Pieces, Whole, receive_whole};
 pub(crate) use finish::{away, final_word};

@@ -205,7 +205,7 @@ fn settled(work: &Work, facts: &Facts) -> Result<Option<IngestProgress>, ApiErro
 /// Whether all bytes came, and only its completion is left.
 fn is_finishing(work: &Work) -> bool {
     let stage = work.record.as_ref().map(|record| &record.stage);
-    matches!(stage, Some(Stage::Completing | Stage::Committed { .. }))
+    matches!(stage, Some(Stage::Completing | Stage::Storing { .. } | Stage::Committed { .. }))
 }
 
 pub(super) async fn keep(

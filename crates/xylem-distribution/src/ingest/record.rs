@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use xylem_api::error::ErrorCode;
+use xylem_api::ingest::Ingested;
 use xylem_blobs::Expected;
 use xylem_http::ApiError;
 use xylem_model::{ContentId, FileKind, FileName, Sha256, Timestamp, UploadId};
@@ -39,13 +40,19 @@ impl Facts {
 }
 
 /// How far an upload is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Stage {
     /// Bytes are awaited.
     Receiving,
     /// All bytes are here; they are being verified, inspected and committed.
     Completing,
+    /// The cloud is the principal, and is to have it before it is committed. It is published here
+    /// without a name, so that it can be sent; nobody is given it.
+    Storing {
+        /// What was found in it.
+        found: Box<Ingested>,
+    },
     /// The catalogue names it; it is about to be published.
     Committed {
         /// Under which descriptor.
@@ -68,7 +75,7 @@ pub(crate) enum Stage {
 }
 
 /// An upload on the disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) facts: Facts,
     pub(crate) stage: Stage,
@@ -98,7 +105,10 @@ impl Record {
 
     /// Whether its staged bytes are still needed.
     pub(crate) const fn needs_bytes(&self) -> bool {
-        matches!(self.stage, Stage::Receiving | Stage::Completing | Stage::Committed { .. })
+        matches!(
+            self.stage,
+            Stage::Receiving | Stage::Completing | Stage::Storing { .. } | Stage::Committed { .. }
+        )
     }
 
     /// All uploads on the disk. A record that cannot be read is reported and passed over: one

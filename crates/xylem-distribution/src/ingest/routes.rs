@@ -14,7 +14,7 @@ use xylem_api::ingest::{HANDED_ON_PATH, IngestProgress};
 use xylem_http::{ApiError, Peer};
 use xylem_model::UploadId;
 
-use super::finish::{finish, give_up_bytes};
+use super::finish::{PATIENCE, finish, give_up_bytes};
 use super::handed_on;
 use super::out_of_order::receive_ahead;
 use super::receive::{Part, progress, receive};
@@ -108,7 +108,7 @@ async fn complete(
     let finishing = async move {
         let work = node.uploads.slot(facts.upload).work().await;
         node.uploads.check_open()?;
-        finish(node, work, facts).await
+        finish(node, work, facts, PATIENCE).await
     };
     Ok(Json(tokio::spawn(finishing).await.map_err(lost)??))
 }
@@ -126,7 +126,9 @@ async fn give_up(
         node.uploads.check_open()?;
         work.load(&node, &facts).await?;
         match work.record.as_ref().map(|record| &record.stage) {
-            Some(Stage::Receiving) => give_up_bytes(&node, &mut work, &facts).await,
+            Some(Stage::Receiving | Stage::Storing { .. }) => {
+                give_up_bytes(&node, &mut work, &facts).await
+            }
             // Nothing is kept of it; the one who asks may not have heard the answer.
             Some(Stage::Refused { .. }) => Ok(()),
             _ => {

@@ -3,6 +3,7 @@
 //! * [`run`]: asks the planner what to do next, starts it, and asks again when something changed.
 //! * [`fetch`](mod@fetch): one content, from whichever parent gives it.
 //! * [`batch`]: many small files, in one stream.
+//! * [`from_cloud`]: what no parent gives, where this server is filled from the cloud.
 //! * [`task`]: what both are given and what they give back.
 //! * [`paced`]: bytes from a parent, no faster than they may come.
 //! * [`parents`]: which parents are worth asking, in which order.
@@ -11,6 +12,7 @@
 
 mod batch;
 mod fetch;
+mod from_cloud;
 mod paced;
 mod parents;
 mod removal;

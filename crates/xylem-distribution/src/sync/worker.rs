@@ -13,8 +13,7 @@ use xylem_runtime::Shutdown;
 use xylem_sync::{BATCHED_BYTES, Limits, Plan, ROOT_REMOVAL_GRACE, Reality, Wanted, plan};
 use xylem_telemetry::chain;
 
-use super::batch::fetch_batch;
-use super::fetch::fetch;
+use super::from_cloud::FromCloud;
 use super::parents::Parents;
 use super::removal;
 use super::task::{Outcome, Outcomes, Task};
@@ -49,6 +48,7 @@ const IN_MAINTENANCE: &str = "this server is in maintenance";
 struct Worker {
     node: Arc<Node>,
     parents: Arc<Parents>,
+    from_cloud: Arc<FromCloud>,
     fetches: JoinSet<()>,
     in_flight: BTreeMap<ContentId, AbortHandle>,
     /// The tasks among them that fetch many small files.
@@ -56,8 +56,8 @@ struct Worker {
     outcomes: Outcomes,
     troubles: Troubles,
     recounted: Option<Instant>,
-    /// The parents as of the last plan.
-    asked: (Vec<Parent>, ParentPolicy),
+    /// The parents as of the last plan, and whether it is filled from the cloud.
+    asked: (Vec<Parent>, ParentPolicy, bool),
 }
 
 /// Fetches and removes until shutdown.
@@ -65,6 +65,7 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
     let (outcomes, mut ended) = mpsc::unbounded_channel();
     let mut worker = Worker {
         parents: Arc::default(),
+        from_cloud: Arc::default(),
         fetches: JoinSet::new(),
         in_flight: BTreeMap::new(),
         batches: BTreeSet::new(),
@@ -142,9 +143,12 @@ impl Worker {
     fn plan(&mut self, now: Timestamp) -> Option<Plan> {
         let access = self.node.access()?;
         let settings = &access.settings;
-        if access.parents != self.asked.0 || settings.parent_policy != self.asked.1 {
+        let is_same = access.parents == self.asked.0
+            && (settings.parent_policy, settings.fill_from_cloud) == (self.asked.1, self.asked.2);
+        if !is_same {
             // What the others could not give, these may.
-            self.asked = (access.parents.clone(), settings.parent_policy);
+            let (policy, from_cloud) = (settings.parent_policy, settings.fill_from_cloud);
+            self.asked = (access.parents.clone(), policy, from_cloud);
             self.troubles.clear();
         }
         let catalogue = self.node.catalogue();
@@ -189,9 +193,9 @@ impl Worker {
 
     fn start(&mut self, task: Task) {
         let (node, parents) = (Arc::clone(&self.node), Arc::clone(&self.parents));
-        let outcomes = self.outcomes.clone();
+        let (outcomes, from_cloud) = (self.outcomes.clone(), Arc::clone(&self.from_cloud));
         let handle = self.fetches.spawn(async move {
-            let outcome = fetch(&node, &parents, task).await;
+            let outcome = from_cloud.fetch(&node, &parents, task).await;
             node.arrivals.forget(&task.content);
             // Nobody listens once the server stops.
             let _ = outcomes.send((task, outcome));
@@ -202,9 +206,10 @@ impl Worker {
     fn start_batch(&mut self, tasks: Vec<Task>) {
         let contents: Vec<ContentId> = tasks.iter().map(|task| task.content).collect();
         let (node, parents) = (Arc::clone(&self.node), Arc::clone(&self.parents));
-        let outcomes = self.outcomes.clone();
-        let handle =
-            self.fetches.spawn(async move { fetch_batch(&node, &parents, tasks, &outcomes).await });
+        let (outcomes, from_cloud) = (self.outcomes.clone(), Arc::clone(&self.from_cloud));
+        let handle = self.fetches.spawn(async move {
+            from_cloud.fetch_batch(&node, &parents, tasks, &outcomes).await;
+        });
         self.batches.insert(handle.id());
         self.in_flight.extend(contents.into_iter().map(|content| (content, handle.clone())));
     }

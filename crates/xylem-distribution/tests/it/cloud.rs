@@ -1,5 +1,7 @@
 //! Filling a cloud: a provider that can be told to misbehave, over TLS on the loopback.
 
+mod principal;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -38,6 +40,10 @@ struct Store {
     is_held: bool,
     /// Whether other bytes are given out than came.
     lies: bool,
+    /// So many times an object is given out by half: the line breaks.
+    cuts: u32,
+    /// From which byte on objects were asked for.
+    asked_from: Vec<usize>,
     /// Parts under way, and the most that were.
     under_way: u32,
     most_under_way: u32,
@@ -168,21 +174,40 @@ async fn give(
     Path(content): Path<String>,
     request: Request,
 ) -> Response {
-    let store = cloud.store();
+    let mut store = cloud.store();
     let mut object = store.object(&content);
+    if object.is_empty() {
+        let mut answer = Response::new(Body::from("<Error><Code>NoSuchKey</Code></Error>"));
+        *answer.status_mut() = StatusCode::NOT_FOUND;
+        return answer;
+    }
     if store.lies
         && let Some(last) = object.last_mut()
     {
         *last ^= 1;
     }
-    let range = request.headers()[header::RANGE].to_str().unwrap();
-    let (first, last) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+    let Some(range) = request.headers().get(header::RANGE) else {
+        store.asked_from.push(0);
+        return Response::new(half_or_all(&mut store.cuts, object));
+    };
+    let (first, last) =
+        range.to_str().unwrap().strip_prefix("bytes=").unwrap().split_once('-').unwrap();
     let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+    store.asked_from.push(first);
     let told = format!("bytes {first}-{last}/{}", object.len());
     let mut answer = Response::new(Body::from(object[first..=last].to_vec()));
     *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
     answer.headers_mut().insert(header::CONTENT_RANGE, told.parse().unwrap());
     answer
+}
+
+fn half_or_all(cuts: &mut u32, object: Vec<u8>) -> Body {
+    if !Store::count(cuts) {
+        return Body::from(object);
+    }
+    let half = Bytes::copy_from_slice(&object[..object.len() / 2]);
+    let broken = std::io::Error::other("the line breaks");
+    Body::from_stream(futures_util::stream::iter([Ok(half), Err(broken)]))
 }
 
 /// What is known at the management server.

@@ -4,9 +4,9 @@
 use std::num::NonZeroU64;
 
 use xylem_api::control_cloud::{
-    AskCloudNext, CloudContent, CloudGivenUp, CloudJob, CloudNext, CloudProof, CloudSampled,
-    GivenUp, PartAgain, PartDigests, PartRange, PieceRequest, SampleFound, SignedPiece,
-    SignedPieces, TellCloudParts,
+    AskCloudAddress, AskCloudNext, AskCloudUpload, CloudAddress, CloudContent, CloudGivenUp,
+    CloudJob, CloudNext, CloudProof, CloudSampled, CloudUpload, GivenUp, PartAgain, PartDigests,
+    PartRange, PieceRequest, SampleFound, SignedPiece, SignedPieces, TellCloudParts,
 };
 use xylem_cloud::{
     CloudRequest, CloudSettings, Moment, PartPlan, Piece, Secrets, Upload, UrlFor, provider_of,
@@ -27,6 +27,18 @@ pub(crate) struct CloudWorld {
     pub(crate) at_once: u32,
     /// Whether what is being sent is wanted no longer.
     pub(crate) is_unwanted: bool,
+    /// Whether it is the principal.
+    pub(crate) is_principal: bool,
+    /// What uploads want there, with their sizes.
+    pub(crate) wanted: BTreeMap<ContentId, u64>,
+    /// Why nothing is sent, where nothing is.
+    pub(crate) stands_still: Option<String>,
+    /// Why an upload will never be there.
+    pub(crate) never: Option<String>,
+    /// How often it was asked whether an upload may be committed.
+    pub(crate) asked_of_uploads: u32,
+    /// Whether servers are filled from there.
+    pub(crate) gives: bool,
     pub(crate) copies: HashMap<ContentId, CloudCopy>,
     /// How often it was asked what is next.
     pub(crate) asked: u32,
@@ -62,6 +74,12 @@ impl CloudWorld {
             part_bytes: 300_000,
             at_once: 4,
             is_unwanted: false,
+            is_principal: false,
+            wanted: BTreeMap::new(),
+            stands_still: None,
+            never: None,
+            asked_of_uploads: 0,
+            gives: false,
             copies: HashMap::new(),
             asked: 0,
             told: 0,
@@ -70,6 +88,12 @@ impl CloudWorld {
             provider: None,
             nonce: 0,
         }
+    }
+
+    /// Whether a content was proved there.
+    pub(crate) fn is_there(&self, content: &ContentId) -> bool {
+        let copy = self.copies.get(content);
+        copy.is_some_and(|copy| copy.found == Some(SampleFound::Same))
     }
 
     fn plan(&self, size: u64) -> PartPlan {
@@ -161,23 +185,71 @@ pub(super) fn router() -> Router<Management> {
         .route("/v1/control/cloud/finish", post(finish))
         .route("/v1/control/cloud/sampled", post(sampled))
         .route("/v1/control/cloud/given-up", post(given_up))
+        .route("/v1/control/cloud/upload", post(upload))
+        .route("/v1/control/cloud/address", post(address))
+}
+
+async fn upload(
+    State(management): State<Management>,
+    peer: Peer,
+    Json(asked): Json<AskCloudUpload>,
+) -> Result<Json<CloudUpload>, ApiError> {
+    management.caller(&peer)?;
+    let mut world = management.world();
+    let Some(cloud) = &mut world.cloud else { return Err(ApiError::not_found("no such route")) };
+    cloud.asked_of_uploads += 1;
+    if !cloud.is_principal {
+        return Ok(Json(CloudUpload::There));
+    }
+    if let Some(why) = cloud.never.clone() {
+        return Ok(Json(CloudUpload::Refused { why }));
+    }
+    cloud.wanted.insert(asked.content, asked.size);
+    let is_there = cloud.is_there(&asked.content);
+    let told = cloud.stands_still.clone().unwrap_or_else(|| "it is on its way".to_owned());
+    Ok(Json(if is_there { CloudUpload::There } else { CloudUpload::OnItsWay { told } }))
+}
+
+async fn address(
+    State(management): State<Management>,
+    peer: Peer,
+    Json(asked): Json<AskCloudAddress>,
+) -> Result<Json<CloudAddress>, ApiError> {
+    management.caller(&peer)?;
+    let world = management.world();
+    let cloud = world.cloud.as_ref().filter(|cloud| cloud.gives);
+    let Some(cloud) = cloud else {
+        return Err(ApiError::new(ErrorCode::Forbidden, "it is not filled from the cloud"));
+    };
+    let url = format!("{}/{}?signature=planted", cloud.origin, asked.content);
+    Ok(Json(CloudAddress { url, point: cloud.point, ca_pem: Some(cloud.ca_pem.clone()) }))
 }
 
 /// Does something with the cloud, where the caller is one who may: the root, and not in maintenance.
 fn at_cloud<T>(
     management: &Management,
     peer: &Peer,
-    act: impl FnOnce(&mut CloudWorld, DistributionServerId, Vec<Descriptor>) -> Result<T, ApiError>,
+    act: impl FnOnce(&mut CloudWorld, DistributionServerId, Vec<Lying>) -> Result<T, ApiError>,
 ) -> Result<Json<T>, ApiError> {
     let server = management.caller(peer)?;
     let mut world = management.world();
     let is_filling = world.root == Some(server) && !world.maintenance.contains(&server);
-    let live: Vec<Descriptor> = world.live.values().map(|live| live.descriptor.clone()).collect();
+    let of = |descriptor: &Descriptor| Lying { content: descriptor.content, size: descriptor.size };
+    let mut live: Vec<Lying> = world.live.values().map(|live| of(&live.descriptor)).collect();
     let Some(cloud) = &mut world.cloud else { return Err(ApiError::not_found("no such route")) };
     if !is_filling {
         return Err(ApiError::new(ErrorCode::Forbidden, "only the root fills the cloud"));
     }
+    live.extend(
+        cloud.wanted.iter().map(|(content, size)| Lying { content: *content, size: *size }),
+    );
     act(cloud, server, live).map(Json)
+}
+
+/// A content that is to be there.
+struct Lying {
+    content: ContentId,
+    size: u64,
 }
 
 fn conflict<T>(why: &str) -> Result<T, ApiError> {
@@ -191,12 +263,13 @@ async fn next(
 ) -> Result<Json<CloudNext>, ApiError> {
     at_cloud(&management, &peer, |cloud, server, live| {
         cloud.asked += 1;
-        let is_lacking = |it: &&Descriptor| match cloud.copies.get(&it.content) {
+        let is_lacking = |it: &&Lying| match cloud.copies.get(&it.content) {
             Some(copy) => copy.found.is_none() && copy.given_up.is_none(),
             None => true,
         };
         let mut lacking = live.iter().filter(|it| !ask.busy.contains(&it.content));
-        let next = lacking.find(is_lacking).filter(|_| !cloud.is_unwanted);
+        let may_begin = !cloud.is_unwanted && cloud.stands_still.is_none();
+        let next = lacking.find(is_lacking).filter(|_| may_begin);
         let job = next.map(|it| {
             cloud.copies.entry(it.content).or_default().server = Some(server);
             cloud.job(it.content, it.size)

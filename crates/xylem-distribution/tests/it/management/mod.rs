@@ -446,6 +446,7 @@ impl Management {
             principal: None,
             is_root: world.root == Some(server),
             is_principal: world.principal == Some(server),
+            cloud_is_principal: world.cloud.as_ref().is_some_and(|cloud| cloud.is_principal),
             may_remove: !world.hold_removal,
             settings: ServerSettings {
                 parent_policy: world.policy,

@@ -189,6 +189,10 @@ async fn ingested(
     if let Some(descriptor) = row.committed {
         return Ok(Json(Committed { descriptor }));
     }
+    let lacks = |cloud: &CloudWorld| cloud.is_principal && !cloud.is_there(&found.blake3);
+    if management.world().cloud.as_ref().is_some_and(lacks) {
+        return Err(ApiError::unavailable("the cloud lacks it", 1));
+    }
     let (_, descriptor) =
         management.change(|world| management.commit(world, row.kind, &row.name, &found));
     let mut world = management.world();
