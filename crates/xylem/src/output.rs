@@ -80,6 +80,11 @@ impl Output {
         self.styled_bar(style, server, bytes)
     }
 
+    /// A progress bar over files.
+    pub(crate) fn count_bar(&self, label: &str, files: u64) -> ProgressBar {
+        self.styled_bar("{prefix:28} [{bar:32}] {pos:>10} / {len:10} files", label, files)
+    }
+
     fn styled_bar(&self, style: &str, label: &str, bytes: u64) -> ProgressBar {
         if !std::io::stderr().is_terminal() {
             return ProgressBar::hidden();

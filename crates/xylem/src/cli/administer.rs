@@ -483,6 +483,18 @@ pub enum DsCommand {
         #[arg(long, value_name = "PARENT")]
         to: Option<String>,
     },
+    /// Have it fetch what it lacks from the cloud distribution point, and wait for that
+    ///
+    /// For a new or emptied root, whose files no other server has. What comes from there is compared
+    /// with what was signed before it is used. Whoever stops waiting can go on with the same command;
+    /// `xylem ds set NAME fill-from-cloud=off` calls it off.
+    Fill {
+        /// Its name
+        name: String,
+        /// From the cloud distribution point
+        #[arg(long, required = true)]
+        from_cloud: bool,
+    },
     /// Make it the root, above all others; the former root becomes its child and serves on
     ///
     /// Refused until it holds everything, verified.

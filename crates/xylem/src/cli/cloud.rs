@@ -84,6 +84,15 @@ pub enum CloudCommand {
     Pause,
     /// Go on after `pause`
     Resume,
+    /// Make it the principal: files enter at the root, and are in the catalogue once they are in the
+    /// cloud
+    ///
+    /// Refused until everything is there. `xylem principal set SERVER` switches back.
+    MakePrincipal {
+        /// Choose everything for it, and wait until it is there
+        #[arg(long)]
+        fill: bool,
+    },
     /// Forget the point and its keys; what lies at the provider stays there
     Remove {
         /// The former point, that --replace left

@@ -36,7 +36,15 @@ pub(super) async fn principal(
     match command {
         PrincipalCommand::Show => {
             let principal = access.admin.principal().await?;
-            output.value(&principal, |it| format!("New files enter at {}.\n", it.name))
+            let cloud = access.admin.cloud().await?.point.is_some_and(|point| point.is_principal);
+            output.value(&principal, |it| match cloud {
+                true => format!(
+                    "The cloud is the principal. New files enter at {}, and are in the catalogue \
+                     once they are in the cloud.\n",
+                    it.name
+                ),
+                false => format!("New files enter at {}.\n", it.name),
+            })
         }
         PrincipalCommand::Set(asked) => {
             hand_over(Role::Principal, &asked, false, access, output).await

@@ -8,6 +8,7 @@ mod comparison;
 mod computers;
 mod files;
 mod follow;
+mod from_cloud;
 mod hand_over;
 mod index;
 mod inventory;

@@ -3,7 +3,9 @@
 use xylem_api::tree::DistributionServer;
 use xylem_model::ByteSize;
 
-use super::{accounts, certificates, hand_over, inventory, scrub, selection, settings, upgrade};
+use super::{
+    accounts, certificates, from_cloud, hand_over, inventory, scrub, selection, settings, upgrade,
+};
 use crate::Failure;
 use crate::access::Access;
 use crate::cli::DsCommand;
@@ -48,6 +50,7 @@ pub(crate) async fn run(
                 false => format!("{} now fetch from {}.\n", moved.children.join(", "), moved.to),
             })
         }
+        DsCommand::Fill { name, from_cloud: _ } => from_cloud::fill(&name, access, output).await,
         DsCommand::MakeRoot { asked, keep_children } => {
             hand_over::make_root(&asked, keep_children, access, output).await
         }

@@ -11,11 +11,12 @@ use crate::cli::duration;
 
 /// How each setting is called on the command line and in a [`ServerSettings`], and how its value is
 /// written. Rates have more words to a name, and come by themselves.
-const SETTINGS: [(&str, &str, Written); 7] = [
+const SETTINGS: [(&str, &str, Written); 8] = [
     ("policy", "parent_policy", Written::Policy),
     ("certificates", "client_certificates", Written::Switch),
     ("open-to-all", "open_to_all", Written::Switch),
     ("maintenance", "maintenance", Written::Switch),
+    ("fill-from-cloud", "fill_from_cloud", Written::Switch),
     ("check-in", "check_in_seconds", Written::Seconds),
     ("keep-unwanted", "keep_unwanted_seconds", Written::Seconds),
     ("time-zone", "rates.time_zone", Written::Text),
@@ -80,8 +81,8 @@ fn put_setting(patch: &mut Value, key: &str, value: &str) -> Result<(), Failure>
         ))),
         _ => Err(Failure::configuration(format!(
             "`{key}` is no setting of a distribution server: use name, public-url, site, parents, \
-             policy, certificates, open-to-all, maintenance, check-in, keep-unwanted, time-zone, \
-             from-parents, to-children, to-clients or to-cloud"
+             policy, certificates, open-to-all, maintenance, fill-from-cloud, check-in, \
+             keep-unwanted, time-zone, from-parents, to-children, to-clients or to-cloud"
         ))),
     }
 }
@@ -143,6 +144,7 @@ pub(super) fn shown(settings: &ServerSettings) -> Vec<(&'static str, String)> {
         ("Certificates", switch(settings.client_certificates)),
         ("Open to all", switch(settings.open_to_all)),
         ("Maintenance", switch(settings.maintenance)),
+        ("Fill from cloud", switch(settings.fill_from_cloud)),
         ("Check-in", seconds(settings.check_in_seconds)),
         ("Keep unwanted", seconds(settings.keep_unwanted_seconds)),
         ("From parents", rates_text(&rates.from_parents)),

@@ -24,6 +24,10 @@ const MAX_FRUITLESS_TRIES: u32 = 8;
 /// How long verifying and inspecting a whole file may take on the ingest server.
 const COMPLETE_LIMIT: Duration = Duration::from_secs(30 * 60);
 
+/// Shortest and longest wait before it is asked again how far what takes its time is, whatever the
+/// server says.
+const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
 /// How the bytes travel.
 pub(super) enum Way {
     Direct { client: ContentClient, ingest: BaseUrl, ticket: String },
@@ -57,13 +61,25 @@ impl Sending<'_> {
     /// another try, as long as the tries bring the upload forward.
     pub(super) async fn run(mut self) -> Result<(), Failure> {
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(20));
-        let mut offset = 0;
+        let (mut offset, mut is_there) = (0, false);
         loop {
             let before = offset;
-            let error = match self.try_once(&mut offset).await {
+            let error = match self.try_once(&mut offset, is_there).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
+            // All of it has arrived, so only its completion is to be repeated.
+            let wait = waits(&error);
+            is_there = wait.is_some();
+            if let Some(wait) = wait {
+                self.say(&error.to_string());
+                backoff.reset();
+                tokio::time::sleep(wait).await;
+                if self.look().await?.is_some() {
+                    return Ok(());
+                }
+                continue;
+            }
             if offset > before {
                 backoff.reset();
             }
@@ -79,22 +95,48 @@ impl Sending<'_> {
             }
             tracing::info!(cause = %xylem_telemetry::chain(&error), "the upload goes on after a break");
             tokio::time::sleep(backoff.next_wait(&SystemRng)).await;
-            let state = self.access.admin.upload(self.id).await?;
-            match (state.state, state.ingest) {
-                (UploadState::Published, _) => return Ok(()),
-                (UploadState::Failed | UploadState::Expired | UploadState::Cancelled, _) => {
-                    return Err(Failure::new(state.reason.unwrap_or_else(|| error.to_string())));
-                }
-                (_, Some(address)) if matches!(self.way, Way::Direct { .. }) => {
-                    self.way = Way::direct(self.access, &address)?;
-                }
-                _ => {}
+            if self.look().await?.is_some() {
+                return Ok(());
             }
         }
     }
 
-    /// Tries once; `there` tells in the end how many bytes arrived.
-    async fn try_once(&self, there: &mut u64) -> Result<(), ClientError> {
+    /// Looks how the upload stands: something where it is published. Takes over where it enters now,
+    /// with a fresh ticket.
+    async fn look(&mut self) -> Result<Option<Published>, Failure> {
+        let state = self.access.admin.upload(self.id).await?;
+        match (state.state, state.ingest) {
+            (UploadState::Published, _) => return Ok(Some(Published)),
+            (ended @ (UploadState::Failed | UploadState::Expired | UploadState::Cancelled), _) => {
+                let why = state.reason.unwrap_or_else(|| match ended {
+                    UploadState::Cancelled => "the upload was cancelled".to_owned(),
+                    _ => "the time for the upload is over: send it again".to_owned(),
+                });
+                return Err(Failure::new(why));
+            }
+            (_, Some(address)) if matches!(self.way, Way::Direct { .. }) => {
+                self.way = Way::direct(self.access, &address)?;
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// Says what is waited for, where it is seen and was not said before.
+    fn say(&self, what: &str) {
+        if self.bar.message() == what {
+            return;
+        }
+        self.bar.set_message(what.to_owned());
+        if self.bar.is_hidden() {
+            tracing::warn!("{what}");
+        } else {
+            self.bar.println(what);
+        }
+    }
+
+    /// Tries once; `there` tells in the end how many bytes arrived. `is_there`: all did before.
+    async fn try_once(&self, there: &mut u64, is_there: bool) -> Result<(), ClientError> {
         let size = self.source.size;
         match &self.way {
             Way::Direct { client, ingest, ticket } => {
@@ -111,10 +153,12 @@ impl Sending<'_> {
             Way::ThroughServer => {
                 // The management server keeps nothing, so it cannot say how much is there: the
                 // whole file goes in one request, and again from its beginning after a break.
-                self.bar.set_position(0);
-                let body = self.source.part(0, size, self.bar.clone());
-                self.access.admin.send_through(self.id, 0, size, body).await?;
-                *there = size;
+                if !is_there {
+                    self.bar.set_position(0);
+                    let body = self.source.part(0, size, self.bar.clone());
+                    self.access.admin.send_through(self.id, 0, size, body).await?;
+                    *there = size;
+                }
                 self.access.admin.complete_through(self.id).await?;
             }
         }
@@ -162,9 +206,45 @@ impl Sending<'_> {
     }
 }
 
+/// It is over, and well.
+struct Published;
+
+/// When it is asked again about an upload that goes on by itself: into the cloud, where that is the
+/// principal. None for any other error.
+fn waits(error: &ClientError) -> Option<Duration> {
+    match error {
+        ClientError::Answer { body, retry_after, .. } if body.code == ErrorCode::Waiting => {
+            Some(retry_after.unwrap_or_default().clamp(WAITS.0, WAITS.1))
+        }
+        _ => None,
+    }
+}
+
 /// Where the parts go.
 struct Ingest<'a> {
     client: &'a ContentClient,
     ingest: &'a BaseUrl,
     ticket: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use xylem_api::error::ErrorBody;
+
+    use super::*;
+
+    fn answer(code: ErrorCode, wait: Option<u64>) -> ClientError {
+        let body = ErrorBody { code, message: String::new(), request_id: String::new() };
+        let retry_after = wait.map(Duration::from_secs);
+        ClientError::Answer { status: code.status(), body, retry_after }
+    }
+
+    #[test]
+    fn only_what_goes_on_by_itself_is_waited_for_without_an_end() {
+        let seconds = |error| waits(&error).map(|wait| wait.as_secs());
+        assert_eq!(seconds(answer(ErrorCode::Waiting, Some(3))), Some(3));
+        assert_eq!(seconds(answer(ErrorCode::Waiting, Some(1_000_000))), Some(60));
+        assert_eq!(seconds(answer(ErrorCode::Waiting, None)), Some(1));
+        assert_eq!(seconds(answer(ErrorCode::Unavailable, Some(3))), None);
+    }
 }

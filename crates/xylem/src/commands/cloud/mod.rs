@@ -2,11 +2,12 @@
 //!
 //! * [`given`]: what was typed, as the API takes it.
 //! * [`shown`]: what is set and what a test found, as text. [`files`]: what lies there, what it
-//!   takes.
+//!   takes. [`principal`]: making it that.
 
 mod edgerc;
 mod files;
 mod given;
+mod principal;
 mod shown;
 
 pub(super) use files::remark;
@@ -64,6 +65,7 @@ pub(crate) async fn run(
             let asked = AskCloudPolicy { storage: provider.map(given::place) };
             output.value(&admin.cloud_policy(&asked).await?, shown::policy)
         }
+        CloudCommand::MakePrincipal { fill } => principal::make(fill, access, output).await,
         CloudCommand::Remove { former } => {
             admin.remove_cloud(former).await?;
             output.say(

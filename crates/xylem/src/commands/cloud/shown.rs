@@ -60,7 +60,9 @@ pub(super) fn point(point: &CloudPoint) -> String {
         Some(_) => "the one that was given",
         None => "those that the management server's machine believes",
     };
+    let principal = if point.is_principal { "yes: every new file is there first" } else { "no" };
     rows.extend([
+        ("Principal", principal.to_owned()),
         ("Authority", authority.to_owned()),
         ("Addresses live", format!("{} s", point.url_lifetime_seconds)),
         ("Offered", point.offer.to_string()),
