@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use xylem_api::control::{ChangeFile, CopyReport, DeclareReceived};
 use xylem_api::ingest::Ingested;
 use xylem_model::{
-    ContentId, DistributionServerId, Epoch, FileId, FurtherDigests, Generation, Party, Stamp,
-    Timestamp, UploadId,
+    ContentId, DistributionServerId, Epoch, FileId, FileName, FurtherDigests, Generation, Party,
+    Priority, Stamp, Timestamp, UploadId,
 };
 use xylem_server::{
     Changes, CommitOutcome, LackingDigests, MemoryUpload, MemoryWishStore, Overview, ServerNews,
@@ -133,6 +133,10 @@ impl WishStore for WatchedStore {
             Some(server) => Ok(server),
             None => self.store.ingest_server(upload).await,
         }
+    }
+
+    async fn upload_name(&self, upload: UploadId) -> Result<(FileName, Priority), WishError> {
+        self.store.upload_name(upload).await
     }
 
     async fn commit_upload(

@@ -61,6 +61,7 @@ pub(super) async fn wait(
     publish_again(node, work, facts, found).await?;
     let (upload, size, sha256) = (facts.upload, found.size, found.sha256);
     let ask = AskCloudUpload { upload, content, size, sha256 };
+    let mut is_told = false;
     loop {
         let told = match node.control.cloud_upload(&ask).await {
             Ok(CloudUpload::There) => return Ok(()),
@@ -70,8 +71,10 @@ pub(super) async fn wait(
             }
             Err(error) => return Err(unanswered(node, work, facts, &error).await),
         };
-        // It may just have come to be wanted.
-        node.to_cloud.notify_one();
+        if !std::mem::replace(&mut is_told, true) {
+            // It may just have come to be wanted.
+            node.to_cloud.notify_one();
+        }
         node.uploads.check_open()?;
         if Instant::now() + ASK_EVERY >= until {
             let message = format!(

@@ -20,8 +20,10 @@ pub(super) async fn fill(name: &str, access: &Access, output: &Output) -> Result
         return Err(Failure::new(why));
     }
     let mut server = set(name, true, access).await?;
+    // What it said before it heard of this may be of before it lost something.
+    let heard = Some(access.admin.status().await?.stamp);
     let mut bar = None;
-    while server.files_present < server.files_wanted {
+    while server.applied < heard || server.files_present < server.files_wanted {
         if server.settings.maintenance {
             return Err(Failure::new(format!(
                 "{name} is in maintenance, so nothing new comes to it: end that with `xylem ds set \

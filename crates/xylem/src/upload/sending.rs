@@ -102,9 +102,14 @@ impl Sending<'_> {
     }
 
     /// Looks how the upload stands: something where it is published. Takes over where it enters now,
-    /// with a fresh ticket.
+    /// with a fresh ticket. Where the management server is away for a moment, it goes on with what it
+    /// has.
     async fn look(&mut self) -> Result<Option<Published>, Failure> {
-        let state = self.access.admin.upload(self.id).await?;
+        let state = match self.access.admin.upload(self.id).await {
+            Ok(state) => state,
+            Err(error) if error.is_transient() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
         match (state.state, state.ingest) {
             (UploadState::Published, _) => return Ok(Some(Published)),
             (ended @ (UploadState::Failed | UploadState::Expired | UploadState::Cancelled), _) => {
