@@ -22,8 +22,7 @@ mod gate;
 mod ground;
 mod kills;
 mod life;
-mod netstorage;
-mod netstorage_proof;
+mod principal;
 mod rows;
 mod seaweed;
 mod secrets;
@@ -60,18 +59,12 @@ pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()>
         Swift::start(tools, folder, authority, large).await.map(SwiftS3)
     };
     let parts: &[Part<'_>] = &[
-        ("s3-cloud-life", &|| life::life(large, Seaweed::start)),
-        ("s3-cloud-kills", &|| kills::kills(large, kills::IN_PARTS, Seaweed::start)),
-        ("s3-cloud-speed", &speed::speed),
-        ("s3-cloud-storm", &storm::storm),
-        ("s3-cloud-secrets", &secrets::secrets),
-        ("swift-cloud-life", &|| life::life(large, swift)),
-        ("swift-cloud-kills", &|| kills::kills(large, kills::IN_PARTS, swift)),
-        ("swift-s3-cloud-life", &|| life::life(large, swift_s3)),
-        ("akamai-double", &netstorage_proof::proof),
-        ("akamai-vectors", &netstorage_proof::vectors),
-        ("akamai-cloud-life", &|| life::life(large, NetStorage::start)),
-        ("akamai-cloud-kills", &|| kills::kills(large, kills::WHOLE, NetStorage::start)),
+        ("life", &|| life::life(large)),
+        ("kills", &|| kills::kills(large)),
+        ("principal", &|| principal::principal(large)),
+        ("speed", &speed::speed),
+        ("storm", &storm::storm),
+        ("secrets", &secrets::secrets),
     ];
     run_parts("CLOUD", parts, only)
 }
