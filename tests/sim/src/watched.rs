@@ -135,7 +135,10 @@ impl WishStore for WatchedStore {
         }
     }
 
-    async fn upload_name(&self, upload: UploadId) -> Result<(FileName, Priority), WishError> {
+    async fn upload_name(
+        &self,
+        upload: UploadId,
+    ) -> Result<Option<(FileName, Priority)>, WishError> {
         self.store.upload_name(upload).await
     }
 

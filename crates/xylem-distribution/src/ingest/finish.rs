@@ -58,8 +58,8 @@ pub(crate) async fn finish(
                     commit(&node, &mut work, &facts, &found, Some(bytes), &mut verified).await?;
                 }
             }
+            // Also where files enter elsewhere by now: it may be committed, and the answer lost.
             Stage::Storing { found } => {
-                require_principal(&node)?;
                 storing::wait(&node, &mut work, &facts, &found, until).await?;
                 commit(&node, &mut work, &facts, &found, None, &mut verified).await?;
             }

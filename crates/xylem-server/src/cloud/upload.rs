@@ -18,7 +18,9 @@ impl CloudService {
     /// Whether an upload may be committed. Where the cloud is the principal and lacks it, it is wanted
     /// there from now on.
     pub(crate) async fn upload(&self, asked: &AskCloudUpload) -> Result<CloudUpload, Failure> {
-        let (name, priority) = self.control().store().upload_name(asked.upload).await?;
+        let declared = self.control().store().upload_name(asked.upload).await?;
+        // Committed, and the answer to that was lost: it is published whatever lies there by now.
+        let Some((name, priority)) = declared else { return Ok(CloudUpload::There) };
         let point = self.store().active().await?.filter(|point| point.is_principal);
         let Some(point) = point else { return Ok(CloudUpload::There) };
         let AskCloudUpload { content, size, sha256, .. } = *asked;

@@ -247,12 +247,14 @@ impl WishStore for DatabaseWishStore {
         Ok(self.database.upload(upload).await?.declared.server)
     }
 
-    async fn upload_name(&self, upload: UploadId) -> Result<(FileName, Priority), WishError> {
+    async fn upload_name(
+        &self,
+        upload: UploadId,
+    ) -> Result<Option<(FileName, Priority)>, WishError> {
         let known = self.database.upload(upload).await?;
         match known.state {
-            UploadState::Declared | UploadState::Committed | UploadState::Published => {
-                Ok((known.declared.name, known.declared.priority))
-            }
+            UploadState::Declared => Ok(Some((known.declared.name, known.declared.priority))),
+            UploadState::Committed | UploadState::Published => Ok(None),
             ended => Err(WishError::Conflict(match known.reason {
                 Some(reason) => format!("the upload is {ended}: {reason}"),
                 None => format!("the upload is {ended}: send it again"),

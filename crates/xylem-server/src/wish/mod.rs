@@ -277,11 +277,15 @@ pub trait WishStore: Send + Sync {
     /// The ingest server of an upload.
     async fn ingest_server(&self, upload: UploadId) -> Result<DistributionServerId, WishError>;
 
-    /// What an upload is to be published as, and how much of a hurry it is in.
+    /// What an upload is to be published as, and how much of a hurry it is in; none where it is
+    /// committed.
     ///
     /// # Errors
-    /// [`WishError::Conflict`] where it is over without having been committed.
-    async fn upload_name(&self, upload: UploadId) -> Result<(FileName, Priority), WishError>;
+    /// [`WishError::Conflict`] where it is over without that.
+    async fn upload_name(
+        &self,
+        upload: UploadId,
+    ) -> Result<Option<(FileName, Priority)>, WishError>;
 
     /// Commits an upload that `server` has taken in one step: digests compared, version allocated,
     /// generation raised, descriptor signed. Asking again for a committed upload gives the same

@@ -100,6 +100,11 @@ async fn an_upload_is_committed_once_it_is_in_the_cloud() {
     fill(&harness, &root).await;
     assert_eq!(root.control.cloud_upload(&asked).await.unwrap(), CloudUpload::There);
     root.control.ingested(upload.id, &ingested).await.unwrap();
+    // What is committed waits for nothing, whatever becomes of the object.
+    let point = harness.database.cloud_point().await.unwrap().unwrap().id;
+    let now = harness.environment.clock.now();
+    assert!(harness.database.note_cloud_lost(point, content, "gone", now).await.unwrap());
+    assert_eq!(root.control.cloud_upload(&asked).await.unwrap(), CloudUpload::There);
 
     let other = harness.declare("c.pkg", b"cc").await;
     admin.cancel_upload(other.id).await.unwrap();

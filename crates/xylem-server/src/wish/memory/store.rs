@@ -107,13 +107,19 @@ impl WishStore for MemoryWishStore {
         Ok(found.declared.server)
     }
 
-    async fn upload_name(&self, upload: UploadId) -> Result<(FileName, Priority), WishError> {
+    async fn upload_name(
+        &self,
+        upload: UploadId,
+    ) -> Result<Option<(FileName, Priority)>, WishError> {
         let memory = self.lock();
         let found = memory.uploads.get(&upload).ok_or_else(|| no_upload(upload))?;
-        if let Some(CommitOutcome::Failed(reason)) = &found.outcome {
-            return Err(WishError::Conflict(format!("the upload is failed: {reason}")));
+        match &found.outcome {
+            None => Ok(Some((found.declared.name.clone(), found.declared.priority))),
+            Some(CommitOutcome::Committed(_)) => Ok(None),
+            Some(CommitOutcome::Failed(reason)) => {
+                Err(WishError::Conflict(format!("the upload is failed: {reason}")))
+            }
         }
-        Ok((found.declared.name.clone(), found.declared.priority))
     }
 
     async fn commit_upload(
