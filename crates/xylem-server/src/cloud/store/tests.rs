@@ -10,7 +10,7 @@ use xylem_api::cloud::{CloudStepOutcome, CloudTest, CloudTestStep};
 use xylem_cloud::PointSettings;
 use xylem_db::{
     Actor, CloudCopy, CloudCopyState as State, CloudPart, CloudPointChange, CloudUsage, CloudWant,
-    Database, Month, NewCloudPoint,
+    Database, Month, NewCloudPoint, NewDistributionServer,
 };
 use xylem_model::{
     CloudPointId, ContentId, DistributionServerId, FileName, Generation, Md5, Priority, Sha256,
@@ -138,6 +138,25 @@ impl Twin {
         }
     }
 
+    /// Makes the point the principal: there is a root, and no file that the point could lack.
+    async fn make_principal(&self) {
+        match self {
+            Self::Memory(store) => store.set_principal(point(), true),
+            Self::Database { database, .. } => {
+                let root = NewDistributionServer {
+                    id: server(9),
+                    name: "root".to_owned(),
+                    site: None,
+                    public_url: "https://root.example".to_owned(),
+                    parent: None,
+                };
+                let actor = Actor::system();
+                database.enroll_distribution_server(&root, &actor, at(2)).await.unwrap();
+                database.make_cloud_principal(point(), &actor, at(3)).await.unwrap();
+            }
+        }
+    }
+
     async fn pause(&self, paused: bool) {
         match self {
             Self::Memory(store) => store.pause(point(), paused),
@@ -204,6 +223,31 @@ fn part(number: u32, bytes: u64) -> CloudPart {
         md5: Md5::from_bytes([7; 16]),
         sha256: Sha256::from_bytes([7; 32]),
         tag: format!("\"{number}\""),
+    }
+}
+
+#[tokio::test]
+async fn what_an_upload_wants_is_left_alone_until_its_time_is_over() {
+    for twin in Twin::both().await {
+        let (store, one) = (twin.store(), want(1, 5, Priority::Normal));
+        let wanted = store.want_for_upload(point(), &one, at(20), at(100)).await.unwrap();
+        assert_eq!(wanted, None, "it is not the principal");
+        twin.make_principal().await;
+        let wanted = store.want_for_upload(point(), &one, at(20), at(100)).await.unwrap().unwrap();
+        assert_eq!((wanted.state, wanted.upload_until), (State::Wanted, Some(at(100))));
+        let open = twin.open().await;
+        assert!(open.is_principal);
+        assert!(store.unwant(&open, &[one.content], at(99)).await.unwrap());
+        assert!(twin.copy(one.content).await.is_some());
+        assert!(!store.has_lapsed_uploads(point(), at(99)).await.unwrap());
+        assert!(store.has_lapsed_uploads(point(), at(100)).await.unwrap());
+        assert!(store.unwant(&open, &[one.content], at(100)).await.unwrap());
+        assert_eq!(twin.copy(one.content).await, None);
+        // What the catalogue names needs no upload any more that wants it.
+        store.want_for_upload(point(), &one, at(101), at(200)).await.unwrap();
+        assert!(twin.want(std::slice::from_ref(&one), 1).await);
+        assert_eq!(twin.copy(one.content).await.unwrap().upload_until, None);
+        assert!(!store.has_lapsed_uploads(point(), at(300)).await.unwrap());
     }
 }
 

@@ -58,6 +58,21 @@ async fn an_upload_is_sent_before_anything_names_it() {
 }
 
 #[tokio::test]
+async fn a_management_server_that_is_killed_in_between_goes_on() {
+    let mut world = World::principal().await;
+    let asked = world.declare("c.pkg", &LARGE);
+    world.on_its_way(&asked).await;
+    for steps in 2..ALL {
+        world.root(1).fill(&LARGE, &LARGE_PARTS, steps).await;
+        world.restart();
+        world.on_its_way(&asked).await;
+    }
+    world.root(1).fill(&LARGE, &LARGE_PARTS, ALL).await;
+    assert_eq!(world.upload(1, &asked).await.unwrap(), CloudUpload::There);
+    world.is_there(asked.content, &LARGE).await;
+}
+
+#[tokio::test]
 async fn where_it_is_not_the_principal_nothing_waits_for_it() {
     let world = World::new().await;
     let asked = world.declare("c.pkg", b"small");
