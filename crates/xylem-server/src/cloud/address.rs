@@ -10,11 +10,10 @@ use xylem_db::CloudCopy;
 use xylem_http::ApiError;
 use xylem_model::{ContentId, DistributionServerId};
 
+use super::moment;
 use super::service::CloudService;
 use super::store::OpenPoint;
 use super::test::is_bound;
-use super::trouble::Trouble;
-use super::{moment, session};
 use crate::failure::Failure;
 
 /// How long such an address may be begun with. Asking again gives a fresh one.
@@ -50,10 +49,14 @@ impl CloudService {
             let why = format!("{content} is not in the cloud distribution point");
             Failure::new(ErrorCode::NotFound, why)
         })?;
-        self.address_of(&point, &copy)
+        self.address_of(&point, &copy).await
     }
 
-    fn address_of(&self, point: &OpenPoint, copy: &CloudCopy) -> Result<CloudAddress, Failure> {
+    async fn address_of(
+        &self,
+        point: &OpenPoint,
+        copy: &CloudCopy,
+    ) -> Result<CloudAddress, Failure> {
         let storage = &point.settings.storage;
         if is_bound(storage) {
             let why = "addresses there are bound to a client's own (`bind_address`), and a \
@@ -64,11 +67,8 @@ impl CloudService {
             let why = format!("no address in the cloud can be made: {why}");
             Failure(ApiError::unavailable(why, STANDS_STILL_SECONDS))
         };
-        let access = session::access(storage).map_err(|trouble| match trouble {
-            Trouble::Point(why) | Trouble::Unreached(why) => unmade(why),
-            other => unmade(format!("{other:?}")),
-        })?;
-        let provider = provider_of(storage, &point.keys, access);
+        let access = self.access_for_an_address(point).await.map_err(unmade)?;
+        let provider = provider_of(storage, &point.keys, access.as_deref());
         let provider = provider.map_err(|error| unmade(error.to_string()))?;
         let key = storage.prefix().content(&copy.content);
         let (size, at) = (copy.size, moment(self.environment()));

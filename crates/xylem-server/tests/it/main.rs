@@ -17,6 +17,7 @@ mod cloud_filling;
 mod cloud_netstorage;
 mod cloud_offering;
 mod cloud_principal;
+mod cloud_swift;
 mod comparison;
 mod control;
 mod digests;

@@ -16,6 +16,8 @@ use xylem_model::{ContentId, Priority};
 use super::gate::Gate;
 use super::ground::{Ground, key_of, path};
 use super::rows::present;
+use super::seaweed::Seaweed;
+use super::store::Store as _;
 use super::tools::sha256_of;
 use crate::pair::{ROOT, sizes, stage};
 
@@ -43,8 +45,8 @@ type All = BTreeMap<ContentId, String>;
 /// Everything, on SeaweedFS.
 pub(super) fn principal(large: u64) -> anyhow::Result<()> {
     stage(async |scratch| {
-        let mut ground = Ground::lay(scratch).await?;
-        let gate = Gate::to(ground.store.port)?;
+        let mut ground = Ground::lay(scratch, Seaweed::start).await?;
+        let gate = Gate::to(ground.store.port())?;
         ground.set_cloud(gate.port).await?;
         let mut all = All::new();
         small(&ground, &mut all).await?;
@@ -72,7 +74,7 @@ pub(super) fn principal(large: u64) -> anyhow::Result<()> {
 }
 
 /// Files that are in the cloud before it is the principal.
-async fn small(ground: &Ground, all: &mut All) -> anyhow::Result<()> {
+async fn small(ground: &Ground<Seaweed>, all: &mut All) -> anyhow::Result<()> {
     let file = ground.folder().join("small");
     for (number, size) in sizes(SMALL_FILES).into_iter().enumerate() {
         let name = format!("small-{number}.dmg");
@@ -105,7 +107,7 @@ async fn guarded(fleet: &Fleet) -> anyhow::Result<()> {
 /// Uploads a large file while both sides are killed; gives how often one was. When the catalogue names
 /// it, the bucket has it, byte by byte.
 async fn uploaded(
-    ground: &mut Ground,
+    ground: &mut Ground<Seaweed>,
     gate: &Gate,
     all: &mut All,
     bytes: u64,
@@ -131,7 +133,7 @@ async fn uploaded(
         killed += 1;
     }
     let content = until_named(&ground.fleet, LARGE).await?;
-    let there = ground.store.bucket().read(&key_of(&content))?;
+    let there = ground.store.read(&key_of(&content))?;
     ensure!(there.is(bytes, &sha256), "what the catalogue names lies there as {there:?}");
     ended(uploading).await?;
     fs::remove_file(&file)?;
@@ -140,7 +142,7 @@ async fn uploaded(
 }
 
 /// While nothing is sent an upload waits, and goes on by itself afterwards.
-async fn waited(ground: &Ground, all: &mut All) -> anyhow::Result<()> {
+async fn waited(ground: &Ground<Seaweed>, all: &mut All) -> anyhow::Result<()> {
     let file = ground.folder().join(WAITING);
     write_random(&file, 12, WAITING_BYTES)?;
     let sha256 = sha256_of(&file)?;
@@ -155,7 +157,7 @@ async fn waited(ground: &Ground, all: &mut All) -> anyhow::Result<()> {
     ground.fleet.xylem(&["cloud", "resume"]).await?;
     ended(uploading).await?;
     let content = until_named(&ground.fleet, WAITING).await?;
-    let there = ground.store.bucket().read(&key_of(&content))?;
+    let there = ground.store.read(&key_of(&content))?;
     ensure!(there.is(WAITING_BYTES, &sha256), "it lies there as {there:?}");
     fs::remove_file(&file)?;
     all.insert(content, sha256);
@@ -163,7 +165,7 @@ async fn waited(ground: &Ground, all: &mut All) -> anyhow::Result<()> {
 }
 
 /// The root loses all its content and gets it from the cloud, bit by bit the same; gives how many files.
-async fn emptied(ground: &mut Ground, all: &All) -> anyhow::Result<usize> {
+async fn emptied(ground: &mut Ground<Seaweed>, all: &All) -> anyhow::Result<usize> {
     ground.fleet.kill(ROOT).await?;
     let held = ground.fleet.repository(ROOT).join("content");
     for shelf in fs::read_dir(&held)? {
