@@ -97,6 +97,7 @@ impl World {
             selection: None,
             paused: false,
             followed: Generation(0),
+            is_principal: false,
             writes_once: true,
             broken: None,
             month_ceiling: None,
