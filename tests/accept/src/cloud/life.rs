@@ -92,6 +92,7 @@ where
              installed=1 replaced=1 selected={selected} removed=1",
             all.len(),
         );
+        ground.store.lived()?;
         ensure!(
             ready_s <= READY_WITHIN.as_secs_f64(),
             "it was offered {ready_s:.2} s after its last byte"

@@ -4,6 +4,8 @@
 //! * [`authority`], [`service`], [`seaweed`]: servers on free ports in the run's own folder, over
 //!   TLS, with an authority that the run makes.
 //! * [`swift`], [`swift_files`]: OpenStack Swift from Debian, for itself and as an S3.
+//! * [`keystone`], [`rackspace`]: doubles of who gives out tokens, in front of that Swift, on a [`front`] of
+//!   their own.
 //! * [`bucket`], [`container`]: what lies there, told by `boto3` and by OpenStack's own client, and no
 //!   code of ours.
 //! * [`netstorage`]: Akamai, by a double that Akamai's own libraries prove ([`netstorage_proof`]).
@@ -18,11 +20,16 @@ mod agent;
 mod authority;
 mod bucket;
 mod container;
+mod front;
 mod gate;
 mod ground;
+mod keystone;
 mod kills;
 mod life;
-mod principal;
+mod netstorage;
+mod netstorage_proof;
+mod rackspace;
+mod rackspace_cdn;
 mod rows;
 mod seaweed;
 mod secrets;
@@ -32,13 +39,16 @@ mod store;
 mod storm;
 mod swift;
 mod swift_files;
+mod tokens;
 mod tools;
 mod weather;
 
 use std::path::Path;
 
 use authority::Authority;
+use keystone::{Keystone, Login};
 use netstorage::NetStorage;
+use rackspace::Rackspace;
 use seaweed::Seaweed;
 use swift::{Swift, SwiftS3};
 use tools::Tools;
@@ -58,13 +68,35 @@ pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()>
     let swift_s3 = async |tools: &Tools, folder: &Path, authority: &Authority| {
         Swift::start(tools, folder, authority, large).await.map(SwiftS3)
     };
+    let by_password = async |tools: &Tools, folder: &Path, authority: &Authority| {
+        let swift = Swift::start(tools, folder, authority, large).await?;
+        Keystone::before(swift, authority, Login::Password)
+    };
+    let by_application = async |tools: &Tools, folder: &Path, authority: &Authority| {
+        let swift = Swift::start(tools, folder, authority, large).await?;
+        Keystone::before(swift, authority, Login::Application)
+    };
+    let rackspace = async |tools: &Tools, folder: &Path, authority: &Authority| {
+        Rackspace::before(Swift::start(tools, folder, authority, large).await?, authority)
+    };
     let parts: &[Part<'_>] = &[
-        ("life", &|| life::life(large)),
-        ("kills", &|| kills::kills(large)),
-        ("principal", &|| principal::principal(large)),
-        ("speed", &speed::speed),
-        ("storm", &storm::storm),
-        ("secrets", &secrets::secrets),
+        ("s3-cloud-life", &|| life::life(large, Seaweed::start)),
+        ("s3-cloud-kills", &|| kills::kills(large, kills::IN_PARTS, Seaweed::start)),
+        ("s3-cloud-speed", &speed::speed),
+        ("s3-cloud-storm", &storm::storm),
+        ("s3-cloud-secrets", &secrets::secrets),
+        ("swift-cloud-life", &|| life::life(large, swift)),
+        ("swift-cloud-kills", &|| kills::kills(large, kills::IN_PARTS, swift)),
+        ("swift-s3-cloud-life", &|| life::life(large, swift_s3)),
+        ("keystone-double", &keystone::proof),
+        ("keystone-cloud-life", &|| life::life(large, by_password)),
+        ("keystone-application-cloud-life", &|| life::life(large, by_application)),
+        ("rackspace-double", &rackspace::proof),
+        ("rackspace-cloud-life", &|| life::life(large, rackspace)),
+        ("akamai-double", &netstorage_proof::proof),
+        ("akamai-vectors", &netstorage_proof::vectors),
+        ("akamai-cloud-life", &|| life::life(large, NetStorage::start)),
+        ("akamai-cloud-kills", &|| kills::kills(large, kills::WHOLE, NetStorage::start)),
     ];
     run_parts("CLOUD", parts, only)
 }

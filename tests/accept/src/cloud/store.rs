@@ -37,4 +37,9 @@ pub(super) trait Store {
     fn keeps_what_was_told(&self) -> bool {
         true
     }
+
+    /// What has to have come to pass at it by the end of a life, beside what lies there.
+    fn lived(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
 }

@@ -165,7 +165,7 @@ where
 
 /// A request's head, up to and with its empty line, and what came of its body with it. None where
 /// nobody asks.
-async fn head<S>(near: &mut S) -> io::Result<Option<(String, Vec<u8>)>>
+pub(super) async fn head<S>(near: &mut S) -> io::Result<Option<(String, Vec<u8>)>>
 where
     S: AsyncRead + Unpin,
 {
@@ -185,7 +185,7 @@ where
 }
 
 /// Passes a request and its answer on, and cuts off where so many bytes were sent.
-async fn pass<S>(near: S, head: &str, body: &[u8], most: u64, to: u16) -> io::Result<()>
+pub(super) async fn pass<S>(near: S, head: &str, body: &[u8], most: u64, to: u16) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -234,7 +234,7 @@ fn answered(head: &str, refusal: Refusal) -> String {
 }
 
 /// How long the body of a request is.
-fn length(head: &str) -> u64 {
+pub(super) fn length(head: &str) -> u64 {
     let fields = head.lines().filter_map(|line| line.split_once(':'));
     let mut lengths = fields.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     lengths.next().and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0)
