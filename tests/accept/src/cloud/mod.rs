@@ -37,6 +37,7 @@ mod service;
 mod speed;
 mod store;
 mod storm;
+mod storm_faults;
 mod swift;
 mod swift_files;
 mod tokens;
@@ -83,10 +84,11 @@ pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()>
         ("s3-cloud-life", &|| life::life(large, Seaweed::start)),
         ("s3-cloud-kills", &|| kills::kills(large, kills::IN_PARTS, Seaweed::start)),
         ("s3-cloud-speed", &speed::speed),
-        ("s3-cloud-storm", &storm::storm),
+        ("s3-cloud-storm", &|| storm::storm(Seaweed::start)),
         ("s3-cloud-secrets", &secrets::secrets),
         ("swift-cloud-life", &|| life::life(large, swift)),
         ("swift-cloud-kills", &|| kills::kills(large, kills::IN_PARTS, swift)),
+        ("swift-cloud-storm", &|| storm::storm(swift)),
         ("swift-s3-cloud-life", &|| life::life(large, swift_s3)),
         ("keystone-double", &keystone::proof),
         ("keystone-cloud-life", &|| life::life(large, by_password)),

@@ -11,17 +11,17 @@ use xylem_bench::debian::{self, Tool};
 use xylem_bench::publish::write_random;
 use xylem_model::Priority;
 
+use super::authority::Authority;
 use super::ground::{Ground, key_of};
 use super::rows::{PRESENT, present, rows};
-use super::seaweed::{KEY_ID, SECRET, Seaweed};
-use super::tools::sha256_of;
-use super::weather::{Refusal, Sky, Weather};
+use super::store::Store;
+use super::storm_faults::{Does, Fault, Faulty};
+use super::tools::{Tools, sha256_of};
+use super::weather::{Sky, Weather};
 use crate::pair::stage;
 
-/// Another time for one program.
+/// What gives one program another time.
 const FAKETIME: &[Tool] = &[Tool::new("faketime", "faketime")];
-const AHEAD: &str = "FAKETIME=+20m";
-const BEHIND: &str = "FAKETIME=-20m";
 
 /// The file that waits for the end of each fault: several parts, so that some are cut off.
 const BYTES: u64 = 96 << 20;
@@ -32,121 +32,22 @@ const WATCHED: Duration = Duration::from_secs(5);
 /// How long after a fault its file may take: one request tries again every five minutes.
 const LIMIT: Duration = Duration::from_secs(720);
 
-/// What Amazon says to keys that were lent for a while, and is not to be had from another server.
-const EXPIRED: Refusal = Refusal {
-    status: "400 Bad Request",
-    code: "ExpiredToken",
-    message: "The provided token has expired.",
-};
-
-/// What it says of a bucket that is not there, whatever is asked.
-const NO_BUCKET: Refusal = Refusal {
-    status: "404 Not Found",
-    code: "NoSuchBucket",
-    message: "The specified bucket does not exist",
-};
-
-/// What it says when it is asked too often.
-const SLOW_DOWN: Refusal = Refusal {
-    status: "503 Slow Down",
-    code: "SlowDown",
-    message: "Please reduce your request rate.",
-};
-
-/// Something that goes wrong.
-#[derive(Debug, Clone, Copy)]
-struct Fault {
-    name: &'static str,
-    does: Does,
-    /// What the error must say, one of them.
-    says: &'static [&'static str],
-    /// Whether a file may get through while it lasts, only more slowly.
-    may_pass: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Does {
-    /// Other keys hold at the store.
-    Keys(&'static str, &'static str),
-    /// The management server's clock is off.
-    Clock(&'static str),
-    /// The bucket is removed with all that is in it.
-    Bucket,
-    /// The weather changes: in the test, and while a file is on its way.
-    Sky(Sky, Sky),
-}
-
-const FAULTS: [Fault; 9] = [
-    Fault {
-        name: "wrong-secret",
-        does: Does::Keys(KEY_ID, "another-secret-holds-at-the-store"),
-        says: &["SignatureDoesNotMatch"],
-        may_pass: false,
-    },
-    Fault {
-        name: "key-taken-back",
-        does: Does::Keys("ANOTHERKEY", SECRET),
-        says: &["InvalidAccessKeyId"],
-        may_pass: false,
-    },
-    Fault {
-        name: "key-expired",
-        does: Does::Sky(always(EXPIRED), always(EXPIRED)),
-        says: &["ExpiredToken"],
-        may_pass: false,
-    },
-    Fault {
-        name: "clock-ahead",
-        does: Does::Clock(AHEAD),
-        says: &["s ahead of the provider's"],
-        may_pass: false,
-    },
-    Fault {
-        name: "clock-behind",
-        does: Does::Clock(BEHIND),
-        says: &["s behind the provider's"],
-        may_pass: false,
-    },
-    Fault { name: "bucket-gone", does: Does::Bucket, says: &["NoSuchBucket"], may_pass: false },
-    Fault {
-        name: "bucket-gone-at-amazon",
-        does: Does::Sky(always(NO_BUCKET), always(NO_BUCKET)),
-        says: &["NoSuchBucket"],
-        may_pass: false,
-    },
-    Fault {
-        name: "503-storm",
-        does: Does::Sky(always(SLOW_DOWN), Sky::Refused { answer: SLOW_DOWN, percent: 60 }),
-        says: &["SlowDown", "503"],
-        may_pass: true,
-    },
-    Fault {
-        name: "cut-off",
-        // The test sends little: there every request is cut off at its first byte.
-        does: Does::Sky(
-            Sky::Cut { percent: 100, within: 0 },
-            Sky::Cut { percent: 50, within: 12 << 20 },
-        ),
-        says: &["connection", "closed", "reset", "broke", "ended", "eof"],
-        may_pass: true,
-    },
-];
-
-const fn always(answer: Refusal) -> Sky {
-    Sky::Refused { answer, percent: 100 }
-}
-
-/// Each fault in turn.
-pub(super) fn storm() -> anyhow::Result<()> {
+/// Each fault in turn, at the store that is started by a function.
+pub(super) fn storm<S, F>(start: F) -> anyhow::Result<()>
+where
+    S: Faulty,
+    F: AsyncFnOnce(&Tools, &Path, &Authority) -> anyhow::Result<S> + Send,
+{
     debian::require(FAKETIME)?;
     stage(async |scratch| {
-        let mut ground = Ground::lay(scratch, Seaweed::start).await?;
-        let weather = Weather::over(&ground.authority, ground.store.plain_port)?;
+        let mut ground = Ground::lay(scratch, start).await?;
+        let weather = Weather::over(&ground.authority, ground.store.plain_port())?;
         ground.set_cloud(weather.port).await?;
         let mut messages: BTreeMap<String, &str> = BTreeMap::new();
-        for (number, fault) in (0..).zip(FAULTS) {
+        let provider = ground.store.provider();
+        for (number, fault) in (0..).zip(S::FAULTS) {
             let name = fault.name;
-            let said = one(&mut ground, &weather, fault, number).await;
+            let said = one(&mut ground, &weather, *fault, number).await;
             let said = said.with_context(|| format!("fault {name}"))?;
             if let Some(other) = messages.insert(shape(&said), name) {
                 // A bucket that is gone is one fault, told by two servers.
@@ -155,16 +56,19 @@ pub(super) fn storm() -> anyhow::Result<()> {
             }
         }
         ground.fleet.stop().await;
-        println!("CLOUD storm provider=s3 faults={} told_apart=1 ended_well=1", FAULTS.len());
+        println!(
+            "CLOUD storm provider={provider} faults={} told_apart=1 ended_well=1",
+            S::FAULTS.len()
+        );
         Ok(())
     })
 }
 
 /// One fault: it is told, a file waits for its end, and gets there whole. Gives what was told.
-async fn one(
-    ground: &mut Ground<Seaweed>,
+async fn one<S: Faulty>(
+    ground: &mut Ground<S>,
     weather: &Weather,
-    fault: Fault,
+    fault: Fault<S::Own>,
     number: u64,
 ) -> anyhow::Result<String> {
     let struck = weather.struck();
@@ -194,11 +98,12 @@ async fn one(
     let again = tested(ground).await?;
     ensure!(again.is_none(), "the fault has ended, and the test fails: {again:?}");
     present(&ground.fleet, &[content], LIMIT).await?;
-    let there = ground.store.bucket().read(&key_of(&content))?;
+    let there = ground.store.read(&key_of(&content))?;
     ensure!(there.is(BYTES, &sha256), "it is there as {there:?}");
     println!(
-        "CLOUD storm provider=s3 fault={} was={waited} struck={} recovered_s={:.1} \
+        "CLOUD storm provider={} fault={} was={waited} struck={} recovered_s={:.1} \
          reason={reason:?} said={said:?}",
+        ground.store.provider(),
         fault.name,
         weather.struck() - struck,
         ended.elapsed().as_secs_f64()
@@ -206,11 +111,14 @@ async fn one(
     Ok(said)
 }
 
-async fn begin(ground: &mut Ground<Seaweed>, weather: &Weather, does: Does) -> anyhow::Result<()> {
+async fn begin<S: Faulty>(
+    ground: &mut Ground<S>,
+    weather: &Weather,
+    does: Does<S::Own>,
+) -> anyhow::Result<()> {
     match does {
-        Does::Keys(key_id, secret) => ground.store.set_keys(key_id, secret).await,
+        Does::Own(what) => ground.store.spoil(what).await,
         Does::Clock(offset) => restart(ground, Some(offset)).await,
-        Does::Bucket => ground.store.bucket().remove(),
         Does::Sky(sky, _) => {
             weather.turn(sky);
             Ok(())
@@ -218,11 +126,14 @@ async fn begin(ground: &mut Ground<Seaweed>, weather: &Weather, does: Does) -> a
     }
 }
 
-async fn end(ground: &mut Ground<Seaweed>, weather: &Weather, does: Does) -> anyhow::Result<()> {
+async fn end<S: Faulty>(
+    ground: &mut Ground<S>,
+    weather: &Weather,
+    does: Does<S::Own>,
+) -> anyhow::Result<()> {
     match does {
-        Does::Keys(..) => ground.store.set_keys(KEY_ID, SECRET).await,
+        Does::Own(what) => ground.store.mend(what).await,
         Does::Clock(_) => restart(ground, None).await,
-        Does::Bucket => ground.store.make_bucket().await,
         Does::Sky(..) => {
             weather.turn(Sky::Clear);
             Ok(())
@@ -232,7 +143,7 @@ async fn end(ground: &mut Ground<Seaweed>, weather: &Weather, does: Does) -> any
 
 /// Starts the management server again, with another time of day where one is given. Time that only
 /// runs on stays as it is: programs wait by it.
-async fn restart(ground: &mut Ground<Seaweed>, offset: Option<&str>) -> anyhow::Result<()> {
+async fn restart<S: Store>(ground: &mut Ground<S>, offset: Option<&str>) -> anyhow::Result<()> {
     let library =
         format!("/usr/lib/{}-linux-gnu/faketime/libfaketime.so.1", std::env::consts::ARCH);
     ensure!(Path::new(&library).exists(), "there is no {library}: install libfaketime");
@@ -248,7 +159,7 @@ async fn restart(ground: &mut Ground<Seaweed>, offset: Option<&str>) -> anyhow::
 }
 
 /// What the failed steps of a test say; none where it passes.
-async fn tested(ground: &Ground<Seaweed>) -> anyhow::Result<Option<String>> {
+async fn tested<S: Store>(ground: &Ground<S>) -> anyhow::Result<Option<String>> {
     let done = ground.fleet.command(&["cloud", "test", "--json"]).output().await?;
     let told: Value = serde_json::from_slice(&done.stdout).with_context(|| {
         format!("the test tells nothing: {}", String::from_utf8_lossy(&done.stderr))
