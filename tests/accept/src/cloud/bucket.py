@@ -73,9 +73,23 @@ def read(key):
     }
 
 
+def write(key, file):
+    """Uploads a file as it is."""
+    with open(file, "rb") as body:
+        CLIENT.put_object(Bucket=BUCKET, Key=key, Body=body)
+    return True
+
+
 def read_all():
     return [read(key) for key in names()["objects"]]
 
 
-COMMANDS = {"create": create, "remove": remove, "names": names, "read": read, "read-all": read_all}
+COMMANDS = {
+    "create": create,
+    "remove": remove,
+    "names": names,
+    "read": read,
+    "read-all": read_all,
+    "write": write,
+}
 json.dump(COMMANDS[sys.argv[1]](*sys.argv[2:]), sys.stdout)

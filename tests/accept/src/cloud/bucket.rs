@@ -1,5 +1,7 @@
 //! What lies in a bucket, told by Amazon's own client.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -94,6 +96,11 @@ impl Bucket {
     /// Everything in it, by its names.
     pub(super) fn names(&self) -> anyhow::Result<Names> {
         self.ask(&["names"])
+    }
+
+    /// Uploads a file as an object.
+    pub(super) fn write(&self, key: &str, file: &Path) -> anyhow::Result<()> {
+        self.ask::<bool>(&["write", key, path(file)?]).map(drop)
     }
 
     /// Downloads an object.

@@ -42,6 +42,9 @@ const READY_WITHIN: Duration = Duration::from_secs(5);
 const SMALL_LIMIT: Duration = Duration::from_secs(300);
 const SLOWEST_BYTES_PER_SECOND: u64 = 4 << 20;
 
+/// How long a delivery network may take to write down what it gave.
+const GIVEN_LIMIT: Duration = Duration::from_secs(10);
+
 /// What was published: what it is called, and SHA-256 of what was sent, by no code of ours.
 #[derive(Debug, Clone)]
 struct Sent {
@@ -177,6 +180,7 @@ fn is_all_there<S: Store>(ground: &Ground<S>, all: &All) -> anyhow::Result<usize
 /// The agent gets files while no server of ours gives any: only the cloud can have them. Gives how
 /// many.
 async fn fetched<S: Store>(ground: &Ground<S>, all: &All, names: &[&str]) -> anyhow::Result<usize> {
+    let (before, mut bytes) = (ground.store.given_bytes()?, 0);
     for name in names {
         let sent = all.values().find(|sent| sent.name == *name);
         let sent = sent.with_context(|| format!("{name} was not published"))?;
@@ -184,8 +188,24 @@ async fn fetched<S: Store>(ground: &Ground<S>, all: &All, names: &[&str]) -> any
         let sha256 = sha256_of(&file)?;
         ensure!(sha256 == sent.sha256, "{name} came as {sha256}");
         fs::remove_file(file)?;
+        bytes += sent.size;
+    }
+    if let Some(before) = before {
+        all_given(&ground.store, before + bytes).await?;
     }
     Ok(names.len())
+}
+
+/// Every byte that was fetched came from the delivery network; it writes that down when an answer
+/// has ended, which may be a moment later.
+async fn all_given(store: &impl Store, bytes: u64) -> anyhow::Result<()> {
+    let end = Instant::now() + GIVEN_LIMIT;
+    while store.given_bytes()?.is_none_or(|given| given < bytes) {
+        let given = store.given_bytes()?;
+        ensure!(Instant::now() < end, "the network gave {given:?} B and not {bytes}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
 }
 
 /// A package is installed from the cloud.

@@ -9,6 +9,7 @@
 //! * [`bucket`], [`container`]: what lies there, told by `boto3` and by OpenStack's own client, and no
 //!   code of ours.
 //! * [`netstorage`]: Akamai, by a double that Akamai's own libraries prove ([`netstorage_proof`]).
+//! * [`edge`]: CloudFront, by nginx with a strict verifier of signed URLs, in front of that bucket.
 //! * [`gate`] counts what passes; [`weather`] lets through, answers by itself, or cuts off.
 //! * [`store`]: what a part needs of any of them.
 //! * [`ground`]: a management server and a root, with one of these as their cloud.
@@ -19,8 +20,7 @@
 mod agent;
 mod authority;
 mod bucket;
-mod container;
-mod front;
+mod edge;
 mod gate;
 mod ground;
 mod keystone;
@@ -47,11 +47,10 @@ mod weather;
 use std::path::Path;
 
 use authority::Authority;
-use keystone::{Keystone, Login};
+use edge::{Algorithm, Front};
 use netstorage::NetStorage;
 use rackspace::Rackspace;
 use seaweed::Seaweed;
-use swift::{Swift, SwiftS3};
 use tools::Tools;
 
 use crate::run::{Part, run_parts};
@@ -86,19 +85,21 @@ pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()>
         ("s3-cloud-speed", &speed::speed),
         ("s3-cloud-storm", &|| storm::storm(Seaweed::start)),
         ("s3-cloud-secrets", &secrets::secrets),
-        ("swift-cloud-life", &|| life::life(large, swift)),
-        ("swift-cloud-kills", &|| kills::kills(large, kills::IN_PARTS, swift)),
-        ("swift-cloud-storm", &|| storm::storm(swift)),
-        ("swift-s3-cloud-life", &|| life::life(large, swift_s3)),
-        ("keystone-double", &keystone::proof),
-        ("keystone-cloud-life", &|| life::life(large, by_password)),
-        ("keystone-application-cloud-life", &|| life::life(large, by_application)),
-        ("rackspace-double", &rackspace::proof),
-        ("rackspace-cloud-life", &|| life::life(large, rackspace)),
+        ("cloudfront-edge", &edge::refusals),
+        ("cloudfront-urls", &edge::urls),
+        ("cloudfront-cloud-life", &|| edge_life(large, Algorithm::Rsa)),
+        ("cloudfront-ecdsa-cloud-life", &|| edge_life(large, Algorithm::P256)),
         ("akamai-double", &netstorage_proof::proof),
         ("akamai-vectors", &netstorage_proof::vectors),
         ("akamai-cloud-life", &|| life::life(large, NetStorage::start)),
         ("akamai-cloud-kills", &|| kills::kills(large, kills::WHOLE, NetStorage::start)),
     ];
     run_parts("CLOUD", parts, only)
+}
+
+/// The life behind CloudFront, whose addresses are signed by a key of a kind.
+fn edge_life(large: u64, algorithm: Algorithm) -> anyhow::Result<()> {
+    life::life(large, async |tools: &Tools, folder: &Path, authority: &Authority| {
+        Front::start(tools, folder, authority, algorithm).await
+    })
 }

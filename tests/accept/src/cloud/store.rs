@@ -33,6 +33,12 @@ pub(super) trait Store {
         found.with_context(|| format!("there is no object `{key}`"))
     }
 
+    /// Bytes of objects that somebody else gave out for it so far: a delivery network. `None` where
+    /// there is none, and it gives out by itself.
+    fn given_bytes(&self) -> anyhow::Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Whether it keeps our SHA-256 and the name with an object.
     fn keeps_what_was_told(&self) -> bool {
         true
