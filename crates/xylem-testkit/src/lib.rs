@@ -7,8 +7,8 @@
 //! stage.present_on("A.pkg", &["root", "child"]).await;
 //! ```
 //!
-//! Beside the stage stand [`S3Double`] and [`SwiftDouble`]: a strict S3 and a strict Swift, in this
-//! process.
+//! Beside the stage stand [`S3Double`], [`CloudFrontDouble`] and [`NetStorageDouble`]: a strict S3, a
+//! strict CloudFront before it, and a strict Akamai, in this process.
 //!
 //! Every part is a real process with real TLS on a port that was free, in a folder of its own,
 //! which is kept, with its logs, when the story fails. Waits look at state and are bounded.
@@ -22,6 +22,7 @@
     reason = "a test that cannot go on must fail, and say why"
 )]
 
+mod cloudfront_double;
 mod cut_proxy;
 mod loopback;
 mod packages;
@@ -32,6 +33,9 @@ mod swift_double;
 mod wait;
 mod webdav;
 
+pub use cloudfront_double::{
+    CLOUDFRONT_DISTRIBUTION, CLOUDFRONT_HOST, CloudFrontControl, CloudFrontDouble,
+};
 pub use cut_proxy::{CutProxy, Direction};
 pub use netstorage_double::{
     EDGE_TOKEN_NAME, EDGE_TOKEN_SALT, EDGE_TOKEN_SECRET, EDGEGRID_ACCESS_TOKEN,

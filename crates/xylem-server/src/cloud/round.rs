@@ -111,7 +111,8 @@ impl Round<'_> {
         Ok(read(&answer)?)
     }
 
-    /// Sends a request that changes nothing, again and again where it may succeed then.
+    /// Sends a request that changes nothing, or nothing more when it is sent again, until it succeeds
+    /// or cannot.
     pub(super) async fn ask<T>(
         &self,
         asking: Asking,
@@ -190,11 +191,20 @@ impl Round<'_> {
     pub(super) async fn purge(&self, keys: &[ObjectKey]) {
         let Some(first) = keys.first() else { return };
         let at = self.moment();
+        // Kept for as long as it is asked: what was taken once, its answer lost, is not taken again.
         let reference = format!("xylem-{}-{}-{}", at.now.unix_ms(), keys.len(), at.nonce);
         let purged = async {
-            for request in self.provider.purge(keys, &reference, at)? {
-                self.count(Asking::Write);
-                self.provider.purged(&self.client.send(&request).await?)?;
+            let requests = self.provider.purge(keys, &reference, at)?.len();
+            for number in 0..requests {
+                let make = |at| {
+                    let request =
+                        self.provider.purge(keys, &reference, at)?.into_iter().nth(number);
+                    let attempt = "having caches forget what is gone";
+                    let fewer =
+                        || Fault::new(FaultKind::Unsupported, attempt, "there is less to ask");
+                    request.ok_or_else(fewer)
+                };
+                self.ask(Asking::Write, make, |answer| self.provider.purged(answer)).await?;
             }
             Ok::<_, RoundError>(())
         };

@@ -12,6 +12,7 @@ mod adoption;
 mod agents;
 mod changes;
 mod cloud;
+mod cloud_edge;
 mod cloud_files;
 mod cloud_filling;
 mod cloud_netstorage;

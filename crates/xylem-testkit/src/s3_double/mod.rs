@@ -8,7 +8,7 @@
 
 mod multipart;
 mod objects;
-mod signature;
+pub(crate) mod signature;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +26,8 @@ use xylem_model::Timestamp;
 use xylem_runtime::Environment;
 
 use objects::Objects;
+pub(crate) use objects::ranged;
+use signature::Realm;
 
 use crate::loopback::{self, OwnTls};
 
@@ -37,6 +39,10 @@ pub const S3_REGION: &str = "eu-central-1";
 pub const S3_KEY_ID: &str = "XYLEMDOUBLE";
 /// Its secret.
 pub const S3_SECRET: &str = "double/secret+planted";
+
+/// Whose requests it takes.
+const REALM: Realm =
+    Realm { key_id: S3_KEY_ID, secret: S3_SECRET, region: S3_REGION, service: "s3" };
 
 /// What is wrong with it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,7 +86,7 @@ struct State {
 }
 
 /// A refusal: status, code and message.
-struct Refusal(StatusCode, &'static str, String);
+pub(crate) struct Refusal(pub(crate) StatusCode, pub(crate) &'static str, pub(crate) String);
 
 type Answer = Result<Response<Full<Bytes>>, Refusal>;
 
@@ -137,6 +143,12 @@ impl S3Double {
         locked(&self.state.objects).bytes(name)
     }
 
+    /// Reads objects of it, whenever it is called: what stands before the bucket and has its keys.
+    pub fn reader(&self) -> impl Fn(&str) -> Option<Bytes> + Send + Sync + 'static {
+        let state = Arc::clone(&self.state);
+        move |name| locked(&state.objects).bytes(name)
+    }
+
     /// Writes an object, as somebody else does who has the keys.
     pub fn place(&self, name: &str, bytes: impl Into<Bytes>) {
         self.state.objects_now().place(name, bytes.into());
@@ -164,15 +176,7 @@ impl S3Double {
 }
 
 async fn serve(state: Arc<State>, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
-    let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let asked = Asked {
-        method: parts.method,
-        path: parts.uri.path().to_owned(),
-        query: parts.uri.query().unwrap_or_default().to_owned(),
-        headers: parts.headers,
-        body,
-    };
+    let asked = Asked::read(request).await;
     locked(&state.asked).push(format!("{} {}", asked.method, asked.path));
     let is_head = asked.method == Method::HEAD;
     let mut response = state.answer(&asked).unwrap_or_else(|refusal| refusal.response(is_head));
@@ -182,21 +186,34 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> io::Result<Resp
 }
 
 /// A request, whole.
-struct Asked {
-    method: Method,
-    path: String,
-    query: String,
-    headers: HeaderMap,
-    body: Bytes,
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Asked {
-    fn header(&self, name: &str) -> Option<&str> {
+    /// Reads it.
+    pub(crate) async fn read(request: Request<Incoming>) -> Self {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        Self {
+            method: parts.method,
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// The value of a parameter of the query, decoded.
-    fn parameter(&self, name: &str) -> Option<String> {
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         self.query.split('&').find_map(|pair| {
             let (is, value) = pair.split_once('=').unwrap_or((pair, ""));
             (is == name).then(|| decoded(value))
@@ -232,7 +249,7 @@ impl State {
             return Err(refused(503, "SlowDown", "reduce your request rate"));
         }
         if !(fault == S3Fault::Public && asked.method == Method::GET) {
-            signature::check(asked, self.now())?;
+            signature::check(asked, &REALM, self.now())?;
         }
         let bucket = format!("/{S3_BUCKET}");
         let key = match asked.path.strip_prefix(&bucket) {
@@ -254,7 +271,7 @@ impl State {
 }
 
 impl Refusal {
-    fn response(self, is_head: bool) -> Response<Full<Bytes>> {
+    pub(crate) fn response(self, is_head: bool) -> Response<Full<Bytes>> {
         let Self(status, code, message) = self;
         let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
         // An answer to HEAD has no body, and so no code.
@@ -265,15 +282,15 @@ impl Refusal {
     }
 }
 
-fn refused(status: u16, code: &'static str, message: impl Into<String>) -> Refusal {
+pub(crate) fn refused(status: u16, code: &'static str, message: impl Into<String>) -> Refusal {
     Refusal(StatusCode::from_u16(status).unwrap(), code, message.into())
 }
 
 /// What was percent-encoded.
-fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned()
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

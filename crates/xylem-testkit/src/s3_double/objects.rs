@@ -178,10 +178,7 @@ impl Object {
             _ => self.bytes.clone(),
         };
         let range = asked.header("range").filter(|_| fault != S3Fault::NoRanges);
-        let mut response = match range {
-            None => plain(StatusCode::OK, bytes),
-            Some(range) => part(&bytes, range)?,
-        };
+        let mut response = ranged(&bytes, range)?;
         if asked.method == Method::HEAD {
             let size = HeaderValue::from(self.bytes.len());
             *response.body_mut() = Full::new(Bytes::new());
@@ -207,6 +204,14 @@ impl Kept {
             meta: asked.headers.get(META).cloned(),
             disposition: asked.headers.get(header::CONTENT_DISPOSITION).cloned(),
         }
+    }
+}
+
+/// All of it, or a range.
+pub(crate) fn ranged(bytes: &Bytes, range: Option<&str>) -> Answer {
+    match range {
+        None => Ok(plain(StatusCode::OK, bytes.clone())),
+        Some(range) => part(bytes, range),
     }
 }
 

@@ -7,13 +7,22 @@ use std::time::Duration;
 use aws_lc_rs::{digest, hmac};
 use xylem_model::Timestamp;
 
-use super::{Asked, Refusal, S3_KEY_ID, S3_REGION, S3_SECRET, refused};
+use super::{Asked, Refusal, refused};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// How far clocks may be apart.
 const MAX_SKEW: Duration = Duration::from_secs(15 * 60);
 /// Longest life of an address, seconds.
 const MAX_EXPIRES: u64 = 7 * 24 * 3600;
+
+/// Whose signatures are taken, and for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Realm {
+    pub(crate) key_id: &'static str,
+    pub(crate) secret: &'static str,
+    pub(crate) region: &'static str,
+    pub(crate) service: &'static str,
+}
 
 /// What a signature says of itself.
 struct Claim {
@@ -27,7 +36,7 @@ struct Claim {
 }
 
 /// Refuses a request that is not signed, or otherwise than Amazon describes.
-pub(super) fn check(asked: &Asked, now: Timestamp) -> Result<(), Refusal> {
+pub(crate) fn check(asked: &Asked, realm: &Realm, now: Timestamp) -> Result<(), Refusal> {
     let claim = match asked.header("authorization") {
         Some(authorization) => in_headers(asked, authorization)?,
         None => in_query(asked)?,
@@ -41,10 +50,11 @@ pub(super) fn check(asked: &Asked, now: Timestamp) -> Result<(), Refusal> {
         }
         None => {}
     }
-    let scope = scope(&claim)?;
+    let scope = scope(&claim, realm)?;
     let text = format!("{ALGORITHM}\n{}\n{scope}\n{}", claim.date, canonical(asked, &claim)?);
-    let steps = [claim.date.get(..8).unwrap_or_default(), S3_REGION, "s3", "aws4_request", &text];
-    let key = format!("AWS4{S3_SECRET}").into_bytes();
+    let day = claim.date.get(..8).unwrap_or_default();
+    let steps = [day, realm.region, realm.service, "aws4_request", &text];
+    let key = format!("AWS4{}", realm.secret).into_bytes();
     let expected = steps.iter().fold(key, |key, step| {
         hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), step.as_bytes()).as_ref().to_vec()
     });
@@ -94,14 +104,15 @@ fn in_query(asked: &Asked) -> Result<Claim, Refusal> {
 }
 
 /// The scope of the one key, region and service there is.
-fn scope(claim: &Claim) -> Result<String, Refusal> {
+fn scope(claim: &Claim, realm: &Realm) -> Result<String, Refusal> {
     let (id, scope) = claim.credential.split_once('/').unwrap_or_default();
-    if id != S3_KEY_ID {
+    if id != realm.key_id {
         return Err(refused(403, "InvalidAccessKeyId", "the access key id does not exist"));
     }
     let day = claim.date.get(..8).unwrap_or_default();
-    if scope != format!("{day}/{S3_REGION}/s3/aws4_request") {
-        let told = format!("the region is wrong; expecting {S3_REGION}");
+    let Realm { region, service, .. } = realm;
+    if scope != format!("{day}/{region}/{service}/aws4_request") {
+        let told = format!("the region is wrong; expecting {region}");
         return Err(refused(400, "AuthorizationHeaderMalformed", told));
     }
     Ok(scope.to_owned())

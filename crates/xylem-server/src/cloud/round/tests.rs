@@ -1,9 +1,10 @@
 //! Rounds against a strict S3: what is found, what goes, and what never does.
 
+mod edge;
+
 use std::sync::Arc;
 
-use serde_json::json;
-use xylem_client::CloudClient;
+use serde_json::{Value, json};
 use xylem_cloud::{PointSettings, Secrets, provider_of};
 use xylem_db::{CloudCopy, CloudCopyState as State, CloudWant};
 use xylem_model::{CloudPointId, DistributionServerId, FileName, Generation, Priority, Sha256};
@@ -54,7 +55,21 @@ impl World {
         let clock = Arc::new(ManualClock::new(START));
         let environment = Environment { clock: clock.clone(), ..Environment::real() };
         let double = S3Double::start(&environment).await;
-        let roots = PublicRoots::from_pem(double.ca_pem().as_bytes()).unwrap();
+        let pem = double.ca_pem().to_owned();
+        let keys = json!({ "provider": "s3", "key_id": S3_KEY_ID, "secret": S3_SECRET });
+        Self::with(clock, environment, double, &pem, Value::Null, keys)
+    }
+
+    /// The same with CloudFront in front of the bucket, or with none.
+    fn with(
+        clock: Arc<ManualClock>,
+        environment: Environment,
+        double: S3Double,
+        pem: &str,
+        cloudfront: Value,
+        keys: Value,
+    ) -> Self {
+        let roots = PublicRoots::from_pem(pem.as_bytes()).unwrap();
         let tls = public_client_config(&roots, clock.clone()).unwrap();
         let settings = json!({
             "storage": {
@@ -63,9 +78,9 @@ impl World {
                 "region": S3_REGION,
                 "endpoint": double.endpoint(),
                 "prefix": "macs",
+                "cloudfront": cloudfront,
             },
         });
-        let keys = json!({ "provider": "s3", "key_id": S3_KEY_ID, "secret": S3_SECRET });
         let keys: Secrets = serde_json::from_value(keys).unwrap();
         let point = OpenPoint {
             id: CloudPointId::from_parts(7, &[7; 10]),
