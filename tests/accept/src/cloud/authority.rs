@@ -6,10 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use xylem_testkit::CLOUDFRONT_HOST;
 
 /// By which name servers of this run are reached: certificates have it, and the configuration of
 /// both of our servers allows it.
 pub(super) const HOST: &str = "localhost";
+
+/// All names that the certificate has: Amazon's is of what manages CloudFront, which some parts are.
+const NAMES: [&str; 3] = [HOST, "127.0.0.1", CLOUDFRONT_HOST];
 
 /// A run's authority, and the one certificate it gave out.
 #[derive(Debug, Clone)]
@@ -32,7 +36,7 @@ impl Authority {
         let root = params.self_signed(&signing)?;
         let key = KeyPair::generate()?;
         let issuer = Issuer::from_ca_cert_der(root.der(), &signing)?;
-        let leaf = CertificateParams::new(vec![HOST.to_owned(), "127.0.0.1".to_owned()])?;
+        let leaf = CertificateParams::new(NAMES.map(str::to_owned))?;
         let leaf = leaf.signed_by(&key, &issuer)?;
         let made = Self {
             ca: folder.join("ca.pem"),

@@ -36,12 +36,26 @@ impl<S: Store> Ground<S> {
     where
         F: AsyncFnOnce(&Tools, &Path, &Authority) -> anyhow::Result<S>,
     {
+        let xylem = programs()?.join("xylem");
+        Self::lay_with(scratch, &xylem, &[HOST], start).await
+    }
+
+    /// The same with `xylem` at a path, and with hosts that may be on this machine.
+    pub(super) async fn lay_with<F>(
+        scratch: &Scratch,
+        xylem: &Path,
+        hosts: &[&str],
+        start: F,
+    ) -> anyhow::Result<Self>
+    where
+        F: AsyncFnOnce(&Tools, &Path, &Authority) -> anyhow::Result<S>,
+    {
         let folder = scratch.path().to_owned();
-        let programs = Programs::beside(&programs()?.join("xylem")).map_err(Failure::into_error)?;
+        let programs = Programs::beside(xylem).map_err(Failure::into_error)?;
         let tools = Tools::require()?;
         let authority = Authority::make(&folder.join("authority"))?;
         let store = start(&tools, &folder.join("store"), &authority).await?;
-        let fleet = fleet(&programs, &folder.join("fleet")).await?;
+        let fleet = fleet(&programs, &folder.join("fleet"), hosts).await?;
         Ok(Self { fleet, store, authority, programs, folder })
     }
 
@@ -85,12 +99,12 @@ pub(super) fn key_of(content: &ContentId) -> String {
 }
 
 /// A management server and a root that may both reach a store on this machine.
-async fn fleet(programs: &Programs, folder: &Path) -> anyhow::Result<Fleet> {
+async fn fleet(programs: &Programs, folder: &Path, hosts: &[&str]) -> anyhow::Result<Fleet> {
     let host = Host::loopback();
     let mut fleet = Fleet::start(programs, folder, &host).await?;
     let config = folder.join("server.toml");
     let text = fs::read_to_string(&config)?;
-    fs::write(&config, format!("{text}cloud_private_hosts = [{HOST:?}]\n"))?;
+    fs::write(&config, format!("{text}cloud_private_hosts = {hosts:?}\n"))?;
     fleet.kill_server().await;
     fleet.restart_server().await?;
     let port = free_port()?;
@@ -98,7 +112,7 @@ async fn fleet(programs: &Programs, folder: &Path) -> anyhow::Result<Fleet> {
     let settings = fleet.data_of(ROOT).join("server.json");
     let mut root: Value = serde_json::from_slice(&fs::read(&settings)?)?;
     let fields = root.as_object_mut().context("a distribution server has settings")?;
-    fields.insert("cloud_private_hosts".to_owned(), json!([HOST]));
+    fields.insert("cloud_private_hosts".to_owned(), json!(hosts));
     fs::write(&settings, serde_json::to_vec_pretty(&root)?)?;
     fleet.up(ROOT).await?;
     Ok(fleet)

@@ -87,6 +87,7 @@ pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()>
         ("s3-cloud-secrets", &secrets::secrets),
         ("cloudfront-edge", &edge::refusals),
         ("cloudfront-urls", &edge::urls),
+        ("cloudfront-removal", &edge::removal),
         ("cloudfront-cloud-life", &|| edge_life(large, Algorithm::Rsa)),
         ("cloudfront-ecdsa-cloud-life", &|| edge_life(large, Algorithm::P256)),
         ("akamai-double", &netstorage_proof::proof),

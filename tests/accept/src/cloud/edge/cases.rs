@@ -42,7 +42,7 @@ pub(super) fn good(scene: &Scene<'_>) -> anyhow::Result<Vec<Case>> {
     let before = scene.now.minus(LONG).unix_seconds();
     let policies = [
         ("any object", policy(&format!("{distribution}/*"), &until)),
-        ("one letter of a host", policy(&format!("https://?ocalhost*"), &until)),
+        ("one letter of a host", policy("https://?ocalhost*", &until)),
         (
             "from an hour ago on, from here",
             policy(

@@ -5,9 +5,10 @@
 //! * [`origin`]: how what was let through is asked for at the private bucket.
 //! * [`nginx`]: its configuration. [`front`]: the edge and SeaweedFS behind it as one store.
 //! * [`refusals`] and [`urls`] are parts: what the edge lets through and what it refuses ([`cases`]),
-//!   and our URLs ([`ours`]) beside botocore's.
+//!   and our URLs ([`ours`]) beside botocore's. [`removal`]: what is gone goes out of the edge's cache.
 
 mod cases;
+mod curl;
 mod front;
 mod judge;
 mod keys;
@@ -16,6 +17,7 @@ mod origin;
 mod ours;
 mod policy;
 mod refusals;
+mod removal;
 mod urls;
 mod verifier;
 
@@ -28,6 +30,7 @@ use xylem_bench::debian::{self, Tool};
 pub(super) use front::Front;
 pub(super) use keys::Algorithm;
 pub(super) use refusals::refusals;
+pub(super) use removal::removal;
 pub(super) use urls::urls;
 
 use self::judge::Distribution;

@@ -3,7 +3,6 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -17,11 +16,11 @@ use super::super::seaweed::BUCKET;
 use super::super::store::Store as _;
 use super::super::tools::Tools;
 use super::cases::{self, Case};
+use super::curl::Curl;
 use super::keys::Algorithm;
 use super::ours::key;
 use super::{Edge, Front};
 use crate::pair::stage;
-use crate::run::run;
 
 /// What the object is called, and another one.
 const NAME: &str = "a b+é&50%#.pkg";
@@ -49,14 +48,8 @@ pub(super) struct Scene<'a> {
     pub(super) now: Timestamp,
     /// Where files of the run's own are.
     pub(super) folder: &'a Path,
-    authority: &'a Authority,
+    curl: Curl<'a>,
     bytes: Vec<u8>,
-}
-
-/// What came.
-struct Answer {
-    status: String,
-    body: Vec<u8>,
 }
 
 /// Everything that is to be let through is, and nothing else.
@@ -75,8 +68,8 @@ pub(in super::super) fn refusals() -> anyhow::Result<()> {
         let now = OffsetDateTime::now_utc().unix_timestamp();
         let now = Timestamp::from_unix_ms(now * 1000);
         let edge = &front.edge;
-        let (distribution, authority) = (edge.url(), &authority);
-        let scene = Scene { edge, distribution, object, other, now, folder, authority, bytes };
+        let (distribution, curl) = (edge.url(), Curl { authority: &authority, folder });
+        let scene = Scene { edge, distribution, object, other, now, folder, curl, bytes };
         let accepted = scene.all_good()?;
         // From here on everything is in the cache.
         let refused = scene.all_wrong()? + scene.other_ways(front.port())?;
@@ -94,13 +87,13 @@ impl Scene<'_> {
     fn all_good(&self) -> anyhow::Result<usize> {
         let cases = cases::good(self)?;
         for Case { name, url, .. } in &cases {
-            let answer = self.ask(&[], url)?;
+            let answer = self.curl.ask(&[], url)?;
             ensure!(answer.status == "200", "{name} is answered {}", answer.status);
             ensure!(answer.body == self.bytes, "{name} gives other bytes");
-            let head = self.ask(&["--head"], url)?;
+            let head = self.curl.ask(&["--head"], url)?;
             ensure!(head.status == "200", "{name} is answered {} to HEAD", head.status);
             let (first, last) = RANGE;
-            let part = self.ask(&["--range", &format!("{first}-{last}")], url)?;
+            let part = self.curl.ask(&["--range", &format!("{first}-{last}")], url)?;
             let (from, to) = (usize::try_from(first)?, usize::try_from(last)?);
             ensure!(part.status == "206", "{name} is answered {} to a range", part.status);
             ensure!(self.bytes.get(from..=to) == Some(&*part.body), "{name} gives another range");
@@ -113,7 +106,7 @@ impl Scene<'_> {
         let cases = cases::wrong(self)?;
         for Case { name, url, expected } in &cases {
             let before = self.edge.tally().refused;
-            let answer = self.ask(&[], url)?;
+            let answer = self.curl.ask(&[], url)?;
             let tally = self.edge.tally();
             ensure!(answer.status == "403", "{name} is answered {}", answer.status);
             ensure!(tally.refused == before + 1, "{name} was not judged");
@@ -128,7 +121,7 @@ impl Scene<'_> {
         let good = cases::good(self)?.into_iter().next().context("there are good ones")?.url;
         let writing = ["PUT", "POST", "DELETE", "OPTIONS"];
         for method in writing {
-            let answer = self.ask(&["--request", method], &good)?;
+            let answer = self.curl.ask(&["--request", method], &good)?;
             ensure!(answer.status == "403", "{method} is answered {}", answer.status);
         }
         let path = good.strip_prefix(&self.edge.url()).context("it is at the edge")?;
@@ -136,23 +129,11 @@ impl Scene<'_> {
         let straight = [path, plain];
         for path in straight {
             let url = format!("https://{HOST}:{bucket_port}/{BUCKET}{path}");
-            let answer = self.ask(&[], &url)?;
+            let answer = self.curl.ask(&[], &url)?;
             let status = answer.status;
             ensure!(status == "403" || status == "400", "the bucket itself answers {status}");
             ensure!(answer.body != self.bytes, "the bucket itself gives it");
         }
         Ok(writing.len() + straight.len())
-    }
-
-    /// Asks for a URL, byte by byte as it is.
-    fn ask(&self, options: &[&str], url: &str) -> anyhow::Result<Answer> {
-        let body = self.folder.join("answer");
-        fs::write(&body, b"")?;
-        let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--globoff", "--path-as-is", "--noproxy", "*"]);
-        command.args(["--max-time", "120", "--write-out", "%{http_code}", "--cacert"]);
-        command.arg(&self.authority.ca).args(options).arg("--output").arg(&body).arg(url);
-        let status = run(&mut command)?.require("curl")?.stdout;
-        Ok(Answer { status, body: fs::read(&body)? })
     }
 }
