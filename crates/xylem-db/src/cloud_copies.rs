@@ -6,11 +6,14 @@
 //! locked: of several callers one does it, and every one is told whether it was.
 //!
 //! Here is what is read; [`want`] follows what is to be there, [`take`] gives out what is sent next,
-//! [`upload`] notes how far it is, [`remove`] what becomes of what is there, [`usage`] what it took.
+//! [`upload`] notes how far it is, [`remove`] what becomes of what is there, [`read_back`] what is read
+//! back whole, [`delete`] which deletions may still arrive, [`usage`] what it took.
 //!
 //! Where nothing is there is no row, and of a point that is forgotten there is none either: then
 //! steps are refused, and lists are empty.
 
+mod delete;
+mod read_back;
 mod record;
 mod remove;
 mod rows;
@@ -21,18 +24,18 @@ mod usage;
 mod want;
 
 use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::Expr,
+    ColumnTrait, DbBackend, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::Expr,
 };
 use xylem_model::{CloudPointId, ContentId};
 
 pub use record::{
-    CloudCopy, CloudCopyState, CloudCount, CloudFollowing, CloudLease, CloudPart, CloudUsage,
-    CloudWant, CloudWork, Month,
+    CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudFollowing, CloudLease, CloudPart,
+    CloudReadBack, CloudUsage, CloudWant, CloudWork, Month,
 };
 pub(crate) use rows::{forget_contents, forget_point};
 pub use steps::CloudStep;
-pub(crate) use want::{hold_for_commit, retry_failed};
+pub(crate) use want::{retry_failed, walks};
 
 use crate::convert::{self, parsed, uint};
 use crate::entity::cloud_copy::{Column, Entity};
@@ -117,5 +120,40 @@ impl Database {
             Ok(arrived.order_by_asc(cloud_part::Column::Number).all(db).await?)
         })?;
         rows.into_iter().map(CloudPart::try_from).collect()
+    }
+
+    /// Those of the parts of a content that arrived and have one of these numbers, in order.
+    pub async fn cloud_parts_among(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        numbers: &[u32],
+    ) -> Result<Vec<CloudPart>, DbError> {
+        // What no column holds is the number of no part.
+        let numbers: Vec<i32> = numbers.iter().filter_map(|it| i32::try_from(*it).ok()).collect();
+        let mut parts = Vec::new();
+        for batch in numbers.chunks(rows::BATCH) {
+            let rows = query!(self, "looking up parts in the cloud", |db| {
+                let arrived = cloud_part::Entity::find()
+                    .filter(rows::parts_of(point, content))
+                    .filter(cloud_part::Column::Number.is_in(batch.iter().copied()));
+                Ok(arrived.order_by_asc(cloud_part::Column::Number).all(db).await?)
+            })?;
+            for row in rows {
+                parts.push(CloudPart::try_from(row)?);
+            }
+        }
+        Ok(parts)
+    }
+
+    /// How many parts of a content arrived.
+    pub async fn count_cloud_parts(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+    ) -> Result<u64, DbError> {
+        query!(self, "counting parts in the cloud", |db| {
+            Ok(cloud_part::Entity::find().filter(rows::parts_of(point, content)).count(db).await?)
+        })
     }
 }

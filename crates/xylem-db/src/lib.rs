@@ -72,8 +72,8 @@ pub use backup::BackupSummary;
 pub use certificates::Certificate;
 pub use changes::{ChangeFile, Changed, FileChange};
 pub use cloud_copies::{
-    CloudCopy, CloudCopyState, CloudCount, CloudFollowing, CloudLease, CloudPart, CloudStep,
-    CloudUsage, CloudWant, CloudWork, Month,
+    CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudFollowing, CloudLease, CloudPart,
+    CloudReadBack, CloudStep, CloudUsage, CloudWant, CloudWork, Month,
 };
 pub use cloud_points::{
     CloudPoint, CloudPointChange, MAX_CLOUD_SETTINGS_BYTES, NewCloudPoint, UPLOAD_WANTED_FOR,

@@ -27,7 +27,7 @@ mod m0018_production_since;
 mod m0019_indexes;
 mod m0020_cloud;
 mod m0021_cloud_copies;
-mod m0024_cloud_principal;
+mod m0025_cloud_doubt;
 
 /// All changes, in order.
 pub(crate) struct Migrator;
@@ -57,7 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0019_indexes::AddIndexes),
             Box::new(m0020_cloud::AddCloud),
             Box::new(m0021_cloud_copies::AddCloudCopies),
-            Box::new(m0024_cloud_principal::AddCloudPrincipal),
+            Box::new(m0025_cloud_doubt::AddCloudDoubt),
         ]
     }
 }

@@ -54,7 +54,7 @@ pub struct CloudCopy {
     pub arrived: u64,
     /// The provider's word for the object, once it was asked after.
     pub etag: Option<String>,
-    /// Who works on it, and until when nobody else does.
+    /// Who sends it, or reads it back where it is *present*, and until when nobody else does.
     pub lease: Option<CloudLease>,
     /// How often it failed since it was last *present* or wanted anew.
     pub tries: u32,
@@ -66,8 +66,12 @@ pub struct CloudCopy {
     pub unwanted: Option<Timestamp>,
     /// When it was last asked after, or listed as it is to be.
     pub looked_at: Option<Timestamp>,
-    /// Until when an upload wants it there, whether or not the catalogue names it.
-    pub upload_until: Option<Timestamp>,
+    /// Until when a deletion of its key may still arrive: nothing is written there before.
+    pub not_before: Option<Timestamp>,
+    /// When somebody last found other bytes there, and was heard.
+    pub doubted: Option<Timestamp>,
+    /// When it was last read back whole, whatever that found.
+    pub read_back: Option<Timestamp>,
 }
 
 /// Who works on a content.
@@ -99,6 +103,8 @@ pub struct CloudFollowing {
     pub selection: Choice,
     /// Up to which change they were followed before.
     pub followed: Generation,
+    /// How many full walks through the catalogue were begun before, this one among them.
+    pub walks: u64,
 }
 
 /// A content that is to be at a point.
@@ -114,6 +120,28 @@ pub struct CloudWant {
     pub name: FileName,
     /// How much of a hurry it is in.
     pub priority: Priority,
+}
+
+/// A deletion of a content's key that is about to be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CloudDeletion {
+    /// Until when it may arrive.
+    pub until: Timestamp,
+    /// Until when one before it may, if one may.
+    pub before: Option<Timestamp>,
+}
+
+/// What came of reading a content back whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloudReadBack<'a> {
+    /// Its bytes are those that were published.
+    Right,
+    /// They are others: *removing* from now on, with the reason, and *wanted* anew once it is gone.
+    Wrong(&'a str),
+    /// They could not be read, with the reason; tried again at this moment.
+    Unread(&'a str, Timestamp),
+    /// Whoever read does not go on: somebody else may, at once.
+    Left,
 }
 
 /// A part that arrived.

@@ -132,17 +132,17 @@ impl Database {
         })
     }
 
-    /// Notes that what was *removing* is gone: its row too, unless it is wanted again.
+    /// Notes that what was *removing* is gone: its row too, unless it is wanted again. Says whether it was
+    /// noted: not while a deletion may still arrive.
     pub async fn note_cloud_removed(
         &self,
         point: CloudPointId,
         content: ContentId,
         now: Timestamp,
-    ) -> Result<(), DbError> {
+    ) -> Result<bool, DbError> {
         report!(self, "noting that a content was removed from the cloud", |tx| {
-            let removed = rows::step(tx, point, content, |copy| copy.end_removing(now));
-            let (_removed, _) = removed.await?;
-            Ok(())
+            let (step, _) = rows::step(tx, point, content, |copy| copy.end_removing(now)).await?;
+            Ok(step.is_done())
         })
     }
 }

@@ -4,8 +4,11 @@
 //! keeps, so both decide alike. Each step names the states that it begins in and changes nothing
 //! elsewhere.
 //!
-//! Here is what is wanted, kept and removed; [`sending`] is what a server does that sends it.
+//! Here is what is wanted, kept and removed; [`sending`] is what a server does that sends it,
+//! [`reading_back`] what one does that reads it back, [`deleting`] what goes before and after a deletion.
 
+mod deleting;
+mod reading_back;
 mod sending;
 
 use xylem_model::{DistributionServerId, Timestamp};
@@ -58,7 +61,9 @@ impl CloudCopy {
             next_try: None,
             unwanted: None,
             looked_at: None,
-            upload_until: None,
+            not_before: None,
+            doubted: None,
+            read_back: None,
         }
     }
 
@@ -97,7 +102,8 @@ impl CloudCopy {
             State::Failed => self.next_try.is_some_and(|next_try| next_try <= now),
             State::Present | State::Removing => false,
         };
-        self.is_worked_on_by(server) || (self.unwanted.is_none() && is_free && is_due)
+        let is_open = self.unwanted.is_none() && is_free && is_due;
+        self.may_be_written(now) && (self.is_worked_on_by(server) || is_open)
     }
 
     /// It is wanted, whatever it was. What is *removing* stays so until it is gone. Since the catalogue
@@ -109,6 +115,8 @@ impl CloudCopy {
         self.unwanted = None;
         self.upload_until = None;
         self.name.clone_from(&want.name);
+        // Both follow from the content. Of what was in no row they were not known.
+        (self.size, self.sha256) = (want.size, want.sha256);
         self.priority = want.priority;
         CloudStep::done_if(is_news)
     }
@@ -206,9 +214,10 @@ impl CloudCopy {
         CloudStep::Done
     }
 
-    /// What was *removing* is gone: forgotten, or *wanted* where it is wanted again.
+    /// What was *removing* is gone: forgotten, or *wanted* where it is wanted again. Not while a deletion
+    /// may still arrive.
     pub fn end_removing(&mut self, now: Timestamp) -> CloudStep {
-        if self.state != State::Removing {
+        if self.state != State::Removing || !self.may_be_written(now) {
             return CloudStep::Refused;
         }
         // Why it had to go, for whoever looks at it.
@@ -230,7 +239,7 @@ impl CloudCopy {
         self.next_try = None;
     }
 
-    /// Nothing of it is there.
+    /// Nothing of it is there. When it was doubted and read back stays: both are done once a day.
     fn begin_anew(&mut self, now: Timestamp) -> CloudStep {
         if self.unwanted.is_some() {
             return CloudStep::Forgotten;

@@ -16,12 +16,13 @@ use crate::{Database, DbError};
 
 /// How many contents are looked at for one that nobody else takes at this moment. Where all of them
 /// were taken, the caller asks again later.
-const LOOKED_AT: u64 = 8;
+pub(super) const LOOKED_AT: u64 = 8;
 
 impl Database {
     /// Takes what a server is to send next, until `until`: first what it works on already, then what
     /// nobody works on and is *sending*, *proving*, *wanted*, or *failed* and due; of these by
-    /// [`Class`], then the smaller one. What was *wanted* or *failed* is *sending* from now on.
+    /// [`Class`], then the smaller one. What was *wanted* or *failed* is *sending* from now on. Nothing is
+    /// given of which a deletion may still arrive.
     ///
     /// `busy` are contents that it is sending already, of which at most 500 are looked at: they are
     /// kept for it and not given again, and beside a large one ([`SMALL_BYTES`]) no other large one
@@ -37,7 +38,7 @@ impl Database {
         let busy = busy.get(..BATCH).unwrap_or(busy);
         report!(self, "looking for what is sent into the cloud next", |tx| {
             let large = keep_busy(tx, point, server, busy, until).await?;
-            let open = open(point, busy, &large)?;
+            let open = open(point, busy, &large)?.filter(may_be_written(now));
             let worked_on = open.clone().filter(is_worked_on_by(server));
             let taken = take_first(tx, point, worked_on, server, now, until).await?;
             if taken.is_some() {
@@ -110,8 +111,12 @@ fn is_worked_on_by(server: DistributionServerId) -> Condition {
     Condition::all().add(Column::LeaseServer.eq(server.uuid())).add(Column::State.is_in(states))
 }
 
-fn is_free(now: Timestamp) -> Condition {
+pub(super) fn is_free(now: Timestamp) -> Condition {
     Condition::any().add(Column::LeaseUntil.is_null()).add(Column::LeaseUntil.lte(now.unix_ms()))
+}
+
+fn may_be_written(now: Timestamp) -> Condition {
+    Condition::any().add(Column::NotBefore.is_null()).add(Column::NotBefore.lte(now.unix_ms()))
 }
 
 fn is_due(now: Timestamp) -> Condition {

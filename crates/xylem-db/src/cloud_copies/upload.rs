@@ -154,13 +154,12 @@ impl Database {
         })
     }
 
-    /// Ends the lease that a server has: somebody else may go on at once.
-    pub async fn release_cloud_copy(&self, work: CloudWork) -> Result<(), DbError> {
+    /// Ends the lease that a server has: somebody else may go on at once. Says whether it had one.
+    pub async fn release_cloud_copy(&self, work: CloudWork) -> Result<bool, DbError> {
         let CloudWork { point, content, server } = work;
         report!(self, "releasing a content on its way into the cloud", |tx| {
-            let releasing = rows::step(tx, point, content, |copy| copy.release(server));
-            let (_released, _) = releasing.await?;
-            Ok(())
+            let (step, _) = rows::step(tx, point, content, |copy| copy.release(server)).await?;
+            Ok(step.is_done())
         })
     }
 }

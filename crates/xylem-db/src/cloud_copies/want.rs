@@ -16,7 +16,7 @@ use super::record::{CloudCopy, CloudCopyState, CloudFollowing, CloudWant};
 use super::rows::{self, BATCH};
 use super::steps::CloudStep;
 use crate::cloud_points::chosen;
-use crate::convert::int;
+use crate::convert::{int, uint};
 use crate::entity::cloud_copy::{Column, Entity};
 use crate::entity::cloud_point;
 use crate::transaction::{Outcome, query, report};
@@ -50,6 +50,20 @@ impl Database {
         })
     }
 
+    /// Begins a full walk through the catalogue: whoever began one before, and did not end it, is of the
+    /// past from now on. Gives the number of this one; none where `seen` is of the past.
+    pub async fn begin_cloud_walk(&self, seen: &CloudFollowing) -> Result<Option<u64>, DbError> {
+        let next = seen.walks.saturating_add(1);
+        let stored = int("number of walks", next)?;
+        report!(self, "beginning to follow the catalogue into the cloud", |tx| {
+            let Some(point) = still_followed(tx, seen).await? else { return Ok(None) };
+            let mut point = point.into_active_model();
+            point.walks = Set(Some(stored));
+            point.update(tx).await?;
+            Ok(Some(next))
+        })
+    }
+
     /// Wants contents at a point no longer. What was not begun is forgotten; what is *sending*,
     /// *proving* or *failed* is *removing* from now on; what is *present* stays until its grace is
     /// over.
@@ -73,63 +87,9 @@ impl Database {
     }
 }
 
-impl Database {
-    /// Wants a content at the principal for an upload that is not committed, until then; gives how it
-    /// stands. None where the point is not the principal, or is gone: then nothing is done.
-    pub async fn want_in_cloud_for_upload(
-        &self,
-        point: CloudPointId,
-        want: &CloudWant,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<Option<CloudCopy>, DbError> {
-        report!(self, "wanting an upload in the cloud", |tx| {
-            // With its row locked, so that nobody else adds rows.
-            let row =
-                cloud_point::Entity::find_by_id(point.uuid()).lock_exclusive().one(tx).await?;
-            if row.is_none_or(|row| !row.is_principal || row.active_key.is_none()) {
-                return Ok(None);
-            }
-            let known = rows::locked(tx, point, want.content).await?;
-            let mut copy = known.unwrap_or_else(|| CloudCopy::of_want(want, now));
-            if copy.want_for_upload(want, now, until).is_done() {
-                rows::store(tx, point, &[&copy]).await?;
-            }
-            Ok(Some(copy))
-        })
-    }
-
-    /// Whether something at a point was wanted by an upload whose time is over: committed or not, what
-    /// becomes of it shows only when everything is walked through.
-    pub async fn has_lapsed_cloud_uploads(
-        &self,
-        point: CloudPointId,
-        now: Timestamp,
-    ) -> Result<bool, DbError> {
-        let lapsed = query!(self, "looking for uploads that are over in the cloud", |db| {
-            let lapsed = Entity::find()
-                .filter(Column::PointId.eq(point.uuid()))
-                .filter(Column::UploadUntil.lte(now.unix_ms()));
-            Ok(lapsed.one(db).await?)
-        })?;
-        Ok(lapsed.is_some())
-    }
-}
-
-/// Whether a content is at the principal; kept there until then, so that nobody removes it between the
-/// commit that names it and the moment at which that is followed.
-pub(crate) async fn hold_for_commit(
-    tx: &DatabaseTransaction,
-    point: CloudPointId,
-    content: ContentId,
-    until: Timestamp,
-) -> Outcome<bool> {
-    let Some(mut copy) = rows::locked(tx, point, content).await?.filter(CloudCopy::is_there) else {
-        return Ok(false);
-    };
-    copy.upload_until = copy.upload_until.max(Some(until));
-    rows::store(tx, point, &[&copy]).await?;
-    Ok(true)
+/// How many full walks were begun at a point.
+pub(crate) fn walks(point: &cloud_point::Model) -> Result<u64, DbError> {
+    uint("number of walks", point.walks.unwrap_or_default())
 }
 
 /// What failed at a point is due: what made it fail may have been changed.
@@ -155,7 +115,9 @@ async fn still_followed(
     let point = cloud_point::Entity::find_by_id(seen.point.uuid());
     let Some(point) = point.lock_exclusive().one(tx).await? else { return Ok(None) };
     let followed = int("generation", seen.followed.0)?;
-    let is_still = chosen(&point)? == seen.selection && point.followed == followed;
+    let is_still = chosen(&point)? == seen.selection
+        && point.followed == followed
+        && walks(&point)? == seen.walks;
     Ok(is_still.then_some(point))
 }
 

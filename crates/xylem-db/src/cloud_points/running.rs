@@ -84,18 +84,22 @@ impl Database {
         })
     }
 
-    /// Notes why nothing succeeds at a point, or that something does again. A point that is gone
-    /// meanwhile is none's business.
+    /// Notes why nothing succeeds at a point, or that something does again, as it was found with the
+    /// settings and keys of a revision. A point that was changed since, or is gone, is none's business:
+    /// what was found of others says nothing of it.
     pub async fn note_cloud_broken(
         &self,
         id: CloudPointId,
+        revision: u32,
         broken: Option<&Value>,
     ) -> Result<(), DbError> {
+        let revision = convert::small("revision", revision)?;
         let text = broken.map(|broken| document("fault of the cloud", broken)).transpose()?;
         report!(self, "noting a fault of the cloud", |tx| {
             Entity::update_many()
                 .col_expr(Column::Broken, Expr::value(text.clone()))
                 .filter(Column::Id.eq(id.uuid()))
+                .filter(Column::Revision.eq(revision))
                 .exec(tx)
                 .await?;
             Ok(())

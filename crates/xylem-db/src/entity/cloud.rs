@@ -35,9 +35,10 @@ table! {
         pub(crate) last_inventory: Option<i64>,
         /// Bytes.
         pub(crate) month_ceiling: Option<i64>,
-        /// Whether it is the principal.
-        #[serde(default)]
-        pub(crate) is_principal: bool,
+        /// How many full walks through the catalogue were begun for it. In no backup: it only tells
+        /// one that is under way from another.
+        #[serde(skip)]
+        pub(crate) walks: Option<i64>,
     }
 }
 
@@ -71,10 +72,12 @@ table! {
         pub(crate) next_try: Option<i64>,
         pub(crate) unwanted_at: Option<i64>,
         pub(crate) looked_at: Option<i64>,
-        /// Until when an upload wants it there that is not committed. In no backup: what is under way
-        /// is in none either.
-        #[serde(skip)]
-        pub(crate) upload_until: Option<i64>,
+        /// Until when a deletion of its key may still arrive: nothing is written there before.
+        pub(crate) not_before: Option<i64>,
+        /// When somebody last found other bytes there.
+        pub(crate) doubted_at: Option<i64>,
+        /// When it was last read back whole, whatever that found.
+        pub(crate) read_back_at: Option<i64>,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::num::NonZeroU64;
 
 use xylem_db::{
-    CloudCopy, CloudCopyState as State, CloudFollowing, CloudPart, CloudPointChange, CloudUsage,
-    CloudWant, CloudWork, Database, DbError, Month,
+    CloudCopy, CloudCopyState as State, CloudFollowing, CloudPart, CloudPointChange, CloudReadBack,
+    CloudUsage, CloudWant, CloudWork, Database, DbError, Month,
 };
 use xylem_model::{
     CloudPointId, ContentId, DistributionServerId, FileName, Generation, Md5, Priority, SiteId,
@@ -59,7 +59,8 @@ pub(crate) async fn following(db: &Database, point: CloudPointId) -> CloudFollow
         Some(row) if row.id == point => row,
         _ => db.leaving_cloud_point().await.unwrap().unwrap(),
     };
-    CloudFollowing { point, selection: row.selection, followed: row.followed }
+    let (selection, followed, walks) = (row.selection, row.followed, row.walks);
+    CloudFollowing { point, selection, followed, walks }
 }
 
 impl Filled {
@@ -287,12 +288,15 @@ pub(crate) async fn what_fails_is_tried_again_in_time(bench: Bench) {
 
     // A change of the point may mend it.
     let broken = serde_json::json!({ "message": "no rights" });
-    db.note_cloud_broken(filled.point, Some(&broken)).await.unwrap();
+    db.note_cloud_broken(filled.point, 1, Some(&broken)).await.unwrap();
     let point = db.cloud_point().await.unwrap().unwrap();
-    assert_eq!(point.broken, Some(broken));
+    assert_eq!(point.broken.as_ref(), Some(&broken));
     let asked = CloudPointChange { sealed: Some("others".into()), ..Default::default() };
     let changed = db.change_cloud_point(point.id, 1, &asked, &admin(), at(99)).await.unwrap();
     assert_eq!(changed.broken, None);
+    db.note_cloud_broken(filled.point, 1, Some(&broken)).await.unwrap();
+    let now = db.cloud_point().await.unwrap().unwrap();
+    assert_eq!(now.broken, None, "what was found with the former keys says nothing of these");
     assert_eq!(filled.take(&[], 99, 200).await.as_deref(), Some("A.pkg"));
 }
 
@@ -611,32 +615,151 @@ pub(crate) async fn what_is_under_way_is_in_no_backup(bench: Bench) {
     assert!(point.paused);
 }
 
-pub(crate) async fn what_could_be_written_by_others_is_asked_after_once_more(bench: Bench) {
+pub(crate) async fn what_a_deletion_may_still_reach_is_given_to_nobody(bench: Bench) {
     let filled = Filled::on(&bench).await;
-    let db = &filled.db;
-    let due = async |now: i64| {
-        let found = db.unsettled_cloud_copies(filled.point, at(now), 9).await.unwrap();
-        found.into_iter().map(|copy| copy.name.to_string()).collect::<Vec<_>>()
-    };
+    let (db, point, root) = (&filled.db, filled.point, Some(filled.root));
+    let deleting = |text, by, until| db.note_cloud_deletion(point, content(text), by, at(until));
     filled.send("A.pkg", 2).await;
-    let work = filled.work("A.pkg");
-    let others = CloudWork { server: id(DistributionServerId::from_parts), ..work };
-    assert!(!db.note_cloud_signed(others, at(900)).await.unwrap());
-    for until in [300, 200] {
-        assert!(db.note_cloud_signed(work, at(until)).await.unwrap());
+    let other = Some(id(DistributionServerId::from_parts));
+    for by in [None, other] {
+        assert_eq!(deleting("A.pkg", by, 500).await.unwrap(), None, "it is the root's");
     }
-    assert_eq!(filled.copy("A.pkg").await.unwrap().unbound_until, Some(at(300)), "the last one");
-    assert!(due(900).await.is_empty(), "it is not there yet");
-    assert!(db.note_cloud_proving(work).await.unwrap());
-    assert!(!db.note_cloud_signed(work, at(999)).await.unwrap(), "nothing is sent any more");
-    assert!(db.note_cloud_present(work, None, at(40)).await.unwrap());
+    let first = deleting("A.pkg", root, 500).await.unwrap().unwrap();
+    assert_eq!((first.until, first.before), (at(500), None));
+    let second = deleting("A.pkg", root, 500).await.unwrap().unwrap();
+    assert_eq!((second.until, second.before), (at(501), Some(at(500))));
+    // The answer to the one says nothing of the other.
+    db.note_cloud_deletion_answered(point, content("A.pkg"), first).await.unwrap();
+    assert_eq!(filled.copy("A.pkg").await.unwrap().not_before, Some(at(501)));
+    db.note_cloud_deletion_answered(point, content("A.pkg"), second).await.unwrap();
+    assert_eq!(filled.copy("A.pkg").await.unwrap().not_before, Some(at(500)));
+
+    let work = filled.work("A.pkg");
+    assert!(db.note_cloud_failed(work, "why", true, at(60), Some(at(60))).await.unwrap());
+    let asked = CloudPointChange { sealed: Some("others".into()), ..Default::default() };
+    db.change_cloud_point(point, 1, &asked, &admin(), at(99)).await.unwrap();
+    assert_eq!(filled.take(&[], 499, 900).await, None, "not by a change of the keys either");
+    assert_eq!(filled.take(&[], 500, 900).await.as_deref(), Some("A.pkg"));
+
     filled.fill("B.pkg").await;
-    assert!(due(299).await.is_empty());
-    assert_eq!(due(300).await, ["A.pkg"]);
-    db.note_cloud_settled(filled.point, content("A.pkg"), at(299)).await.unwrap();
-    assert_eq!(due(300).await, ["A.pkg"], "it was too early");
-    db.note_cloud_settled(filled.point, content("A.pkg"), at(301)).await.unwrap();
-    assert!(due(999).await.is_empty());
-    let settled = filled.copy("A.pkg").await.unwrap();
-    assert_eq!((settled.unbound_until, settled.looked_at), (None, Some(at(301))));
+    assert_eq!(deleting("B.pkg", None, 900).await.unwrap(), None, "it is offered");
+    filled.unwant("B.pkg", at(50)).await;
+    db.begin_cloud_removals(point, at(51), at(70), 9).await.unwrap();
+    let deletion = deleting("B.pkg", None, 900).await.unwrap().unwrap();
+    assert!(!db.note_cloud_removed(point, content("B.pkg"), at(899)).await.unwrap());
+    assert_eq!(filled.state("B.pkg").await, Some(State::Removing));
+    db.note_cloud_deletion_answered(point, content("B.pkg"), deletion).await.unwrap();
+    assert!(db.note_cloud_removed(point, content("B.pkg"), at(80)).await.unwrap());
+    assert_eq!(filled.copy("B.pkg").await, None);
+}
+
+pub(crate) async fn what_lies_there_without_a_row_gets_one_before_it_goes(bench: Bench) {
+    let filled = Filled::on(&bench).await;
+    let (db, point) = (&filled.db, filled.point);
+    let condemn = |text, point| db.condemn_in_cloud(point, content(text), 7, at(20));
+    assert!(condemn("A.pkg", point).await.unwrap());
+    assert!(!condemn("A.pkg", point).await.unwrap(), "it has one");
+    assert!(!condemn("A.pkg", id(CloudPointId::from_parts)).await.unwrap());
+    let row = filled.copy("A.pkg").await.unwrap();
+    assert_eq!((row.state, row.unwanted, row.size), (State::Removing, Some(at(20)), 7));
+    // Wanted meanwhile: it goes, and then it is sent, as its descriptor has it.
+    filled.want(&[want("A.pkg", 30, Priority::Urgent)]).await;
+    assert!(db.note_cloud_removed(point, content("A.pkg"), at(30)).await.unwrap());
+    let row = filled.copy("A.pkg").await.unwrap();
+    assert_eq!((row.state, row.size, row.sha256), (State::Wanted, 30, sha256_of(b"A.pkg")));
+    assert_eq!((row.name, row.priority), (name("A.pkg"), Priority::Urgent));
+}
+
+pub(crate) async fn what_is_doubted_is_read_back_first_and_the_rest_in_its_turn(bench: Bench) {
+    let filled = Filled::on(&bench).await;
+    let (db, point) = (&filled.db, filled.point);
+    for text in ["A.pkg", "B.pkg", "C.pkg"] {
+        filled.fill(text).await;
+    }
+    let next = async |server, before: Option<i64>, now: i64| {
+        let (before, until) = (before.map(at), at(now + 50));
+        let taking = db.take_to_read_back(point, server, before, at(now), until).await.unwrap();
+        taking.map(|copy| copy.name.to_string())
+    };
+    let read = async |text: &str, found, now: i64| {
+        db.note_cloud_read_back(filled.work(text), found, at(now)).await
+    };
+    let (root, other) = (filled.root, id(DistributionServerId::from_parts));
+    assert_eq!(next(root, None, 100).await, None, "nobody doubts anything");
+    assert_eq!(next(root, Some(40), 100).await, None, "all of it is there since 40");
+    assert!(db.doubt_in_cloud(point, content("C.pkg"), at(0), at(90)).await.unwrap());
+    assert!(!db.doubt_in_cloud(point, content("C.pkg"), at(80), at(95)).await.unwrap());
+    assert!(!db.doubt_in_cloud(point, content("unknown"), at(80), at(95)).await.unwrap());
+    assert_eq!(next(root, Some(60), 100).await.as_deref(), Some("C.pkg"));
+    assert_eq!(next(root, None, 101).await.as_deref(), Some("C.pkg"), "it goes on with its own");
+    assert_eq!(next(other, None, 102).await, None);
+    assert_eq!(db.keep_reading_back(filled.work("A.pkg"), at(400)).await.unwrap(), None);
+    let kept = db.keep_reading_back(filled.work("C.pkg"), at(400)).await.unwrap().unwrap();
+    assert_eq!(kept.lease.unwrap().until, at(400));
+    let others = CloudWork { server: other, ..filled.work("C.pkg") };
+    assert!(!db.note_cloud_read_back(others, CloudReadBack::Right, at(110)).await.unwrap());
+    assert!(read("C.pkg", CloudReadBack::Right, 110).await.unwrap());
+    let right = filled.copy("C.pkg").await.unwrap();
+    assert_eq!((right.verified(), right.is_doubted(), right.lease), (Some(at(110)), false, None));
+
+    // What never was read, then what was read longest ago.
+    let mut never = Vec::new();
+    for now in [120, 121] {
+        let text = next(root, Some(115), now).await.unwrap();
+        assert!(read(&text, CloudReadBack::Right, now).await.unwrap());
+        never.push(text);
+    }
+    never.sort_unstable();
+    assert_eq!(never, ["A.pkg", "B.pkg"]);
+    assert_eq!(next(root, Some(110), 130).await, None, "it was read at 110");
+    assert_eq!(next(root, Some(111), 130).await.as_deref(), Some("C.pkg"));
+    let unread = CloudReadBack::Unread("no line", at(300));
+    assert!(read("C.pkg", unread, 131).await.unwrap());
+    let waits = filled.copy("C.pkg").await.unwrap();
+    assert_eq!((waits.state, waits.reason.as_deref()), (State::Present, Some("no line")));
+    assert_eq!(next(root, Some(111), 299).await, None);
+    assert_eq!(next(root, Some(111), 300).await.as_deref(), Some("C.pkg"));
+    assert!(read("C.pkg", CloudReadBack::Left, 301).await.unwrap());
+    assert_eq!(next(other, Some(111), 302).await.as_deref(), Some("C.pkg"), "at once");
+
+    let wrong = CloudWork { server: other, ..filled.work("C.pkg") };
+    let found = CloudReadBack::Wrong("other bytes");
+    assert!(db.note_cloud_read_back(wrong, found, at(310)).await.unwrap());
+    let gone = filled.copy("C.pkg").await.unwrap();
+    assert_eq!((gone.state, gone.lease, gone.read_back), (State::Removing, None, Some(at(310))));
+    assert_eq!((gone.reason.as_deref(), gone.verified()), (Some("other bytes"), None));
+    assert!(db.note_cloud_removed(point, content("C.pkg"), at(320)).await.unwrap());
+    let wanted = filled.copy("C.pkg").await.unwrap();
+    assert_eq!((wanted.state, wanted.read_back), (State::Wanted, Some(at(310))), "once a day");
+    filled.unwant("A.pkg", at(330)).await;
+    assert_ne!(next(root, Some(999), 340).await.as_deref(), Some("A.pkg"), "it is about to go");
+}
+
+pub(crate) async fn of_two_walks_the_one_that_began_first_is_of_the_past(bench: Bench) {
+    let filled = Filled::on(&bench).await;
+    let (db, point) = (&filled.db, filled.point);
+    filled.want(&[want("A.pkg", 5, Priority::Normal)]).await;
+    let seen = following(db, point).await;
+    let first = CloudFollowing { walks: db.begin_cloud_walk(&seen).await.unwrap().unwrap(), ..seen };
+    let late = CloudFollowing { walks: 0, ..first.clone() };
+    assert_eq!(db.begin_cloud_walk(&late).await.unwrap(), None, "it was read before that");
+    let seen = following(db, point).await;
+    let second = CloudFollowing { walks: db.begin_cloud_walk(&seen).await.unwrap().unwrap(), ..seen };
+    let wants = [want("B.pkg", 5, Priority::Normal)];
+    assert!(db.want_in_cloud(&second, &wants, second.followed, at(11)).await.unwrap());
+    assert!(!db.unwant_in_cloud(&first, &[content("B.pkg")], at(12)).await.unwrap());
+    assert!(!db.want_in_cloud(&first, &[], Generation(9), at(12)).await.unwrap());
+    assert_eq!(filled.state("B.pkg").await, Some(State::Wanted));
+    assert!(db.want_in_cloud(&second, &[], Generation(9), at(13)).await.unwrap());
+}
+
+pub(crate) async fn parts_are_looked_up_by_their_numbers_and_counted(bench: Bench) {
+    let filled = Filled::on(&bench).await;
+    let (db, point) = (&filled.db, filled.point);
+    filled.send("A.pkg", 5).await;
+    let among = db.cloud_parts_among(point, content("A.pkg"), &[4, 2, 9, u32::MAX]).await.unwrap();
+    assert_eq!(among, [part(2, 10), part(4, 10)]);
+    assert!(db.cloud_parts_among(point, content("A.pkg"), &[]).await.unwrap().is_empty());
+    assert_eq!(db.count_cloud_parts(point, content("A.pkg")).await.unwrap(), 5);
+    assert_eq!(db.count_cloud_parts(point, content("unknown")).await.unwrap(), 0);
 }

@@ -96,6 +96,11 @@ cases! {
         a_forgotten_point_takes_everything_with_it,
         what_no_provider_says_is_refused,
         what_is_under_way_is_in_no_backup,
+        what_a_deletion_may_still_reach_is_given_to_nobody,
+        what_lies_there_without_a_row_gets_one_before_it_goes,
+        what_is_doubted_is_read_back_first_and_the_rest_in_its_turn,
+        of_two_walks_the_one_that_began_first_is_of_the_past,
+        parts_are_looked_up_by_their_numbers_and_counted,
     }
     cloud_points {
         a_point_is_set_changed_and_forgotten,
