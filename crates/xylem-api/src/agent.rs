@@ -68,6 +68,10 @@ pub struct OrderReport {
 /// What the cloud distribution point is called where others are distribution servers' names.
 pub const CLOUD_SOURCE: &str = "the cloud";
 
+/// How the failure of a try begins whose bytes, or whose number of bytes, were not those of the file:
+/// agents of every version say it so, and whoever keeps the place may have it looked at.
+pub const WRONG_BYTES: &str = "the file is not the published one";
+
 /// One try to fetch from one place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -82,6 +86,18 @@ pub struct FetchAttempt {
     pub took_ms: u64,
     /// Why it ended before the end of the file.
     pub failure: Option<String>,
+}
+
+impl FetchAttempt {
+    /// Whether it was the cloud distribution point that was asked.
+    pub fn is_of_cloud(&self) -> bool {
+        self.source == CLOUD_SOURCE
+    }
+
+    /// Whether other bytes came, or were offered, than those of the file.
+    pub fn is_of_wrong_bytes(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.starts_with(WRONG_BYTES))
+    }
 }
 
 /// `POST /v1/computers/{name}/orders`: install a package.

@@ -42,6 +42,12 @@ pub struct SetCloud {
     /// When clients are sent there; last where left out.
     #[serde(default)]
     pub offer: Option<CloudOffer>,
+    /// How much of what is there is read back; both ends of each file once where left out.
+    #[serde(default)]
+    pub verify: Option<CloudVerify>,
+    /// In how many days everything is read back, where all of it is: 1 to 366; 30 where left out.
+    #[serde(default)]
+    pub verify_days: Option<u32>,
     /// Whether it takes the place of the point that is there, which is being left from then on.
     #[serde(default)]
     pub replace: bool,
@@ -74,14 +80,34 @@ impl fmt::Display for CloudOffer {
     }
 }
 
+/// How much of what is in the cloud is read back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CloudVerify {
+    /// Everything, again and again in so many days.
+    All,
+    /// Both ends of a file once it was sent, and all of one in which a computer found other bytes.
+    #[default]
+    Sample,
+}
+
+impl fmt::Display for CloudVerify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::All => "all",
+            Self::Sample => "sample",
+        })
+    }
+}
+
 /// `PATCH /v1/cloud-distribution-point`. It is tested first with what it would be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeCloud {
     /// The revision that this is based on: where another is the newest, nothing is changed.
     pub revision: u64,
-    /// A change of `storage`, `ca_pem`, `url_lifetime_seconds` and `offer`, as a JSON merge patch
-    /// (RFC 7396): what is left out stays, `null` brings back the first value.
+    /// A change of `storage`, `ca_pem`, `url_lifetime_seconds`, `offer`, `verify` and `verify_days`, as a
+    /// JSON merge patch (RFC 7396): what is left out stays, `null` brings back the first value.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub settings: Option<Value>,
@@ -122,6 +148,12 @@ pub struct CloudPoint {
     /// When clients are sent there.
     #[serde(default)]
     pub offer: CloudOffer,
+    /// How much of what is there is read back.
+    #[serde(default)]
+    pub verify: CloudVerify,
+    /// In how many days everything is read back, where all of it is.
+    #[serde(default = "verify_days")]
+    pub verify_days: u32,
     /// When its keys were set.
     #[schema(value_type = String, format = DateTime)]
     pub keys_set_at: Timestamp,
@@ -168,6 +200,11 @@ pub struct CloudMadePrincipal {
     pub waits: Option<String>,
     /// How often the root or the principal was moved.
     pub root_epoch: u64,
+}
+
+/// What an older server does not say.
+const fn verify_days() -> u32 {
+    30
 }
 
 /// What a test of a cloud distribution point found.
@@ -253,6 +290,8 @@ mod tests {
             ca_pem: None,
             url_lifetime_seconds: None,
             offer: None,
+            verify: None,
+            verify_days: None,
             replace: false,
             adopt: false,
         };

@@ -64,6 +64,14 @@ pub struct CloudFile {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub looked_at: Option<Timestamp>,
+    /// When it was last read back whole, since it is there, and found right.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub verified_at: Option<Timestamp>,
+    /// Since when it is to be read back because a computer found other bytes there.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub doubted_at: Option<Timestamp>,
 }
 
 /// `GET /v1/cloud-distribution-point/files`: a page, in the order of contents.

@@ -11,6 +11,7 @@ use xylem_api::control_cloud::{
     AskCloudAddress, AskCloudNext, AskCloudUpload, CloudAddress, CloudContent, CloudGivenUp,
     CloudNext, CloudProof, CloudSampled, CloudUpload, SignedPieces, TellCloudParts,
 };
+use xylem_api::control_read_back::{AskCloudReadBack, CloudReadBack, TellCloudReadBack};
 use xylem_api::digests::{DigestsAfter, DigestsWanted, ReportedDigests};
 use xylem_api::ingest::{Committed, Ingested, RefusedUpload};
 use xylem_model::{ContentId, Epoch, Generation, UploadId};
@@ -176,15 +177,18 @@ impl ControlClient {
         self.post_cloud("given-up", given_up, CLOUD_WORD_PATIENCE).await
     }
 
-    /// Asks whether an upload that is here may be committed, and where the cloud is the principal wants
-    /// it there.
-    pub async fn cloud_upload(&self, ask: &AskCloudUpload) -> Result<CloudUpload, ClientError> {
-        self.post_cloud("upload", ask, CLOUD_WORD_PATIENCE).await
+    /// Asks what is to be read back from the cloud next, or for a fresh address of what is being read.
+    pub async fn cloud_read_back(
+        &self,
+        ask: &AskCloudReadBack,
+    ) -> Result<CloudReadBack, ClientError> {
+        let patience = if ask.going_on.is_some() { CLOUD_WORD_PATIENCE } else { CLOUD_PATIENCE };
+        self.post_cloud("read-back", ask, patience).await
     }
 
-    /// Asks for an address by which a content is read from the cloud.
-    pub async fn cloud_address(&self, ask: &AskCloudAddress) -> Result<CloudAddress, ClientError> {
-        self.post_cloud("address", ask, CLOUD_WORD_PATIENCE).await
+    /// Tells what came of reading a content back.
+    pub async fn cloud_read_back_ended(&self, told: &TellCloudReadBack) -> Result<(), ClientError> {
+        self.post_cloud("read-back-ended", told, CLOUD_PATIENCE).await
     }
 
     async fn post_cloud<B: serde::Serialize, A: serde::de::DeserializeOwned>(

@@ -26,7 +26,7 @@ use xylem_trust::TrustStore;
 
 use crate::api;
 use crate::app::{App, AppParts};
-use crate::cloud::{CloudService, DatabaseCloudStore, Upkeep};
+use crate::cloud::{CloudService, DatabaseCloudStore, Upkeep, marker_of};
 use crate::config::ServerConfig;
 use crate::control::{self, ControlService};
 use crate::folder::{DataFolder, Keys};
@@ -122,6 +122,7 @@ impl Server {
             environment.clone(),
             control.clone(),
             Arc::new(DatabaseCloudStore::new(database.clone(), Arc::clone(&sealer))),
+            marker_of(&identity.party()),
             Arc::new(cloud_net.clone()),
         );
         let (sender, check_ins) = mpsc::channel(CHECK_INS_IN_FLIGHT);

@@ -8,7 +8,7 @@ mod swift;
 use serde::{Deserialize, Serialize};
 
 pub use akamai::AkamaiSettings;
-pub use point::{Offer, PointSettings, URL_LIFETIME_SECONDS};
+pub use point::{Offer, PointSettings, URL_LIFETIME_SECONDS, VERIFY_DAYS, Verify};
 pub(crate) use s3::Partition;
 pub use s3::{CLOUDFRONT_LARGEST_BYTES, CloudFrontHash, CloudFrontSettings, S3Settings};
 pub use swift::{KeyScope, RACKSPACE_TTL_SECONDS, RackspaceSettings, SwiftAuth, SwiftSettings};

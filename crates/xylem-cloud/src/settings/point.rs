@@ -13,6 +13,10 @@ pub const URL_LIFETIME_SECONDS: u64 = 600;
 const SHORTEST_URL_LIFETIME: u64 = 60;
 /// Longest life of a client's address, seconds: a day.
 const LONGEST_URL_LIFETIME: u64 = 86_400;
+/// In how many days everything is read back, where nothing else is set.
+pub const VERIFY_DAYS: u32 = 30;
+/// Most days of these: a year, after which nobody remembers that it is done.
+const MOST_VERIFY_DAYS: u32 = 366;
 /// Longest certificates of an authority, bytes.
 const MAX_CA_BYTES: usize = 32 * 1024;
 
@@ -31,6 +35,12 @@ pub struct PointSettings {
     /// When clients are sent there.
     #[serde(default)]
     pub offer: Offer,
+    /// How much of what is there is read back.
+    #[serde(default)]
+    pub verify: Verify,
+    /// In how many days everything is read back, where all of it is.
+    #[serde(default = "verify_days")]
+    pub verify_days: u32,
 }
 
 /// When clients are sent to a point.
@@ -44,6 +54,21 @@ pub enum Offer {
     Last,
     /// Not at all.
     Never,
+}
+
+/// How much of what is there is read back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verify {
+    /// Everything, again and again.
+    All,
+    /// Both ends of a content, once it was sent; and all of one that somebody doubts.
+    #[default]
+    Sample,
+}
+
+const fn verify_days() -> u32 {
+    VERIFY_DAYS
 }
 
 const fn url_lifetime() -> u64 {
@@ -82,6 +107,9 @@ impl PointSettings {
         self.storage.check()?;
         if !(SHORTEST_URL_LIFETIME..=LONGEST_URL_LIFETIME).contains(&self.url_lifetime_seconds) {
             return Err(refused("url_lifetime_seconds", "give a number from 60 to 86400"));
+        }
+        if !(1..=MOST_VERIFY_DAYS).contains(&self.verify_days) {
+            return Err(refused("verify_days", "give a number from 1 to 366"));
         }
         match &self.ca_pem {
             Some(pem) if pem.len() > MAX_CA_BYTES => {
@@ -136,21 +164,26 @@ mod tests {
         let settings = s3();
         assert_eq!((settings.url_lifetime_seconds, &settings.ca_pem), (600, &None));
         assert_eq!(settings.offer, Offer::Last);
+        assert_eq!((settings.verify, settings.verify_days), (Verify::Sample, VERIFY_DAYS));
         let again = PointSettings::read(serde_json::to_value(&settings).unwrap());
         assert_eq!(again, Ok(settings));
     }
 
     #[test]
     fn a_change_names_what_changes() {
-        let patch = json!({ "offer": "never", "storage": { "bucket": "others", "prefix": null } });
+        let patch = json!({ "offer": "never", "verify": "all", "verify_days": 7, "storage": { "bucket": "others", "prefix": null } });
         let changed = s3().changed(&patch).unwrap();
         assert_eq!(changed.offer, Offer::Never);
+        assert_eq!((changed.verify, changed.verify_days), (Verify::All, 7));
         let CloudSettings::S3(changed) = changed.storage else { panic!() };
         assert_eq!((changed.bucket.as_str(), changed.prefix.as_str()), ("others", ""));
         let cases = [
             (json!({ "storage": { "account": "x" } }), "account"),
             (json!({ "url_lifetime_seconds": 5 }), "url_lifetime_seconds"),
             (json!({ "offer": "sometimes" }), "before-root"),
+            (json!({ "verify": "half" }), "sample"),
+            (json!({ "verify_days": 0 }), "verify_days"),
+            (json!({ "verify_days": 367 }), "verify_days"),
             (json!({ "unknown": 5 }), "unknown"),
             (json!({ "ca_pem": "x".repeat(MAX_CA_BYTES + 1) }), "ca_pem"),
             (json!({ "storage": null }), "storage"),

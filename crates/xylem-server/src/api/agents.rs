@@ -75,12 +75,13 @@ pub(super) async fn report_order(
     let value = serde_json::to_value(&report)
         .map_err(|error| ApiError::internal("keeping a report", error))?;
     let was_pending = app.database.order(id).await?.state == xylem_db::OrderState::Pending;
-    app.database.finish_order(computer, id, done, &value, now).await?;
+    let order = app.database.finish_order(computer, id, done, &value, now).await?;
     if was_pending {
         let action = if done { "order.done" } else { "order.failed" };
         let detail = json!({ "result": report.result });
         let actor = caller.actor();
         app.database.append_audit(&actor, action, &id.to_string(), &detail, now).await?;
+        app.hear_of_cloud(computer, order.content, &report.attempts).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use utoipa::IntoParams;
 use xylem_api::cloud::{
     AskCloudPolicy, ChangeCloud, CloudOffer, CloudPoint, CloudPolicy, CloudState, CloudTest,
-    SetCloud,
+    CloudVerify, SetCloud,
 };
 use xylem_api::error::ErrorCode;
-use xylem_cloud::{CloudSettings, KeyScope, Offer, PointSettings, Secret, SwiftSettings, s3};
+use xylem_cloud::{CloudSettings, Offer, PointSettings, Verify, s3};
 use xylem_db::{CloudPointChange, DbError, NewCloudPoint};
 use xylem_http::{ApiError, ApiJson};
 use xylem_model::CloudPointId;
@@ -62,8 +62,7 @@ pub(super) async fn set_cloud(
     if let Some(active) = active.as_ref().filter(|_| !asked.replace) {
         return Err(DbError::SecondCloudPoint { provider: active.provider.clone() }.into());
     }
-    let (storage, life) = (asked.storage, asked.url_lifetime_seconds);
-    let settings = PointSettings::read(given(storage, asked.ca_pem, life, asked.offer))?;
+    let settings = PointSettings::read(given(&asked))?;
     let keys = read_keys(asked.keys.0)?;
     settings.check_keys(&keys)?;
     let others = app.signing_key(active.as_ref()).await;
@@ -265,16 +264,13 @@ fn swift_policy(settings: &SwiftSettings) -> String {
 }
 
 /// The settings of a request, without what was left out.
-fn given(
-    storage: Value,
-    ca_pem: Option<String>,
-    url_lifetime_seconds: Option<u64>,
-    offer: Option<CloudOffer>,
-) -> Value {
-    let mut given = json!({ "storage": storage, "ca_pem": ca_pem });
+fn given(asked: &SetCloud) -> Value {
+    let mut given = json!({ "storage": asked.storage, "ca_pem": asked.ca_pem });
     let others = [
-        ("url_lifetime_seconds", url_lifetime_seconds.map(Value::from)),
-        ("offer", offer.map(|offer| json!(offer))),
+        ("url_lifetime_seconds", asked.url_lifetime_seconds.map(Value::from)),
+        ("offer", asked.offer.map(|offer| json!(offer))),
+        ("verify", asked.verify.map(|verify| json!(verify))),
+        ("verify_days", asked.verify_days.map(Value::from)),
     ];
     if let Value::Object(fields) = &mut given {
         fields.extend(others.into_iter().filter_map(|(name, it)| Some((name.to_owned(), it?))));
@@ -306,6 +302,11 @@ fn wire(point: xylem_db::CloudPoint) -> Result<CloudPoint, Failure> {
             Offer::Last => CloudOffer::Last,
             Offer::Never => CloudOffer::Never,
         },
+        verify: match settings.verify {
+            Verify::All => CloudVerify::All,
+            Verify::Sample => CloudVerify::Sample,
+        },
+        verify_days: settings.verify_days,
         keys_set_at: point.secrets_set,
         revision: u64::from(point.revision),
         created_at: point.created,

@@ -251,6 +251,8 @@ impl App {
             next_try: None,
             unwanted_since: None,
             looked_at: None,
+            verified_at: None,
+            doubted_at: None,
         }))
     }
 
@@ -286,6 +288,7 @@ impl App {
 fn file(row: CloudCopy, reached: Option<&CeilingReached>) -> CloudFile {
     let state = shown_state(row.state, reached.is_some());
     let waits = reached.filter(|_| state == CloudFileState::Queued);
+    let (verified_at, doubted_at) = (row.verified(), row.doubted.filter(|_| row.is_doubted()));
     CloudFile {
         content: row.content,
         name: row.name,
@@ -297,6 +300,8 @@ fn file(row: CloudCopy, reached: Option<&CeilingReached>) -> CloudFile {
         next_try: waits.map(|reached| reached.until).or(row.next_try),
         unwanted_since: row.unwanted,
         looked_at: row.looked_at,
+        verified_at,
+        doubted_at,
     }
 }
 

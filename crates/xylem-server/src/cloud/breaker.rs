@@ -59,10 +59,10 @@ impl AtPoint<'_> {
         }
         // First of all, so that one server of several asks.
         let claimed = Broken { next_try: now.plus(BETWEEN_TRIES), ..broken.clone() };
-        self.store().set_broken(self.point.id, Some(&claimed)).await?;
+        self.set_broken(Some(&claimed)).await?;
         match self.try_again().await {
             Ok(()) => {
-                self.store().set_broken(self.point.id, None).await?;
+                self.set_broken(None).await?;
                 self.service.pace().mended(self.point.id, broken.since, now);
                 tracing::info!("the cloud distribution point works again");
                 Ok(None)
@@ -93,6 +93,14 @@ impl AtPoint<'_> {
         Ok(())
     }
 
+    /// Notes trouble that concerns the whole point; says whether it does.
+    pub(super) async fn note_if_broken(&self, trouble: &Trouble) -> Result<bool, Failure> {
+        match of_the_point(trouble) {
+            Some(stop) => self.note_broken(&stop).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     async fn note_broken(&self, stop: &Standstill) -> Result<(), Failure> {
         let why = &stop.why;
         let now = self.now();
@@ -104,7 +112,13 @@ impl AtPoint<'_> {
             }
         };
         let broken = stop.broken(since, now);
-        Ok(self.store().set_broken(self.point.id, Some(&broken)).await?)
+        self.set_broken(Some(&broken)).await
+    }
+
+    /// With the settings and keys that this was found with: it says nothing of others, which were tested.
+    async fn set_broken(&self, broken: Option<&Broken>) -> Result<(), Failure> {
+        let (id, revision) = (self.point.id, self.point.revision);
+        Ok(self.store().set_broken(id, revision, broken).await?)
     }
 }
 

@@ -1,17 +1,41 @@
 //! Whose a prefix is: `xylem.json` is compared where it is there, and written where nothing is.
 
 use xylem_api::error::ErrorCode;
-use xylem_cloud::{Below, Cursor, FaultKind, Marker, Named, PointSettings, Prefix};
+use xylem_cloud::{
+    Below, Cursor, FaultKind, Marker, MarkerError, Named, PointSettings, Prefix, Secrets,
+};
+use xylem_model::Party;
 
 use super::probe::{Miss, Probe};
 use crate::app::App;
 use crate::failure::Failure;
 
+/// The marker of the catalogue of an organisation. Not made of a trust document: the first one is kept
+/// nowhere once it was renewed, and the organisation is in every backup.
+pub(crate) fn marker_of(organisation: &Party) -> Marker {
+    Marker::of(&format!("xylem catalogue {}", organisation.uuid()))
+}
+
+const OTHERS: &str = "it names another catalogue, whose objects these may be; set the point with \
+                      another prefix, or with `--adopt` where the other one is no more";
+const GONE: &str = "it is gone, so that whose these objects are is not known; `xylem cloud change \
+                    --adopt` writes it again where they are this catalogue's";
+
+/// Why nothing may be deleted below a prefix, by what its `xylem.json` was found to be; none where it
+/// is `ours`.
+pub(super) fn refusal(ours: &Marker, found: Option<Result<Marker, MarkerError>>) -> Option<String> {
+    match found {
+        Some(Ok(found)) if found == *ours => None,
+        Some(Ok(_)) => Some(OTHERS.to_owned()),
+        Some(Err(error)) => Some(error.to_string()),
+        None => Some(GONE.to_owned()),
+    }
+}
+
 impl App {
-    /// What `xylem.json` says of this catalogue. Not made of a trust document: the first one is kept
-    /// nowhere once it was renewed, and the organisation is in every backup.
+    /// What `xylem.json` says of this catalogue.
     pub(crate) fn cloud_marker(&self) -> Marker {
-        Marker::of(&format!("xylem catalogue {}", self.identity.party().uuid()))
+        marker_of(&self.identity.party())
     }
 
     /// Makes a prefix this catalogue's, or refuses it.

@@ -26,9 +26,9 @@ use crate::failure::Failure;
 const ENDING_LEASE: Duration = Duration::from_secs(6 * 60);
 /// Waits before an object that is not there yet is asked after once more: stores may answer with
 /// what was true a moment ago. With the first time three times, within 30 s.
-const BETWEEN_LOOKS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];
+pub(super) const BETWEEN_LOOKS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];
 /// How long the address of the proof lives.
-const PROOF_LIFE: Duration = Duration::from_secs(10 * 60);
+pub(super) const PROOF_LIFE: Duration = Duration::from_secs(10 * 60);
 /// When a content goes on whose copy the root lacks, or whose provider it did not reach.
 const GIVEN_UP_WAIT: Duration = Duration::from_secs(5 * 60);
 
@@ -81,13 +81,17 @@ impl AtPoint<'_> {
     /// that there is no such upload, and everything would be sent anew.
     async fn left(&self, work: Work) -> Result<(), Failure> {
         let copy = self.store().copy(work.point, work.content).await?;
-        let is_proving = copy.is_some_and(|copy| copy.state == CloudCopyState::Proving);
-        let is_ended = self.service.pace().proved(work.point, work.content).is_some();
-        if is_proving && !is_ended {
+        let Some(copy) = copy else { return Ok(()) };
+        let is_ended =
+            || self.service.pace().proved(work.point, work.content, copy.since).is_some();
+        if copy.state == CloudCopyState::Proving && !is_ended() {
             return Ok(());
         }
-        self.service.pace().forget(work.point, work.content);
-        Ok(self.store().released(work).await?)
+        // Whoever has it by now keeps what is remembered of it.
+        if self.store().released(work).await? {
+            self.service.pace().forget(work.point, work.content);
+        }
+        Ok(())
     }
 
     async fn finish(
@@ -108,20 +112,24 @@ impl AtPoint<'_> {
 
     /// From all parts to an object that is what follows from them, and an address for it.
     async fn prove(&self, work: Work, copy: &CloudCopy) -> Result<CloudProof, Trouble> {
-        let provider = self.provider().await?;
+        self.require_writable(copy)?;
+        let provider = self.provider()?;
         let upload = self.begun_upload(copy);
         let pieces = self.all_pieces(work, &upload).await?;
         if !self.store().proving(work).await? {
             return Err(Trouble::NotOurs);
         }
         let found = self.ended(&*provider, copy, &upload, &pieces).await?;
-        let found = self.as_it_should_be(&*provider, &upload, &pieces, found).await?;
-        // Its own upload is over, so what is listed now is somebody's who was here before.
-        if let Err(trouble) = self.discard_leftovers(&*provider, &upload.key, false).await {
+        let found = self.as_it_should_be(&*provider, work, &upload, &pieces, found).await?;
+        // Its own upload is over, so what is listed now is somebody's who was here before. While the point
+        // is paused it stays, for the next sweep.
+        if !self.point.paused
+            && let Err(trouble) = self.discard_uploads(&*provider, &upload.key).await
+        {
             tracing::warn!(?trouble, "what an upload into the cloud left stays for now");
         }
         let proof = self.proof(&*provider, copy, &upload.key)?;
-        self.service.pace().prove(work.point, work.content, found.etag);
+        self.service.pace().prove(work.point, work.content, copy.since, found.etag);
         Ok(proof)
     }
 
@@ -200,7 +208,7 @@ impl AtPoint<'_> {
         }
     }
 
-    async fn look_for(
+    pub(super) async fn look_for(
         &self,
         provider: &dyn Provider,
         key: &ObjectKey,
@@ -220,13 +228,14 @@ impl AtPoint<'_> {
     async fn as_it_should_be(
         &self,
         provider: &dyn Provider,
+        work: Work,
         upload: &Upload,
         pieces: &[StoredPiece],
         found: Found,
     ) -> Result<Found, Trouble> {
         let expected = provider.expected_etag(upload, pieces);
         if let Some(why) = is_other(&found, upload, expected.as_deref()) {
-            self.remove_wrong(provider, &upload.key).await?;
+            self.remove_wrong(provider, work).await?;
             return Err(Trouble::Anew(why));
         }
         if found.sha256.is_none()
@@ -329,20 +338,20 @@ impl AtPoint<'_> {
             );
             return Ok(Trouble::Waits(why, FAILED_WAIT));
         }
-        self.remove_wrong(&*provider, &upload.key).await?;
+        self.remove_wrong(&*provider, work).await?;
         Ok(Trouble::Anew("the bytes there were others than those that were sent".to_owned()))
     }
 
     /// The object's tag; asked after once more where another process asked before.
     async fn proved_etag(&self, work: Work, copy: &CloudCopy) -> Result<Option<String>, Trouble> {
-        let known = self.service.pace().proved(work.point, work.content);
+        let known = self.service.pace().proved(work.point, work.content, copy.since);
         if let Some(etag) = known {
             return Ok(etag);
         }
         let (provider, upload) = (self.provider().await?, self.begun_upload(copy));
         let pieces = self.all_pieces(work, &upload).await?;
         let found = self.ended(&*provider, copy, &upload, &pieces).await?;
-        Ok(self.as_it_should_be(&*provider, &upload, &pieces, found).await?.etag)
+        Ok(self.as_it_should_be(&*provider, work, &upload, &pieces, found).await?.etag)
     }
 }
 

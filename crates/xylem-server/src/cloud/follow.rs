@@ -13,6 +13,7 @@ use xylem_sync::Choice;
 use xylem_trust::{Descriptor, Envelope};
 
 use super::at::AtPoint;
+use super::store::OpenPoint;
 use crate::failure::Failure;
 use crate::wish::{Changes, WantedFile, WishError};
 
@@ -100,13 +101,16 @@ impl AtPoint<'_> {
     /// Walks through everything: wants what was chosen, and wants what was not no longer. Says whether
     /// it came to an end: not where somebody else followed meanwhile.
     async fn walk(&self, may_remove: bool) -> Result<bool, Failure> {
-        let point = &self.point;
+        // Of two walks at once neither sees what the other found to be wanted since: the one that began
+        // first is of the past.
+        let Some(walks) = self.store().begin_walk(&self.point).await? else { return Ok(false) };
+        let point = &OpenPoint { walks, ..self.point.clone() };
         let (mut wanted, mut since) = (BTreeSet::new(), Generation(0));
         let reached = loop {
             let page = self.service.control().store().changes(since, PAGE).await?;
             let wants = self.wants(&page)?;
             wanted.extend(wants.iter().map(|want| want.content));
-            // How far it was followed stays, so that nobody's walk overlaps with another.
+            // How far it was followed stays: whoever follows changes meanwhile is noticed by that.
             if !self.store().want(point, &wants, point.followed, self.now()).await? {
                 return Ok(false);
             }
@@ -117,20 +121,18 @@ impl AtPoint<'_> {
         };
         // What a restore brought back may lack what is wanted: nothing goes before it is confirmed,
         // and then everything is walked through once more.
-        if may_remove && !self.unwant_others(&wanted).await? {
+        if may_remove && !self.unwant_others(point, &wanted).await? {
             return Ok(false);
         }
         Ok(self.store().want(point, &[], reached, self.now()).await?)
     }
 
-    /// Wants everything no longer that has a row and is not among these, nor wanted by an upload.
-    async fn unwant_others(&self, wanted: &BTreeSet<ContentId>) -> Result<bool, Failure> {
-        let now = self.now();
-        let is_other = |copy: &CloudCopy| {
-            copy.unwanted.is_none()
-                && !copy.is_wanted_by_upload(now)
-                && !wanted.contains(&copy.content)
-        };
+    /// Wants everything no longer that has a row and is not among these.
+    async fn unwant_others(
+        &self,
+        point: &OpenPoint,
+        wanted: &BTreeSet<ContentId>,
+    ) -> Result<bool, Failure> {
         let mut after = None;
         loop {
             let page = self.store().copies(self.point.id, None, after, PAGE).await?;
@@ -138,7 +140,7 @@ impl AtPoint<'_> {
             after = page.last().map(|copy| copy.content);
             let unwanted = page.into_iter().filter(is_other).map(|copy| (copy.content, copy.state));
             let unwanted: Vec<_> = unwanted.collect();
-            if !self.unwant(&unwanted).await? {
+            if !self.unwant(point, &unwanted).await? {
                 return Ok(false);
             }
             if is_last {
@@ -148,12 +150,16 @@ impl AtPoint<'_> {
     }
 
     /// What is wanted no longer; what of it is on its way is given up at once.
-    async fn unwant(&self, unwanted: &[(ContentId, CloudCopyState)]) -> Result<bool, Failure> {
+    async fn unwant(
+        &self,
+        point: &OpenPoint,
+        unwanted: &[(ContentId, CloudCopyState)],
+    ) -> Result<bool, Failure> {
         if unwanted.is_empty() {
             return Ok(true);
         }
         let contents: Vec<ContentId> = unwanted.iter().map(|(content, _)| *content).collect();
-        if !self.store().unwant(&self.point, &contents, self.now()).await? {
+        if !self.store().unwant(point, &contents, self.now()).await? {
             return Ok(false);
         }
         for (content, state) in unwanted {

@@ -253,8 +253,11 @@ impl<'a, 'b> Walk<'a, 'b> {
         if !is_over || !round.may_remove || !round.is_followed {
             return Ok(());
         }
-        let deleted = round.delete(&object.key).await.map(|()| true);
-        if Self::unless_of_one(deleted, false)? {
+        // In a row before it is asked for, so that nothing is written there while it may still arrive.
+        if !round.store.condemn(round.point.id, content, object.size, round.now()).await? {
+            return Ok(());
+        }
+        if Self::unless_of_one(remove_one(round, content).await, false)? {
             self.found.deleted += 1;
             self.gone.push(object.key.clone());
         }

@@ -12,8 +12,8 @@
 //! * [`claim`]: whose a prefix is. [`upkeep`]: when it is looked after. [`round`]: what that is done
 //!   with; [`inventory`], [`recheck`], [`remove`] and [`sweep`] are what is done.
 //! * [`used`]: what one piece of work used. [`usage`]: months and their ceiling. [`estimate`]: what filling would take.
-//! * [`offer`]: giving out, by an address for whoever asks where to fetch something. [`address`]: the
-//!   same for a server that is filled from there.
+//! * [`told`]: what computers told of it, in their reports.
+//! * [`offer`]: giving out, by an address for whoever asks where to fetch something.
 
 mod address;
 mod at;
@@ -30,8 +30,7 @@ mod opening;
 mod pace;
 mod parts;
 mod probe;
-mod prove;
-mod recheck;
+mod read_back;
 mod remove;
 mod round;
 mod service;
@@ -40,6 +39,7 @@ mod steps;
 mod store;
 mod sweep;
 mod test;
+mod told;
 mod trouble;
 mod upkeep;
 mod upload;
@@ -57,6 +57,7 @@ use xylem_model::CloudPointId;
 use xylem_pki::{PublicRoots, public_client_config};
 use xylem_runtime::{Environment, random_array};
 
+pub(crate) use claim::marker_of;
 pub(crate) use offer::CloudWanted;
 pub(crate) use opening::KeyWish;
 pub(crate) use prove::ProvedCloud;

@@ -17,11 +17,11 @@ use super::used::Asking;
 use crate::failure::Failure;
 
 /// When the root asks again where there is nothing to send. A change wakes it before.
-const IDLE: Duration = Duration::from_secs(60);
+pub(super) const IDLE: Duration = Duration::from_secs(60);
 /// When it asks again where several contents could not be begun.
 const AFTER_FAILURES: Duration = Duration::from_secs(5);
 /// Contents that are tried for one answer: each one that cannot be begun costs some requests.
-const TRIED_AT_ONCE: usize = 8;
+pub(super) const TRIED_AT_ONCE: usize = 8;
 
 impl CloudService {
     /// What a server is to send next, beside what it is sending already.
@@ -74,7 +74,7 @@ impl AtPoint<'_> {
 
     /// For how long nothing is sent at all: the point is broken, an administrator said so, or the
     /// ceiling of the month is reached. What is under way at that moment ends.
-    async fn waits_for(&self) -> Result<Option<Duration>, Failure> {
+    pub(super) async fn waits_for(&self) -> Result<Option<Duration>, Failure> {
         // First: clients are sent to a paused point too, once it works again.
         if let Some(wait) = self.broken_for().await? {
             return Ok(Some(wait));
@@ -131,10 +131,10 @@ impl AtPoint<'_> {
             Fault::new(FaultKind::TooLarge, attempt, error.to_string())
         })?;
         let upload = self.upload(copy, plan, None);
-        let segments = self.discard_leftovers(provider, &upload.key, false).await?;
+        self.discard_leftovers(provider, work.content, Some(work.server)).await?;
         // No row knows of it: what a restore forgot, or somebody else wrote, is no copy of ours.
         if self.find(provider, &upload.key).await?.is_some() {
-            self.remove_wrong(provider, &upload.key).await?;
+            self.remove_wrong(provider, work).await?;
         }
         // After the object, which may be made of them. Where nothing may be removed they stay, and are
         // written over with the same bytes.

@@ -42,6 +42,8 @@ struct PointPace {
     is_without_conditions: bool,
     /// Since when it was broken, and when that seemed to end.
     was_broken: Option<(Timestamp, Timestamp)>,
+    /// When the next content is read back, where nobody doubts one.
+    read_back_next: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -53,13 +55,20 @@ struct ContentPace {
     again: BTreeMap<u32, u32>,
     /// A signed address had ended, and new ones were made.
     is_renewed: bool,
-    /// What the object's tag was when it was asked after.
-    proved: Option<Option<String>>,
+    /// What the object's tag was when it was asked after, and since when the content was sent of which
+    /// that was: one that was begun anew is another object.
+    proved: Option<(Timestamp, Option<String>)>,
 }
 
 impl Default for PointPace {
     fn default() -> Self {
-        Self { at_once: FIRST_AT_ONCE, steady: 0, is_without_conditions: false, was_broken: None }
+        Self {
+            at_once: FIRST_AT_ONCE,
+            steady: 0,
+            is_without_conditions: false,
+            was_broken: None,
+            read_back_next: None,
+        }
     }
 }
 
@@ -141,13 +150,37 @@ impl Pace {
     }
 
     /// Keeps the tag of an object that was asked after, until its sample was read.
-    pub(super) fn prove(&mut self, point: CloudPointId, content: ContentId, etag: Option<String>) {
-        self.content(point, content).proved = Some(etag);
+    pub(super) fn prove(
+        &mut self,
+        point: CloudPointId,
+        content: ContentId,
+        since: Timestamp,
+        etag: Option<String>,
+    ) {
+        self.content(point, content).proved = Some((since, etag));
     }
 
-    /// The tag of an object that was asked after in this life of the process.
-    pub(super) fn proved(&self, point: CloudPointId, content: ContentId) -> Option<Option<String>> {
-        self.contents.get(&(point, content)).and_then(|pace| pace.proved.clone())
+    /// The tag of an object that was asked after in this life of the process, if that was of what is sent
+    /// since this moment.
+    pub(super) fn proved(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        since: Timestamp,
+    ) -> Option<Option<String>> {
+        let (of, etag) = self.contents.get(&(point, content))?.proved.clone()?;
+        (of == since).then_some(etag)
+    }
+
+    /// Whether it is time for the next content that is read back because it is its turn.
+    pub(super) fn may_read_back(&self, point: CloudPointId, now: Timestamp) -> bool {
+        let next = self.points.get(&point).and_then(|pace| pace.read_back_next);
+        next.is_none_or(|next| next <= now)
+    }
+
+    /// The next one has its turn then.
+    pub(super) fn read_back_next(&mut self, point: CloudPointId, next: Timestamp) {
+        self.points.entry(point).or_default().read_back_next = Some(next);
     }
 
     /// A content is on its way no longer.
@@ -224,6 +257,15 @@ mod tests {
         };
         assert_eq!([wait(None), wait(None), wait(Some(60))], [(1, 1), (2, 2), (60, 3)]);
         assert_eq!(wait(Some(1)), (8, 4));
+    }
+
+    #[test]
+    fn a_tag_is_that_of_what_is_sent_since_then() {
+        let (mut pace, (point, content)) = (Pace::default(), names());
+        let at = Timestamp::from_unix_ms;
+        pace.prove(point, content, at(5), Some("e".to_owned()));
+        assert_eq!(pace.proved(point, content, at(5)), Some(Some("e".to_owned())));
+        assert_eq!(pace.proved(point, content, at(6)), None, "it was begun anew since");
     }
 
     #[test]

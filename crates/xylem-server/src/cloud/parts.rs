@@ -89,16 +89,20 @@ impl AtPoint<'_> {
         Err(Failure::new(ErrorCode::Conflict, not_ours()))
     }
 
-    /// Gives up what was begun of a content. Whoever removes it looks once more.
+    /// Gives up what was begun of a content. Whoever removes it looks once more: so nothing is lost where
+    /// the point is paused, and nothing is asked for then.
     pub(super) async fn abandon(&self, content: ContentId) {
+        self.service.pace().forget(self.point.id, content);
+        if self.point.paused {
+            return;
+        }
         let given_up = async {
-            let provider = self.provider().await?;
-            self.discard_leftovers(&*provider, &self.key(&content), true).await
+            let provider = self.provider()?;
+            self.discard_leftovers(&*provider, content, None).await
         };
         if let Err(trouble) = given_up.await {
             tracing::warn!(%content, ?trouble, "an upload that is wanted no longer stays for now");
         }
-        self.service.pace().forget(self.point.id, content);
     }
 
     async fn go_on(
@@ -109,7 +113,16 @@ impl AtPoint<'_> {
     ) -> Result<SignedPieces, Trouble> {
         let provider = self.provider().await?;
         let upload = self.begun_upload(copy);
-        let mut arrived = self.store().parts(work.point, work.content).await?;
+        // Of a file of thousands of parts those alone that are spoken of.
+        let answered = told.answered.iter().map(|told| told.part.number);
+        let spoken_of: BTreeSet<u32> =
+            answered.chain(told.next.iter().map(|asked| asked.number)).collect();
+        let spoken_of: Vec<u32> = spoken_of.into_iter().collect();
+        let store = self.store();
+        let mut arrived = match spoken_of.is_empty() {
+            true => Vec::new(),
+            false => store.parts_among(work.point, work.content, &spoken_of).await?,
+        };
         let again = match copy.state {
             CloudCopyState::Sending => {
                 self.take_answers(&*provider, work, &upload, &told.answered, &mut arrived).await?
@@ -120,6 +133,9 @@ impl AtPoint<'_> {
             self.store().released(work).await?;
             return Err(Failure::new(ErrorCode::Conflict, why).into());
         }
+        if !told.next.is_empty() {
+            self.require_writable(copy)?;
+        }
         let arrived: BTreeSet<u32> = arrived.into_iter().map(|part| part.number).collect();
         let mut pieces = Vec::new();
         for asked in &told.next {
@@ -129,12 +145,8 @@ impl AtPoint<'_> {
                 pieces.push(SignedPiece { number: asked.number, request: signed(request) });
             }
         }
-        if let Some(life) = provider.unbound_for().filter(|_| !pieces.is_empty())
-            && !self.store().signed(work, self.now().plus(life)).await?
-        {
-            return Err(Trouble::NotOurs);
-        }
-        let there = u32::try_from(arrived.len()).unwrap_or(u32::MAX);
+        let there = store.count_parts(work.point, work.content).await?;
+        let there = u32::try_from(there).unwrap_or(u32::MAX);
         Ok(SignedPieces {
             pieces,
             again,
@@ -144,7 +156,7 @@ impl AtPoint<'_> {
     }
 
     /// Why nothing is signed at present.
-    fn stands_still(&self) -> Option<String> {
+    pub(super) fn stands_still(&self) -> Option<String> {
         if self.point.paused {
             return Some("an administrator paused the cloud distribution point".to_owned());
         }
@@ -304,7 +316,7 @@ impl AtPoint<'_> {
                 self.count_sent(piece.part.bytes);
                 return Ok(Arrival::Stored(stored_part(piece, &piece.md5.to_hex())));
             }
-            self.remove_wrong(provider, &upload.key).await?;
+            self.remove_wrong(provider, work).await?;
         }
         self.once_more(work, piece.part.number, &fault.to_string(), Duration::ZERO)
     }

@@ -11,6 +11,7 @@ use xylem_model::ContentId;
 use xylem_telemetry::chain;
 
 use super::round::{Round, RoundError};
+use super::trouble::DELETION_MAY_ARRIVE;
 
 /// Contents that are begun to be removed at a time: as many as a cache is asked to forget at once.
 const AT_ONCE: u64 = 100;
@@ -78,18 +79,25 @@ pub(super) async fn remove_one(round: &Round<'_>, content: ContentId) -> Result<
     if row.is_none_or(|row| row.state != CloudCopyState::Removing) {
         return Ok(false);
     }
-    let key = round.key(&content);
-    if let Err(error) = round.delete(&key).await {
-        if matches!(error, RoundError::Client(_)) {
-            round.memory.got_no_answer(content, round.now());
-        }
-        return Err(error);
+    let (store, point, key) = (round.store, round.point.id, round.key(&content));
+    // Noted before it is asked for: whoever is killed before the answer has asked all the same.
+    let until = round.now().plus(DELETION_MAY_ARRIVE);
+    let Some(deletion) = store.deleting(point, content, None, until).await? else {
+        return Ok(false);
+    };
+    let deleted = async {
+        round.delete(&key).await?;
+        discard_all(round, &key).await
+    };
+    let deleted = deleted.await;
+    if !matches!(deleted, Err(RoundError::Client(_))) {
+        store.deletion_answered(point, content, deletion).await?;
     }
-    discard_all(round, &key).await?;
-    if round.memory.may_arrive(&content, round.now()) {
+    deleted?;
+    // One that got no answer before may still arrive.
+    if !store.removed(point, content, round.now()).await? {
         return Ok(false);
     }
-    round.store.removed(round.point.id, content, round.now()).await?;
     tracing::info!(%content, "a content was removed from the cloud");
     Ok(true)
 }

@@ -24,6 +24,7 @@ use xylem_telemetry::chain;
 pub(crate) use error::RoundError;
 pub(crate) use memory::Memory;
 
+use super::claim::refusal;
 use super::moment;
 use super::session::PointClient;
 use super::store::{CloudStore, OpenPoint};
@@ -222,13 +223,11 @@ impl Round<'_> {
             let bytes = self.provider.read_answered(&key, answer)?;
             Ok(bytes.map(Marker::parse))
         };
-        let why = match self.ask(Asking::Read, make, read).await? {
-            Some(Ok(found)) if found == self.marker => return Ok(()),
-            Some(Ok(_)) => OTHERS.to_owned(),
-            Some(Err(error)) => error.to_string(),
-            None => GONE.to_owned(),
-        };
-        Err(RoundError::NotOurs { key, why })
+        let found = self.ask(Asking::Read, make, read).await?;
+        match refusal(&self.marker, found) {
+            None => Ok(()),
+            Some(why) => Err(RoundError::NotOurs { key, why }),
+        }
     }
 
     fn count(&self, asking: Asking) {
@@ -240,8 +239,3 @@ impl Round<'_> {
         self.used.settle(self.store, self.point, self.now()).await;
     }
 }
-
-const OTHERS: &str = "it names another catalogue, whose objects these may be; set the point with \
-                      another prefix, or with `--adopt` where the other one is no more";
-const GONE: &str = "it is gone, so that whose these objects are is not known; `xylem cloud change \
-                    --adopt` writes it again where they are this catalogue's";

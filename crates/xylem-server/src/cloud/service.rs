@@ -8,6 +8,7 @@
 //!
 //! * `follow`: what is to be there, by the catalogue. `next`: which content goes next, begun at the
 //!   provider. `parts`: requests and answers. `finish`: ended, asked after, read back in part.
+//! * `read_back`: what is there, read back whole.
 //! * `at`: one call's work at a point. `trouble`: what becomes of a content where something did not
 //!   succeed. `breaker`: when everything stands still. `pace`: how fast, and again after which wait.
 //! * `clear`: what is removed at the provider on the way. `session`: what is asked for before a
@@ -19,7 +20,7 @@ use async_trait::async_trait;
 use http::HeaderMap;
 use xylem_api::error::ErrorCode;
 use xylem_client::CloudClient;
-use xylem_cloud::SwiftAccess;
+use xylem_cloud::Marker;
 use xylem_db::CloudCopyState;
 use xylem_http::{ApiError, Peer};
 use xylem_model::{CloudPointId, DistributionServerId};
@@ -56,6 +57,8 @@ struct Inner {
     environment: Environment,
     control: ControlService,
     store: Arc<dyn CloudStore>,
+    /// What `xylem.json` has to say below a prefix of this catalogue.
+    marker: Marker,
     /// The client of the point that was worked for last.
     client: tokio::sync::Mutex<Option<KnownClient>>,
     sessions: Arc<Sessions>,
@@ -70,12 +73,14 @@ struct KnownClient {
 }
 
 impl CloudService {
-    /// A service on what is remembered in `store`. The provider is reached through `net`, which
+    /// A service on what is remembered in `store`, for the catalogue of this marker: below another one
+    /// nothing is deleted. The provider is reached through `net`, which
     /// for addresses out of settings is to be a [`GuardedNet`](xylem_runtime::GuardedNet).
     pub fn new(
         environment: Environment,
         control: ControlService,
         store: Arc<dyn CloudStore>,
+        marker: Marker,
         net: Arc<dyn Net>,
     ) -> Self {
         let environment = Environment { net, ..environment };
@@ -84,6 +89,7 @@ impl CloudService {
             environment,
             control,
             store,
+            marker,
             client: tokio::sync::Mutex::default(),
             following: tokio::sync::Mutex::default(),
             pace: Mutex::default(),
@@ -146,6 +152,10 @@ impl CloudService {
 
     pub(crate) fn store(&self) -> &dyn CloudStore {
         &*self.inner.store
+    }
+
+    pub(super) fn marker(&self) -> &Marker {
+        &self.inner.marker
     }
 
     pub(super) fn following(&self) -> &tokio::sync::Mutex<Following> {

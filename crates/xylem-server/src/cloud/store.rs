@@ -17,7 +17,10 @@ use std::num::NonZeroU64;
 use async_trait::async_trait;
 use xylem_cloud::{PointSettings, Secrets};
 pub use xylem_db::CloudWork as Work;
-use xylem_db::{CloudCopy, CloudCopyState, CloudCount, CloudPart, CloudUsage, CloudWant, Month};
+use xylem_db::{
+    CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudPart, CloudReadBack, CloudUsage,
+    CloudWant, Month,
+};
 use xylem_model::{CloudPointId, ContentId, DistributionServerId, Generation, Timestamp};
 use xylem_sync::Choice;
 
@@ -55,8 +58,8 @@ pub struct OpenPoint {
     pub broken: Option<Broken>,
     /// How many bytes are sent and read back in a month at most.
     pub month_ceiling: Option<u64>,
-    /// Whether it is the principal: nothing is committed before it is there.
-    pub is_principal: bool,
+    /// How many full walks through the catalogue were begun for it.
+    pub walks: u64,
 }
 
 /// Why nothing succeeds at a point until somebody mends it.
@@ -82,10 +85,12 @@ pub trait CloudStore: Send + Sync {
     /// The point that is being left, opened.
     async fn leaving(&self) -> Result<Option<OpenPoint>, WishError>;
 
-    /// Notes that a point stands still, or no longer does.
+    /// Notes that a point stands still, or no longer does, as it was found with the settings and keys of
+    /// a revision: where they are others by now, that says nothing.
     async fn set_broken(
         &self,
         point: CloudPointId,
+        revision: u32,
         broken: Option<&Broken>,
     ) -> Result<(), WishError>;
 
@@ -102,6 +107,11 @@ pub trait CloudStore: Send + Sync {
         followed: Generation,
         now: Timestamp,
     ) -> Result<bool, WishError>;
+
+    /// Begins a full walk through the catalogue, with `point` as for [`want`](Self::want): one that was
+    /// begun before and has not ended is of the past from now on. Gives its number, which is to be the
+    /// point's `walks` in what is wanted by it; none where `point` is of the past.
+    async fn begin_walk(&self, point: &OpenPoint) -> Result<Option<u64>, WishError>;
 
     /// Wants contents no longer. What was not begun loses its row, what is *sending*, *proving* or
     /// *failed* is *removing* from now on, what is *present* keeps its state until its grace is over.
@@ -188,6 +198,17 @@ pub trait CloudStore: Send + Sync {
     /// only where it is *sending*.
     async fn arrived(&self, work: Work, parts: &[CloudPart]) -> Result<bool, WishError>;
 
+    /// Those of the parts that arrived and have one of these numbers, in order.
+    async fn parts_among(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        numbers: &[u32],
+    ) -> Result<Vec<CloudPart>, WishError>;
+
+    /// How many parts arrived.
+    async fn count_parts(&self, point: CloudPointId, content: ContentId) -> Result<u64, WishError>;
+
     /// The parts that arrived, in order.
     async fn parts(
         &self,
@@ -217,8 +238,8 @@ pub trait CloudStore: Send + Sync {
         next_try: Option<Timestamp>,
     ) -> Result<bool, WishError>;
 
-    /// The lease ends: somebody else may go on at once.
-    async fn released(&self, work: Work) -> Result<(), WishError>;
+    /// The lease ends: somebody else may go on at once. Says whether the server had it.
+    async fn released(&self, work: Work) -> Result<bool, WishError>;
 
     /// What was *present* is not, or is not as it was: *wanted* anew, with the reason. What is
     /// unwanted loses its row instead.
@@ -276,13 +297,81 @@ pub trait CloudStore: Send + Sync {
         limit: u64,
     ) -> Result<Vec<CloudCopy>, WishError>;
 
-    /// What was *removing* is gone: its row too, unless it is wanted again.
+    /// What was *removing* is gone: its row too, unless it is wanted again. Says whether it was noted: not
+    /// while a deletion may still arrive.
     async fn removed(
         &self,
         point: CloudPointId,
         content: ContentId,
         now: Timestamp,
+    ) -> Result<bool, WishError>;
+
+    /// A deletion of a content's key is about to be asked for, which may arrive until then: by the server
+    /// that works on it, or, where none is named, of what is *removing*. None where it is neither, and
+    /// then nothing may be deleted. Until it was [answered](Self::deletion_answered), or that moment has
+    /// come, the content is given to nobody, and what was *removing* stays so.
+    async fn deleting(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        by: Option<DistributionServerId>,
+        until: Timestamp,
+    ) -> Result<Option<CloudDeletion>, WishError>;
+
+    /// A deletion was answered: it arrives no more.
+    async fn deletion_answered(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        deletion: CloudDeletion,
     ) -> Result<(), WishError>;
+
+    /// What lies there and is in no row is *removing* from now on. Says whether it is: not where it has a
+    /// row by now.
+    async fn condemn(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        size: u64,
+        now: Timestamp,
+    ) -> Result<bool, WishError>;
+
+    /// Somebody found other bytes of what is *present*: it is to be read back. Says whether they are
+    /// heard: not where it was doubted, or read back, since `heard_before`.
+    async fn doubt(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        heard_before: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, WishError>;
+
+    /// Takes what `server` is to read back next, until `until`: what is doubted; then, where
+    /// `read_before` is given, what is there since before that and was not read back since, the longest
+    /// first.
+    async fn to_read_back(
+        &self,
+        point: CloudPointId,
+        server: DistributionServerId,
+        read_before: Option<Timestamp>,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, WishError>;
+
+    /// Keeps what a server reads back; gives it, or none where it is not its own to read any more.
+    async fn keep_reading_back(
+        &self,
+        work: Work,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, WishError>;
+
+    /// It was read back, or not. Says whether it was noted: only where the server reads it.
+    async fn read_back(
+        &self,
+        work: Work,
+        found: CloudReadBack<'_>,
+        now: Timestamp,
+    ) -> Result<bool, WishError>;
 
     /// Counts use.
     async fn used(

@@ -148,10 +148,10 @@ impl AtPoint<'_> {
         anew: bool,
         next_try: Option<Timestamp>,
     ) -> Result<Verdict, Failure> {
-        self.service.pace().forget(work.point, work.content);
         let failed = self.store().failed(work, reason, anew, self.now(), next_try).await?;
         match failed {
             true => {
+                self.service.pace().forget(work.point, work.content);
                 let content = work.content;
                 tracing::warn!(%content, "a content did not get into the cloud: {reason}");
                 Ok(Verdict::Leave(reason.to_owned()))

@@ -198,7 +198,8 @@ impl App {
         if let Some(stop) = error.stops_the_point() {
             tracing::error!("the cloud distribution point stands still: {}", stop.why);
             let now = self.now();
-            self.cloud.store().set_broken(point.id, Some(&stop.broken(now, now))).await?;
+            let broken = stop.broken(now, now);
+            self.cloud.store().set_broken(point.id, point.revision, Some(&broken)).await?;
         }
         Err(ServerError::Cloud { reason: chain(&error).to_string() })
     }

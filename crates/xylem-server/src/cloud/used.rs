@@ -71,7 +71,8 @@ impl Used {
     }
 }
 
-fn count_bytes(point: &OpenPoint, kind: &'static str, bytes: u64) {
+/// Counts bytes in the figures.
+pub(super) fn count_bytes(point: &OpenPoint, kind: &'static str, bytes: u64) {
     let provider = point.settings.storage.provider();
     metrics::counter!("xylem_cloud_bytes_total", "provider" => provider, "kind" => kind)
         .increment(bytes);

@@ -9,6 +9,7 @@ use xylem_api::control_cloud::{
     AskCloudAddress, AskCloudNext, AskCloudUpload, CloudAddress, CloudContent, CloudGivenUp,
     CloudNext, CloudProof, CloudSampled, CloudUpload, MAX_BUSY, SignedPieces, TellCloudParts,
 };
+use xylem_api::control_read_back::{AskCloudReadBack, CloudReadBack, TellCloudReadBack};
 use xylem_api::error::ErrorCode;
 use xylem_http::ApiJson;
 use xylem_model::DistributionServerId;
@@ -30,8 +31,8 @@ pub(crate) fn cloud_routes() -> Routes<CloudService> {
         .add(Permission::DistributionServer, routes!(cloud_finish))
         .add(Permission::DistributionServer, routes!(cloud_sampled))
         .add(Permission::DistributionServer, routes!(cloud_given_up))
-        .add(Permission::DistributionServer, routes!(cloud_upload))
-        .add(Permission::DistributionServer, routes!(cloud_address))
+        .add(Permission::DistributionServer, routes!(cloud_read_back))
+        .add(Permission::DistributionServer, routes!(cloud_read_back_ended))
 }
 
 /// What the root is to send next. It has the content for two minutes from then on, and from each
@@ -113,34 +114,36 @@ async fn cloud_given_up(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whether an upload that is all here may be committed. Where the cloud is the principal it is wanted
-/// there from now on. Only the server at which it enters is answered.
+/// What the root is to read back next, by an address as a client gets it; or a fresh address of what it
+/// is reading. It has the content for two minutes from then on. With `going_on` and no content in the
+/// answer that one is not to be read any more.
 #[utoipa::path(
-    post, path = "/v1/control/cloud/upload", tag = "control", request_body = AskCloudUpload,
-    responses((status = 200, description = "How far it is.", body = CloudUpload))
+    post, path = "/v1/control/cloud/read-back", tag = "control", request_body = AskCloudReadBack,
+    responses((status = 200, description = "A content, or when to ask again.", body = CloudReadBack))
 )]
-async fn cloud_upload(
+async fn cloud_read_back(
     State(service): State<CloudService>,
     caller: Caller,
-    ApiJson(asked): ApiJson<AskCloudUpload>,
-) -> Result<Json<CloudUpload>, Failure> {
-    require_ingest_server(service.control(), &caller, asked.upload).await?;
-    Ok(Json(Box::pin(service.upload(&asked)).await?))
+    ApiJson(asked): ApiJson<AskCloudReadBack>,
+) -> Result<Json<CloudReadBack>, Failure> {
+    let server = filling(&service, &caller).await?;
+    Ok(Json(Box::pin(service.read_back(server, &asked)).await?))
 }
 
-/// An address by which a server reads a content that it lacks. Only a server is answered that an
-/// administrator has filled from the cloud (`xylem ds fill --from-cloud`).
+/// Takes what came of reading a content back. 409: it is not this server's to read any more. 503: the
+/// same again after a wait.
 #[utoipa::path(
-    post, path = "/v1/control/cloud/address", tag = "control", request_body = AskCloudAddress,
-    responses((status = 200, description = "An address for minutes.", body = CloudAddress))
+    post, path = "/v1/control/cloud/read-back-ended", tag = "control",
+    request_body = TellCloudReadBack, responses((status = 204, description = "Noted."))
 )]
-async fn cloud_address(
+async fn cloud_read_back_ended(
     State(service): State<CloudService>,
     caller: Caller,
-    ApiJson(asked): ApiJson<AskCloudAddress>,
-) -> Result<Json<CloudAddress>, Failure> {
-    let server = caller.distribution_server()?;
-    Ok(Json(Box::pin(service.address(server, asked.content)).await?))
+    ApiJson(told): ApiJson<TellCloudReadBack>,
+) -> Result<StatusCode, Failure> {
+    // It may be the root no longer: that may be why it leaves.
+    Box::pin(service.read_back_ended(caller.distribution_server()?, &told)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The server that asks, which has to be the one that fills the cloud.

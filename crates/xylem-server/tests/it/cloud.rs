@@ -51,6 +51,8 @@ pub(crate) fn set(double: &S3Double) -> SetCloud {
         ca_pem: Some(double.ca_pem().to_owned()),
         url_lifetime_seconds: None,
         offer: None,
+        verify: None,
+        verify_days: None,
         replace: false,
         adopt: false,
     }

@@ -2,9 +2,10 @@
 //! double, and stores in memory.
 
 mod answers;
+mod deletions;
 mod leases;
 mod objects;
-mod principal;
+mod read_back;
 mod standstill;
 mod whole;
 
@@ -25,7 +26,9 @@ use xylem_api::control_cloud::{
     PartAgain, PartDigests, PieceRequest, SampleFound, SignedPiece, SignedPieces, TellCloudParts,
 };
 use xylem_client::{CloudClient, full_body};
-use xylem_cloud::{Body, CloudRequest, Endpoint, Header, PartRules, Piece, PointSettings, Secrets};
+use xylem_cloud::{
+    Body, CloudRequest, Endpoint, Header, Marker, PartRules, Piece, PointSettings, Secrets,
+};
 use xylem_db::{CloudCopy, CloudCopyState};
 use xylem_http::Peer;
 use xylem_model::{
@@ -52,6 +55,13 @@ static LARGE: LazyLock<Vec<u8>> =
     LazyLock::new(|| (0..=250_u8).cycle().take(2 * PART + 5).collect());
 /// What a part of it is told by.
 static LARGE_PARTS: LazyLock<Vec<PartDigests>> = LazyLock::new(|| digests(&LARGE));
+
+/// Says whose everything there is.
+const MARKER: &str = "macs/xylem.json";
+
+fn marker() -> Marker {
+    Marker::of("this catalogue")
+}
 
 /// A refusal of the management server: status, message, and when to come back.
 #[derive(Debug)]
@@ -103,6 +113,7 @@ impl World {
         let router = router(&environment, &wishes, &copies);
         let world = Self { clock, environment, wishes, copies, double, client, router };
         world.set_point(S3_SECRET);
+        world.double.place(MARKER, marker().to_json());
         world
     }
 
@@ -112,7 +123,12 @@ impl World {
     }
 
     fn set_point(&self, secret: &str) {
-        let settings = json!({
+        self.set_point_that(secret, json!({}));
+    }
+
+    /// The same with more settings.
+    fn set_point_that(&self, secret: &str, more: serde_json::Value) {
+        let mut settings = json!({
             "storage": {
                 "provider": "s3",
                 "bucket": S3_BUCKET,
@@ -122,6 +138,7 @@ impl World {
             },
             "ca_pem": self.double.ca_pem(),
         });
+        xylem_model::merge_patch(&mut settings, &more);
         let keys = json!({ "provider": "s3", "key_id": S3_KEY_ID, "secret": secret });
         let keys: Secrets = serde_json::from_value(keys).unwrap();
         let point = OpenPoint {
@@ -136,7 +153,7 @@ impl World {
             writes_once: true,
             broken: None,
             month_ceiling: None,
-            is_principal: false,
+            walks: 0,
         };
         self.copies.set(point, self.now());
     }
@@ -252,6 +269,7 @@ fn router(
         environment.clone(),
         control.clone(),
         copies.clone(),
+        marker(),
         Arc::clone(&environment.net),
     );
     control_router(&control).merge(cloud_control_router(&cloud))

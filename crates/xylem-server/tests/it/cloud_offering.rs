@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use xylem_api::agent::{CLOUD_SOURCE, FetchAttempt, OrderReport, WRONG_BYTES};
 use xylem_api::catalogue::{CloudCandidate, Sources};
 use xylem_api::cloud::{ChangeCloud, CloudKeys, CloudOffer, SetCloud};
+use xylem_api::cloud_files::CloudFileState;
 use xylem_client::{AgentClient, ClientError, CloudContentClient, Deadlines};
 use xylem_db::{Actor, CloudFollowing, CloudPointChange, CloudWant, CloudWork, Database};
 use xylem_model::{CloudPointId, ContentId, FileKind, FileName, Generation, Priority, Timestamp};
@@ -45,6 +47,8 @@ impl World {
             ca_pem: Some(double.ca_pem().to_owned()),
             url_lifetime_seconds: None,
             offer,
+            verify: None,
+            verify_days: None,
             replace: false,
             adopt: false,
         };
@@ -77,7 +81,8 @@ impl World {
 
     async fn following(&self) -> CloudFollowing {
         let row = self.db().cloud_point().await.unwrap().unwrap();
-        CloudFollowing { point: row.id, selection: row.selection, followed: row.followed }
+        let (selection, followed, walks) = (row.selection, row.followed, row.walks);
+        CloudFollowing { point: row.id, selection, followed, walks }
     }
 
     /// The package is all but there.
@@ -114,7 +119,7 @@ impl World {
             json!({ "message": "keys", "since": START, "next_try": START,
                 "still_offered": still_offered })
         });
-        self.db().note_cloud_broken(self.point, broken.as_ref()).await.unwrap();
+        self.db().note_cloud_broken(self.point, 1, broken.as_ref()).await.unwrap();
     }
 
     /// What lies at an address.
@@ -250,4 +255,38 @@ async fn where_no_address_can_be_made_the_answer_goes_without() {
     for _ in 0..2 {
         assert_eq!(world.offered().await, None);
     }
+}
+
+#[tokio::test]
+async fn what_a_computer_tells_of_the_cloud_is_counted_and_a_doubt_is_not_believed() {
+    let world = World::filled(None).await;
+    let admin = world.harness.admin();
+    let order = admin.order("mac", NAME).await.unwrap();
+    let try_of = |source: &str, failure: Option<String>| FetchAttempt {
+        source: source.to_owned(),
+        from: 0,
+        bytes: BYTES.len() as u64,
+        took_ms: 1,
+        failure,
+    };
+    let wrong = try_of(CLOUD_SOURCE, Some(format!("{WRONG_BYTES}: digests disagree")));
+    let told = OrderReport {
+        result: "installed".into(),
+        message: "it is there".into(),
+        attempts: vec![wrong, try_of("root", None)],
+        install: Value::Null,
+        started_at: START,
+        finished_at: START,
+    };
+    for _ in 0..2 {
+        world.agent.report(order.id, &told).await.unwrap();
+    }
+    let months = admin.cloud_usage().await.unwrap().months;
+    let [month] = &months[..] else { panic!("{months:?}") };
+    assert_eq!(month.told_by_agents_bytes, BYTES.len() as u64, "a report told twice is one");
+    assert_eq!((month.sent_bytes, month.read_back_bytes), (0, 0));
+    let file = admin.cloud_files(None, None).await.unwrap().items.remove(0);
+    assert_eq!((file.state, file.verified_at), (CloudFileState::Present, None));
+    assert!(file.doubted_at.is_some(), "{file:?}");
+    assert!(world.offered().await.is_some(), "nobody is believed");
 }

@@ -94,7 +94,7 @@ impl World {
             writes_once: true,
             broken: None,
             month_ceiling: None,
-            is_principal: false,
+            walks: 0,
         };
         let store = MemoryCloudStore::new();
         store.set(point.clone(), START);
@@ -298,6 +298,7 @@ async fn an_object_in_no_row_goes_when_it_is_old_and_everything_was_followed() {
     round.is_followed = true;
     let found = inventory(&round).await.unwrap();
     assert_eq!((found.unknown, found.deleted, world.is_there(stray)), (1, 1, false));
+    assert_eq!(world.row(stray).await, None, "its row went with it");
 }
 
 #[tokio::test]
@@ -342,14 +343,25 @@ async fn what_a_lost_answer_may_still_delete_is_not_written_for_a_while() {
     let content = world.fill(b"gone").await;
     world.unwant(content).await;
     world.pass(LONG);
-    world.memory.got_no_answer(content, world.now());
     let provider = world.provider();
     let round = world.round(&*provider);
+    // Whoever began this was killed before it was answered.
+    let (now, point) = (world.now(), world.point.id);
+    assert_eq!(world.store.to_remove(point, now, now, 9).await.unwrap().len(), 1);
+    let until = now.plus(DELETION_MAY_ARRIVE);
+    assert!(world.store.deleting(point, content, None, until).await.unwrap().is_some());
+    world.want(b"gone").await;
     let removed = remove(&round).await.unwrap();
     assert_eq!((removed.gone, removed.waiting), (0, 1));
     assert_eq!(world.state(content).await, Some(State::Removing));
+    let until = world.now().plus(LONG);
+    let taken = world.store.take(point, server(), &[], world.now(), until).await.unwrap();
+    assert_eq!(taken, None, "nothing is written there");
     world.pass(DELETION_MAY_ARRIVE);
     assert_eq!(remove(&round).await.unwrap().gone, 1);
+    assert_eq!(world.state(content).await, Some(State::Wanted));
+    let row = world.row(content).await.unwrap();
+    assert!(row.may_be_written(world.now()), "every deletion was answered: {row:?}");
 }
 
 #[tokio::test]

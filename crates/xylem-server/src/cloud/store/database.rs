@@ -8,8 +8,8 @@ use serde_json::Value;
 use xylem_api::cloud::{CloudStepOutcome, CloudTest};
 use xylem_cloud::{PointSettings, Secrets};
 use xylem_db::{
-    CloudCopy, CloudCopyState, CloudCount, CloudFollowing, CloudPart, CloudPoint, CloudUsage,
-    CloudWant, Database, DbError, Month,
+    CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudFollowing, CloudPart, CloudPoint,
+    CloudReadBack, CloudUsage, CloudWant, Database, DbError, Month,
 };
 use xylem_model::{CloudPointId, ContentId, DistributionServerId, Generation, Timestamp};
 
@@ -59,7 +59,7 @@ impl DatabaseCloudStore {
             writes_once: point.last_test.is_some_and(writes_once),
             broken: point.broken.map(read).transpose()?,
             month_ceiling: point.month_ceiling,
-            is_principal: point.is_principal,
+            walks: point.walks,
         }))
     }
 }
@@ -77,6 +77,7 @@ impl CloudStore for DatabaseCloudStore {
     async fn set_broken(
         &self,
         point: CloudPointId,
+        revision: u32,
         broken: Option<&Broken>,
     ) -> Result<(), WishError> {
         let broken = broken.map(|broken| {
@@ -84,7 +85,7 @@ impl CloudStore for DatabaseCloudStore {
             serde_json::to_value(Broken { message, ..*broken })
         });
         let broken = broken.transpose().map_err(|error| WishError::Store(Box::new(error)))?;
-        Ok(self.database.note_cloud_broken(point, broken.as_ref()).await?)
+        Ok(self.database.note_cloud_broken(point, revision, broken.as_ref()).await?)
     }
 
     async fn want(
@@ -95,6 +96,10 @@ impl CloudStore for DatabaseCloudStore {
         now: Timestamp,
     ) -> Result<bool, WishError> {
         Ok(self.database.want_in_cloud(&seen(point), wants, followed, now).await?)
+    }
+
+    async fn begin_walk(&self, point: &OpenPoint) -> Result<Option<u64>, WishError> {
+        Ok(self.database.begin_cloud_walk(&seen(point)).await?)
     }
 
     async fn unwant(
@@ -178,6 +183,19 @@ impl CloudStore for DatabaseCloudStore {
         Ok(self.database.note_cloud_parts(work, parts).await?)
     }
 
+    async fn parts_among(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        numbers: &[u32],
+    ) -> Result<Vec<CloudPart>, WishError> {
+        Ok(self.database.cloud_parts_among(point, content, numbers).await?)
+    }
+
+    async fn count_parts(&self, point: CloudPointId, content: ContentId) -> Result<u64, WishError> {
+        Ok(self.database.count_cloud_parts(point, content).await?)
+    }
+
     async fn parts(
         &self,
         point: CloudPointId,
@@ -210,7 +228,7 @@ impl CloudStore for DatabaseCloudStore {
         Ok(self.database.note_cloud_failed(work, reason, anew, now, next_try).await?)
     }
 
-    async fn released(&self, work: Work) -> Result<(), WishError> {
+    async fn released(&self, work: Work) -> Result<bool, WishError> {
         Ok(self.database.release_cloud_copy(work).await?)
     }
 
@@ -276,8 +294,75 @@ impl CloudStore for DatabaseCloudStore {
         point: CloudPointId,
         content: ContentId,
         now: Timestamp,
-    ) -> Result<(), WishError> {
+    ) -> Result<bool, WishError> {
         Ok(self.database.note_cloud_removed(point, content, now).await?)
+    }
+
+    async fn deleting(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        by: Option<DistributionServerId>,
+        until: Timestamp,
+    ) -> Result<Option<CloudDeletion>, WishError> {
+        Ok(self.database.note_cloud_deletion(point, content, by, until).await?)
+    }
+
+    async fn deletion_answered(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        deletion: CloudDeletion,
+    ) -> Result<(), WishError> {
+        Ok(self.database.note_cloud_deletion_answered(point, content, deletion).await?)
+    }
+
+    async fn condemn(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        size: u64,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.database.condemn_in_cloud(point, content, size, now).await?)
+    }
+
+    async fn doubt(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        heard_before: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.database.doubt_in_cloud(point, content, heard_before, now).await?)
+    }
+
+    async fn to_read_back(
+        &self,
+        point: CloudPointId,
+        server: DistributionServerId,
+        read_before: Option<Timestamp>,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, WishError> {
+        Ok(self.database.take_to_read_back(point, server, read_before, now, until).await?)
+    }
+
+    async fn keep_reading_back(
+        &self,
+        work: Work,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, WishError> {
+        Ok(self.database.keep_reading_back(work, until).await?)
+    }
+
+    async fn read_back(
+        &self,
+        work: Work,
+        found: CloudReadBack<'_>,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.database.note_cloud_read_back(work, found, now).await?)
     }
 
     async fn used(
@@ -296,7 +381,9 @@ impl CloudStore for DatabaseCloudStore {
 
 /// From where on the wants of a point are followed, as it was read.
 fn seen(point: &OpenPoint) -> CloudFollowing {
-    CloudFollowing { point: point.id, selection: point.selection.clone(), followed: point.followed }
+    let OpenPoint { id, selection, followed, walks, .. } = point;
+    let (selection, followed, walks) = (selection.clone(), *followed, *walks);
+    CloudFollowing { point: *id, selection, followed, walks }
 }
 
 /// What the database keeps as JSON. None of it is secret.

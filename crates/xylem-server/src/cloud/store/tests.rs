@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use xylem_api::cloud::{CloudStepOutcome, CloudTest, CloudTestStep};
 use xylem_cloud::PointSettings;
 use xylem_db::{
-    Actor, CloudCopy, CloudCopyState as State, CloudPart, CloudPointChange, CloudUsage, CloudWant,
-    Database, Month, NewCloudPoint, NewDistributionServer,
+    Actor, CloudCopy, CloudCopyState as State, CloudPart, CloudPointChange, CloudReadBack,
+    CloudUsage, CloudWant, Database, Month, NewCloudPoint,
 };
 use xylem_model::{
     CloudPointId, ContentId, DistributionServerId, FileName, Generation, Md5, Priority, Sha256,
@@ -25,7 +25,7 @@ use crate::sealed::{KEY_BYTES, Sealer};
 use crate::wish::WishError;
 
 /// Steps of the comparison of the two: enough that every state is come to, many times.
-const STEPS: u32 = 1_000;
+const STEPS: u32 = 1_200;
 /// Contents in it.
 const CONTENTS: u8 = 5;
 
@@ -86,7 +86,7 @@ impl Twin {
             writes_once: true,
             broken: None,
             month_ceiling: None,
-            is_principal: false,
+            walks: 0,
         };
         memory.set(open, at(1));
         Self::Memory(memory)
@@ -268,11 +268,13 @@ async fn a_point_is_opened_with_its_keys() {
             next_try: at(6),
             still_offered: true,
         };
-        twin.store().set_broken(point(), Some(&broken)).await.unwrap();
+        twin.store().set_broken(point(), 1, Some(&broken)).await.unwrap();
         let told = twin.open().await.broken.unwrap();
         assert_eq!((told.message.chars().count(), told.next_try), (2_000, at(6)));
         twin.change(at(7)).await;
         assert_eq!(twin.open().await.broken, None, "what was set was tested");
+        twin.store().set_broken(point(), 1, Some(&broken)).await.unwrap();
+        assert_eq!(twin.open().await.broken, None, "that was found with the former keys");
         twin.pause(true).await;
         twin.select(Some(selection())).await;
         let open = twin.open().await;
@@ -281,7 +283,7 @@ async fn a_point_is_opened_with_its_keys() {
 
         twin.forget().await;
         assert!(twin.store().active().await.unwrap().is_none());
-        twin.store().set_broken(point(), None).await.unwrap();
+        twin.store().set_broken(point(), 2, None).await.unwrap();
     }
 }
 
@@ -376,6 +378,45 @@ async fn what_was_followed_in_the_past_counts_no_more() {
 }
 
 #[tokio::test]
+async fn of_two_walks_the_one_that_began_first_is_of_the_past() {
+    for twin in Twin::both().await {
+        let store = twin.store();
+        assert!(twin.want(&[want(1, 5, Priority::Normal)], 3).await);
+        let walk = async |seen: OpenPoint| {
+            let walks = store.begin_walk(&seen).await.unwrap();
+            walks.map(|walks| OpenPoint { walks, ..seen })
+        };
+        let seen = twin.open().await;
+        let first = walk(seen.clone()).await.unwrap();
+        assert!(walk(seen).await.is_none(), "it was read before that");
+        let second = walk(twin.open().await).await.unwrap();
+        let (wants, followed) = ([want(2, 5, Priority::Normal)], second.followed);
+        assert!(store.want(&second, &wants, followed, at(11)).await.unwrap());
+        assert!(!store.unwant(&first, &[ContentId::of(&[2])], at(12)).await.unwrap());
+        assert!(!store.want(&first, &[], Generation(9), at(12)).await.unwrap());
+        assert!(twin.copy(ContentId::of(&[2])).await.is_some());
+        assert!(store.want(&second, &[], Generation(9), at(13)).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn parts_are_looked_up_by_their_numbers() {
+    for twin in Twin::both().await {
+        let store = twin.store();
+        assert!(twin.want(&[want(1, 25, Priority::Normal)], 5).await);
+        store.take(point(), server(1), &[], at(20), at(140)).await.unwrap().unwrap();
+        let parts = [part(1, 10), part(2, 10), part(3, 5)];
+        assert!(store.arrived(work(1, 1), &parts).await.unwrap());
+        let content = ContentId::of(&[1]);
+        let among = store.parts_among(point(), content, &[3, 1, 7]).await.unwrap();
+        assert_eq!(among, [part(1, 10), part(3, 5)]);
+        assert_eq!(store.count_parts(point(), content).await.unwrap(), 3);
+        assert!(store.released(work(1, 1)).await.unwrap());
+        assert!(!store.released(work(1, 1)).await.unwrap(), "it has it no more");
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_done_for_a_point_that_is_gone() {
     for twin in Twin::both().await {
         let (store, seen) = (twin.store(), twin.open().await);
@@ -408,6 +449,8 @@ async fn the_twins_decide_alike() {
         for copy in &copies {
             let parts = memory.store().parts(point(), copy.content).await.unwrap();
             assert_eq!(parts, database.store().parts(point(), copy.content).await.unwrap());
+            let counted = database.store().count_parts(point(), copy.content).await.unwrap();
+            assert_eq!(counted, parts.len() as u64);
         }
     }
     let counts = memory.store().counts(point()).await.unwrap();
@@ -423,7 +466,7 @@ async fn scene(twin: &Twin, dice: &mut Dice, step: u32) -> String {
     let now = at(i64::from(step) * 10);
     let (n, by) = (dice.below(CONTENTS), u8::from(dice.below(4) == 0));
     let (work, content) = (work(n, by), ContentId::of(&[n]));
-    match dice.below(20) {
+    match dice.below(24) {
         0 | 1 => {
             let size = [5, SMALL_BYTES + 1, SMALL_BYTES + 2][usize::from(n % 3)];
             let priority = [Priority::Bulk, Priority::Normal, Priority::Urgent];
@@ -480,6 +523,39 @@ async fn scene(twin: &Twin, dice: &mut Dice, step: u32) -> String {
             let removing = store.to_remove(point(), before, now, limit).await;
             let removed = store.removed(point(), content, now).await;
             format!("to remove {removing:?}, removed {n}: {removed:?}")
+        }
+        19 => {
+            let by = [None, Some(server(by))][usize::from(dice.below(2))];
+            let until = at(now.unix_ms() + 300);
+            let deletion = store.deleting(point(), content, by, until).await.unwrap();
+            let told = format!("deleting {n} by {by:?} {deletion:?}");
+            if let (Some(deletion), true) = (deletion, dice.below(3) > 0) {
+                store.deletion_answered(point(), content, deletion).await.unwrap();
+            }
+            told
+        }
+        20 => {
+            let condemned = store.condemn(point(), content, u64::from(n), now).await;
+            let heard_before = at(now.unix_ms() - 200);
+            let doubted = store.doubt(point(), content, heard_before, now).await;
+            format!("condemned {n} {condemned:?}, doubted {doubted:?}")
+        }
+        21 => {
+            let before = [None, Some(at(now.unix_ms() - 300))][usize::from(dice.below(2))];
+            let (by, until) = (server(by), at(now.unix_ms() + 400));
+            let taken = store.to_read_back(point(), by, before, now, until).await;
+            format!("to read back {before:?} {taken:?}")
+        }
+        22 => {
+            let later = at(now.unix_ms() + 200);
+            let found = [
+                CloudReadBack::Right,
+                CloudReadBack::Wrong("other bytes"),
+                CloudReadBack::Unread("no line", later),
+                CloudReadBack::Left,
+            ][usize::from(dice.below(4))];
+            let kept = store.keep_reading_back(work, later).await;
+            format!("read back {kept:?} {found:?} {:?}", store.read_back(work, found, now).await)
         }
         _ => {
             let more = CloudUsage { sent: u64::from(step), lists: 1, ..CloudUsage::default() };

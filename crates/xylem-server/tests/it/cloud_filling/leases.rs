@@ -91,3 +91,17 @@ async fn what_was_ended_is_left_to_the_next_one_at_once() {
     world.root(2).fill(&LARGE, &LARGE_PARTS, ALL).await;
     world.is_there(content, &LARGE).await;
 }
+
+#[tokio::test]
+async fn whoever_leaves_what_is_anothers_costs_that_one_nothing() {
+    let world = World::new().await;
+    let content = world.publish(1, "a.pkg", b"small").await;
+    let root = world.root(1);
+    root.fill(b"small", &digests(b"small"), 5).await;
+    let asked = || world.double.asked().iter().filter(|it| it.starts_with("HEAD")).count();
+    let before = asked();
+    world.root(2).give_up(content, GivenUp::Leaving).await.unwrap();
+    root.sampled(content, SampleFound::Same).await.unwrap();
+    assert_eq!(asked(), before, "what was asked after is remembered");
+    world.is_there(content, b"small").await;
+}

@@ -35,7 +35,8 @@ impl Point {
     }
 
     pub(super) fn is_still_as(&self, seen: &OpenPoint) -> bool {
-        (&self.open.selection, self.open.followed) == (&seen.selection, seen.followed)
+        let key = |point: &OpenPoint| (point.followed, point.walks);
+        self.open.selection == seen.selection && key(&self.open) == key(seen)
     }
 
     /// Does a step on a content; says whether it was done.
@@ -103,6 +104,25 @@ impl Point {
         };
         let next = self.copies.values().filter(is_open).min_by_key(order)?.content;
         self.step(next, |copy| copy.take(server, now, until));
+        self.copies.get(&next).cloned()
+    }
+
+    pub(super) fn take_to_read_back(
+        &mut self,
+        server: DistributionServerId,
+        read_before: Option<Timestamp>,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Option<CloudCopy> {
+        let is_open = |copy: &&CloudCopy| {
+            let mut copy = (*copy).clone();
+            copy.take_to_read_back(server, now, until).is_done()
+        };
+        let open = self.copies.values().filter(is_open);
+        let placed =
+            open.filter_map(|copy| Some((copy.place_in_reading_back(read_before)?, copy.content)));
+        let (_, next) = placed.min()?;
+        self.step(next, |copy| copy.take_to_read_back(server, now, until));
         self.copies.get(&next).cloned()
     }
 

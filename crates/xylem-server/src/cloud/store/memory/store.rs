@@ -5,7 +5,8 @@ use std::num::NonZeroU64;
 
 use async_trait::async_trait;
 use xylem_db::{
-    CloudCopy, CloudCopyState, CloudCount, CloudPart, CloudUsage, CloudWant, MAX_PAGE, Month,
+    CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudPart, CloudReadBack, CloudUsage,
+    CloudWant, MAX_PAGE, Month,
 };
 use xylem_model::{CloudPointId, ContentId, DistributionServerId, Generation, Timestamp};
 
@@ -26,13 +27,18 @@ impl CloudStore for MemoryCloudStore {
     async fn set_broken(
         &self,
         point: CloudPointId,
+        revision: u32,
         broken: Option<&Broken>,
     ) -> Result<(), WishError> {
         let broken = broken.map(|broken| {
             let message = broken.message.chars().take(MAX_BROKEN_CHARS).collect();
             Broken { message, ..*broken }
         });
-        self.on(point, |point| point.open.broken = broken);
+        self.on(point, |point| {
+            if point.open.revision == revision {
+                point.open.broken = broken;
+            }
+        });
         Ok(())
     }
 
@@ -54,6 +60,14 @@ impl CloudStore for MemoryCloudStore {
             }
             stored.open.followed = followed;
             true
+        }))
+    }
+
+    async fn begin_walk(&self, point: &OpenPoint) -> Result<Option<u64>, WishError> {
+        Ok(self.on(point.id, |stored| {
+            let is_still = stored.is_still_as(point);
+            stored.open.walks += u64::from(is_still);
+            is_still.then_some(stored.open.walks)
         }))
     }
 
@@ -158,6 +172,20 @@ impl CloudStore for MemoryCloudStore {
         Ok(self.on(work.point, |point| point.arrive(work, parts)))
     }
 
+    async fn parts_among(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        numbers: &[u32],
+    ) -> Result<Vec<CloudPart>, WishError> {
+        let parts = self.parts(point, content).await?.into_iter();
+        Ok(parts.filter(|part| numbers.contains(&part.number)).collect())
+    }
+
+    async fn count_parts(&self, point: CloudPointId, content: ContentId) -> Result<u64, WishError> {
+        Ok(self.parts(point, content).await?.len() as u64)
+    }
+
     async fn parts(
         &self,
         point: CloudPointId,
@@ -206,9 +234,8 @@ impl CloudStore for MemoryCloudStore {
         }))
     }
 
-    async fn released(&self, work: Work) -> Result<(), WishError> {
-        self.on(work.point, |point| point.step(work.content, |copy| copy.release(work.server)));
-        Ok(())
+    async fn released(&self, work: Work) -> Result<bool, WishError> {
+        Ok(self.on(work.point, |point| point.step(work.content, |copy| copy.release(work.server))))
     }
 
     async fn lost(
@@ -279,9 +306,92 @@ impl CloudStore for MemoryCloudStore {
         point: CloudPointId,
         content: ContentId,
         now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.on(point, |point| point.step(content, |copy| copy.end_removing(now))))
+    }
+
+    async fn deleting(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        by: Option<DistributionServerId>,
+        until: Timestamp,
+    ) -> Result<Option<CloudDeletion>, WishError> {
+        Ok(self.on(point, |point| {
+            let deletion = point.copies.get(&content)?.next_deletion(until);
+            point.step(content, |copy| copy.delete(by, deletion)).then_some(deletion)
+        }))
+    }
+
+    async fn deletion_answered(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        deletion: CloudDeletion,
     ) -> Result<(), WishError> {
-        self.on(point, |point| point.step(content, |copy| copy.end_removing(now)));
+        self.on(point, |point| point.step(content, |copy| copy.end_deletion(deletion)));
         Ok(())
+    }
+
+    async fn condemn(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        size: u64,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        let condemned = CloudCopy::condemned(content, size, now)
+            .map_err(|error| WishError::Store(Box::new(error)))?;
+        Ok(self.on(point, |point| {
+            let is_new = !point.copies.contains_key(&content);
+            if is_new {
+                point.copies.insert(content, condemned);
+            }
+            is_new
+        }))
+    }
+
+    async fn doubt(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        heard_before: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.on(point, |point| point.step(content, |copy| copy.doubt(heard_before, now))))
+    }
+
+    async fn to_read_back(
+        &self,
+        point: CloudPointId,
+        server: DistributionServerId,
+        read_before: Option<Timestamp>,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, WishError> {
+        Ok(self.on(point, |point| point.take_to_read_back(server, read_before, now, until)))
+    }
+
+    async fn keep_reading_back(
+        &self,
+        work: Work,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, WishError> {
+        Ok(self.on(work.point, |point| {
+            let kept = point.step(work.content, |copy| copy.keep_reading_back(work.server, until));
+            point.copies.get(&work.content).filter(|_| kept).cloned()
+        }))
+    }
+
+    async fn read_back(
+        &self,
+        work: Work,
+        found: CloudReadBack<'_>,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        Ok(self.on(work.point, |point| {
+            point.step(work.content, |copy| copy.end_reading_back(work.server, found, now))
+        }))
     }
 
     async fn used(

@@ -1,0 +1,183 @@
+//! What computers told of the cloud, in the reports of their orders: how much they fetched there, which
+//! the provider counts and we only estimate, and where they found other bytes.
+//!
+//! A computer is not believed. What it says is bounded by what the file has, and other bytes that it
+//! found are a reason to read the content back, once a day, and for nothing else.
+
+use std::time::Duration;
+
+use xylem_api::agent::FetchAttempt;
+use xylem_db::CloudUsage;
+use xylem_model::{ComputerId, ContentId, Timestamp};
+
+use super::store::{CloudStore, OpenPoint};
+use super::usage::month_of;
+use super::used::count_bytes;
+use crate::app::App;
+use crate::failure::Failure;
+use crate::wish::WishError;
+
+/// How often computers are heard that doubt one content: so none of them makes it be read again and
+/// again.
+const BETWEEN_DOUBTS: Duration = Duration::from_secs(24 * 3600);
+/// Tries of one report that are counted; an agent has eight.
+const MAX_TRIES: usize = 64;
+
+/// What came of a report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Heard {
+    /// Bytes that were fetched there.
+    bytes: u64,
+    /// Other bytes were found there, and are believed to be possible.
+    is_doubted: bool,
+}
+
+impl App {
+    /// Takes what a computer told of fetching a content.
+    pub(crate) async fn hear_of_cloud(
+        &self,
+        computer: ComputerId,
+        content: ContentId,
+        attempts: &[FetchAttempt],
+    ) -> Result<(), Failure> {
+        if !attempts.iter().any(FetchAttempt::is_of_cloud) {
+            return Ok(());
+        }
+        let store = self.cloud.store();
+        let Some(point) = store.active().await? else { return Ok(()) };
+        let heard = hear(store, &point, content, attempts, self.now()).await?;
+        if heard.is_doubted {
+            tracing::warn!(
+                computer.id = %computer, package.digest = %content,
+                "a computer found other bytes in the cloud: the content is read back"
+            );
+            // The root asks by itself within a minute.
+        }
+        Ok(())
+    }
+}
+
+async fn hear(
+    store: &dyn CloudStore,
+    point: &OpenPoint,
+    content: ContentId,
+    attempts: &[FetchAttempt],
+    now: Timestamp,
+) -> Result<Heard, WishError> {
+    // Of what is not there, or not any more, nothing is known that would bound what is told.
+    let Some(copy) = store.copy(point.id, content).await? else { return Ok(Heard::default()) };
+    let tries = || attempts.iter().take(MAX_TRIES).filter(|attempt| attempt.is_of_cloud());
+    let bytes = tries().map(|attempt| attempt.bytes.min(copy.size));
+    let bytes = bytes.fold(0, u64::saturating_add);
+    if bytes > 0 {
+        count_bytes(point, "told-by-agents", bytes);
+        let used = CloudUsage { told_by_agents: bytes, ..CloudUsage::default() };
+        store.used(point.id, month_of(now), &used).await?;
+    }
+    let is_doubted = tries().any(FetchAttempt::is_of_wrong_bytes)
+        && store.doubt(point.id, content, now.minus(BETWEEN_DOUBTS), now).await?;
+    Ok(Heard { bytes, is_doubted })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use xylem_api::agent::{CLOUD_SOURCE, WRONG_BYTES};
+    use xylem_cloud::PointSettings;
+    use xylem_db::{CloudReadBack, CloudWant};
+    use xylem_model::{CloudPointId, DistributionServerId, FileName, Generation, Priority, Sha256};
+
+    use super::*;
+    use crate::cloud::read_keys;
+    use crate::cloud::store::{MemoryCloudStore, Work};
+
+    const NOW: Timestamp = Timestamp::from_unix_ms(1_790_000_000_000);
+    const SIZE: u64 = 100;
+
+    fn attempt(source: &str, bytes: u64, failure: Option<&str>) -> FetchAttempt {
+        let failure = failure.map(str::to_owned);
+        FetchAttempt { source: source.to_owned(), from: 0, bytes, took_ms: 1, failure }
+    }
+
+    /// A point, and a content that is there.
+    async fn filled() -> (MemoryCloudStore, OpenPoint, Work) {
+        let storage = json!({ "provider": "s3", "bucket": "packages", "region": "r" });
+        let keys = json!({ "provider": "s3", "key_id": "k", "secret": "s" });
+        let point = OpenPoint {
+            id: CloudPointId::from_parts(7, &[7; 10]),
+            is_active: true,
+            revision: 1,
+            settings: PointSettings::read(json!({ "storage": storage })).unwrap(),
+            keys: read_keys(keys).unwrap(),
+            selection: None,
+            paused: false,
+            followed: Generation(0),
+            writes_once: true,
+            broken: None,
+            month_ceiling: None,
+            walks: 0,
+        };
+        let store = MemoryCloudStore::new();
+        store.set(point.clone(), NOW);
+        let content = ContentId::of(b"a");
+        let work = Work {
+            point: point.id,
+            content,
+            server: DistributionServerId::from_parts(1, &[1; 10]),
+        };
+        let want = CloudWant {
+            content,
+            size: SIZE,
+            sha256: Sha256::from_bytes([1; 32]),
+            name: FileName::new("A.pkg").unwrap(),
+            priority: Priority::Normal,
+        };
+        assert!(store.want(&point, &[want], Generation(1), NOW).await.unwrap());
+        let until = NOW.plus(Duration::from_secs(60));
+        store.take(work.point, work.server, &[], NOW, until).await.unwrap().unwrap();
+        assert!(store.proving(work).await.unwrap());
+        assert!(store.present(work, None, NOW).await.unwrap());
+        (store, point, work)
+    }
+
+    #[tokio::test]
+    async fn what_was_fetched_in_the_cloud_is_counted_as_far_as_it_can_be() {
+        let (store, point, work) = filled().await;
+        let told = [
+            attempt("near", 70, None),
+            attempt(CLOUD_SOURCE, 30, Some("the line broke")),
+            attempt(CLOUD_SOURCE, u64::MAX, None),
+        ];
+        let heard = hear(&store, &point, work.content, &told, NOW).await.unwrap();
+        assert_eq!(heard, Heard { bytes: 30 + SIZE, is_doubted: false });
+        let usage = store.usage(point.id).await.unwrap();
+        let [(month, used)] = &usage[..] else { panic!("{usage:?}") };
+        let expected = CloudUsage { told_by_agents: 30 + SIZE, ..CloudUsage::default() };
+        assert_eq!((*month, *used), (month_of(NOW), expected), "and as nothing of ours");
+        let other = ContentId::of(b"never there");
+        assert_eq!(hear(&store, &point, other, &told, NOW).await.unwrap(), Heard::default());
+    }
+
+    #[tokio::test]
+    async fn a_computer_has_a_content_read_back_once_a_day_and_is_not_believed() {
+        let (store, point, work) = filled().await;
+        let wrong = format!("{WRONG_BYTES}: digests disagree");
+        let doubts = [attempt(CLOUD_SOURCE, SIZE, Some(&wrong))];
+        let of_a_server = [attempt("near", SIZE, Some(&wrong))];
+        let late = NOW.plus(Duration::from_secs(3600));
+        let is_heard = async |told: &[FetchAttempt], now| {
+            hear(&store, &point, work.content, told, now).await.unwrap().is_doubted
+        };
+        assert!(!is_heard(&of_a_server, NOW).await, "that is no affair of the cloud");
+        assert!(is_heard(&doubts, NOW).await);
+        let row = store.copy(point.id, work.content).await.unwrap().unwrap();
+        assert!(row.is_doubted() && row.state == xylem_db::CloudCopyState::Present);
+        assert!(!is_heard(&doubts, late).await, "it is doubted already");
+        let until = late.plus(Duration::from_secs(60));
+        let taken = store.to_read_back(point.id, work.server, None, late, until).await.unwrap();
+        assert_eq!(taken.unwrap().content, work.content);
+        assert!(store.read_back(work, CloudReadBack::Right, late).await.unwrap());
+        assert!(!is_heard(&doubts, NOW.plus(BETWEEN_DOUBTS)).await, "it was read since");
+        assert!(is_heard(&doubts, late.plus(BETWEEN_DOUBTS + Duration::from_secs(1))).await);
+    }
+}
