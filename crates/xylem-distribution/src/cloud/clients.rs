@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use rustls::ClientConfig;
-use xylem_client::CloudClient;
+use xylem_client::{CloudClient, CloudContentClient, Deadlines};
 use xylem_pki::{PublicRoots, public_client_config};
 use xylem_runtime::{Environment, GuardedNet};
 use xylem_telemetry::chain;
 
 use crate::node::Node;
 
-/// The client of the point that was sent to last. Kept, so that its connections are.
+/// The client of the point that was sent to, or read from, last. Kept, so that its connections are.
 pub(super) struct Clients {
     environment: Environment,
     known: Option<Known>,
@@ -19,6 +18,7 @@ pub(super) struct Clients {
 struct Known {
     ca_pem: Option<String>,
     client: CloudClient,
+    content: CloudContentClient,
 }
 
 impl Clients {
@@ -37,15 +37,47 @@ impl Clients {
     /// # Errors
     /// Why nobody can be believed, in words for whoever set the point.
     pub(super) async fn client(&mut self, ca_pem: Option<&str>) -> Result<CloudClient, String> {
-        if let Some(known) = &self.known
-            && known.ca_pem.as_deref() == ca_pem
-        {
-            return Ok(known.client.clone());
+        Ok(self.known(ca_pem).await?.client.clone())
+    }
+
+    /// The same for who reads contents, of any size.
+    ///
+    /// # Errors
+    /// As [`client`](Self::client).
+    pub(super) async fn content_client(
+        &mut self,
+        ca_pem: Option<&str>,
+    ) -> Result<CloudContentClient, String> {
+        Ok(self.known(ca_pem).await?.content.clone())
+    }
+
+    async fn known(&mut self, ca_pem: Option<&str>) -> Result<&Known, String> {
+        let is_known = self.known.as_ref().is_some_and(|it| it.ca_pem.as_deref() == ca_pem);
+        match self.known.take().filter(|_| is_known) {
+            Some(known) => Ok(self.known.insert(known)),
+            None => {
+                let made = self.make(ca_pem).await?;
+                Ok(self.known.insert(made))
+            }
         }
-        let tls = tls_of(&self.environment, ca_pem).await?;
-        let client = CloudClient::new(self.environment.clone(), tls);
-        self.known = Some(Known { ca_pem: ca_pem.map(str::to_owned), client: client.clone() });
-        Ok(client)
+    }
+
+    async fn make(&self, ca_pem: Option<&str>) -> Result<Known, String> {
+        let ca_pem = ca_pem.map(str::to_owned);
+        let pem = ca_pem.clone();
+        // Reading what the machine believes waits for a disk.
+        let reading = self.environment.disk.run_reading(move |_| match pem {
+            Some(pem) => PublicRoots::from_pem(pem.as_bytes()),
+            None => PublicRoots::of_this_machine(),
+        });
+        let refused = |why: String| format!("the provider is not believed: {why}");
+        let roots = reading.await.map_err(|error| refused(chain(&error).to_string()))?;
+        let tls = public_client_config(&roots, Arc::clone(&self.environment.clock))
+            .map_err(|error| refused(chain(&error).to_string()))?;
+        let client = CloudClient::new(self.environment.clone(), Arc::clone(&tls));
+        let environment = self.environment.clone();
+        let content = CloudContentClient::new(environment, tls, Deadlines::default());
+        Ok(Known { ca_pem, client, content })
     }
 }
 

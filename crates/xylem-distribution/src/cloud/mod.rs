@@ -7,6 +7,7 @@
 //!
 //! * [`job`]: one content, from its first part to its proof. [`parts`]: its parts, side by side.
 //! * [`piece`]: reads a part. [`send`]: sends it. [`sample`]: looks at an object as a client does.
+//! * [`read_back`]: reads back whole what is to be, one content after the other.
 //! * [`slots`]: how many parts of all contents are under way, and whose turn is next.
 //! * [`link`]: what is said to the management server about a content.
 
@@ -16,6 +17,7 @@ mod lacking;
 mod link;
 mod parts;
 mod piece;
+mod read_back;
 mod sample;
 mod send;
 mod slots;
@@ -39,6 +41,7 @@ use clients::Clients;
 pub(crate) use clients::{guarded, tls_of};
 use job::{Ended, Job};
 use link::{Link, RETRY, fills};
+use read_back::ReadingBack;
 use slots::Slots;
 
 /// Contents that are under way at once: as many as parts, so that small ones go side by side.
@@ -60,14 +63,16 @@ const AFTER_TROUBLE: (Duration, Duration) = (Duration::from_secs(1), Duration::f
 /// for two minutes.
 const LEAVING: Duration = Duration::from_secs(2);
 
-/// Sends what is to be sent until shutdown.
+/// Sends what is to be sent, and reads back what is to be, until shutdown.
 pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
-    let mut filling = Filling::new(node);
+    let mut filling = Filling::new(Arc::clone(&node));
+    let mut reading = ReadingBack::new(node);
     tokio::select! {
         () = filling.keep_on() => {}
+        () = reading.keep_on() => {}
         () = shutdown.begun() => {}
     }
-    filling.leave().await;
+    tokio::join!(filling.leave(), reading.leave());
 }
 
 /// What is known while the program runs.

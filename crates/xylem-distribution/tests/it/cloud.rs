@@ -15,6 +15,7 @@ use http::{HeaderMap, StatusCode, header};
 use md5::{Digest as _, Md5};
 use tokio::time::sleep;
 use xylem_api::control_cloud::{GivenUp, SampleFound};
+use xylem_api::control_read_back::ReadBackFound;
 use xylem_http::{Api, HttpServer, Limits};
 use xylem_model::{ContentId, DistributionServerId, Party};
 use xylem_pki::{ClientAuth, Identity, server_config};
@@ -40,10 +41,12 @@ struct Store {
     is_held: bool,
     /// Whether other bytes are given out than came.
     lies: bool,
-    /// So many times an object is given out by half: the line breaks.
+    /// So many answers with content are cut off in the middle.
     cuts: u32,
-    /// From which byte on objects were asked for.
-    asked_from: Vec<usize>,
+    /// So many requests for content are turned down.
+    turns_down: u32,
+    /// How many requests for content came.
+    given: u32,
     /// Parts under way, and the most that were.
     under_way: u32,
     most_under_way: u32,
@@ -175,6 +178,12 @@ async fn give(
     request: Request,
 ) -> Response {
     let mut store = cloud.store();
+    store.given += 1;
+    if Store::count(&mut store.turns_down) {
+        let mut refusal = Response::new(Body::empty());
+        *refusal.status_mut() = StatusCode::FORBIDDEN;
+        return refusal;
+    }
     let mut object = store.object(&content);
     if object.is_empty() {
         let mut answer = Response::new(Body::from("<Error><Code>NoSuchKey</Code></Error>"));
@@ -186,28 +195,34 @@ async fn give(
     {
         *last ^= 1;
     }
+    let is_cut = Store::count(&mut store.cuts);
     let Some(range) = request.headers().get(header::RANGE) else {
-        store.asked_from.push(0);
-        return Response::new(half_or_all(&mut store.cuts, object));
+        return whole(object, is_cut);
     };
-    let (first, last) =
-        range.to_str().unwrap().strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+    let range = range.to_str().unwrap();
+    let (first, last) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
     let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
     store.asked_from.push(first);
     let told = format!("bytes {first}-{last}/{}", object.len());
-    let mut answer = Response::new(Body::from(object[first..=last].to_vec()));
+    let mut answer = whole(object[first..=last].to_vec(), is_cut);
     *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
     answer.headers_mut().insert(header::CONTENT_RANGE, told.parse().unwrap());
     answer
 }
 
-fn half_or_all(cuts: &mut u32, object: Vec<u8>) -> Body {
-    if !Store::count(cuts) {
-        return Body::from(object);
-    }
-    let half = Bytes::copy_from_slice(&object[..object.len() / 2]);
-    let broken = std::io::Error::other("the line breaks");
-    Body::from_stream(futures_util::stream::iter([Ok(half), Err(broken)]))
+/// An answer with these bytes; the second half of them does not come where it is cut off.
+fn whole(bytes: Vec<u8>, is_cut: bool) -> Response {
+    let length = bytes.len();
+    let body = if is_cut {
+        let first = Ok(Bytes::from(bytes).slice(..length / 2));
+        let broken = Err(std::io::Error::other("the line breaks"));
+        Body::from_stream(futures_util::stream::iter([first, broken]))
+    } else {
+        Body::from(bytes)
+    };
+    let mut answer = Response::new(body);
+    answer.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    answer
 }
 
 /// What is known at the management server.
@@ -420,4 +435,45 @@ async fn a_management_server_that_knows_of_no_cloud_yet_is_asked_when_something_
     fleet.management.change(|now| now.cloud = world);
     until_found(&fleet, &content, &SampleFound::Same).await;
     assert_eq!(cloud.object(&content), bytes);
+}
+
+/// Has a content read back that is there; gives what was told of it.
+async fn read_back(fleet: &Fleet, content: ContentId) -> (ReadBackFound, u64) {
+    known(fleet, |cloud| cloud.to_read.push(content));
+    let read = || known(fleet, |cloud| cloud.read.get(&content).cloned());
+    fleet.until("it is read back", async || read().is_some()).await;
+    read().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_in_the_cloud_is_read_back_whole() {
+    let (fleet, cloud) = Cloud::start().await;
+    let bytes = noise(13, 700_000);
+    let content = fleet.upload("A.pkg", &bytes).await;
+    until_found(&fleet, &content, &SampleFound::Same).await;
+    let before = cloud.store().given;
+    assert_eq!(read_back(&fleet, content).await, (ReadBackFound::Same, 700_000));
+    assert_eq!(cloud.store().given, before + 1, "by one request");
+}
+
+#[tokio::test]
+async fn a_line_that_breaks_is_gone_on_with_where_it_broke_by_a_fresh_address() {
+    let (fleet, cloud) = Cloud::start().await;
+    let bytes = noise(14, 700_000);
+    let content = fleet.upload("A.pkg", &bytes).await;
+    until_found(&fleet, &content, &SampleFound::Same).await;
+    cloud.store().cuts = 1;
+    assert_eq!(read_back(&fleet, content).await, (ReadBackFound::Same, 700_000), "nothing twice");
+    assert_eq!(known(&fleet, |cloud| cloud.addresses), 2);
+    cloud.store().turns_down = 1;
+    assert_eq!(read_back(&fleet, content).await.0, ReadBackFound::Same);
+}
+
+#[tokio::test]
+async fn other_bytes_are_read_twice_before_they_are_told() {
+    let (fleet, cloud) = Cloud::start().await;
+    let content = fleet.upload("A.pkg", &noise(15, 300_000)).await;
+    until_found(&fleet, &content, &SampleFound::Same).await;
+    cloud.store().lies = true;
+    assert_eq!(read_back(&fleet, content).await, (ReadBackFound::Other, 600_000));
 }

@@ -11,6 +11,10 @@ use xylem_api::control_cloud::{
 use xylem_cloud::{
     CloudRequest, CloudSettings, Moment, PartPlan, Piece, Secrets, Upload, UrlFor, provider_of,
 };
+use xylem_api::control_read_back::{
+    AskCloudReadBack, CloudReadBack, ReadBackFound, ReadBackJob, TellCloudReadBack,
+};
+use xylem_cloud::PartPlan;
 use xylem_model::CloudPointId;
 use xylem_sync::Class;
 
@@ -48,10 +52,12 @@ pub(crate) struct CloudWorld {
     pub(crate) refusals: u32,
     /// So many times what is told of answers is taken, and answered 503.
     pub(crate) lost: u32,
-    /// A provider with keys, whose requests are signed as it asks for.
-    pub(crate) provider: Option<(CloudSettings, Secrets)>,
-    /// How many requests were signed for it.
-    pub(crate) nonce: u64,
+    /// What is to be read back, in this order.
+    pub(crate) to_read: Vec<ContentId>,
+    /// What was read back, with the bytes that it took.
+    pub(crate) read: HashMap<ContentId, (ReadBackFound, u64)>,
+    /// How many addresses were given for reading back.
+    pub(crate) addresses: u32,
 }
 
 /// One content.
@@ -85,8 +91,9 @@ impl CloudWorld {
             told: 0,
             refusals: 0,
             lost: 0,
-            provider: None,
-            nonce: 0,
+            to_read: Vec::new(),
+            read: HashMap::new(),
+            addresses: 0,
         }
     }
 
@@ -185,44 +192,8 @@ pub(super) fn router() -> Router<Management> {
         .route("/v1/control/cloud/finish", post(finish))
         .route("/v1/control/cloud/sampled", post(sampled))
         .route("/v1/control/cloud/given-up", post(given_up))
-        .route("/v1/control/cloud/upload", post(upload))
-        .route("/v1/control/cloud/address", post(address))
-}
-
-async fn upload(
-    State(management): State<Management>,
-    peer: Peer,
-    Json(asked): Json<AskCloudUpload>,
-) -> Result<Json<CloudUpload>, ApiError> {
-    management.caller(&peer)?;
-    let mut world = management.world();
-    let Some(cloud) = &mut world.cloud else { return Err(ApiError::not_found("no such route")) };
-    cloud.asked_of_uploads += 1;
-    if !cloud.is_principal {
-        return Ok(Json(CloudUpload::There));
-    }
-    if let Some(why) = cloud.never.clone() {
-        return Ok(Json(CloudUpload::Refused { why }));
-    }
-    cloud.wanted.insert(asked.content, asked.size);
-    let is_there = cloud.is_there(&asked.content);
-    let told = cloud.stands_still.clone().unwrap_or_else(|| "it is on its way".to_owned());
-    Ok(Json(if is_there { CloudUpload::There } else { CloudUpload::OnItsWay { told } }))
-}
-
-async fn address(
-    State(management): State<Management>,
-    peer: Peer,
-    Json(asked): Json<AskCloudAddress>,
-) -> Result<Json<CloudAddress>, ApiError> {
-    management.caller(&peer)?;
-    let world = management.world();
-    let cloud = world.cloud.as_ref().filter(|cloud| cloud.gives);
-    let Some(cloud) = cloud else {
-        return Err(ApiError::new(ErrorCode::Forbidden, "it is not filled from the cloud"));
-    };
-    let url = format!("{}/{}?signature=planted", cloud.origin, asked.content);
-    Ok(Json(CloudAddress { url, point: cloud.point, ca_pem: Some(cloud.ca_pem.clone()) }))
+        .route("/v1/control/cloud/read-back", post(read_back))
+        .route("/v1/control/cloud/read-back-ended", post(read_back_ended))
 }
 
 /// Does something with the cloud, where the caller is one who may: the root, and not in maintenance.
@@ -371,5 +342,46 @@ async fn given_up(
     if copy.server == Some(server) {
         (copy.server, copy.given_up) = (None, Some(told.cause));
     }
+    Ok(Json(()))
+}
+
+async fn read_back(
+    State(management): State<Management>,
+    peer: Peer,
+    Json(ask): Json<AskCloudReadBack>,
+) -> Result<Json<CloudReadBack>, ApiError> {
+    at_cloud(&management, &peer, |cloud, _, live| {
+        let next = match ask.going_on {
+            Some(going_on) => cloud.to_read.contains(&going_on.content).then_some(going_on.content),
+            None => cloud.to_read.first().copied(),
+        };
+        let job = next.and_then(|content| live.iter().find(|it| it.content == content));
+        cloud.addresses += u32::from(job.is_some());
+        let job = job.map(|it| ReadBackJob {
+            point: cloud.point,
+            content: it.content,
+            sha256: it.sha256,
+            size: it.size,
+            url: format!("{}/{}?signature=planted", cloud.origin, it.content),
+            ca_pem: Some(cloud.ca_pem.clone()),
+        });
+        Ok(CloudReadBack { job, again_after_ms: 1000 })
+    })
+}
+
+async fn read_back_ended(
+    State(management): State<Management>,
+    peer: Peer,
+    Json(told): Json<TellCloudReadBack>,
+) -> Result<Json<()>, ApiError> {
+    let server = management.caller(&peer)?;
+    let mut world = management.world();
+    assert_eq!(world.root, Some(server));
+    let Some(cloud) = &mut world.cloud else { return Err(ApiError::not_found("no such route")) };
+    if !cloud.to_read.contains(&told.content) {
+        return conflict("it is not to be read back");
+    }
+    cloud.to_read.retain(|content| *content != told.content);
+    cloud.read.insert(told.content, (told.found, told.bytes));
     Ok(Json(()))
 }
