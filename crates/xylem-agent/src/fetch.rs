@@ -23,7 +23,7 @@ mod source;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use xylem_api::agent::FetchAttempt;
+use xylem_api::agent::{FetchAttempt, WRONG_BYTES};
 use xylem_api::catalogue::Sources as Offered;
 use xylem_client::{AgentClient, ClientError, ContentAnswer, ContentClient, ContentUrl};
 use xylem_runtime::{Backoff, Environment};
@@ -296,7 +296,7 @@ impl Run<'_> {
     /// All bytes are there, and they are wrong.
     fn note_wrong_bytes(&mut self, partial: &Partial) -> Result<(), FetchError> {
         if let Some(last) = self.attempts.last_mut() {
-            last.failure = Some("the file is not the published one: digests disagree".to_owned());
+            last.failure = Some(format!("{WRONG_BYTES}: digests disagree"));
         }
         let senders = partial.senders().iter().map(|index| self.sources.name(*index));
         self.suspects.extend(senders);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use xylem_api::agent::WRONG_BYTES;
 use xylem_client::ClientError;
 use xylem_model::ByteSize;
 use xylem_pki::{PublicRootsError, TlsSetupError};
@@ -32,7 +33,7 @@ pub enum FetchError {
     /// What came was not what was published.
     #[error(
         "what was received is not what was published (from: {}); nothing of it was used. Scrub \
-         the distribution servers among these; where the cloud is, run `xylem cloud inventory`",
+         the distribution servers among these; what lies in the cloud is read back by itself",
         sources.join(", ")
     )]
     WrongBytes {
@@ -75,9 +76,9 @@ pub(super) enum Trouble {
     Roots(#[from] PublicRootsError),
     #[error("setting up TLS to its provider failed")]
     Tls(#[from] TlsSetupError),
-    #[error("it offers a file of {0} bytes, which is not the published size")]
+    #[error("{wrong}: it is offered with {0} bytes", wrong = WRONG_BYTES)]
     OtherSize(u64),
-    #[error("it sent more bytes than the file has")]
+    #[error("{wrong}: more bytes came than that has", wrong = WRONG_BYTES)]
     Excess,
     #[error("it sent almost nothing for {} s", .0.as_secs())]
     TooSlow(Duration),

@@ -213,6 +213,8 @@ async fn wrong_bytes_are_refused_and_nothing_is_installed() {
     assert_eq!(outcome.orders[0].result, "hash-mismatch", "{outcome:?}");
     assert!(outcome.orders[0].message.contains(CLOUD_SOURCE), "{outcome:?}");
     assert!(cloud.world.target_is_untouched());
+    let told = &cloud.attempts()[0];
+    assert!(told.is_of_cloud() && told.is_of_wrong_bytes(), "it says so in its report: {told:?}");
     assert_eq!(cloud.asked(), 1, "what lies there is what lies there");
 
     cloud.double.misbehave(S3Fault::None);
