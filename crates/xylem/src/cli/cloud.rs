@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use xylem_api::cloud::CloudOffer;
+use xylem_api::cloud::{CloudOffer, CloudVerify};
 use xylem_api::cloud_files::CloudFileState;
 use xylem_sync::WeeklyRate;
 
@@ -26,7 +26,7 @@ pub enum CloudCommand {
     },
     /// What is set, without keys; how far it is, why it stands still; what the last test found
     Show,
-    /// Change settings, such as bucket=NAME, url-lifetime=10m, offer=never or month-ceiling=500GiB
+    /// Change settings, such as bucket=NAME, offer=never, verify=all or month-ceiling=500GiB
     ///
     /// Names are those of the provider's settings; below another one with a dot, as in
     /// cloudfront.url=https://…. An empty value brings back the first one. The test is run first, but
@@ -213,6 +213,12 @@ pub struct CommonOptions {
     /// When computers are sent there: last, before-root or never
     #[arg(long, value_parser = offer)]
     pub offer: Option<CloudOffer>,
+    /// How much of what is there is read back: sample (both ends of a file that was sent) or all
+    #[arg(long, value_parser = verify)]
+    pub verify: Option<CloudVerify>,
+    /// In how many days everything is read back, from 1 to 366
+    #[arg(long, requires = "verify")]
+    pub verify_days: Option<u32>,
     /// Take the place of the point that is there
     #[arg(long)]
     pub replace: bool,
@@ -325,6 +331,12 @@ fn state(text: &str) -> Result<CloudFileState, String> {
         let words = all.map(CloudFileState::as_str).join(", ");
         format!("`{text}` is no state: write {words}")
     })
+}
+
+fn verify(text: &str) -> Result<CloudVerify, String> {
+    let mut all = [CloudVerify::All, CloudVerify::Sample].into_iter();
+    let known = all.find(|verify| verify.to_string() == text);
+    known.ok_or_else(|| "give sample or all".to_owned())
 }
 
 fn offer(text: &str) -> Result<CloudOffer, String> {

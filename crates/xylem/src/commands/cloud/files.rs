@@ -41,7 +41,7 @@ pub(super) async fn list(
 
 fn in_words(files: &[CloudFile]) -> String {
     let rows: Vec<Vec<String>> = files.iter().map(row).collect();
-    table(&["CONTENT", "NAME", "STATE", "BYTES", "%", "SINCE", "REMARK"], &rows)
+    table(&["CONTENT", "NAME", "STATE", "BYTES", "%", "SINCE", "VERIFIED", "REMARK"], &rows)
 }
 
 fn row(file: &CloudFile) -> Vec<String> {
@@ -52,6 +52,7 @@ fn row(file: &CloudFile) -> Vec<String> {
         ByteSize(file.size).to_string(),
         percent(file.arrived, file.size),
         file.since.to_string(),
+        or_dash(file.verified_at.map(|at| at.to_string())),
         or_dash(remark(file)),
     ]
 }
@@ -60,7 +61,9 @@ fn row(file: &CloudFile) -> Vec<String> {
 pub(in crate::commands) fn remark(file: &CloudFile) -> Option<String> {
     let next = file.next_try.map(|at| format!("next try {at}"));
     let unwanted = file.unwanted_since.map(|at| format!("not wanted since {at}"));
-    let parts: Vec<String> = file.reason.clone().into_iter().chain(next).chain(unwanted).collect();
+    let doubted = file.doubted_at.map(|at| format!("a computer found other bytes {at}: read back"));
+    let others = doubted.into_iter().chain(next).chain(unwanted);
+    let parts: Vec<String> = file.reason.clone().into_iter().chain(others).collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
@@ -192,10 +195,23 @@ mod tests {
             next_try: Some(at),
             unwanted_since: None,
             looked_at: None,
+            verified_at: None,
+            doubted_at: None,
         };
         let cells = row(&file);
         assert_eq!(cells[1..5], ["A.pkg", "failed", "4.0 MiB", "25"]);
-        assert_eq!(cells[6], format!("no keys; next try {at}"));
+        assert_eq!(cells[6..], ["-".to_owned(), format!("no keys; next try {at}")]);
+        let there = CloudFile {
+            state: CloudFileState::Present,
+            reason: None,
+            next_try: None,
+            verified_at: Some(at),
+            doubted_at: Some(at),
+            ..file
+        };
+        let cells = row(&there);
+        assert_eq!(cells[6], at.to_string());
+        assert!(cells[7].contains("other bytes"), "{cells:?}");
     }
 
     #[test]

