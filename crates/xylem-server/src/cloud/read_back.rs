@@ -125,7 +125,7 @@ impl AtPoint<'_> {
     /// Asks after a content, and makes an address of it. None where it is not as it is to be, and was
     /// taken back.
     async fn begin_reading_back(&self, copy: &CloudCopy) -> Result<Option<ReadBackJob>, Trouble> {
-        let provider = self.provider()?;
+        let provider = self.provider().await?;
         match self.asked_after(&*provider, copy).await? {
             true => Ok(Some(self.read_back_job(&*provider, copy)?)),
             false => Ok(None),
@@ -226,7 +226,7 @@ impl AtPoint<'_> {
             return Ok(nothing(IDLE));
         }
         let job = async {
-            let provider = self.provider()?;
+            let provider = self.provider().await?;
             self.read_back_job(&*provider, &copy)
         };
         match job.await {
@@ -266,7 +266,7 @@ impl AtPoint<'_> {
     /// back: clients first; the next round of removals deletes it, and then it is sent anew.
     async fn refute(&self, work: Work, copy: &CloudCopy) -> Result<bool, Failure> {
         let asked_after = async {
-            let provider = self.provider()?;
+            let provider = self.provider().await?;
             self.asked_after(&*provider, copy).await
         };
         match asked_after.await {
