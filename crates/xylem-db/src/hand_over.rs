@@ -97,8 +97,12 @@ impl Database {
             change.is_root = Set(true);
             give_role(tx, change).await?;
             if cloud_points::the_principal(tx).await?.is_some() {
-                // What is written through to the cloud enters at the root, whichever that is.
-                move_ingest_to_root(tx).await?;
+                // What is written through to the cloud enters at the root, whichever that is. That it
+                // holds everything was seen before its row changed.
+                let root = require_live(tx, to).await?;
+                if !root.is_principal {
+                    move_ingest(tx, root).await?;
+                }
             }
             let detail = json!({ "from": former, "keep_children": keep_children });
             audit::append(tx, actor, now, "root.hand-over", &row.name, &detail).await?;

@@ -36,7 +36,6 @@ pub struct ServerSettings {
     /// least 30 days: from there a deletion is undone.
     pub keep_unwanted_seconds: u32,
     /// Whether what it lacks and no other server gives is fetched from the cloud distribution point.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub fill_from_cloud: bool,
     /// Who certifies it to browsers and other clients; none: the built-in authority.
     pub acme: Option<AcmeSettings>,

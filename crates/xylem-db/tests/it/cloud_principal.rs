@@ -76,9 +76,10 @@ pub(crate) async fn the_cloud_becomes_the_principal_only_when_it_holds_everythin
     is_wrong_state(db.make_cloud_principal(point, &admin(), at(71)).await, "cloud resume");
     db.pause_cloud(point, false, &admin(), at(71)).await.unwrap();
     let broken = serde_json::json!({ "message": "no such bucket" });
-    db.note_cloud_broken(point, Some(&broken)).await.unwrap();
+    let revision = db.cloud_point().await.unwrap().unwrap().revision;
+    db.note_cloud_broken(point, revision, Some(&broken)).await.unwrap();
     is_wrong_state(db.make_cloud_principal(point, &admin(), at(71)).await, "cloud show");
-    db.note_cloud_broken(point, None).await.unwrap();
+    db.note_cloud_broken(point, revision, None).await.unwrap();
     assert_eq!(db.root_epoch().await.unwrap(), epoch);
     assert!(!db.cloud_is_principal().await.unwrap());
 

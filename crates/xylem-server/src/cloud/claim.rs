@@ -1,9 +1,7 @@
 //! Whose a prefix is: `xylem.json` is compared where it is there, and written where nothing is.
 
 use xylem_api::error::ErrorCode;
-use xylem_cloud::{
-    Below, Cursor, FaultKind, Marker, MarkerError, Named, PointSettings, Prefix, Secrets,
-};
+use xylem_cloud::{Below, Cursor, FaultKind, Marker, MarkerError, Named, PointSettings, Prefix};
 use xylem_model::Party;
 
 use super::probe::{Miss, Probe};
