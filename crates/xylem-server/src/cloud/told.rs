@@ -115,6 +115,7 @@ mod tests {
             writes_once: true,
             broken: None,
             month_ceiling: None,
+            is_principal: false,
             walks: 0,
         };
         let store = MemoryCloudStore::new();

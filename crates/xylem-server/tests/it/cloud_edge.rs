@@ -55,6 +55,8 @@ impl World {
             ca_pem: Some(format!("{}{}", double.ca_pem(), cloudfront.ca_pem())),
             url_lifetime_seconds: None,
             offer: None,
+            verify: None,
+            verify_days: None,
             replace: false,
             adopt: false,
         };
@@ -90,8 +92,12 @@ impl World {
         };
         let row = db.cloud_point().await.unwrap().unwrap();
         let next = Generation(row.followed.0 + 1);
-        let seen =
-            CloudFollowing { point: row.id, selection: row.selection, followed: row.followed };
+        let seen = CloudFollowing {
+            point: row.id,
+            selection: row.selection,
+            followed: row.followed,
+            walks: row.walks,
+        };
         assert!(db.want_in_cloud(&seen, &[want], next, START).await.unwrap());
         let until = START.plus(Duration::from_secs(60));
         let taking = db.take_from_cloud_wants(self.point, self.root.id, &[], START, until);

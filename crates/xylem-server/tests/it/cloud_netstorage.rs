@@ -68,6 +68,8 @@ fn set(double: &NetStorageDouble) -> SetCloud {
         ca_pem: Some(double.ca_pem().to_owned()),
         url_lifetime_seconds: None,
         offer: None,
+        verify: None,
+        verify_days: None,
         replace: false,
         adopt: false,
     }

@@ -87,6 +87,8 @@ impl World {
             ca_pem: Some(self.double.ca_pem().to_owned()),
             url_lifetime_seconds: None,
             offer: None,
+            verify: None,
+            verify_days: None,
             replace: false,
             adopt: false,
         }

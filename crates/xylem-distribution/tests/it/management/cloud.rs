@@ -14,8 +14,10 @@ use xylem_cloud::{
 use xylem_api::control_read_back::{
     AskCloudReadBack, CloudReadBack, ReadBackFound, ReadBackJob, TellCloudReadBack,
 };
-use xylem_cloud::PartPlan;
-use xylem_model::CloudPointId;
+use xylem_cloud::{
+    CloudRequest, CloudSettings, Moment, PartPlan, Piece, Secrets, Upload, UrlFor, provider_of,
+};
+use xylem_model::{CloudPointId, Sha256};
 use xylem_sync::Class;
 
 use super::*;
@@ -205,15 +207,22 @@ fn at_cloud<T>(
     let server = management.caller(peer)?;
     let mut world = management.world();
     let is_filling = world.root == Some(server) && !world.maintenance.contains(&server);
-    let of = |descriptor: &Descriptor| Lying { content: descriptor.content, size: descriptor.size };
+    let of = |descriptor: &Descriptor| Lying {
+        content: descriptor.content,
+        size: descriptor.size,
+        sha256: Some(descriptor.sha256),
+    };
     let mut live: Vec<Lying> = world.live.values().map(|live| of(&live.descriptor)).collect();
     let Some(cloud) = &mut world.cloud else { return Err(ApiError::not_found("no such route")) };
     if !is_filling {
         return Err(ApiError::new(ErrorCode::Forbidden, "only the root fills the cloud"));
     }
-    live.extend(
-        cloud.wanted.iter().map(|(content, size)| Lying { content: *content, size: *size }),
-    );
+    let uploaded = cloud.wanted.iter();
+    live.extend(uploaded.map(|(content, size)| Lying {
+        content: *content,
+        size: *size,
+        sha256: None,
+    }));
     act(cloud, server, live).map(Json)
 }
 
@@ -221,6 +230,8 @@ fn at_cloud<T>(
 struct Lying {
     content: ContentId,
     size: u64,
+    /// None of what an upload wants there that is in no catalogue yet.
+    sha256: Option<Sha256>,
 }
 
 fn conflict<T>(why: &str) -> Result<T, ApiError> {
@@ -357,13 +368,15 @@ async fn read_back(
         };
         let job = next.and_then(|content| live.iter().find(|it| it.content == content));
         cloud.addresses += u32::from(job.is_some());
-        let job = job.map(|it| ReadBackJob {
-            point: cloud.point,
-            content: it.content,
-            sha256: it.sha256,
-            size: it.size,
-            url: format!("{}/{}?signature=planted", cloud.origin, it.content),
-            ca_pem: Some(cloud.ca_pem.clone()),
+        let job = job.and_then(|it| {
+            Some(ReadBackJob {
+                point: cloud.point,
+                content: it.content,
+                sha256: it.sha256?,
+                size: it.size,
+                url: format!("{}/{}?signature=planted", cloud.origin, it.content),
+                ca_pem: Some(cloud.ca_pem.clone()),
+            })
         });
         Ok(CloudReadBack { job, again_after_ms: 1000 })
     })

@@ -98,6 +98,7 @@ impl World {
             paused: false,
             followed: Generation(0),
             is_principal: false,
+            walks: 0,
             writes_once: true,
             broken: None,
             month_ceiling: None,
