@@ -49,7 +49,8 @@ mod wish;
 
 pub use backup::{BackupReport, backup, restore};
 pub use cloud::{
-    Broken, CloudService, CloudStore, DatabaseCloudStore, MemoryCloudStore, OpenPoint, Work,
+    Broken, CloudDuty, CloudMemory, CloudRoundTerms, CloudService, CloudStore, DatabaseCloudStore,
+    MemoryCloudStore, OpenPoint, Work,
 };
 pub use config::{ConfigError, DatabaseAddress, MAX_CONFIG_BYTES, SAMPLE, ServerConfig};
 pub use control::{

@@ -54,8 +54,8 @@ impl AtPoint<'_> {
     pub(super) async fn broken_for(&self) -> Result<Option<Duration>, Failure> {
         let Some(broken) = &self.point.broken else { return Ok(None) };
         let now = self.now();
-        if now < broken.next_try {
-            return Ok(Some(broken.next_try.since(now)));
+        if let Some(wait) = broken.waits_for(now) {
+            return Ok(Some(wait));
         }
         // First of all, so that one server of several asks.
         let claimed = Broken { next_try: now.plus(BETWEEN_TRIES), ..broken.clone() };
@@ -151,6 +151,15 @@ impl Standstill {
     }
 }
 
+impl Broken {
+    /// For how long nothing is to be tried; none where it is time. Where a clock that was ahead said
+    /// when, which may itself be why everything stands still, that is not waited for.
+    fn waits_for(&self, now: Timestamp) -> Option<Duration> {
+        let wait = self.next_try.since(now);
+        (!wait.is_zero() && wait <= BETWEEN_TRIES).then_some(wait)
+    }
+}
+
 /// What concerns the whole point.
 fn of_the_point(trouble: &Trouble) -> Option<Standstill> {
     match trouble {
@@ -163,6 +172,18 @@ fn of_the_point(trouble: &Trouble) -> Option<Standstill> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_clock_said_that_was_ahead_is_not_waited_for() {
+        let now = Timestamp::from_unix_ms(1_790_000_000_000);
+        let noted_at = |at: Timestamp| Standstill::untried("no".to_owned()).broken(at, at);
+        assert_eq!(noted_at(now).waits_for(now), Some(BETWEEN_TRIES));
+        let minute = Duration::from_secs(60);
+        assert_eq!(noted_at(now.minus(minute)).waits_for(now), Some(BETWEEN_TRIES - minute));
+        assert_eq!(noted_at(now.minus(BETWEEN_TRIES)).waits_for(now), None);
+        let ahead = now.plus(Duration::from_secs(24 * 3600));
+        assert_eq!(noted_at(ahead).waits_for(now), None);
+    }
 
     #[test]
     fn what_hinders_writing_alone_keeps_nobody_from_reading() {

@@ -9,8 +9,8 @@
 //! * [`service`]: filling it, with the root distribution server.
 //! * [`upload`]: where it is the principal, what is to be there before it is committed.
 //! * [`store`]: what is remembered of what is there and of what is on its way.
-//! * [`claim`]: whose a prefix is. [`upkeep`]: when it is looked after. [`round`]: what that is done
-//!   with; [`inventory`], [`recheck`], [`remove`] and [`sweep`] are what is done.
+//! * [`claim`]: whose a prefix is. [`upkeep`]: when it is looked after. [`duty`]: rounds of that.
+//!   [`round`]: what they are done with; [`inventory`], [`recheck`], [`remove`] and [`sweep`] are what is done.
 //! * [`used`]: what one piece of work used. [`usage`]: months and their ceiling. [`estimate`]: what filling would take.
 //! * [`told`]: what computers told of it, in their reports.
 //! * [`offer`]: giving out, by an address for whoever asks where to fetch something.
@@ -20,6 +20,7 @@ mod at;
 mod breaker;
 mod claim;
 mod clear;
+mod duty;
 pub(crate) mod estimate;
 mod finish;
 mod follow;
@@ -57,13 +58,15 @@ use xylem_model::CloudPointId;
 use xylem_pki::{PublicRoots, public_client_config};
 use xylem_runtime::{Environment, random_array};
 
-pub(crate) use claim::marker_of;
+pub(crate) use duty::Duty;
+pub use duty::{Duty as CloudDuty, RoundTerms as CloudRoundTerms};
 pub(crate) use offer::CloudWanted;
 pub(crate) use opening::KeyWish;
 pub(crate) use prove::ProvedCloud;
+pub use round::Memory as CloudMemory;
 pub use service::CloudService;
 pub use store::{Broken, CloudStore, DatabaseCloudStore, MemoryCloudStore, OpenPoint, Work};
-pub(crate) use upkeep::{Duty, Upkeep};
+pub(crate) use upkeep::Upkeep;
 
 use crate::app::App;
 use crate::failure::Failure;

@@ -126,7 +126,8 @@ impl AtPoint<'_> {
         work: Work,
         copy: &CloudCopy,
     ) -> Result<PartPlan, Trouble> {
-        let plan = provider.part_rules().plan(copy.size).map_err(|error| {
+        let rules = self.service.part_rules(provider);
+        let plan = rules.plan(copy.size).map_err(|error| {
             let attempt = format!("sending `{}`", copy.name);
             Fault::new(FaultKind::TooLarge, attempt, error.to_string())
         })?;

@@ -22,7 +22,7 @@ use xylem_runtime::{Backoff, Environment};
 use xylem_telemetry::chain;
 
 pub(crate) use error::RoundError;
-pub(crate) use memory::Memory;
+pub use memory::Memory;
 
 use super::claim::refusal;
 use super::moment;

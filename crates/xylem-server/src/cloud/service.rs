@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use http::HeaderMap;
 use xylem_api::error::ErrorCode;
 use xylem_client::CloudClient;
-use xylem_cloud::Marker;
+use xylem_cloud::{PartRules, Provider, SwiftAccess};
 use xylem_db::CloudCopyState;
 use xylem_http::{ApiError, Peer};
 use xylem_model::{CloudPointId, DistributionServerId};
@@ -51,6 +51,8 @@ const STATES: [(CloudCopyState, &str); 6] = [
 #[derive(Clone)]
 pub struct CloudService {
     inner: Arc<Inner>,
+    /// How files are cut, where not as the provider asks for.
+    part_rules: Option<PartRules>,
 }
 
 struct Inner {
@@ -94,7 +96,18 @@ impl CloudService {
             following: tokio::sync::Mutex::default(),
             pace: Mutex::default(),
         };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), part_rules: None }
+    }
+
+    /// The same service, which cuts files by these rules and not by the provider's. Simulated files
+    /// are small, so that many are sent; in parts they are to be sent all the same.
+    #[must_use]
+    pub fn cut_by(self, rules: PartRules) -> Self {
+        Self { part_rules: Some(rules), ..self }
+    }
+
+    pub(super) fn part_rules(&self, provider: &dyn Provider) -> PartRules {
+        self.part_rules.unwrap_or_else(|| provider.part_rules())
     }
 
     /// What one call needs to work at the active point; none where none is set.

@@ -6,17 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use xylem_api::cloud_files::{CloudInventory, CloudInventoryFound, CloudInventoryState};
-use xylem_cloud::provider_of;
 use xylem_model::Timestamp;
 use xylem_telemetry::chain;
 
-use super::inventory::{Inventoried, inventory};
-use super::recheck::recheck;
-use super::remove::remove;
-use super::round::{Memory, Round, RoundError, Waits};
+use super::duty::{Done, Duty, RoundTerms, ours, waits};
+use super::inventory::Inventoried;
+use super::round::{Memory, RoundError};
 use super::store::OpenPoint;
-use super::sweep::sweep;
-use super::used::Used;
 use crate::ServerError;
 use crate::app::App;
 use crate::failure::Failure;
@@ -33,19 +29,6 @@ pub(crate) struct Upkeep {
     is_unfinished: AtomicBool,
     /// Wakes the job when an inventory is asked for.
     pub(crate) asked: Notify,
-}
-
-/// What is done in a round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Duty {
-    /// What lies there is compared with what is remembered.
-    Inventory,
-    /// What could be written by others is asked after once more.
-    Recheck,
-    /// What is not wanted is deleted.
-    Remove,
-    /// What crashes left is removed.
-    Sweep,
 }
 
 impl Upkeep {
@@ -102,15 +85,12 @@ impl App {
             return self.cloud_inventory(&point).await;
         }
         let done = self.cloud_round(duty, &point).await;
-        self.told_of_cloud(&point, done).await
+        self.cloud.told_of(&point, done).await
     }
 
     /// Tries the point again where it stands still; says what was found.
     pub(crate) async fn try_cloud_again(&self) -> Result<String, ServerError> {
-        self.cloud.try_broken_again().await.map_err(|failure| {
-            let reason = failure.0.message().to_owned();
-            ServerError::Cloud { reason }
-        })
+        self.cloud.try_again_where_broken().await
     }
 
     /// Nothing is done, which whoever asked for it is told.
@@ -142,40 +122,19 @@ impl App {
             Err(error) => (Some(chain(error).to_string()), None),
         };
         self.upkeep.ended(CloudInventory { began_at: now, ended_at: self.now(), failed, found });
-        self.told_of_cloud(point, done).await
+        self.cloud.told_of(point, done).await
     }
 
     async fn cloud_round(&self, duty: Duty, point: &OpenPoint) -> Result<Done, RoundError> {
-        let storage = &point.settings.storage;
-        let client = self.cloud.client(point).await.map_err(ours)?;
-        let access = client.access().await?;
-        let provider = provider_of(storage, &point.keys, access.as_deref());
-        let provider = provider.map_err(|error| RoundError::Point(error.to_string()))?;
         let restoring = self.database.restore_unconfirmed().await;
         let restoring = restoring.map_err(|error| ours(error.into()))?;
-        let round = Round {
-            store: self.cloud.store(),
-            point,
-            provider: &*provider,
-            client: &client,
-            environment: &self.environment,
+        let terms = RoundTerms {
             marker: self.cloud_marker(),
-            may_remove: !restoring && !point.paused,
+            may_remove: !restoring,
             is_followed: self.is_cloud_followed(point).await.map_err(ours)?,
-            waits: Waits::default(),
             memory: &self.upkeep.memory,
-            used: Used::default(),
         };
-        let done = match duty {
-            Duty::Inventory => inventory(&round).await.map(Done::Inventoried),
-            Duty::Recheck => {
-                recheck(&round).await.map(|rechecked| Done::Told(rechecked.to_string()))
-            }
-            Duty::Remove => remove(&round).await.map(|removed| Done::Told(removed.to_string())),
-            Duty::Sweep => sweep(&round).await.map(|swept| Done::Told(swept.to_string())),
-        };
-        round.settle().await;
-        done
+        self.cloud.round(duty, point, &terms).await
     }
 
     /// Whether all that is wanted at the point has a row by now: not while its wants are followed
@@ -184,54 +143,6 @@ impl App {
         let stored = self.database.cloud_point().await?.filter(|stored| stored.id == point.id);
         Ok(stored.is_some_and(|stored| point.followed >= stored.stamp.generation))
     }
-
-    /// What a round did, for whoever looks at the jobs; what concerns the whole point stops it.
-    async fn told_of_cloud(
-        &self,
-        point: &OpenPoint,
-        done: Result<Done, RoundError>,
-    ) -> Result<String, ServerError> {
-        let error = match done {
-            Ok(done) => return Ok(done.to_string()),
-            Err(error) => error,
-        };
-        if let Some(stop) = error.stops_the_point() {
-            tracing::error!("the cloud distribution point stands still: {}", stop.why);
-            let now = self.now();
-            let broken = stop.broken(now, now);
-            self.cloud.store().set_broken(point.id, point.revision, Some(&broken)).await?;
-        }
-        Err(ServerError::Cloud { reason: chain(&error).to_string() })
-    }
-}
-
-/// What came of a round.
-enum Done {
-    Inventoried(Inventoried),
-    Told(String),
-}
-
-impl std::fmt::Display for Done {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Inventoried(found) => write!(f, "{found}"),
-            Self::Told(told) => f.write_str(told),
-        }
-    }
-}
-
-/// Why nothing is done at present.
-fn waits(duty: Duty, point: &OpenPoint) -> Option<String> {
-    if let Some(broken) = &point.broken {
-        return Some(format!("waits: the point stands still: {}", broken.message));
-    }
-    // To look changes nothing.
-    let only_looks = matches!(duty, Duty::Inventory | Duty::Recheck);
-    (point.paused && !only_looks).then(|| "waits: the point is paused".to_owned())
-}
-
-fn ours(failure: Failure) -> RoundError {
-    RoundError::Ours(failure.0.message().to_owned())
 }
 
 fn wire(found: Inventoried) -> CloudInventoryFound {

@@ -8,7 +8,7 @@ const MOST_TOLD: usize = 1000;
 
 /// What is remembered between rounds. Where it is lost, something is said or done once more.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<Remembered>);
+pub struct Memory(Mutex<Remembered>);
 
 #[derive(Debug, Default)]
 struct Remembered {
