@@ -43,7 +43,7 @@ pub use netstorage_double::{
     NETSTORAGE_KEY, NetStorageDouble, NetStorageFault,
 };
 pub use packages::{package_of, small_package};
-pub use s3_double::{S3_BUCKET, S3_KEY_ID, S3_REGION, S3_SECRET, S3Double, S3Fault};
+pub use s3_double::{S3_BUCKET, S3_KEY_ID, S3_REGION, S3_SECRET, S3Double, S3Event, S3Fault};
 pub use snapshot::{Snapshot, snapshot};
 pub use stage::{Stage, programs};
 pub use swift_double::{

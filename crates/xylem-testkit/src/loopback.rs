@@ -1,4 +1,4 @@
-//! Servers in this process: TLS of their own, on a port of the loopback.
+//! Servers in this process: TLS of their own, on a port of the loopback or of a simulated network.
 
 use std::io;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use tokio_rustls::TlsAcceptor;
 use xylem_ca::{Authority, LeafRequest};
 use xylem_model::{DistributionServerId, Party};
 use xylem_pki::{ClientAuth, Identity, LeafNames, TrustAnchors, server_config};
-use xylem_runtime::Environment;
+use xylem_runtime::{Environment, Listener, Stream};
 
 /// How long the certificate is good for.
 const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// A certificate for the loopback, of an authority that nobody knows.
+/// A certificate for one host, of an authority that nobody knows.
 pub(crate) struct OwnTls {
     /// By which authority it is believed.
     pub(crate) ca_pem: String,
@@ -32,17 +32,17 @@ pub(crate) struct OwnTls {
 impl OwnTls {
     /// Makes both, by the clock of an environment.
     pub(crate) fn make(environment: &Environment, name: &str) -> Self {
-        Self::for_hosts(environment, name, &["127.0.0.1"])
+        Self::make_for(environment, name, "127.0.0.1")
     }
 
-    /// The same for other names.
-    pub(crate) fn for_hosts(environment: &Environment, name: &str, hosts: &[&str]) -> Self {
+    /// The same for another host.
+    pub(crate) fn make_for(environment: &Environment, name: &str, host: &str) -> Self {
         let (now, clock) = (environment.clock.now(), Arc::clone(&environment.clock));
         let authority = Authority::create("A cloud", now, Arc::clone(&environment.rng)).unwrap();
         let leaf = LeafRequest {
             party: Party::DistributionServer(environment.new_id(DistributionServerId::from_parts)),
             common_name: name.to_owned(),
-            hosts: LeafNames::from_hosts(hosts.iter().copied()).unwrap(),
+            hosts: LeafNames::from_hosts([host]).unwrap(),
             lifetime: LIFETIME,
             server_auth: true,
         };
@@ -73,13 +73,38 @@ where
     let (tls, mut connections) = (TlsAcceptor::from(tls), JoinSet::new());
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let (tls, service) = (tls.clone(), service.clone());
-        connections.spawn(async move {
-            let Ok(stream) = tls.accept(stream).await else { return };
-            let service = service_fn(service);
-            // However a connection ends: what counts is what the client makes of it.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
+        connections.spawn(converse(stream, tls.clone(), service.clone()));
         while connections.try_join_next().is_some() {}
     }
+}
+
+/// Answers whatever connects to a port of any network, until that is gone.
+pub(crate) async fn serve_at<S, F, B>(
+    listener: Box<dyn Listener>,
+    tls: Arc<ServerConfig>,
+    service: S,
+) where
+    S: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = io::Result<Response<B>>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (tls, mut connections) = (TlsAcceptor::from(tls), JoinSet::new());
+    while let Ok((accepted, _)) = listener.accept().await {
+        let Ok(stream) = accepted.open() else { continue };
+        connections.spawn(converse(stream, tls.clone(), service.clone()));
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn converse<S, F, B>(stream: impl Stream + 'static, tls: TlsAcceptor, service: S)
+where
+    S: Fn(Request<Incoming>) -> F + Send + 'static,
+    F: Future<Output = io::Result<Response<B>>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Ok(stream) = tls.accept(stream).await else { return };
+    // However a connection ends: what counts is what the client makes of it.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(service)).await;
 }

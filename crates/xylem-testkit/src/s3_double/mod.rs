@@ -4,8 +4,10 @@
 //!   not those that were signed. It is written by that description and shares no code with ours.
 //! * [`objects`]: what lies there. [`multipart`]: uploads in parts.
 //!
-//! It can be told to misbehave: [`S3Fault`].
+//! It can be told to misbehave: [`S3Fault`]. Whoever [watches](S3Double::watch) it is told of what is done
+//! there: [`S3Event`].
 
+mod events;
 mod multipart;
 mod objects;
 pub(crate) mod signature;
@@ -13,6 +15,7 @@ pub(crate) mod signature;
 mod tests;
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,11 +23,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use rustls::ServerConfig;
 use tokio::task::JoinSet;
 use xylem_http::http_date;
 use xylem_model::Timestamp;
-use xylem_runtime::Environment;
+use xylem_runtime::{Environment, Listener};
 
+pub use events::S3Event;
 use objects::Objects;
 pub(crate) use objects::ranged;
 use signature::Realm;
@@ -67,14 +72,22 @@ pub enum S3Fault {
     OtherBytes,
     /// It gives out everything to anybody.
     Public,
+    /// It stores other bytes than were sent, and its word for them is of those.
+    StoresOther,
+    /// It stores other bytes than were sent, and its word is of what was sent.
+    StoresOtherUnsaid,
+    /// Every other answer is lost: what was asked for is done.
+    LosesAnswers,
 }
 
 /// A strict S3 in memory. It ends when it is dropped.
 pub struct S3Double {
     state: Arc<State>,
+    host: String,
     port: u16,
     ca_pem: String,
-    _task: JoinSet<()>,
+    config: Arc<ServerConfig>,
+    task: JoinSet<()>,
 }
 
 struct State {
@@ -83,6 +96,7 @@ struct State {
     fault: Mutex<S3Fault>,
     /// Method and path of what was asked, without what could be a signature.
     asked: Mutex<Vec<String>>,
+    answers: AtomicU64,
 }
 
 /// A refusal: status, code and message.
@@ -93,19 +107,44 @@ type Answer = Result<Response<Full<Bytes>>, Refusal>;
 impl S3Double {
     /// Begins to listen on a free port of the loopback, by the clock of an environment.
     pub async fn start(environment: &Environment) -> Self {
-        let OwnTls { ca_pem, config } = OwnTls::make(environment, "s3");
         let (listener, port) = loopback::listener().await;
+        let mut double = Self::unheard(environment, "127.0.0.1", port);
+        let (config, state) = (Arc::clone(&double.config), Arc::clone(&double.state));
+        let service = move |request| serve(Arc::clone(&state), request);
+        double.task.spawn(loopback::serve(listener, config, service));
+        double
+    }
+
+    /// One that listens nowhere until it [serves](Self::serve) a port that somebody opened for it,
+    /// such as one of a simulated network. What lies there outlives whoever serves it.
+    pub fn unheard(environment: &Environment, host: &str, port: u16) -> Self {
+        let OwnTls { ca_pem, config } = OwnTls::make_for(environment, "s3", host);
         let state = Arc::new(State {
             environment: environment.clone(),
             objects: Mutex::default(),
             fault: Mutex::default(),
             asked: Mutex::default(),
+            answers: AtomicU64::new(0),
         });
-        let mut task = JoinSet::new();
-        let shared = Arc::clone(&state);
-        let service = move |request| serve(Arc::clone(&shared), request);
-        task.spawn(loopback::serve(listener, config, service));
-        Self { state, port, ca_pem, _task: task }
+        Self { state, host: host.to_owned(), port, ca_pem, config, task: JoinSet::new() }
+    }
+
+    /// Answers whatever connects to a port.
+    pub async fn serve(&self, listener: Box<dyn Listener>) {
+        let state = Arc::clone(&self.state);
+        let service = move |request| serve(Arc::clone(&state), request);
+        loopback::serve_at(listener, Arc::clone(&self.config), service).await;
+    }
+
+    /// Tells of everything that is done from now on, in the moment in which it is done. Whoever is
+    /// told must not call the double.
+    pub fn watch(&self, watcher: impl Fn(&S3Event) + Send + Sync + 'static) {
+        locked(&self.state.objects).watch(Box::new(watcher));
+    }
+
+    /// Takes parts of so many bytes on, but for the last, which real ones do not.
+    pub fn take_small_parts(&self, bytes: usize) {
+        locked(&self.state.objects).uploads.take_small_parts(bytes);
     }
 
     /// The same by the clock of this machine.
@@ -115,7 +154,7 @@ impl S3Double {
 
     /// Where it is: `https://…`.
     pub fn endpoint(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port)
+        format!("https://{}:{}", self.host, self.port)
     }
 
     /// By which authority it is to be believed.
@@ -179,7 +218,11 @@ async fn serve(state: Arc<State>, request: Request<Incoming>) -> io::Result<Resp
     let asked = Asked::read(request).await;
     locked(&state.asked).push(format!("{} {}", asked.method, asked.path));
     let is_head = asked.method == Method::HEAD;
-    let mut response = state.answer(&asked).unwrap_or_else(|refusal| refusal.response(is_head));
+    let answer = state.answer(&asked);
+    if state.loses_this_answer() {
+        return Err(io::ErrorKind::ConnectionReset.into());
+    }
+    let mut response = answer.unwrap_or_else(|refusal| refusal.response(is_head));
     let date = HeaderValue::try_from(http_date(state.now())).unwrap();
     response.headers_mut().insert(header::DATE, date);
     Ok(response)
@@ -224,6 +267,11 @@ impl Asked {
 impl State {
     fn fault(&self) -> S3Fault {
         *locked(&self.fault)
+    }
+
+    fn loses_this_answer(&self) -> bool {
+        let number = self.answers.fetch_add(1, Ordering::Relaxed);
+        self.fault() == S3Fault::LosesAnswers && number.is_multiple_of(2)
     }
 
     /// What its clock says.

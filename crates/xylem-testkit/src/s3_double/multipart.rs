@@ -18,11 +18,18 @@ use super::{Answer, Asked, Refusal, refused};
 const SMALLEST_PART: usize = 5 * 1024 * 1024;
 
 /// Uploads that were begun and neither ended nor given up, by their ids.
-#[derive(Default)]
 pub(super) struct Uploads {
     open: BTreeMap<String, Upload>,
     begun: u32,
     now: Timestamp,
+    smallest_part: usize,
+}
+
+impl Default for Uploads {
+    fn default() -> Self {
+        let (open, now) = (BTreeMap::new(), Timestamp::default());
+        Self { open, begun: 0, now, smallest_part: SMALLEST_PART }
+    }
 }
 
 struct Upload {
@@ -41,6 +48,11 @@ impl Uploads {
     /// What the clock says from now on.
     pub(super) fn set_now(&mut self, now: Timestamp) {
         self.now = now;
+    }
+
+    /// Parts may be as small as this.
+    pub(super) fn take_small_parts(&mut self, bytes: usize) {
+        self.smallest_part = bytes;
     }
 
     /// All of them are gone, as if somebody had given them up.
@@ -76,6 +88,7 @@ impl Uploads {
 
     /// `CompleteMultipartUpload`: the object that comes of it.
     pub(super) fn end(&mut self, key: &str, asked: &Asked) -> Result<Object, Refusal> {
+        let smallest = self.smallest_part;
         let upload = self.of(key, asked)?;
         let told = told_parts(&asked.body);
         if told.is_empty() || told.windows(2).any(|two| two[0].0 >= two[1].0) {
@@ -85,7 +98,7 @@ impl Uploads {
         for (at, (number, etag)) in told.iter().enumerate() {
             let part = upload.parts.get(number).filter(|part| md5_of(part) == *etag);
             let part = part.ok_or_else(|| refused(400, "InvalidPart", "a part is another"))?;
-            if part.len() < SMALLEST_PART && at + 1 < told.len() {
+            if part.len() < smallest && at + 1 < told.len() {
                 return Err(refused(400, "EntityTooSmall", "a part is too small"));
             }
             bytes.extend_from_slice(part);

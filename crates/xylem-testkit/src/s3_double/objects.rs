@@ -11,6 +11,7 @@ use http_body_util::Full;
 use md5::{Digest as _, Md5};
 use xylem_model::Timestamp;
 
+use super::events::{S3Event, Watcher};
 use super::multipart::{Uploads, begun, ended, md5_of};
 use super::{Answer, Asked, Refusal, S3Fault, refused};
 
@@ -24,6 +25,7 @@ pub(super) struct Objects {
     /// When each was written last.
     written: BTreeMap<String, Timestamp>,
     now: Timestamp,
+    watcher: Option<Watcher>,
     pub(super) uploads: Uploads,
 }
 
@@ -50,6 +52,33 @@ impl Objects {
     pub(super) fn set_now(&mut self, now: Timestamp) {
         self.now = now;
         self.uploads.set_now(now);
+    }
+
+    /// Who is told of what is done from now on.
+    pub(super) fn watch(&mut self, watcher: Watcher) {
+        self.watcher = Some(watcher);
+    }
+
+    fn tell(&self, event: &S3Event) {
+        if let Some(watcher) = &self.watcher {
+            watcher(event);
+        }
+    }
+
+    /// Writes what was sent, or what is made of it by a fault. Gives its ETag.
+    fn store(&mut self, key: &str, mut object: Object, fault: S3Fault) -> String {
+        let sent = object.bytes.clone();
+        if matches!(fault, S3Fault::StoresOther | S3Fault::StoresOtherUnsaid) {
+            object.bytes = with_another_beginning(&sent);
+        }
+        if fault == S3Fault::StoresOther {
+            object.etag = md5_of(&object.bytes);
+        }
+        let (name, stored, etag) = (key.to_owned(), object.bytes.clone(), object.etag.clone());
+        let over = self.bytes(key);
+        self.insert(key, object);
+        self.tell(&S3Event::Written { name, sent, stored, over });
+        etag
     }
 
     fn insert(&mut self, key: &str, object: Object) {
@@ -80,16 +109,27 @@ impl Objects {
             Method::GET | Method::HEAD => {
                 let object = self.objects.get(key);
                 let found = object.ok_or_else(|| refused(404, "NoSuchKey", "there is none"))?;
-                found.give(asked, fault)
+                let answer = found.give(asked, fault)?;
+                let name = key.to_owned();
+                self.tell(&match asked.method == Method::HEAD {
+                    true => S3Event::Asked { name },
+                    false => S3Event::Given { name },
+                });
+                Ok(answer)
             }
             Method::DELETE if asked.query.is_empty() => {
-                self.objects.remove(key);
+                let was = self.objects.remove(key).map(|object| object.bytes);
+                self.tell(&S3Event::Deleted { name: key.to_owned(), was });
                 Ok(plain(StatusCode::NO_CONTENT, Bytes::new()))
             }
             Method::POST if asked.query == "uploads=" => {
                 Ok(begun(&self.uploads.begin(key, Kept::of(asked))))
             }
-            Method::PUT => self.uploads.take_part(key, asked),
+            Method::PUT => {
+                let answer = self.uploads.take_part(key, asked)?;
+                self.tell(&S3Event::PartTaken { name: key.to_owned() });
+                Ok(answer)
+            }
             Method::POST => self.end(key, asked, fault),
             Method::DELETE => self.uploads.give_up(key, asked),
             _ => Err(refused(501, "NotImplemented", "the double has no such thing")),
@@ -99,9 +139,7 @@ impl Objects {
     fn end(&mut self, key: &str, asked: &Asked, fault: S3Fault) -> Answer {
         self.check_condition(key, asked, fault)?;
         let object = self.uploads.end(key, asked)?;
-        let answer = ended(&object.etag);
-        self.insert(key, object);
-        Ok(answer)
+        Ok(ended(&self.store(key, object, fault)))
     }
 
     /// Whether something may be written where something is.
@@ -126,9 +164,9 @@ impl Objects {
         self.check_condition(key, asked, fault)?;
         let bytes = asked.body.clone();
         let object = Object { etag: md5_of(&bytes), bytes, kept: Kept::of(asked) };
+        let etag = quoted(&self.store(key, object, fault));
         let mut response = plain(StatusCode::OK, Bytes::new());
-        response.headers_mut().insert(header::ETAG, object.etag());
-        self.insert(key, object);
+        response.headers_mut().insert(header::ETAG, etag);
         Ok(response)
     }
 
@@ -168,10 +206,6 @@ impl Objects {
 }
 
 impl Object {
-    fn etag(&self) -> HeaderValue {
-        HeaderValue::try_from(format!("\"{}\"", self.etag)).unwrap()
-    }
-
     fn give(&self, asked: &Asked, fault: S3Fault) -> Answer {
         let bytes = match fault {
             S3Fault::OtherBytes => self.bytes.iter().map(|byte| !byte).collect(),
@@ -185,7 +219,7 @@ impl Object {
             response.headers_mut().insert(header::CONTENT_LENGTH, size);
         }
         let headers = response.headers_mut();
-        headers.insert(header::ETAG, self.etag());
+        headers.insert(header::ETAG, quoted(&self.etag));
         if let Some(meta) = &self.kept.meta {
             headers.insert(META, meta.clone());
         }
@@ -207,12 +241,17 @@ impl Kept {
     }
 }
 
-/// All of it, or a range.
-pub(crate) fn ranged(bytes: &Bytes, range: Option<&str>) -> Answer {
-    match range {
-        None => Ok(plain(StatusCode::OK, bytes.clone())),
-        Some(range) => part(bytes, range),
+fn quoted(etag: &str) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{etag}\"")).unwrap()
+}
+
+/// The same bytes but for the first.
+fn with_another_beginning(bytes: &Bytes) -> Bytes {
+    let mut other = bytes.to_vec();
+    if let Some(first) = other.first_mut() {
+        *first = !*first;
     }
+    other.into()
 }
 
 /// One range with both ends, which is all that is asked for.

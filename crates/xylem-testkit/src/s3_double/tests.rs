@@ -184,3 +184,55 @@ async fn what_comes_too_late_or_too_early_is_refused() {
         assert_eq!(refusal(&answer), expected(403, "AccessDenied"));
     }
 }
+
+#[tokio::test]
+async fn what_is_done_is_told() {
+    let world = World::new().await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let noting = Arc::clone(&told);
+    world.double.watch(move |event| locked(&noting).push(event.clone()));
+    world.written().await;
+    let (provider, key) = (world.provider(), world.key());
+    world.client.send(&provider.ask(&key, at(now()))).await.unwrap();
+    world.client.send(&world.get(now())).await.unwrap();
+    world.client.send(&provider.remove(&key, at(now()))).await.unwrap();
+    let told = std::mem::take(&mut *locked(&told));
+    let [
+        S3Event::Written { name, sent, stored, over: None },
+        S3Event::Asked { .. },
+        S3Event::Given { .. },
+        S3Event::Deleted { was: Some(was), .. },
+    ] = &told[..]
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!((name.as_str(), &**sent, &**stored, &**was), (key.as_str(), BYTES, BYTES, BYTES));
+}
+
+#[tokio::test]
+async fn wrong_bytes_are_stored_when_that_is_asked_for() {
+    let world = World::new().await;
+    for (fault, says) in [(S3Fault::StoresOther, true), (S3Fault::StoresOtherUnsaid, false)] {
+        world.double.misbehave(fault);
+        let answer = world.send(&world.put(None, now()), BYTES).await;
+        world.double.misbehave(S3Fault::None);
+        let stored = world.double.bytes(world.key().as_str()).unwrap();
+        assert_eq!((answer.status, stored.len()), (200, BYTES.len()));
+        assert_ne!(&*stored, BYTES);
+        let etag = format!("\"{}\"", multipart::md5_of(BYTES));
+        assert_eq!(answer.header("etag") != Some(&*etag), says, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_asked_for_is_done_where_the_answer_is_lost() {
+    let world = World::new().await;
+    world.double.misbehave(S3Fault::LosesAnswers);
+    let put = world.put(None, now());
+    let mut lost = 0;
+    for _ in 0..4 {
+        lost += u32::from(world.client.send_piece(&put, full_body(BYTES)).await.is_err());
+        assert_eq!(world.double.names(), [world.key().as_str()]);
+    }
+    assert!(lost > 0);
+}
