@@ -43,6 +43,11 @@ pub(crate) fn beginning() -> Timestamp {
     Timestamp::from_unix_ms(BEGINNING)
 }
 
+/// The moment, by a clock that is right.
+pub(crate) fn now() -> Timestamp {
+    beginning().plus(turmoil::sim_elapsed().unwrap_or_default())
+}
+
 #[derive(Debug)]
 struct SimRng(Mutex<StdRng>);
 

@@ -9,6 +9,7 @@ use rand::{Rng as _, SeedableRng as _};
 use turmoil::Sim;
 use xylem_model::DistributionServerId;
 
+use crate::cloud::{Cloud, CloudFaults};
 use crate::history::History;
 use crate::machine::Machine;
 use crate::world::{SERVER, World};
@@ -44,6 +45,7 @@ pub(crate) struct Faults {
     cut: Vec<(&'static str, &'static str, Duration)>,
     /// Machines whose clock or disk is to be mended.
     ailing: Vec<(Arc<Machine>, Duration)>,
+    cloud: Option<(Arc<Cloud>, CloudFaults)>,
 }
 
 impl Faults {
@@ -61,6 +63,7 @@ impl Faults {
             down: Vec::new(),
             cut: Vec::new(),
             ailing: Vec::new(),
+            cloud: world.cloud.clone().zip(CloudFaults::new(world, seed)),
         }
     }
 
@@ -73,9 +76,14 @@ impl Faults {
         let promised = acknowledged > self.acknowledged;
         self.acknowledged = acknowledged;
         if promised && self.dice.random_bool(0.5) {
-            let roles = history.lock().roles.last_key_value().and_then(|(_, roles)| roles.1);
-            let principal = roles.and_then(|id| self.names.get(&id).copied());
-            self.crash(principal.unwrap_or("root"), sim, history);
+            let (_, principal) = self.roles(history);
+            self.crash(principal, sim, history);
+        }
+        let cloud = self.cloud.as_mut();
+        if cloud.is_some_and(|(_, faults)| faults.step(sim, history)) {
+            // Either of those without whom nothing is sent there.
+            let host = if self.dice.random_bool(0.5) { SERVER } else { self.roles(history).0 };
+            self.crash(host, sim, history);
         }
         if !self.dice.random_bool(self.probability) {
             return;
@@ -107,6 +115,17 @@ impl Faults {
         }
     }
 
+    /// Names of the root and of the principal.
+    fn roles(&self, history: &History) -> (&'static str, &'static str) {
+        let record = history.lock();
+        let (root, principal) =
+            record.roles.last_key_value().map(|(_, roles)| *roles).unwrap_or_default();
+        let name = |id: Option<DistributionServerId>| {
+            id.and_then(|id| self.names.get(&id).copied()).unwrap_or("root")
+        };
+        (name(root), name(principal))
+    }
+
     fn host(&mut self) -> Option<(&'static str, Arc<Machine>)> {
         let number = self.dice.random_range(0..self.hosts.len());
         self.hosts.get(number).cloned()
@@ -133,11 +152,14 @@ impl Faults {
         if self.down.iter().any(|(down, _)| *down == host) {
             return;
         }
+        let sends = host == SERVER || host == self.roles(history).0;
+        let is_under_way = self.cloud.as_ref().is_some_and(|(cloud, _)| cloud.is_under_way());
         sim.crash(host);
         let until = sim.elapsed() + Duration::from_millis(self.dice.random_range(LASTS_MS));
         self.down.push((host, until));
         let (now, mut record) = (sim.elapsed(), history.lock());
         record.figures.crashes += 1;
+        record.figures.cloud_kills += u64::from(sends && is_under_way);
         record.note(now, format!("{host}: crashes, {}", span(now, until)));
     }
 
@@ -166,6 +188,9 @@ impl Faults {
     /// Mends everything, rotting disks too.
     pub(crate) fn stop(&mut self, sim: &mut Sim<'static>) {
         self.mend(sim, Duration::MAX);
+        if let Some((_, faults)) = &mut self.cloud {
+            faults.stop(sim);
+        }
         self.hosts.iter().for_each(|(_, machine)| machine.set_flip_probability(0.0));
     }
 }

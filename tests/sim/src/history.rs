@@ -62,6 +62,28 @@ figures! {
     collected,
     /// P8: rows of the placement compared with what the server gives.
     rows,
+    /// Runs with a cloud distribution point.
+    clouds,
+    /// Faults made at the provider.
+    cloud_faults,
+    /// Selections made for the cloud.
+    cloud_selections,
+    /// Parts of uploads that the provider took.
+    cloud_parts,
+    /// Objects that were written there whole, or put together; each compared with its name.
+    cloud_written,
+    /// Management servers and roots that were killed while something was on its way there.
+    cloud_kills,
+    /// Cloud 3: times that something came to be offered there, its proof looked at.
+    cloud_proved,
+    /// Cloud 4: deletions of which it was seen that they were allowed.
+    cloud_deleted,
+    /// Cloud 3: objects compared at the end.
+    cloud_copies,
+    /// Cloud 4: things of others that were still there at the end.
+    cloud_kept,
+    /// Cloud 5: runs at whose end nothing was left there that no row names.
+    cloud_clean,
     /// Simulated milliseconds.
     simulated_ms,
 }

@@ -13,6 +13,7 @@ use xylem_pki::{ClientAuth, Credentials, Identity, server_config};
 use xylem_runtime::{Environment, Shutdown};
 use xylem_server::{ControlService, WishStore};
 
+use crate::cloud::{self, CLOUD};
 use crate::environment::environment;
 use crate::history::History;
 use crate::machine::Planted;
@@ -34,7 +35,7 @@ type HostResult = Result<(), Box<dyn std::error::Error>>;
 /// The management server, as far as distribution servers see it.
 pub(crate) async fn management_server(world: World, history: History, seed: u64) -> HostResult {
     let environment = environment(seed, &world.server_machine);
-    let store: Arc<dyn WishStore> = Arc::new(WatchedStore::new(world.clone(), history));
+    let store: Arc<dyn WishStore> = Arc::new(WatchedStore::new(world.clone(), history.clone()));
     let shutdown = Shutdown::new();
     let service = ControlService::new(
         environment.clone(),
@@ -51,12 +52,17 @@ pub(crate) async fn management_server(world: World, history: History, seed: u64)
             tokio::time::sleep(LOOK_EVERY).await;
         }
     });
+    let mut router = xylem_server::control_router(&service);
+    if let Some(cloud) = &world.cloud {
+        let filling = cloud::filling(&world, cloud, &environment, &service, &history);
+        router = router.merge(xylem_server::cloud_control_router(&filling));
+    }
     let identity = Identity::new(Credentials::from_pem(world.server.as_bytes())?);
     let clock = environment.clock.clone();
     let tls = server_config(&identity, &world.anchors, clock, ClientAuth::Optional)?;
     let listen = SocketAddr::from(([0, 0, 0, 0], PORT));
     let http = HttpServer::listen(&environment, listen, tls, Limits::default()).await?;
-    http.serve(Api::new(xylem_server::control_router(&service)), shutdown).await;
+    http.serve(Api::new(router), shutdown).await;
     Ok(())
 }
 
@@ -101,7 +107,7 @@ async fn start(
         name: member.name.to_owned(),
         public_url: format!("https://{}:{PORT}", member.name),
         listen: SocketAddr::from(([0, 0, 0, 0], PORT)),
-        cloud_private_hosts: Vec::new(),
+        cloud_private_hosts: vec![CLOUD.to_owned()],
     };
     let membership = Membership {
         credentials: Credentials::from_pem(member.identity.as_bytes())?,

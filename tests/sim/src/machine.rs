@@ -19,6 +19,19 @@ pub enum Planted {
     ForgetsRemovals,
     /// The management server commits what was sent to a former principal.
     NoFencing,
+    /// What is in the cloud is offered as soon as all of it was sent.
+    OffersBeforeProof,
+    /// What is wanted in the cloud is removed there.
+    RemovesTheWanted,
+    /// What crashes left in the cloud is not removed.
+    LeavesLeftovers,
+}
+
+impl Planted {
+    /// Whether it concerns the cloud, which every run has then.
+    pub(crate) const fn is_of_cloud(self) -> bool {
+        matches!(self, Self::OffersBeforeProof | Self::RemovesTheWanted | Self::LeavesLeftovers)
+    }
 }
 
 /// One simulated machine. Its faults outlive the crashes of its host: the host that runs on it and
@@ -45,6 +58,11 @@ impl Machine {
     /// Sets the clock wrong, by so much.
     pub(crate) fn set_clock_error(&self, ms: i64) {
         self.clock_error_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// Has the clock go on by so much, beside what time does.
+    pub(crate) fn move_clock_on(&self, ms: i64) {
+        self.clock_error_ms.fetch_add(ms, Ordering::Relaxed);
     }
 
     pub(crate) fn clock_error_ms(&self) -> i64 {

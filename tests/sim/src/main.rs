@@ -97,7 +97,10 @@ fn report(seeds: u64, failed: u64, total: &Figures, wall_s: u64) {
         "SIM seeds={seeds} failed={failed} servers={} crashes={} partitions={} flipped_bits={} \
          clock_jumps={} full_disks={} failed_starts={} parent_changes={} hand_overs={} roles_checked={} superseding={} deleted={} lies={} \
          bodies_checked={} acked={} copies_checked={} tree_checked={} refusals_checked={} \
-         kept_checked={} collected_checked={} rows_checked={} lost={} sim_hours={:.2} \
+         kept_checked={} collected_checked={} rows_checked={} clouds={} cloud_faults={} \
+         cloud_selections={} cloud_parts={} cloud_written={} cloud_kills={} cloud_proved_checked={} \
+         cloud_deleted_checked={} cloud_copies_checked={} cloud_kept_checked={} \
+         cloud_clean_checked={} lost={} sim_hours={:.2} \
          wall_s={wall_s}",
         total.servers,
         total.crashes,
@@ -120,19 +123,33 @@ fn report(seeds: u64, failed: u64, total: &Figures, wall_s: u64) {
         total.kept,
         total.collected,
         total.rows,
+        total.clouds,
+        total.cloud_faults,
+        total.cloud_selections,
+        total.cloud_parts,
+        total.cloud_written,
+        total.cloud_kills,
+        total.cloud_proved,
+        total.cloud_deleted,
+        total.cloud_copies,
+        total.cloud_kept,
+        total.cloud_clean,
         if failed == 0 { "0" } else { "see above" },
         total.simulated_ms as f64 / 3_600_000.0,
     );
 }
 
 /// Each planted fault, with the promise whose check must notice it.
-const PLANTED: [(&str, Planted, &str); 6] = [
+const PLANTED: [(&str, Planted, &str); 9] = [
     ("no-file-sync", Planted::NoFileSync, "P2"),
     ("no-folder-sync", Planted::NoFolderSync, "P2"),
     ("no-verification", Planted::NoVerification, "P1"),
     ("collects-the-wanted", Planted::CollectsTheWanted, "P6"),
     ("forgets-removals", Planted::ForgetsRemovals, "P5"),
     ("no-fencing", Planted::NoFencing, "P7"),
+    ("offers-before-proof", Planted::OffersBeforeProof, "cloud 3"),
+    ("removes-the-wanted", Planted::RemovesTheWanted, "cloud 4"),
+    ("leaves-leftovers", Planted::LeavesLeftovers, "cloud 5"),
 ];
 
 fn plant_all(first: u64) -> anyhow::Result<bool> {

@@ -1,21 +1,26 @@
 //! One seed, from the first moment to the verdict.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use turmoil::{Builder, Sim};
 
+use crate::cloud::CLOUD;
 use crate::disk::BLOCK_BYTES;
 use crate::faults::Faults;
 use crate::history::{Figures, History};
 use crate::machine::Planted;
 use crate::world::{SERVER, World};
-use crate::{hosts, people};
+use crate::{cloud, hosts, people};
 
 /// How long faults are made.
 const FAULTY: Duration = Duration::from_secs(40);
 
 /// A run that takes longer, in simulated time, has stuck.
 const END: Duration = Duration::from_secs(600);
+
+/// The same of one with a cloud: leases and waits of that are of minutes.
+const END_WITH_CLOUD: Duration = Duration::from_secs(2_000);
 
 /// How likely a read of published content on a child's disk has a flipped bit.
 const FLIP_PROBABILITY: f64 = 0.1;
@@ -45,7 +50,8 @@ pub fn run_seed(seed: u64, planted: Option<Planted>) -> anyhow::Result<Outcome> 
     let world = World::make(seed, planted)?;
     let history = History::default();
     history.lock().faults = true;
-    let mut sim = build(seed);
+    let mut sim = build(seed, if world.cloud.is_some() { END_WITH_CLOUD } else { END });
+    history.lock().figures.clouds = u64::from(world.cloud.is_some());
     history.lock().figures.servers = world.members.len() as u64;
     populate(&mut sim, &world, &history, seed);
     let ended = drive(&mut sim, &world, &history, seed);
@@ -57,12 +63,12 @@ pub fn run_seed(seed: u64, planted: Option<Planted>) -> anyhow::Result<Outcome> 
     Ok(Outcome { figures: record.figures, failure, course })
 }
 
-fn build(seed: u64) -> Sim<'static> {
+fn build(seed: u64, end: Duration) -> Sim<'static> {
     let mut builder = Builder::new();
     builder
         .rng_seed(seed)
         .tick_duration(Duration::from_millis(10))
-        .simulation_duration(END)
+        .simulation_duration(end)
         .min_message_latency(Duration::from_millis(1))
         .max_message_latency(Duration::from_millis(20))
         .enable_random_order()
@@ -87,6 +93,15 @@ fn populate(sim: &mut Sim<'static>, world: &World, history: &History, seed: u64)
         let seed = seed.wrapping_add(number as u64 + 1);
         sim.host(member.name, move || {
             hosts::distribution_server(world.clone(), history.clone(), number, seed)
+        });
+    }
+    if let Some(cloud) = &world.cloud {
+        cloud.watch(&world.store, history);
+        let host = Arc::clone(cloud);
+        sim.host(CLOUD, move || cloud::provider(Arc::clone(&host), seed));
+        let (world, history) = (world.clone(), history.clone());
+        sim.client("cloud-administrator", async move {
+            Ok(people::administer_cloud(world, history, seed ^ 0xcc).await?)
         });
     }
     let everybody = || (world.clone(), history.clone());

@@ -15,6 +15,7 @@ use xylem_runtime::{SystemRng, random_array};
 use xylem_server::{MemoryUpload, MemoryWishStore, WishStore as _};
 use xylem_trust::{Envelope, Operation, SigningKey, Ticket, TrustDocument, TrustStore};
 
+use crate::cloud::{CLOUD_SEEDS, Cloud};
 use crate::environment::beginning;
 use crate::machine::{Machine, Planted};
 use crate::watched::Seen;
@@ -75,6 +76,8 @@ pub(crate) struct World {
     pub(crate) server_machine: Arc<Machine>,
     /// What all people use: their clocks are right.
     pub(crate) people_machine: Arc<Machine>,
+    /// The cloud distribution point, where there is one.
+    pub(crate) cloud: Option<Arc<Cloud>>,
 }
 
 impl World {
@@ -110,6 +113,12 @@ impl World {
             None
         };
 
+        let has_cloud = match planted {
+            Some(planted) => planted.is_of_cloud(),
+            None => seed.is_multiple_of(CLOUD_SEEDS),
+        };
+        let cloud = has_cloud.then(|| Cloud::make(seed, &mut dice)).transpose()?;
+
         let root_key = SigningKey::from_seed(&random_array::<32>(&SystemRng))?;
         let signer = SigningKey::from_seed(&random_array::<32>(&SystemRng))?;
         let document = TrustDocument {
@@ -132,13 +141,15 @@ impl World {
             corrupt,
             server_machine: Machine::new(planted),
             people_machine: Machine::new(None),
+            cloud,
         })
     }
 
     /// All machines.
     pub(crate) fn machines(&self) -> impl Iterator<Item = &Arc<Machine>> {
         let own = [&self.server_machine, &self.people_machine];
-        own.into_iter().chain(self.members.iter().map(|member| &member.machine))
+        let cloud = self.cloud.iter().map(|cloud| &cloud.machine);
+        own.into_iter().chain(self.members.iter().map(|member| &member.machine)).chain(cloud)
     }
 
     /// Uploads as they were announced.
@@ -174,6 +185,9 @@ impl World {
             server: principal.id,
         };
         self.uploads().insert(upload, declared.clone());
+        if let Some(cloud) = &self.cloud {
+            cloud.seen().announce(ContentId::of(bytes));
+        }
         self.store.declare_upload(declared);
         Ok(principal)
     }

@@ -50,6 +50,7 @@ pub(crate) async fn judge(world: World, history: History, seed: u64) -> anyhow::
     if seed.is_multiple_of(COLLECTING_SEEDS) {
         person.look_after_collection(&wanted).await?;
     }
+    person.look_at_the_cloud().await?;
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Those who use the servers: who uploads, who reads, who administers, and who judges in the end.
 
 mod administrator;
+mod cloud_administrator;
+mod cloud_judge;
 mod judge;
 mod removed;
 mod uploader;
@@ -21,6 +23,7 @@ use crate::history::History;
 use crate::world::{PORT, World};
 
 pub(crate) use administrator::administer;
+pub(crate) use cloud_administrator::administer_cloud;
 pub(crate) use judge::judge;
 pub(crate) use uploader::upload;
 
