@@ -232,6 +232,9 @@ impl AtPoint<'_> {
                 let wait = self.busy_wait(work, &fault, busy);
                 self.once_more(work, piece.part.number, &fault.to_string(), wait)
             }
+            FaultKind::Line if upload.plan.is_whole() => {
+                self.arrived_otherwise(provider, work, upload, &piece, &fault).await
+            }
             FaultKind::Line => self.line_fault(work, piece.part.number, &fault),
             FaultKind::Session if self.service.pace().renew(work.point, work.content) => {
                 Ok(Arrival::Again(Duration::ZERO))
@@ -299,6 +302,22 @@ impl AtPoint<'_> {
         }
         let why = format!("part {part} arrived with other bytes {times} times: {fault}");
         Err(Trouble::Waits(why, FAILED_WAIT))
+    }
+
+    /// A file that is sent as a whole arrived with other bytes, which may lie under its name by now. A
+    /// provider that cannot write once only would write over them, so they are removed first.
+    async fn arrived_otherwise(
+        &self,
+        provider: &dyn Provider,
+        work: Work,
+        upload: &Upload,
+        piece: &Piece,
+        fault: &Fault,
+    ) -> Result<Arrival, Trouble> {
+        match self.lies_there(provider, work, upload, piece, fault).await? {
+            Arrival::Again(_) => self.line_fault(work, piece.part.number, fault),
+            arrival => Ok(arrival),
+        }
     }
 
     /// A file that is sent as a whole is there already: by a request whose answer was lost, and then

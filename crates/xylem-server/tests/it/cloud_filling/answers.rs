@@ -36,6 +36,24 @@ async fn parts_are_sent_again_after_a_wait_and_fewer_at_once() {
 }
 
 #[tokio::test]
+async fn a_small_file_that_lies_there_with_other_bytes_is_removed_before_it_is_sent_again() {
+    let world = World::new().await;
+    let (content, parts) = (world.publish(1, "a.pkg", b"small").await, digests(b"small"));
+    let root = world.root(1);
+    let job = root.job().await;
+    let pieces = root.signed(&job, &parts).await;
+    world.double.misbehave(S3Fault::StoresOther);
+    let sent = root.send(&pieces, b"small", &parts).await;
+    world.double.misbehave(S3Fault::None);
+    assert!(world.double.bytes(&World::key(content)).is_some_and(|bytes| &*bytes != b"small"));
+    let told = root.parts(content, sent, Vec::new()).await.unwrap();
+    assert_eq!(told.again, [PartAgain { number: 1, after_ms: 0 }]);
+    assert_eq!(world.double.bytes(&World::key(content)), None);
+    root.fill(b"small", &parts, ALL).await;
+    world.is_there(content, b"small").await;
+}
+
+#[tokio::test]
 async fn an_upload_that_vanished_is_begun_anew() {
     let world = World::new().await;
     let content = world.publish(1, "Large.pkg", &LARGE).await;
