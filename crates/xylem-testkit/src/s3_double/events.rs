@@ -1,5 +1,7 @@
 //! What is done to the bucket, told in the moment in which it is done.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 /// Something that was done because somebody with the key asked for it.
@@ -30,6 +32,10 @@ pub enum S3Event {
     Given {
         /// Its name.
         name: String,
+        /// Which bytes of it.
+        range: Range<usize>,
+        /// How many it has.
+        size: usize,
     },
     /// An object was to be deleted.
     Deleted {

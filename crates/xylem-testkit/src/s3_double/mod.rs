@@ -74,7 +74,7 @@ pub enum S3Fault {
     Public,
     /// It stores other bytes than were sent, and its word for them is of those.
     StoresOther,
-    /// It stores other bytes than were sent, and its word is of what was sent.
+    /// It stores other bytes than were sent, and its word for them is no digest.
     StoresOtherUnsaid,
     /// Every other answer is lost: what was asked for is done.
     LosesAnswers,

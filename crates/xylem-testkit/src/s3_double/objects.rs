@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +18,8 @@ use super::{Answer, Asked, Refusal, S3Fault, refused};
 
 /// The metadata that is kept.
 const META: &str = "x-amz-meta-sha256";
+/// An ETag that is no digest, as some real ones have it.
+const NO_DIGEST: &str = "not-a-digest";
 
 /// Objects by their names, and uploads that were begun.
 #[derive(Default)]
@@ -71,8 +74,10 @@ impl Objects {
         if matches!(fault, S3Fault::StoresOther | S3Fault::StoresOtherUnsaid) {
             object.bytes = with_another_beginning(&sent);
         }
-        if fault == S3Fault::StoresOther {
-            object.etag = md5_of(&object.bytes);
+        match fault {
+            S3Fault::StoresOther => object.etag = md5_of(&object.bytes),
+            S3Fault::StoresOtherUnsaid => object.etag = NO_DIGEST.to_owned(),
+            _ => {}
         }
         let (name, stored, etag) = (key.to_owned(), object.bytes.clone(), object.etag.clone());
         let over = self.bytes(key);
@@ -109,11 +114,11 @@ impl Objects {
             Method::GET | Method::HEAD => {
                 let object = self.objects.get(key);
                 let found = object.ok_or_else(|| refused(404, "NoSuchKey", "there is none"))?;
-                let answer = found.give(asked, fault)?;
+                let (answer, size) = (found.give(asked, fault)?, found.bytes.len());
                 let name = key.to_owned();
                 self.tell(&match asked.method == Method::HEAD {
                     true => S3Event::Asked { name },
-                    false => S3Event::Given { name },
+                    false => S3Event::Given { name, range: given(&answer, size), size },
                 });
                 Ok(answer)
             }
@@ -269,6 +274,17 @@ fn part(bytes: &Bytes, range: &str) -> Result<Response<Full<Bytes>>, Refusal> {
     let told = format!("bytes {first}-{last}/{}", bytes.len());
     response.headers_mut().insert(header::CONTENT_RANGE, HeaderValue::try_from(told).unwrap());
     Ok(response)
+}
+
+/// Which bytes of an object of so many an answer gives.
+fn given(answer: &Response<Full<Bytes>>, size: usize) -> Range<usize> {
+    let told = answer.headers().get(header::CONTENT_RANGE).and_then(|told| told.to_str().ok());
+    let ends =
+        told.and_then(|told| told.strip_prefix("bytes ")?.split('/').next()?.split_once('-'));
+    match ends.map(|(first, last)| (first.parse::<usize>(), last.parse::<usize>())) {
+        Some((Ok(first), Ok(last))) => first..last + 1,
+        _ => 0..size,
+    }
 }
 
 pub(super) fn plain(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {

@@ -213,14 +213,17 @@ async fn what_is_done_is_told() {
 async fn wrong_bytes_are_stored_when_that_is_asked_for() {
     let world = World::new().await;
     for (fault, says) in [(S3Fault::StoresOther, true), (S3Fault::StoresOtherUnsaid, false)] {
+        world.double.take_away(world.key().as_str());
         world.double.misbehave(fault);
         let answer = world.send(&world.put(None, now()), BYTES).await;
         world.double.misbehave(S3Fault::None);
         let stored = world.double.bytes(world.key().as_str()).unwrap();
         assert_eq!((answer.status, stored.len()), (200, BYTES.len()));
         assert_ne!(&*stored, BYTES);
-        let etag = format!("\"{}\"", multipart::md5_of(BYTES));
-        assert_eq!(answer.header("etag") != Some(&*etag), says, "{fault:?}");
+        let etag = format!("\"{}\"", multipart::md5_of(&stored));
+        assert_eq!(answer.header("etag") == Some(&*etag), says, "{fault:?}");
+        let sent = format!("\"{}\"", multipart::md5_of(BYTES));
+        assert_ne!(answer.header("etag"), Some(&*sent), "{fault:?}");
     }
 }
 

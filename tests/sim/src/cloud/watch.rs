@@ -30,8 +30,9 @@ struct Proof {
     sound: bool,
     /// Then it was asked after.
     asked: bool,
-    /// Then some of it was read.
-    read: bool,
+    /// Then its beginning was read, and its end.
+    read_first: bool,
+    read_last: bool,
     /// Somebody else had a hand in it.
     meddled: bool,
 }
@@ -60,11 +61,12 @@ impl Seen {
             return;
         }
         record.figures.cloud_proved += 1;
-        let Proof { sound, asked, read, .. } = proof;
+        let Proof { sound, asked, read_first, read_last, .. } = proof;
+        let read = read_first && read_last;
         if !(sound && asked && read) {
             record.violations.push(format!(
                 "cloud 3: {content} is offered; as it was sent: {sound}, asked after: {asked}, \
-                 read back: {read}"
+                 read at both ends: {read}"
             ));
         }
     }
@@ -100,9 +102,10 @@ impl Seen {
                     proof.asked = true;
                 }
             }
-            S3Event::Given { name } => {
-                if let Some(proof) = self.proof_of(name) {
-                    proof.read |= proof.asked;
+            S3Event::Given { name, range, size } => {
+                if let Some(proof) = self.proof_of(name).filter(|proof| proof.asked) {
+                    proof.read_first |= range.start == 0;
+                    proof.read_last |= range.end == *size;
                 }
             }
             S3Event::Deleted { name, was } => {

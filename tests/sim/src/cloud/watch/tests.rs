@@ -88,7 +88,9 @@ fn deletions_that_must_not_be_are_noticed() {
 #[test]
 fn what_is_offered_was_written_asked_after_and_read_in_this_order() {
     let name = || name_of(&content());
-    let (asked, given) = (S3Event::Asked { name: name() }, S3Event::Given { name: name() });
+    let size = BYTES.len();
+    let part = |range| S3Event::Given { name: name(), range, size };
+    let (asked, given) = (S3Event::Asked { name: name() }, part(0..size));
     let sound = written(BYTES, BYTES, None);
     let is_proved = |events: &[S3Event]| {
         let mut seen = announced();
@@ -100,6 +102,11 @@ fn what_is_offered_was_written_asked_after_and_read_in_this_order() {
         record.violations.is_empty()
     };
     assert!(is_proved(&[sound.clone(), asked.clone(), given.clone()]));
+    let (first, last) = (part(0..4), part(4..size));
+    assert!(is_proved(&[sound.clone(), asked.clone(), first.clone(), last.clone()]));
+    for one in [first, last] {
+        assert!(!is_proved(&[sound.clone(), asked.clone(), one]));
+    }
     assert!(!is_proved(&[]));
     assert!(!is_proved(&[sound.clone(), asked.clone()]));
     assert!(!is_proved(&[sound.clone(), given.clone(), asked.clone()]));
