@@ -118,7 +118,7 @@ impl S3Double {
     /// One that listens nowhere until it [serves](Self::serve) a port that somebody opened for it,
     /// such as one of a simulated network. What lies there outlives whoever serves it.
     pub fn unheard(environment: &Environment, host: &str, port: u16) -> Self {
-        let OwnTls { ca_pem, config } = OwnTls::make_for(environment, "s3", host);
+        let OwnTls { ca_pem, config } = OwnTls::for_hosts(environment, "s3", &[host]);
         let state = Arc::new(State {
             environment: environment.clone(),
             objects: Mutex::default(),

@@ -48,8 +48,8 @@ pub(crate) fn filling(
 ) -> CloudService {
     let store = WatchedCloudStore::new(world.clone(), Arc::clone(cloud), history.clone());
     let net = Arc::clone(&environment.net);
-    let service = CloudService::new(environment.clone(), control.clone(), Arc::new(store), net)
-        .cut_by(PART_RULES);
+    let (environment, control, store) = (environment.clone(), control.clone(), Arc::new(store));
+    let service = CloudService::new(environment, control, store, marker(), net).cut_by(PART_RULES);
     for duties in [&DUTIES[..], &[CloudDuty::Inventory]] {
         let upkeep = Upkeep {
             world: world.clone(),

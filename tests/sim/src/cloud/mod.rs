@@ -182,6 +182,8 @@ fn open_point(double: &S3Double, writes_once: bool) -> anyhow::Result<OpenPoint>
         selection: None,
         paused: false,
         followed: Generation(0),
+        is_principal: false,
+        walks: 0,
         writes_once,
         broken: None,
         month_ceiling: None,

@@ -5,7 +5,10 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use xylem_db::{CloudCopy, CloudCopyState, CloudCount, CloudPart, CloudUsage, CloudWant, Month};
+use xylem_db::{
+    CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudPart, CloudReadBack, CloudUsage,
+    CloudWant, Month,
+};
 use xylem_model::{CloudPointId, ContentId, DistributionServerId, Generation, Timestamp};
 use xylem_server::{Broken, CloudStore, MemoryCloudStore, OpenPoint, WishError, Work};
 
@@ -57,9 +60,10 @@ impl CloudStore for WatchedCloudStore {
     async fn set_broken(
         &self,
         point: CloudPointId,
+        revision: u32,
         broken: Option<&Broken>,
     ) -> Result<(), WishError> {
-        self.inner.set_broken(point, broken).await
+        self.inner.set_broken(point, revision, broken).await
     }
 
     async fn want(
@@ -178,7 +182,7 @@ impl CloudStore for WatchedCloudStore {
         self.inner.failed(work, reason, anew, now, next_try).await
     }
 
-    async fn released(&self, work: Work) -> Result<(), WishError> {
+    async fn released(&self, work: Work) -> Result<bool, WishError> {
         self.inner.released(work).await
     }
 
@@ -254,8 +258,110 @@ impl CloudStore for WatchedCloudStore {
         point: CloudPointId,
         content: ContentId,
         now: Timestamp,
-    ) -> Result<(), WishError> {
+    ) -> Result<bool, WishError> {
         self.inner.removed(point, content, now).await
+    }
+
+    async fn begin_walk(&self, point: &OpenPoint) -> Result<Option<u64>, WishError> {
+        self.inner.begin_walk(point).await
+    }
+
+    async fn want_for_upload(
+        &self,
+        point: CloudPointId,
+        want: &CloudWant,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, WishError> {
+        self.inner.want_for_upload(point, want, now, until).await
+    }
+
+    async fn has_lapsed_uploads(
+        &self,
+        point: CloudPointId,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        self.inner.has_lapsed_uploads(point, now).await
+    }
+
+    async fn parts_among(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        numbers: &[u32],
+    ) -> Result<Vec<CloudPart>, WishError> {
+        self.inner.parts_among(point, content, numbers).await
+    }
+
+    async fn count_parts(&self, point: CloudPointId, content: ContentId) -> Result<u64, WishError> {
+        self.inner.count_parts(point, content).await
+    }
+
+    async fn deleting(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        by: Option<DistributionServerId>,
+        until: Timestamp,
+    ) -> Result<Option<CloudDeletion>, WishError> {
+        self.inner.deleting(point, content, by, until).await
+    }
+
+    async fn deletion_answered(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        deletion: CloudDeletion,
+    ) -> Result<(), WishError> {
+        self.inner.deletion_answered(point, content, deletion).await
+    }
+
+    async fn condemn(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        size: u64,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        self.inner.condemn(point, content, size, now).await
+    }
+
+    async fn doubt(
+        &self,
+        point: CloudPointId,
+        content: ContentId,
+        heard_before: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        self.inner.doubt(point, content, heard_before, now).await
+    }
+
+    async fn to_read_back(
+        &self,
+        point: CloudPointId,
+        server: DistributionServerId,
+        read_before: Option<Timestamp>,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, WishError> {
+        self.inner.to_read_back(point, server, read_before, now, until).await
+    }
+
+    async fn keep_reading_back(
+        &self,
+        work: Work,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, WishError> {
+        self.inner.keep_reading_back(work, until).await
+    }
+
+    async fn read_back(
+        &self,
+        work: Work,
+        found: CloudReadBack<'_>,
+        now: Timestamp,
+    ) -> Result<bool, WishError> {
+        self.inner.read_back(work, found, now).await
     }
 
     async fn used(
