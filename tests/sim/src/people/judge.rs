@@ -67,8 +67,9 @@ impl Person {
         }
         let Some(member) = self.world.members.get(server) else { return Ok(()) };
         let name = member.name;
-        let newest = self.world.store.stamp().await?;
-        while self.world.store.news(member.id).map(|news| news.applied) != Some(newest) {
+        // What is the newest may change once more: whoever looks after the cloud acts a moment longer.
+        let newest = async || self.world.store.stamp().await;
+        while self.world.store.news(member.id).map(|news| news.applied) != Some(newest().await?) {
             ensure!(Instant::now() < end, "P3: {name} has not taken over the newest state");
             sleep(LOOK_EVERY).await;
         }
