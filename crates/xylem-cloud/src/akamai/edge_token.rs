@@ -15,17 +15,19 @@ use crate::secret::Secret;
 pub(crate) struct EdgeTokenError;
 
 /// The pattern for one path as it is sent. Whether an edge compares that or the decoded path is a
-/// setting of the property ("escape token input"), so what is encoded is any text to the pattern:
-/// of our own names that is nothing but the odd ones of a test.
+/// setting of the property ("escape token input"), so what is encoded is any text to the pattern, as are
+/// the marks that part fields (`~`) and patterns (`!`): of our own names that is nothing but the odd ones
+/// of a test.
 pub(super) fn acl_of(path: &str) -> String {
     let mut pattern = String::with_capacity(path.len());
     let mut rest = path;
-    while let Some((plain, encoded)) = rest.split_once('%') {
+    while let Some((plain, marked)) = rest.split_once(['%', '~', '!']) {
+        let is_encoded = rest.as_bytes().get(plain.len()) == Some(&b'%');
         pattern.push_str(plain);
         if !pattern.ends_with('*') {
             pattern.push('*');
         }
-        rest = encoded.get(2..).unwrap_or_default();
+        rest = if is_encoded { marked.get(2..).unwrap_or_default() } else { marked };
     }
     pattern.push_str(rest);
     pattern
@@ -63,6 +65,8 @@ mod tests {
             ("/macs/content/ab/abcd", "/macs/content/ab/abcd"),
             ("/macs/probe/1-a%20b%2B%C3%A9%2650%25%23", "/macs/probe/1-a*b*50*"),
             ("/%20", "/*"),
+            ("/a~b!c", "/a*b*c"),
+            ("/~!%20~", "/*"),
         ] {
             assert_eq!(acl_of(path), acl);
         }

@@ -41,6 +41,7 @@ const FOREIGN: &[&str] = &[
     "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL",
     "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
     "HTTPS_PROXY",
     "https_proxy",
     "HTTP_PROXY",
