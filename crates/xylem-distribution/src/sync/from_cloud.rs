@@ -112,7 +112,7 @@ impl FromCloud {
             return outcome;
         }
         let began = node.now();
-        let unfetched = match Box::pin(self.from_cloud(node, task)).await {
+        let unfetched = match Box::pin(self.bring(node, task)).await {
             Ok(()) => {
                 let took = node.now().since(began);
                 return Outcome::Published { source: None, took };
@@ -137,7 +137,7 @@ impl FromCloud {
         }
     }
 
-    async fn from_cloud(&self, node: &Arc<Node>, task: Task) -> Result<(), Unfetched> {
+    async fn bring(&self, node: &Arc<Node>, task: Task) -> Result<(), Unfetched> {
         let Task { content, size, .. } = task;
         // As it is signed; what is wanted no longer is none's business.
         let signed = node.catalogue().wanted(&content).map(|descriptor| descriptor.sha256);

@@ -85,7 +85,9 @@ impl Opener<'_> {
         }
         let storage = &self.settings.storage;
         let logging_in = async { Ok(ask_session(self.client, storage, &opening.keys).await?) };
-        let Some(session) = steps.needed("log in", logging_in).await else { return opening };
+        let Some(session) = Box::pin(steps.needed("log in", logging_in)).await else {
+            return opening;
+        };
         let mut found = None;
         let asking = async {
             let request = SwiftInfo::request(session.storage());
@@ -94,13 +96,13 @@ impl Opener<'_> {
             found = Some(info);
             Ok(note.map_or(Done::Passed, Done::Noted))
         };
-        steps.add("abilities", asking).await;
+        Box::pin(steps.add("abilities", asking)).await;
         steps.block_after_failure();
         let Some(info) = found else { return opening };
         let access = SwiftAccess { session, info, public: None };
-        self.containers(steps, &opening.keys, &access).await;
-        self.temp_url_key(steps, &access, &mut opening).await;
-        let public = self.delivery(steps, &opening.keys, &access).await;
+        Box::pin(self.containers(steps, &opening.keys, &access)).await;
+        Box::pin(self.temp_url_key(steps, &access, &mut opening)).await;
+        let public = Box::pin(self.delivery(steps, &opening.keys, &access)).await;
         opening.access = Some(SwiftAccess { public, ..access });
         opening
     }
@@ -118,7 +120,7 @@ impl Opener<'_> {
             swift.listed(below, &cursor, &self.client.send(&request).await?)?;
             Ok(())
         };
-        steps.needed("container", there).await;
+        Box::pin(steps.needed("container", there)).await;
         let made = async {
             let swift = self.swift(keys, access)?;
             let Some(request) = swift.make_segments_container() else {
@@ -186,7 +188,7 @@ impl Opener<'_> {
             swift.account_changed(&enabled)?;
             Ok(swift.cdn_address(&self.client.send(&swift.ask_cdn()?).await?)?)
         };
-        let address = steps.needed("delivery network", enabling).await;
+        let address = Box::pin(steps.needed("delivery network", enabling)).await;
         steps.block_after_failure();
         address
     }

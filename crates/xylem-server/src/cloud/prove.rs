@@ -49,7 +49,7 @@ impl App {
         let _one_at_a_time = self.cloud_test.lock().await;
         let opener = self.opener(&client, settings, &plan);
         let mut steps = Steps::default();
-        let opening = opener.open(&mut steps, keys.clone()).await;
+        let opening = Box::pin(opener.open(&mut steps, keys.clone())).await;
         self.run_test(&opener, &opening, steps).await
     }
 

@@ -67,12 +67,14 @@ pub struct CloudFrontControl {
     _task: JoinSet<()>,
 }
 
+/// What takes paths out of the cache.
+type Forget = Box<dyn Fn(&[String]) + Send + Sync>;
+
 struct State {
     environment: Environment,
     realm: Realm,
     invalidations: Mutex<Invalidations>,
-    /// What takes paths out of the cache.
-    forget: Box<dyn Fn(&[String]) + Send + Sync>,
+    forget: Forget,
 }
 
 impl CloudFrontControl {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use xylem_model::Timestamp;
+use xylem_runtime::{Clock as _, SystemClock};
 
 use super::front::{Asked, Does, Reply, ask_plainly};
 use super::swift::{PASSWORD, Swift, USER};
@@ -112,6 +113,5 @@ impl Tokens {
 
 /// The time of day.
 pub(super) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_unix_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    SystemClock.now()
 }

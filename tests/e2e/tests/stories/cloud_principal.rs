@@ -26,7 +26,7 @@ async fn with_a_cloud(cloud: &S3Double) -> Stage {
     stage.system.stop_part("root").await.unwrap();
     let settings = stage.system.folder().join("root/server.json");
     let mut root: Value = serde_json::from_slice(&std::fs::read(&settings).unwrap()).unwrap();
-    root["cloud_private_hosts"] = json!([HOST]);
+    root.as_object_mut().unwrap().insert("cloud_private_hosts".to_owned(), json!([HOST]));
     std::fs::write(&settings, root.to_string()).unwrap();
     stage.system.start_distribution_server("root").await.unwrap();
 

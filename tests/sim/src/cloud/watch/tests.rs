@@ -41,8 +41,7 @@ fn noticed(seen: &mut Seen, events: &[S3Event], state: Option<CloudCopyState>) -
     for event in events {
         seen.note(event, &wishes, |_| state.map(row), &history);
     }
-    let noticed = history.lock().violations.clone();
-    noticed
+    history.lock().violations.clone()
 }
 
 fn announced() -> Seen {
