@@ -177,6 +177,17 @@ impl ControlClient {
         self.post_cloud("given-up", given_up, CLOUD_WORD_PATIENCE).await
     }
 
+    /// Asks whether an upload that is here may be committed, and where the cloud is the principal wants
+    /// it there.
+    pub async fn cloud_upload(&self, ask: &AskCloudUpload) -> Result<CloudUpload, ClientError> {
+        self.post_cloud("upload", ask, CLOUD_WORD_PATIENCE).await
+    }
+
+    /// Asks for an address by which a content is read from the cloud.
+    pub async fn cloud_address(&self, ask: &AskCloudAddress) -> Result<CloudAddress, ClientError> {
+        self.post_cloud("address", ask, CLOUD_WORD_PATIENCE).await
+    }
+
     /// Asks what is to be read back from the cloud next, or for a fresh address of what is being read.
     pub async fn cloud_read_back(
         &self,

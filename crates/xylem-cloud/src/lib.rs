@@ -54,8 +54,8 @@ pub use provider::{Provider, UrlFor};
 pub use request::{Body, CloudRequest, Header, SecretUrl};
 pub use secret::{AkamaiSecrets, EdgeGridSecrets, S3Secrets, Secret, Secrets, SwiftSecrets};
 pub use settings::{
-    AkamaiSettings, CLOUDFRONT_LARGEST_BYTES, CloudFrontSettings, CloudSettings, KeyScope, Offer,
-    PointSettings, RACKSPACE_TTL_SECONDS, RackspaceSettings, S3Settings, SettingsError, SwiftAuth,
-    SwiftSettings, URL_LIFETIME_SECONDS, VERIFY_DAYS, Verify,
+    AkamaiSettings, CLOUDFRONT_LARGEST_BYTES, CloudFrontHash, CloudFrontSettings, CloudSettings,
+    KeyScope, Offer, PointSettings, RACKSPACE_TTL_SECONDS, RackspaceSettings, S3Settings,
+    SettingsError, SwiftAuth, SwiftSettings, URL_LIFETIME_SECONDS, VERIFY_DAYS, Verify,
 };
 pub use upload::{Found, Leftover, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef};

@@ -35,7 +35,7 @@ pub use record::{
 };
 pub(crate) use rows::{forget_contents, forget_point};
 pub use steps::CloudStep;
-pub(crate) use want::{retry_failed, walks};
+pub(crate) use want::{hold_for_commit, retry_failed, walks};
 
 use crate::convert::{self, parsed, uint};
 use crate::entity::cloud_copy::{Column, Entity};

@@ -103,6 +103,7 @@ impl Database {
                 broken: None,
                 last_inventory: None,
                 month_ceiling: None,
+                is_principal: false,
                 walks: None,
             };
             Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;

@@ -27,6 +27,8 @@ mod m0018_production_since;
 mod m0019_indexes;
 mod m0020_cloud;
 mod m0021_cloud_copies;
+mod m0022_unbound;
+mod m0024_cloud_principal;
 mod m0025_cloud_doubt;
 
 /// All changes, in order.
@@ -57,6 +59,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0019_indexes::AddIndexes),
             Box::new(m0020_cloud::AddCloud),
             Box::new(m0021_cloud_copies::AddCloudCopies),
+            Box::new(m0022_unbound::AddUnbound),
+            Box::new(m0024_cloud_principal::AddCloudPrincipal),
             Box::new(m0025_cloud_doubt::AddCloudDoubt),
         ]
     }

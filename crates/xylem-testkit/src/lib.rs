@@ -7,8 +7,8 @@
 //! stage.present_on("A.pkg", &["root", "child"]).await;
 //! ```
 //!
-//! Beside the stage stand [`S3Double`], [`CloudFrontDouble`] and [`NetStorageDouble`]: a strict S3, a
-//! strict CloudFront before it, and a strict Akamai, in this process.
+//! Beside the stage stand [`S3Double`], [`CloudFrontDouble`], [`SwiftDouble`] and [`NetStorageDouble`]: a
+//! strict S3, a strict CloudFront before it, a strict Swift and a strict Akamai, in this process.
 //!
 //! Every part is a real process with real TLS on a port that was free, in a folder of its own,
 //! which is kept, with its logs, when the story fails. Waits look at state and are bounded.
@@ -25,6 +25,7 @@
 mod cloudfront_double;
 mod cut_proxy;
 mod loopback;
+mod netstorage_double;
 mod packages;
 mod s3_double;
 mod snapshot;

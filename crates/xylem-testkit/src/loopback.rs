@@ -32,17 +32,17 @@ pub(crate) struct OwnTls {
 impl OwnTls {
     /// Makes both, by the clock of an environment.
     pub(crate) fn make(environment: &Environment, name: &str) -> Self {
-        Self::make_for(environment, name, "127.0.0.1")
+        Self::for_hosts(environment, name, &["127.0.0.1"])
     }
 
-    /// The same for another host.
-    pub(crate) fn make_for(environment: &Environment, name: &str, host: &str) -> Self {
+    /// The same for other names.
+    pub(crate) fn for_hosts(environment: &Environment, name: &str, hosts: &[&str]) -> Self {
         let (now, clock) = (environment.clock.now(), Arc::clone(&environment.clock));
         let authority = Authority::create("A cloud", now, Arc::clone(&environment.rng)).unwrap();
         let leaf = LeafRequest {
             party: Party::DistributionServer(environment.new_id(DistributionServerId::from_parts)),
             common_name: name.to_owned(),
-            hosts: LeafNames::from_hosts([host]).unwrap(),
+            hosts: LeafNames::from_hosts(hosts.iter().copied()).unwrap(),
             lifetime: LIFETIME,
             server_auth: true,
         };

@@ -66,6 +66,11 @@ pub struct CloudCopy {
     pub unwanted: Option<Timestamp>,
     /// When it was last asked after, or listed as it is to be.
     pub looked_at: Option<Timestamp>,
+    /// Until when a request that was signed for it can still write other bytes there, by whoever has
+    /// it: asked after once more then. None where that was done, or no such request was signed.
+    pub unbound_until: Option<Timestamp>,
+    /// Until when an upload wants it there, whether or not the catalogue names it.
+    pub upload_until: Option<Timestamp>,
     /// Until when a deletion of its key may still arrive: nothing is written there before.
     pub not_before: Option<Timestamp>,
     /// When somebody last found other bytes there, and was heard.

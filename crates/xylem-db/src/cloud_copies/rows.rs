@@ -19,7 +19,7 @@ use crate::entity::cloud_copy::{Column, Entity, Model};
 use crate::entity::{cloud_part, cloud_usage};
 use crate::transaction::Outcome;
 
-/// Rows written, deleted or looked for by one statement: twenty-three values each, well below every
+/// Rows written, deleted or looked for by one statement: twenty-five values each, well below every
 /// backend's limit of values in a statement.
 pub(super) const BATCH: usize = 500;
 
@@ -176,6 +176,8 @@ fn row(point: CloudPointId, copy: &CloudCopy) -> Result<Model, DbError> {
         next_try: copy.next_try.map(Timestamp::unix_ms),
         unwanted_at: copy.unwanted.map(Timestamp::unix_ms),
         looked_at: copy.looked_at.map(Timestamp::unix_ms),
+        unbound_until: copy.unbound_until.map(Timestamp::unix_ms),
+        upload_until: copy.upload_until.map(Timestamp::unix_ms),
         not_before: copy.not_before.map(Timestamp::unix_ms),
         doubted_at: copy.doubted.map(Timestamp::unix_ms),
         read_back_at: copy.read_back.map(Timestamp::unix_ms),
@@ -209,6 +211,8 @@ impl TryFrom<Model> for CloudCopy {
             next_try: moment(row.next_try),
             unwanted: moment(row.unwanted_at),
             looked_at: moment(row.looked_at),
+            unbound_until: moment(row.unbound_until),
+            upload_until: moment(row.upload_until),
             not_before: moment(row.not_before),
             doubted: moment(row.doubted_at),
             read_back: moment(row.read_back_at),

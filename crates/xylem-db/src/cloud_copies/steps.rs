@@ -61,6 +61,8 @@ impl CloudCopy {
             next_try: None,
             unwanted: None,
             looked_at: None,
+            unbound_until: None,
+            upload_until: None,
             not_before: None,
             doubted: None,
             read_back: None,

@@ -87,6 +87,65 @@ impl Database {
     }
 }
 
+impl Database {
+    /// Wants a content at the principal for an upload that is not committed, until then; gives how it
+    /// stands. None where the point is not the principal, or is gone: then nothing is done.
+    pub async fn want_in_cloud_for_upload(
+        &self,
+        point: CloudPointId,
+        want: &CloudWant,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<CloudCopy>, DbError> {
+        report!(self, "wanting an upload in the cloud", |tx| {
+            // With its row locked, so that nobody else adds rows.
+            let row =
+                cloud_point::Entity::find_by_id(point.uuid()).lock_exclusive().one(tx).await?;
+            if row.is_none_or(|row| !row.is_principal || row.active_key.is_none()) {
+                return Ok(None);
+            }
+            let known = rows::locked(tx, point, want.content).await?;
+            let mut copy = known.unwrap_or_else(|| CloudCopy::of_want(want, now));
+            if copy.want_for_upload(want, now, until).is_done() {
+                rows::store(tx, point, &[&copy]).await?;
+            }
+            Ok(Some(copy))
+        })
+    }
+
+    /// Whether something at a point was wanted by an upload whose time is over: committed or not, what
+    /// becomes of it shows only when everything is walked through.
+    pub async fn has_lapsed_cloud_uploads(
+        &self,
+        point: CloudPointId,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
+        let lapsed = query!(self, "looking for uploads that are over in the cloud", |db| {
+            let lapsed = Entity::find()
+                .filter(Column::PointId.eq(point.uuid()))
+                .filter(Column::UploadUntil.lte(now.unix_ms()));
+            Ok(lapsed.one(db).await?)
+        })?;
+        Ok(lapsed.is_some())
+    }
+}
+
+/// Whether a content is at the principal; kept there until then, so that nobody removes it between the
+/// commit that names it and the moment at which that is followed.
+pub(crate) async fn hold_for_commit(
+    tx: &DatabaseTransaction,
+    point: CloudPointId,
+    content: ContentId,
+    until: Timestamp,
+) -> Outcome<bool> {
+    let Some(mut copy) = rows::locked(tx, point, content).await?.filter(CloudCopy::is_there) else {
+        return Ok(false);
+    };
+    copy.upload_until = copy.upload_until.max(Some(until));
+    rows::store(tx, point, &[&copy]).await?;
+    Ok(true)
+}
+
 /// How many full walks were begun at a point.
 pub(crate) fn walks(point: &cloud_point::Model) -> Result<u64, DbError> {
     uint("number of walks", point.walks.unwrap_or_default())

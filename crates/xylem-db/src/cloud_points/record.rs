@@ -47,6 +47,8 @@ pub struct CloudPoint {
     pub last_inventory: Option<Timestamp>,
     /// How many bytes are sent and read back in a month at most.
     pub month_ceiling: Option<u64>,
+    /// Whether it is the principal: nothing is committed before it is there.
+    pub is_principal: bool,
     /// How many full walks through the catalogue were begun for it.
     pub walks: u64,
 }
@@ -106,6 +108,7 @@ impl TryFrom<Model> for CloudPoint {
             broken: broken.transpose()?,
             last_inventory: convert::moment(row.last_inventory),
             month_ceiling: ceiling.transpose()?,
+            is_principal: row.is_principal,
             walks: walks(&row)?,
             provider: row.provider,
             changed_by: row.changed_by,

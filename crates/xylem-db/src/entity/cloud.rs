@@ -35,6 +35,9 @@ table! {
         pub(crate) last_inventory: Option<i64>,
         /// Bytes.
         pub(crate) month_ceiling: Option<i64>,
+        /// Whether it is the principal.
+        #[serde(default)]
+        pub(crate) is_principal: bool,
         /// How many full walks through the catalogue were begun for it. In no backup: it only tells
         /// one that is under way from another.
         #[serde(skip)]
@@ -72,6 +75,12 @@ table! {
         pub(crate) next_try: Option<i64>,
         pub(crate) unwanted_at: Option<i64>,
         pub(crate) looked_at: Option<i64>,
+        /// Until when a request is good that could write other bytes there.
+        pub(crate) unbound_until: Option<i64>,
+        /// Until when an upload wants it there that is not committed. In no backup: what is under way
+        /// is in none either.
+        #[serde(skip)]
+        pub(crate) upload_until: Option<i64>,
         /// Until when a deletion of its key may still arrive: nothing is written there before.
         pub(crate) not_before: Option<i64>,
         /// When somebody last found other bytes there.

@@ -615,6 +615,36 @@ pub(crate) async fn what_is_under_way_is_in_no_backup(bench: Bench) {
     assert!(point.paused);
 }
 
+pub(crate) async fn what_could_be_written_by_others_is_asked_after_once_more(bench: Bench) {
+    let filled = Filled::on(&bench).await;
+    let db = &filled.db;
+    let due = async |now: i64| {
+        let found = db.unsettled_cloud_copies(filled.point, at(now), 9).await.unwrap();
+        found.into_iter().map(|copy| copy.name.to_string()).collect::<Vec<_>>()
+    };
+    filled.send("A.pkg", 2).await;
+    let work = filled.work("A.pkg");
+    let others = CloudWork { server: id(DistributionServerId::from_parts), ..work };
+    assert!(!db.note_cloud_signed(others, at(900)).await.unwrap());
+    for until in [300, 200] {
+        assert!(db.note_cloud_signed(work, at(until)).await.unwrap());
+    }
+    assert_eq!(filled.copy("A.pkg").await.unwrap().unbound_until, Some(at(300)), "the last one");
+    assert!(due(900).await.is_empty(), "it is not there yet");
+    assert!(db.note_cloud_proving(work).await.unwrap());
+    assert!(!db.note_cloud_signed(work, at(999)).await.unwrap(), "nothing is sent any more");
+    assert!(db.note_cloud_present(work, None, at(40)).await.unwrap());
+    filled.fill("B.pkg").await;
+    assert!(due(299).await.is_empty());
+    assert_eq!(due(300).await, ["A.pkg"]);
+    db.note_cloud_settled(filled.point, content("A.pkg"), at(299)).await.unwrap();
+    assert_eq!(due(300).await, ["A.pkg"], "it was too early");
+    db.note_cloud_settled(filled.point, content("A.pkg"), at(301)).await.unwrap();
+    assert!(due(999).await.is_empty());
+    let settled = filled.copy("A.pkg").await.unwrap();
+    assert_eq!((settled.unbound_until, settled.looked_at), (None, Some(at(301))));
+}
+
 pub(crate) async fn what_a_deletion_may_still_reach_is_given_to_nobody(bench: Bench) {
     let filled = Filled::on(&bench).await;
     let (db, point, root) = (&filled.db, filled.point, Some(filled.root));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use xylem_client::{CloudClient, CloudContentClient, Deadlines};
 use xylem_pki::{PublicRoots, public_client_config};
 use xylem_runtime::{Environment, GuardedNet};
@@ -63,21 +64,11 @@ impl Clients {
     }
 
     async fn make(&self, ca_pem: Option<&str>) -> Result<Known, String> {
-        let ca_pem = ca_pem.map(str::to_owned);
-        let pem = ca_pem.clone();
-        // Reading what the machine believes waits for a disk.
-        let reading = self.environment.disk.run_reading(move |_| match pem {
-            Some(pem) => PublicRoots::from_pem(pem.as_bytes()),
-            None => PublicRoots::of_this_machine(),
-        });
-        let refused = |why: String| format!("the provider is not believed: {why}");
-        let roots = reading.await.map_err(|error| refused(chain(&error).to_string()))?;
-        let tls = public_client_config(&roots, Arc::clone(&self.environment.clock))
-            .map_err(|error| refused(chain(&error).to_string()))?;
+        let tls = tls_of(&self.environment, ca_pem).await?;
         let client = CloudClient::new(self.environment.clone(), Arc::clone(&tls));
         let environment = self.environment.clone();
         let content = CloudContentClient::new(environment, tls, Deadlines::default());
-        Ok(Known { ca_pem, client, content })
+        Ok(Known { ca_pem: ca_pem.map(str::to_owned), client, content })
     }
 }
 

@@ -41,8 +41,10 @@ struct Store {
     is_held: bool,
     /// Whether other bytes are given out than came.
     lies: bool,
-    /// So many answers with content are cut off in the middle.
+    /// So many answers with content are cut off in the middle: the line breaks.
     cuts: u32,
+    /// From which byte on objects were asked for.
+    asked_from: Vec<usize>,
     /// So many requests for content are turned down.
     turns_down: u32,
     /// How many requests for content came.
@@ -197,6 +199,7 @@ async fn give(
     }
     let is_cut = Store::count(&mut store.cuts);
     let Some(range) = request.headers().get(header::RANGE) else {
+        store.asked_from.push(0);
         return whole(object, is_cut);
     };
     let range = range.to_str().unwrap();

@@ -11,7 +11,9 @@ use xylem_api::cloud::{
     CloudVerify, SetCloud,
 };
 use xylem_api::error::ErrorCode;
-use xylem_cloud::{CloudSettings, Offer, PointSettings, Verify, s3};
+use xylem_cloud::{
+    CloudSettings, KeyScope, Offer, PointSettings, Secret, SwiftSettings, Verify, s3,
+};
 use xylem_db::{CloudPointChange, DbError, NewCloudPoint};
 use xylem_http::{ApiError, ApiJson};
 use xylem_model::CloudPointId;

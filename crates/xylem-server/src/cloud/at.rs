@@ -60,6 +60,11 @@ impl<'a> AtPoint<'a> {
             .map_err(|error| Trouble::Point(error.to_string()))
     }
 
+    /// How many parts may be under way at present.
+    pub(super) fn at_once(&self, provider: &dyn Provider) -> u32 {
+        self.service.pace().at_once(self.point.id).min(provider.most_at_once())
+    }
+
     /// What a provider with tokens is made with; none where it takes none.
     pub(super) async fn access(&self) -> Result<Option<&SwiftAccess>, Trouble> {
         Ok(self.access.get_or_try_init(|| self.client.access()).await?.as_deref())

@@ -36,29 +36,32 @@ impl AtPoint<'_> {
             }
             match page.next {
                 Some(next) => cursor = next,
-                None => return Ok(left),
-            }
-        }
-        Ok(left)
-    }
-
-    /// Removes uploads of a key that is written by now. Its segments are the object's own.
-    pub(super) async fn discard_uploads(
-        &self,
-        provider: &dyn Provider,
-        key: &ObjectKey,
-    ) -> Result<(), Trouble> {
-        let mut cursor = Cursor::START;
-        for _ in 0..MAX_PAGES {
-            let Some(page) = self.leftovers(provider, key, &cursor).await? else { return Ok(()) };
-            let uploads = page.items.iter().filter(|it| matches!(it, Leftover::Upload { .. }));
-            self.discard_all(provider, &uploads.collect::<Vec<_>>()).await?;
-            match page.next {
-                Some(next) => cursor = next,
                 None => return Ok(()),
             }
         }
         Ok(())
+    }
+
+    /// Removes uploads of a key. Segments are left, since of an object that is there they are its own;
+    /// says how many.
+    pub(super) async fn discard_uploads(
+        &self,
+        provider: &dyn Provider,
+        key: &ObjectKey,
+    ) -> Result<usize, Trouble> {
+        let (mut cursor, mut left) = (Cursor::START, 0);
+        for _ in 0..MAX_PAGES {
+            let Some(page) = self.leftovers(provider, key, &cursor).await? else { return Ok(left) };
+            let (uploads, segments): (Vec<_>, Vec<_>) =
+                page.items.iter().partition(|it| matches!(it, Leftover::Upload { .. }));
+            self.discard_all(provider, &uploads).await?;
+            left += segments.len();
+            match page.next {
+                Some(next) => cursor = next,
+                None => return Ok(left),
+            }
+        }
+        Ok(left)
     }
 
     /// A page of what uploads of a key left; none where there is nothing of the kind.
@@ -79,7 +82,7 @@ impl AtPoint<'_> {
     pub(super) async fn give_up(&self, key: ObjectKey, id: UploadRef) {
         let leftover = Leftover::Upload { key, id, begun: None };
         let given_up = async {
-            let provider = self.provider()?;
+            let provider = self.provider().await?;
             self.discard_all(&*provider, &[&leftover]).await
         };
         if let Err(trouble) = given_up.await {

@@ -123,7 +123,8 @@ impl CloudService {
         if let Some(stop) = error.stops_the_point() {
             tracing::error!("the cloud distribution point stands still: {}", stop.why);
             let now = self.environment().clock.now();
-            self.store().set_broken(point.id, Some(&stop.broken(now, now))).await?;
+            let broken = stop.broken(now, now);
+            self.store().set_broken(point.id, point.revision, Some(&broken)).await?;
         }
         Err(ServerError::Cloud { reason: chain(&error).to_string() })
     }

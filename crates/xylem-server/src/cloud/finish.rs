@@ -113,7 +113,7 @@ impl AtPoint<'_> {
     /// From all parts to an object that is what follows from them, and an address for it.
     async fn prove(&self, work: Work, copy: &CloudCopy) -> Result<CloudProof, Trouble> {
         self.require_writable(copy)?;
-        let provider = self.provider()?;
+        let provider = self.provider().await?;
         let upload = self.begun_upload(copy);
         let pieces = self.all_pieces(work, &upload).await?;
         if !self.store().proving(work).await? {

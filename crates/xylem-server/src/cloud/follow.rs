@@ -127,12 +127,18 @@ impl AtPoint<'_> {
         Ok(self.store().want(point, &[], reached, self.now()).await?)
     }
 
-    /// Wants everything no longer that has a row and is not among these.
+    /// Wants everything no longer that has a row and is not among these, nor wanted by an upload.
     async fn unwant_others(
         &self,
         point: &OpenPoint,
         wanted: &BTreeSet<ContentId>,
     ) -> Result<bool, Failure> {
+        let now = self.now();
+        let is_other = |copy: &CloudCopy| {
+            copy.unwanted.is_none()
+                && !copy.is_wanted_by_upload(now)
+                && !wanted.contains(&copy.content)
+        };
         let mut after = None;
         loop {
             let page = self.store().copies(self.point.id, None, after, PAGE).await?;

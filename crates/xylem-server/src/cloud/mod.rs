@@ -13,7 +13,8 @@
 //!   [`round`]: what they are done with; [`inventory`], [`recheck`], [`remove`] and [`sweep`] are what is done.
 //! * [`used`]: what one piece of work used. [`usage`]: months and their ceiling. [`estimate`]: what filling would take.
 //! * [`told`]: what computers told of it, in their reports.
-//! * [`offer`]: giving out, by an address for whoever asks where to fetch something.
+//! * [`offer`]: giving out, by an address for whoever asks where to fetch something. [`address`]: the
+//!   same for a server that is filled from there.
 
 mod address;
 mod at;
@@ -31,7 +32,9 @@ mod opening;
 mod pace;
 mod parts;
 mod probe;
+mod prove;
 mod read_back;
+mod recheck;
 mod remove;
 mod round;
 mod service;
@@ -58,6 +61,7 @@ use xylem_model::CloudPointId;
 use xylem_pki::{PublicRoots, public_client_config};
 use xylem_runtime::{Environment, random_array};
 
+pub(crate) use claim::marker_of;
 pub(crate) use duty::Duty;
 pub use duty::{Duty as CloudDuty, RoundTerms as CloudRoundTerms};
 pub(crate) use offer::CloudWanted;

@@ -132,7 +132,7 @@ impl AtPoint<'_> {
             Fault::new(FaultKind::TooLarge, attempt, error.to_string())
         })?;
         let upload = self.upload(copy, plan, None);
-        self.discard_leftovers(provider, work.content, Some(work.server)).await?;
+        let segments = self.discard_uploads(provider, &upload.key).await?;
         // No row knows of it: what a restore forgot, or somebody else wrote, is no copy of ours.
         if self.find(provider, &upload.key).await?.is_some() {
             self.remove_wrong(provider, work).await?;
@@ -140,7 +140,7 @@ impl AtPoint<'_> {
         // After the object, which may be made of them. Where nothing may be removed they stay, and are
         // written over with the same bytes.
         if segments > 0 && self.may_remove().await? {
-            self.discard_leftovers(provider, &upload.key, true).await?;
+            self.discard_leftovers(provider, work.content, Some(work.server)).await?;
         }
         self.make_folders(provider, &upload.key).await?;
         let reference = match provider.begin(&upload, self.moment()) {

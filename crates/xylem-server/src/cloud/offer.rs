@@ -75,7 +75,7 @@ impl App {
         };
         let copy = store.copy(point.id, wanted.content).await?;
         let Some(copy) = copy.filter(CloudCopy::is_there) else { return Ok(None) };
-        self.address_of(&point, &copy, wanted).map(Some)
+        self.address_of(&point, &copy, wanted).await.map(Some)
     }
 
     async fn address_of(

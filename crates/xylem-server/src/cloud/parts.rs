@@ -97,7 +97,7 @@ impl AtPoint<'_> {
             return;
         }
         let given_up = async {
-            let provider = self.provider()?;
+            let provider = self.provider().await?;
             self.discard_leftovers(&*provider, content, None).await
         };
         if let Err(trouble) = given_up.await {
@@ -144,6 +144,11 @@ impl AtPoint<'_> {
                 let request = provider.piece(&upload, &piece, self.moment())?;
                 pieces.push(SignedPiece { number: asked.number, request: signed(request) });
             }
+        }
+        if let Some(life) = provider.unbound_for().filter(|_| !pieces.is_empty())
+            && !self.store().signed(work, self.now().plus(life)).await?
+        {
+            return Err(Trouble::NotOurs);
         }
         let there = store.count_parts(work.point, work.content).await?;
         let there = u32::try_from(there).unwrap_or(u32::MAX);

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use http::HeaderMap;
 use xylem_api::error::ErrorCode;
 use xylem_client::CloudClient;
-use xylem_cloud::{PartRules, Provider, SwiftAccess};
+use xylem_cloud::{Marker, PartRules, Provider, SwiftAccess};
 use xylem_db::CloudCopyState;
 use xylem_http::{ApiError, Peer};
 use xylem_model::{CloudPointId, DistributionServerId};

@@ -58,6 +58,8 @@ pub struct OpenPoint {
     pub broken: Option<Broken>,
     /// How many bytes are sent and read back in a month at most.
     pub month_ceiling: Option<u64>,
+    /// Whether it is the principal: nothing is committed before it is there.
+    pub is_principal: bool,
     /// How many full walks through the catalogue were begun for it.
     pub walks: u64,
 }

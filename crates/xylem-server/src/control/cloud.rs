@@ -31,6 +31,8 @@ pub(crate) fn cloud_routes() -> Routes<CloudService> {
         .add(Permission::DistributionServer, routes!(cloud_finish))
         .add(Permission::DistributionServer, routes!(cloud_sampled))
         .add(Permission::DistributionServer, routes!(cloud_given_up))
+        .add(Permission::DistributionServer, routes!(cloud_upload))
+        .add(Permission::DistributionServer, routes!(cloud_address))
         .add(Permission::DistributionServer, routes!(cloud_read_back))
         .add(Permission::DistributionServer, routes!(cloud_read_back_ended))
 }
@@ -112,6 +114,36 @@ async fn cloud_given_up(
 ) -> Result<StatusCode, Failure> {
     service.given_up(caller.distribution_server()?, &told).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether an upload that is all here may be committed. Where the cloud is the principal it is wanted
+/// there from now on. Only the server at which it enters is answered.
+#[utoipa::path(
+    post, path = "/v1/control/cloud/upload", tag = "control", request_body = AskCloudUpload,
+    responses((status = 200, description = "How far it is.", body = CloudUpload))
+)]
+async fn cloud_upload(
+    State(service): State<CloudService>,
+    caller: Caller,
+    ApiJson(asked): ApiJson<AskCloudUpload>,
+) -> Result<Json<CloudUpload>, Failure> {
+    require_ingest_server(service.control(), &caller, asked.upload).await?;
+    Ok(Json(Box::pin(service.upload(&asked)).await?))
+}
+
+/// An address by which a server reads a content that it lacks. Only a server is answered that an
+/// administrator has filled from the cloud (`xylem ds fill --from-cloud`).
+#[utoipa::path(
+    post, path = "/v1/control/cloud/address", tag = "control", request_body = AskCloudAddress,
+    responses((status = 200, description = "An address for minutes.", body = CloudAddress))
+)]
+async fn cloud_address(
+    State(service): State<CloudService>,
+    caller: Caller,
+    ApiJson(asked): ApiJson<AskCloudAddress>,
+) -> Result<Json<CloudAddress>, Failure> {
+    let server = caller.distribution_server()?;
+    Ok(Json(Box::pin(service.address(server, asked.content)).await?))
 }
 
 /// What the root is to read back next, by an address as a client gets it; or a fresh address of what it

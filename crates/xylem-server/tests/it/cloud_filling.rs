@@ -5,6 +5,7 @@ mod answers;
 mod deletions;
 mod leases;
 mod objects;
+mod principal;
 mod read_back;
 mod standstill;
 mod whole;
@@ -153,6 +154,7 @@ impl World {
             writes_once: true,
             broken: None,
             month_ceiling: None,
+            is_principal: false,
             walks: 0,
         };
         self.copies.set(point, self.now());

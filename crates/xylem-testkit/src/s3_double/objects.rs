@@ -246,6 +246,14 @@ impl Kept {
     }
 }
 
+/// All of it, or a range.
+pub(crate) fn ranged(bytes: &Bytes, range: Option<&str>) -> Answer {
+    match range {
+        None => Ok(plain(StatusCode::OK, bytes.clone())),
+        Some(range) => part(bytes, range),
+    }
+}
+
 fn quoted(etag: &str) -> HeaderValue {
     HeaderValue::try_from(format!("\"{etag}\"")).unwrap()
 }

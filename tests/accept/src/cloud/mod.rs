@@ -20,7 +20,9 @@
 mod agent;
 mod authority;
 mod bucket;
+mod container;
 mod edge;
+mod front;
 mod gate;
 mod ground;
 mod keystone;
@@ -28,6 +30,7 @@ mod kills;
 mod life;
 mod netstorage;
 mod netstorage_proof;
+mod principal;
 mod rackspace;
 mod rackspace_cdn;
 mod rows;
@@ -48,9 +51,11 @@ use std::path::Path;
 
 use authority::Authority;
 use edge::{Algorithm, Front};
+use keystone::{Keystone, Login};
 use netstorage::NetStorage;
 use rackspace::Rackspace;
 use seaweed::Seaweed;
+use swift::{Swift, SwiftS3};
 use tools::Tools;
 
 use crate::run::{Part, run_parts};
@@ -82,9 +87,19 @@ pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()>
     let parts: &[Part<'_>] = &[
         ("s3-cloud-life", &|| life::life(large, Seaweed::start)),
         ("s3-cloud-kills", &|| kills::kills(large, kills::IN_PARTS, Seaweed::start)),
+        ("s3-cloud-principal", &|| principal::principal(large)),
         ("s3-cloud-speed", &speed::speed),
         ("s3-cloud-storm", &|| storm::storm(Seaweed::start)),
         ("s3-cloud-secrets", &secrets::secrets),
+        ("swift-cloud-life", &|| life::life(large, swift)),
+        ("swift-cloud-kills", &|| kills::kills(large, kills::IN_PARTS, swift)),
+        ("swift-cloud-storm", &|| storm::storm(swift)),
+        ("swift-s3-cloud-life", &|| life::life(large, swift_s3)),
+        ("keystone-double", &keystone::proof),
+        ("keystone-cloud-life", &|| life::life(large, by_password)),
+        ("keystone-application-cloud-life", &|| life::life(large, by_application)),
+        ("rackspace-double", &rackspace::proof),
+        ("rackspace-cloud-life", &|| life::life(large, rackspace)),
         ("cloudfront-edge", &edge::refusals),
         ("cloudfront-urls", &edge::urls),
         ("cloudfront-removal", &edge::removal),

@@ -8,9 +8,6 @@ use xylem_api::control_cloud::{
     CloudJob, CloudNext, CloudProof, CloudSampled, CloudUpload, GivenUp, PartAgain, PartDigests,
     PartRange, PieceRequest, SampleFound, SignedPiece, SignedPieces, TellCloudParts,
 };
-use xylem_cloud::{
-    CloudRequest, CloudSettings, Moment, PartPlan, Piece, Secrets, Upload, UrlFor, provider_of,
-};
 use xylem_api::control_read_back::{
     AskCloudReadBack, CloudReadBack, ReadBackFound, ReadBackJob, TellCloudReadBack,
 };
@@ -54,6 +51,10 @@ pub(crate) struct CloudWorld {
     pub(crate) refusals: u32,
     /// So many times what is told of answers is taken, and answered 503.
     pub(crate) lost: u32,
+    /// A provider with keys, whose requests are signed as it asks for.
+    pub(crate) provider: Option<(CloudSettings, Secrets)>,
+    /// How many requests were signed for it.
+    pub(crate) nonce: u64,
     /// What is to be read back, in this order.
     pub(crate) to_read: Vec<ContentId>,
     /// What was read back, with the bytes that it took.
@@ -93,6 +94,8 @@ impl CloudWorld {
             told: 0,
             refusals: 0,
             lost: 0,
+            provider: None,
+            nonce: 0,
             to_read: Vec::new(),
             read: HashMap::new(),
             addresses: 0,
@@ -194,8 +197,46 @@ pub(super) fn router() -> Router<Management> {
         .route("/v1/control/cloud/finish", post(finish))
         .route("/v1/control/cloud/sampled", post(sampled))
         .route("/v1/control/cloud/given-up", post(given_up))
+        .route("/v1/control/cloud/upload", post(upload))
+        .route("/v1/control/cloud/address", post(address))
         .route("/v1/control/cloud/read-back", post(read_back))
         .route("/v1/control/cloud/read-back-ended", post(read_back_ended))
+}
+
+async fn upload(
+    State(management): State<Management>,
+    peer: Peer,
+    Json(asked): Json<AskCloudUpload>,
+) -> Result<Json<CloudUpload>, ApiError> {
+    management.caller(&peer)?;
+    let mut world = management.world();
+    let Some(cloud) = &mut world.cloud else { return Err(ApiError::not_found("no such route")) };
+    cloud.asked_of_uploads += 1;
+    if !cloud.is_principal {
+        return Ok(Json(CloudUpload::There));
+    }
+    if let Some(why) = cloud.never.clone() {
+        return Ok(Json(CloudUpload::Refused { why }));
+    }
+    cloud.wanted.insert(asked.content, asked.size);
+    let is_there = cloud.is_there(&asked.content);
+    let told = cloud.stands_still.clone().unwrap_or_else(|| "it is on its way".to_owned());
+    Ok(Json(if is_there { CloudUpload::There } else { CloudUpload::OnItsWay { told } }))
+}
+
+async fn address(
+    State(management): State<Management>,
+    peer: Peer,
+    Json(asked): Json<AskCloudAddress>,
+) -> Result<Json<CloudAddress>, ApiError> {
+    management.caller(&peer)?;
+    let world = management.world();
+    let cloud = world.cloud.as_ref().filter(|cloud| cloud.gives);
+    let Some(cloud) = cloud else {
+        return Err(ApiError::new(ErrorCode::Forbidden, "it is not filled from the cloud"));
+    };
+    let url = format!("{}/{}?signature=planted", cloud.origin, asked.content);
+    Ok(Json(CloudAddress { url, point: cloud.point, ca_pem: Some(cloud.ca_pem.clone()) }))
 }
 
 /// Does something with the cloud, where the caller is one who may: the root, and not in maintenance.

@@ -5,6 +5,7 @@ mod edge;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use xylem_client::CloudClient;
 use xylem_cloud::{PointSettings, Secrets, provider_of};
 use xylem_db::{CloudCopy, CloudCopyState as State, CloudWant};
 use xylem_model::{CloudPointId, DistributionServerId, FileName, Generation, Priority, Sha256};
@@ -94,6 +95,7 @@ impl World {
             writes_once: true,
             broken: None,
             month_ceiling: None,
+            is_principal: false,
             walks: 0,
         };
         let store = MemoryCloudStore::new();

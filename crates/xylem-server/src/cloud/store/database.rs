@@ -59,6 +59,7 @@ impl DatabaseCloudStore {
             writes_once: point.last_test.is_some_and(writes_once),
             broken: point.broken.map(read).transpose()?,
             month_ceiling: point.month_ceiling,
+            is_principal: point.is_principal,
             walks: point.walks,
         }))
     }

@@ -10,7 +10,7 @@ use xylem_api::cloud::{CloudStepOutcome, CloudTest, CloudTestStep};
 use xylem_cloud::PointSettings;
 use xylem_db::{
     Actor, CloudCopy, CloudCopyState as State, CloudPart, CloudPointChange, CloudReadBack,
-    CloudUsage, CloudWant, Database, Month, NewCloudPoint,
+    CloudUsage, CloudWant, Database, Month, NewCloudPoint, NewDistributionServer,
 };
 use xylem_model::{
     CloudPointId, ContentId, DistributionServerId, FileName, Generation, Md5, Priority, Sha256,
@@ -86,6 +86,7 @@ impl Twin {
             writes_once: true,
             broken: None,
             month_ceiling: None,
+            is_principal: false,
             walks: 0,
         };
         memory.set(open, at(1));

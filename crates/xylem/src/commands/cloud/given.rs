@@ -341,6 +341,8 @@ mod tests {
             &["path-style=perhaps"],
             &["cp-code=x"],
             &["url-lifetime=soon"],
+            &["a.b.c.d=x"],
+            &["auth.tempauth.user=a", "auth.tempauth.user=b"],
             &["verify-days=x"],
         ] {
             let words: Vec<String> = wrong.iter().map(|word| (*word).to_owned()).collect();
