@@ -11,12 +11,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use xylem_blobs::{BlobError, Expected, Repository, StagedFile, TreeIntake};
+use xylem_blobs::{BlobError, Repository, StagedFile, TreeIntake};
 use xylem_client::{ClientError, ContentAnswer, ContentAuth, ContentClient, Deadlines};
 
 use super::paced::PacedSource;
 use super::parents::Parents;
-use super::task::{Miss, Outcome, Task, Tries, parents_for};
+use super::task::{self, Miss, Outcome, Task, Tries, parents_for};
 use crate::access::Parent;
 use crate::node::Node;
 use crate::pace::{Flow, Link};
@@ -169,32 +169,17 @@ impl Fetch<'_> {
     }
 
     async fn publish(&mut self) -> Result<(), Miss> {
-        let Task { content, size, .. } = self.task;
         let Stage::Bytes(staged) = std::mem::replace(&mut self.stage, Stage::Done) else {
             return Ok(());
         };
-        self.node.ledger.verifying(content, size);
         // Every group agreed with the tree, and the tree with the id: nothing is left to hash.
-        let expected = Expected { size, blake3: Some(content), sha256: None };
-        let target = Arc::clone(self.node);
-        self.node
-            .repository
-            .run(move |repository| {
-                repository.publish(staged.finish(&expected)?)?;
-                target.note_held(&content, true);
-                Ok::<(), BlobError>(())
-            })
-            .await?;
-        Ok(())
+        Ok(task::publish(self.node, self.task, None, *staged).await?)
     }
 
     /// Makes what is here durable, for the next try.
     async fn keep(&mut self) {
-        if let Stage::Bytes(mut staged) = std::mem::replace(&mut self.stage, Stage::Begin) {
-            let kept = self.node.repository.run(move |_| staged.pause()).await;
-            if let Err(error) = kept {
-                tracing::warn!(package.digest = %self.task.content, %error, "a rest is not kept");
-            }
+        if let Stage::Bytes(staged) = std::mem::replace(&mut self.stage, Stage::Begin) {
+            task::keep(self.node, self.task, *staged).await;
         }
     }
 

@@ -12,16 +12,15 @@ use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use xylem_api::control_cloud::{AskCloudAddress, CloudAddress};
-use xylem_blobs::{BlobError, DigestSet, Expected, StageKey, StagedFile};
+use xylem_blobs::{BlobError, DigestSet, StageKey, StagedFile};
 use xylem_client::{CloudContentClient, Deadlines};
-use xylem_model::Sha256;
 use xylem_telemetry::chain;
 
 use super::batch::fetch_batch;
 use super::fetch::fetch;
 use super::paced::PacedSource;
 use super::parents::Parents;
-use super::task::{Outcome, Outcomes, Task, disk_reason};
+use super::task::{Outcome, Outcomes, Task, disk_reason, keep, publish};
 use crate::cloud::{guarded, tls_of};
 use crate::node::Node;
 use crate::pace::Link;
@@ -150,7 +149,7 @@ impl FromCloud {
         let staged = node.repository.run(move |it| it.stage(&key, size, both)).await?;
         let (staged, poured) = pour_from(node, task, &client, &address, staged).await;
         match poured {
-            Ok(()) => publish(node, task, sha256, staged).await,
+            Ok(()) => Ok(publish(node, task, Some(sha256), staged).await?),
             Err(error) => {
                 keep(node, task, staged).await;
                 if matches!(error, Unfetched::Cloud(_)) {
@@ -219,31 +218,4 @@ async fn pour_from(
         Err(PourError::Source(error)) => Err(Unfetched::Cloud(chain(&error).to_string())),
     };
     (staged, poured)
-}
-
-/// Publishes it, if it is what was signed.
-async fn publish(
-    node: &Arc<Node>,
-    task: Task,
-    sha256: Sha256,
-    staged: StagedFile,
-) -> Result<(), Unfetched> {
-    let Task { content, size, .. } = task;
-    node.ledger.verifying(content, size);
-    let expected = Expected { size, blake3: Some(content), sha256: Some(sha256) };
-    let target = Arc::clone(node);
-    let publishing = node.repository.run(move |repository| {
-        repository.publish(staged.finish(&expected)?)?;
-        target.note_held(&content, true);
-        Ok::<(), BlobError>(())
-    });
-    Ok(publishing.await?)
-}
-
-/// Makes what is here durable, for the next try.
-async fn keep(node: &Arc<Node>, task: Task, mut staged: StagedFile) {
-    let kept = node.repository.run(move |_| staged.pause()).await;
-    if let Err(error) = kept {
-        tracing::warn!(package.digest = %task.content, %error, "a rest is not kept");
-    }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use xylem_blobs::BlobError;
+use xylem_blobs::{BlobError, Expected, StagedFile};
 use xylem_client::ClientError;
-use xylem_model::{ByteSize, ContentId, DistributionServerId};
+use xylem_model::{ByteSize, ContentId, DistributionServerId, Sha256};
 /// What is to be fetched: what the planner said.
 pub(crate) use xylem_sync::Fetch as Task;
 use xylem_telemetry::chain;
@@ -144,5 +144,35 @@ pub(crate) fn disk_reason(error: &BlobError) -> String {
             format!("no space: needs {}, has {}", ByteSize(*needed), ByteSize(*free))
         }
         error => chain(error).to_string(),
+    }
+}
+
+/// Publishes what came whole, if it is what was signed.
+///
+/// # Errors
+/// Failures of the disk, and of bytes that are not the content's.
+pub(super) async fn publish(
+    node: &Arc<Node>,
+    task: Task,
+    sha256: Option<Sha256>,
+    staged: StagedFile,
+) -> Result<(), BlobError> {
+    let Task { content, size, .. } = task;
+    node.ledger.verifying(content, size);
+    let expected = Expected { size, blake3: Some(content), sha256 };
+    let target = Arc::clone(node);
+    let publishing = node.repository.run(move |repository| {
+        repository.publish(staged.finish(&expected)?)?;
+        target.note_held(&content, true);
+        Ok(())
+    });
+    publishing.await
+}
+
+/// Makes what is here durable, for the next try.
+pub(super) async fn keep(node: &Node, task: Task, mut staged: StagedFile) {
+    let kept = node.repository.run(move |_| staged.pause()).await;
+    if let Err(error) = kept {
+        tracing::warn!(package.digest = %task.content, %error, "a rest is not kept");
     }
 }
