@@ -55,13 +55,13 @@ pub(crate) async fn finish(
                 if goes_into_the_cloud(&node) {
                     storing::publish_unnamed(&node, &mut work, &facts, found, bytes).await?;
                 } else {
-                    commit(&node, &mut work, &facts, &found, Some(bytes), &mut verified).await?;
+                    verified = commit(&node, &mut work, &facts, &found, Some(bytes)).await?;
                 }
             }
             // Also where files enter elsewhere by now: it may be committed, and the answer lost.
             Stage::Storing { found } => {
                 storing::wait(&node, &mut work, &facts, &found, until).await?;
-                commit(&node, &mut work, &facts, &found, None, &mut verified).await?;
+                verified = commit(&node, &mut work, &facts, &found, None).await?;
             }
             Stage::Committed { descriptor } => {
                 publish(&node, &mut work, &facts, descriptor, verified.take()).await?;
@@ -147,15 +147,15 @@ async fn look_into(
     Ok((found, verified))
 }
 
-/// Has the management server commit what is here: `bytes`, or what was published without a name.
+/// Has the management server commit what is here: `bytes`, which are given back, or what was published
+/// without a name.
 async fn commit(
     node: &Arc<Node>,
     work: &mut Work,
     facts: &Facts,
     found: &Ingested,
     bytes: Option<Verified>,
-    committed_bytes: &mut Option<Verified>,
-) -> Result<(), ApiError> {
+) -> Result<Option<Verified>, ApiError> {
     let _finishing = node.uploads.finishing(facts.upload, found.blake3);
     // Before it commits: without the word, an upload of a version for testing is refused for good.
     let knows_marks = knows_marks(node).await.map_err(|error| away(&error))?;
@@ -170,8 +170,7 @@ async fn commit(
             check_descriptor(node, facts, &found, &committed.descriptor)?;
             let stage = Stage::Committed { descriptor: committed.descriptor };
             work.write(node, facts, stage).await?;
-            *committed_bytes = bytes;
-            Ok(())
+            Ok(bytes)
         }
         Err(error) => match final_word(&error) {
             Some((ErrorCode::Forbidden, _)) => {

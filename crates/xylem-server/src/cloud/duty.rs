@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use xylem_cloud::{Marker, provider_of};
+use xylem_cloud::provider_of;
 use xylem_telemetry::chain;
 
 use super::inventory::{Inventoried, inventory};
@@ -33,8 +33,6 @@ pub enum Duty {
 /// What a round has to be told beside the point.
 #[derive(Debug)]
 pub struct RoundTerms<'a> {
-    /// What `xylem.json` has to say below the point's prefix.
-    pub marker: Marker,
     /// Whether anything may be deleted: not while a restore is unconfirmed. While the point is paused
     /// nothing is in any case.
     pub may_remove: bool,
@@ -91,7 +89,7 @@ impl CloudService {
             provider: &*provider,
             client: &client,
             environment: self.environment(),
-            marker: terms.marker.clone(),
+            marker: self.marker().clone(),
             may_remove: terms.may_remove && !point.paused,
             is_followed: terms.is_followed,
             waits: Waits::default(),

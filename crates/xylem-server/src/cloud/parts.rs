@@ -119,10 +119,7 @@ impl AtPoint<'_> {
             answered.chain(told.next.iter().map(|asked| asked.number)).collect();
         let spoken_of: Vec<u32> = spoken_of.into_iter().collect();
         let store = self.store();
-        let mut arrived = match spoken_of.is_empty() {
-            true => Vec::new(),
-            false => store.parts_among(work.point, work.content, &spoken_of).await?,
-        };
+        let mut arrived = store.parts_among(work.point, work.content, &spoken_of).await?;
         let again = match copy.state {
             CloudCopyState::Sending => {
                 self.take_answers(&*provider, work, &upload, &told.answered, &mut arrived).await?

@@ -129,7 +129,6 @@ impl App {
         let restoring = self.database.restore_unconfirmed().await;
         let restoring = restoring.map_err(|error| ours(error.into()))?;
         let terms = RoundTerms {
-            marker: self.cloud_marker(),
             may_remove: !restoring,
             is_followed: self.is_cloud_followed(point).await.map_err(ours)?,
             memory: &self.upkeep.memory,

@@ -95,7 +95,6 @@ impl Upkeep {
         }
         let point = self.cloud.open()?;
         let terms = CloudRoundTerms {
-            marker: marker(),
             may_remove: self.world.store.restored_from().await?.is_none(),
             // A selection that was changed is followed from the beginning.
             is_followed: point.followed > Generation(0),
