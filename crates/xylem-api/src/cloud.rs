@@ -57,6 +57,23 @@ pub struct SetCloud {
     pub adopt: bool,
 }
 
+impl SetCloud {
+    /// A point with everything else left out.
+    pub const fn new(storage: Value, keys: CloudKeys) -> Self {
+        Self {
+            storage,
+            keys,
+            ca_pem: None,
+            url_lifetime_seconds: None,
+            offer: None,
+            verify: None,
+            verify_days: None,
+            replace: false,
+            adopt: false,
+        }
+    }
+}
+
 /// When clients are sent to the cloud.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -284,17 +301,7 @@ mod tests {
     #[test]
     fn keys_are_printed_nowhere() {
         let keys = || CloudKeys(json!({ "provider": "s3", "secret": "planted" }));
-        let set = SetCloud {
-            storage: json!({ "provider": "s3" }),
-            keys: keys(),
-            ca_pem: None,
-            url_lifetime_seconds: None,
-            offer: None,
-            verify: None,
-            verify_days: None,
-            replace: false,
-            adopt: false,
-        };
+        let set = SetCloud::new(json!({ "provider": "s3" }), keys());
         let change = ChangeCloud { keys: Some(keys()), ..ChangeCloud::default() };
         assert!(!format!("{set:?} {change:?}").contains("planted"));
     }

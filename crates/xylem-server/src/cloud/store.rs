@@ -64,6 +64,28 @@ pub struct OpenPoint {
     pub walks: u64,
 }
 
+impl OpenPoint {
+    /// The active point as it is right after it was set: everything is wanted there, and nothing of it
+    /// was followed yet.
+    pub const fn just_set(id: CloudPointId, settings: PointSettings, keys: Secrets) -> Self {
+        Self {
+            id,
+            is_active: true,
+            revision: 1,
+            settings,
+            keys,
+            selection: None,
+            paused: false,
+            followed: Generation(0),
+            writes_once: true,
+            broken: None,
+            month_ceiling: None,
+            is_principal: false,
+            walks: 0,
+        }
+    }
+}
+
 /// Why nothing succeeds at a point until somebody mends it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Broken {

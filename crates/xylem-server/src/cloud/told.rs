@@ -103,21 +103,11 @@ mod tests {
     async fn filled() -> (MemoryCloudStore, OpenPoint, Work) {
         let storage = json!({ "provider": "s3", "bucket": "packages", "region": "r" });
         let keys = json!({ "provider": "s3", "key_id": "k", "secret": "s" });
-        let point = OpenPoint {
-            id: CloudPointId::from_parts(7, &[7; 10]),
-            is_active: true,
-            revision: 1,
-            settings: PointSettings::read(json!({ "storage": storage })).unwrap(),
-            keys: read_keys(keys).unwrap(),
-            selection: None,
-            paused: false,
-            followed: Generation(0),
-            writes_once: true,
-            broken: None,
-            month_ceiling: None,
-            is_principal: false,
-            walks: 0,
-        };
+        let point = OpenPoint::just_set(
+            CloudPointId::from_parts(7, &[7; 10]),
+            PointSettings::read(json!({ "storage": storage })).unwrap(),
+            read_keys(keys).unwrap(),
+        );
         let store = MemoryCloudStore::new();
         store.set(point.clone(), NOW);
         let content = ContentId::of(b"a");

@@ -46,15 +46,8 @@ fn keys(secret: &str) -> CloudKeys {
 
 pub(crate) fn set(double: &S3Double) -> SetCloud {
     SetCloud {
-        storage: storage(double),
-        keys: keys(S3_SECRET),
         ca_pem: Some(double.ca_pem().to_owned()),
-        url_lifetime_seconds: None,
-        offer: None,
-        verify: None,
-        verify_days: None,
-        replace: false,
-        adopt: false,
+        ..SetCloud::new(storage(double), keys(S3_SECRET))
     }
 }
 

@@ -34,31 +34,27 @@ impl World {
         let double = S3Double::start(&harness.environment).await;
         let cloudfront = CloudFrontDouble::start(&harness.environment, double.reader()).await;
         let set = SetCloud {
-            storage: json!({
-                "provider": "s3",
-                "bucket": S3_BUCKET,
-                "region": S3_REGION,
-                "endpoint": double.endpoint(),
-                "prefix": "macs",
-                "cloudfront": {
-                    "url": cloudfront.url(),
-                    "key_pair_id": cloudfront.key_pair_id(),
-                    "largest_delivered": LARGEST,
-                },
-            }),
-            keys: CloudKeys(json!({
-                "provider": "s3",
-                "key_id": S3_KEY_ID,
-                "secret": S3_SECRET,
-                "cloudfront_key": cloudfront.private_key(),
-            })),
             ca_pem: Some(format!("{}{}", double.ca_pem(), cloudfront.ca_pem())),
-            url_lifetime_seconds: None,
-            offer: None,
-            verify: None,
-            verify_days: None,
-            replace: false,
-            adopt: false,
+            ..SetCloud::new(
+                json!({
+                    "provider": "s3",
+                    "bucket": S3_BUCKET,
+                    "region": S3_REGION,
+                    "endpoint": double.endpoint(),
+                    "prefix": "macs",
+                    "cloudfront": {
+                        "url": cloudfront.url(),
+                        "key_pair_id": cloudfront.key_pair_id(),
+                        "largest_delivered": LARGEST,
+                    },
+                }),
+                CloudKeys(json!({
+                    "provider": "s3",
+                    "key_id": S3_KEY_ID,
+                    "secret": S3_SECRET,
+                    "cloudfront_key": cloudfront.private_key(),
+                })),
+            )
         };
         let point = harness.admin().set_cloud(&set).await.unwrap().id;
         let root = harness.server("root").await;

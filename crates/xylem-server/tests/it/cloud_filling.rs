@@ -33,8 +33,8 @@ use xylem_cloud::{
 use xylem_db::{CloudCopy, CloudCopyState};
 use xylem_http::Peer;
 use xylem_model::{
-    CloudPointId, ContentId, DistributionServerId, Epoch, FileKind, FileName, Generation, Party,
-    Priority, SetCount, Stamp, UploadId,
+    CloudPointId, ContentId, DistributionServerId, Epoch, FileKind, FileName, Party, Priority,
+    SetCount, Stamp, UploadId,
 };
 use xylem_pki::{Fingerprint, PeerCertificate, PublicRoots, public_client_config};
 use xylem_runtime::{Environment, ManualClock, Shutdown};
@@ -143,19 +143,8 @@ impl World {
         let keys = json!({ "provider": "s3", "key_id": S3_KEY_ID, "secret": secret });
         let keys: Secrets = serde_json::from_value(keys).unwrap();
         let point = OpenPoint {
-            id: point_id(),
-            is_active: true,
             revision: if secret == S3_SECRET { 1 } else { 2 },
-            settings: PointSettings::read(settings).unwrap(),
-            keys,
-            selection: None,
-            paused: false,
-            followed: Generation(0),
-            writes_once: true,
-            broken: None,
-            month_ceiling: None,
-            is_principal: false,
-            walks: 0,
+            ..OpenPoint::just_set(point_id(), PointSettings::read(settings).unwrap(), keys)
         };
         self.copies.set(point, self.now());
     }

@@ -56,22 +56,18 @@ fn keys(double: &NetStorageDouble, key: &str, token_secret: &str) -> CloudKeys {
 
 fn set(double: &NetStorageDouble) -> SetCloud {
     SetCloud {
-        storage: json!({
-            "provider": "akamai",
-            "upload_host": double.upload_host(),
-            "account": NETSTORAGE_ACCOUNT,
-            "cp_code": NETSTORAGE_CP_CODE,
-            "directory": "macs",
-            "delivery_url": double.delivery_url(),
-        }),
-        keys: keys(double, NETSTORAGE_KEY, EDGE_TOKEN_SECRET),
         ca_pem: Some(double.ca_pem().to_owned()),
-        url_lifetime_seconds: None,
-        offer: None,
-        verify: None,
-        verify_days: None,
-        replace: false,
-        adopt: false,
+        ..SetCloud::new(
+            json!({
+                "provider": "akamai",
+                "upload_host": double.upload_host(),
+                "account": NETSTORAGE_ACCOUNT,
+                "cp_code": NETSTORAGE_CP_CODE,
+                "directory": "macs",
+                "delivery_url": double.delivery_url(),
+            }),
+            keys(double, NETSTORAGE_KEY, EDGE_TOKEN_SECRET),
+        )
     }
 }
 

@@ -6,14 +6,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use xylem_api::agent::{CLOUD_SOURCE, FetchAttempt, OrderReport, WRONG_BYTES};
 use xylem_api::catalogue::{CloudCandidate, Sources};
-use xylem_api::cloud::{ChangeCloud, CloudKeys, CloudOffer, SetCloud};
+use xylem_api::cloud::{ChangeCloud, CloudOffer, SetCloud};
 use xylem_api::cloud_files::CloudFileState;
 use xylem_client::{AgentClient, ClientError, CloudContentClient, Deadlines};
 use xylem_db::{Actor, CloudFollowing, CloudPointChange, CloudWant, CloudWork, Database};
 use xylem_model::{CloudPointId, ContentId, FileKind, FileName, Generation, Priority, Timestamp};
 use xylem_pki::{PublicRoots, public_client_config};
 use xylem_sync::{NamePattern, Rule, Selection};
-use xylem_testkit::{S3_BUCKET, S3_KEY_ID, S3_REGION, S3_SECRET, S3Double};
+use xylem_testkit::S3Double;
 
 use crate::harness::{FakeServer, Harness, START, present, sha256};
 
@@ -35,23 +35,7 @@ impl World {
         stopped.config.cloud_private_hosts = vec!["127.0.0.1".to_owned()];
         let harness = stopped.start().await;
         let double = S3Double::start(&harness.environment).await;
-        let set = SetCloud {
-            storage: json!({
-                "provider": "s3",
-                "bucket": S3_BUCKET,
-                "region": S3_REGION,
-                "endpoint": double.endpoint(),
-                "prefix": "macs",
-            }),
-            keys: CloudKeys(json!({ "provider": "s3", "key_id": S3_KEY_ID, "secret": S3_SECRET })),
-            ca_pem: Some(double.ca_pem().to_owned()),
-            url_lifetime_seconds: None,
-            offer,
-            verify: None,
-            verify_days: None,
-            replace: false,
-            adopt: false,
-        };
+        let set = SetCloud { offer, ..crate::cloud::set(&double) };
         let point = harness.admin().set_cloud(&set).await.unwrap().id;
         let root = harness.server("root").await;
         harness.publish(&root, NAME, BYTES).await;

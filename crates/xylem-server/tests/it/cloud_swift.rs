@@ -82,15 +82,8 @@ impl World {
 
     fn set(&self, storage: Value) -> SetCloud {
         SetCloud {
-            storage,
-            keys: keys(SWIFT_PASSWORD),
             ca_pem: Some(self.double.ca_pem().to_owned()),
-            url_lifetime_seconds: None,
-            offer: None,
-            verify: None,
-            verify_days: None,
-            replace: false,
-            adopt: false,
+            ..SetCloud::new(storage, keys(SWIFT_PASSWORD))
         }
     }
 

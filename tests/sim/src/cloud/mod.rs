@@ -22,7 +22,7 @@ use rand::rngs::StdRng;
 use serde_json::json;
 use xylem_cloud::{Marker, PartRules, PointSettings, Prefix, Secrets};
 use xylem_db::{CloudCopy, CloudCopyState};
-use xylem_model::{CloudPointId, ContentId, Generation};
+use xylem_model::{CloudPointId, ContentId};
 use xylem_server::{CloudStore as _, MemoryCloudStore, MemoryWishStore, OpenPoint};
 use xylem_testkit::{S3_BUCKET, S3_KEY_ID, S3_REGION, S3_SECRET, S3Double, S3Fault};
 
@@ -174,19 +174,12 @@ fn open_point(double: &S3Double, writes_once: bool) -> anyhow::Result<OpenPoint>
     let keys = json!({ "provider": "s3", "key_id": S3_KEY_ID, "secret": S3_SECRET });
     let keys: Secrets = serde_json::from_value(keys)?;
     Ok(OpenPoint {
-        id: CloudPointId::from_parts(1, &[0xc1; 10]),
-        is_active: true,
-        revision: 1,
-        settings: PointSettings::read(settings)?,
-        keys,
-        selection: None,
-        paused: false,
-        followed: Generation(0),
-        is_principal: false,
-        walks: 0,
         writes_once,
-        broken: None,
-        month_ceiling: None,
+        ..OpenPoint::just_set(
+            CloudPointId::from_parts(1, &[0xc1; 10]),
+            PointSettings::read(settings)?,
+            keys,
+        )
     })
 }
 

@@ -88,21 +88,7 @@ impl World {
         let keys = json!({ "provider": "swift", "password": SWIFT_PASSWORD, "temp_url_key": KEY });
         let keys: Secrets = serde_json::from_value(keys).unwrap();
         let settings = PointSettings::read(json!({ "storage": storage(&double) })).unwrap();
-        let point = OpenPoint {
-            id: CloudPointId::from_parts(7, &[7; 10]),
-            is_active: true,
-            revision: 1,
-            settings,
-            keys,
-            selection: None,
-            paused: false,
-            followed: Generation(0),
-            is_principal: false,
-            walks: 0,
-            writes_once: true,
-            broken: None,
-            month_ceiling: None,
-        };
+        let point = OpenPoint::just_set(CloudPointId::from_parts(7, &[7; 10]), settings, keys);
         let store = MemoryCloudStore::new();
         store.set(point.clone(), START);
         double.place(SWIFT_CONTAINER, "macs/xylem.json", marker().to_json());

@@ -83,21 +83,11 @@ impl World {
             },
         });
         let keys: Secrets = serde_json::from_value(keys).unwrap();
-        let point = OpenPoint {
-            id: CloudPointId::from_parts(7, &[7; 10]),
-            is_active: true,
-            revision: 1,
-            settings: PointSettings::read(settings).unwrap(),
+        let point = OpenPoint::just_set(
+            CloudPointId::from_parts(7, &[7; 10]),
+            PointSettings::read(settings).unwrap(),
             keys,
-            selection: None,
-            paused: false,
-            followed: Generation(0),
-            writes_once: true,
-            broken: None,
-            month_ceiling: None,
-            is_principal: false,
-            walks: 0,
-        };
+        );
         let store = MemoryCloudStore::new();
         store.set(point.clone(), START);
         double.place(MARKER, marker().to_json());

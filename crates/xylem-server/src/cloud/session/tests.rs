@@ -2,7 +2,6 @@
 
 use serde_json::json;
 use xylem_cloud::PointSettings;
-use xylem_model::Generation;
 use xylem_pki::{PublicRoots, public_client_config};
 use xylem_runtime::ManualClock;
 use xylem_testkit::{SWIFT_CONTAINER, SWIFT_PASSWORD, SWIFT_USER, SwiftDouble, SwiftFault};
@@ -38,19 +37,12 @@ impl World {
         } });
         let keys = json!({ "provider": "swift", "password": password });
         let point = OpenPoint {
-            id: CloudPointId::from_parts(7, &[7; 10]),
-            is_active: true,
             revision,
-            settings: PointSettings::read(settings).unwrap(),
-            keys: serde_json::from_value(keys).unwrap(),
-            selection: None,
-            paused: false,
-            followed: Generation(0),
-            is_principal: false,
-            walks: 0,
-            writes_once: true,
-            broken: None,
-            month_ceiling: None,
+            ..OpenPoint::just_set(
+                CloudPointId::from_parts(7, &[7; 10]),
+                PointSettings::read(settings).unwrap(),
+                serde_json::from_value(keys).unwrap(),
+            )
         };
         Account::of(&point).unwrap()
     }

@@ -74,21 +74,7 @@ impl Twin {
     async fn memory() -> Self {
         let memory = MemoryCloudStore::new();
         let keys = json!({ "provider": "s3", "key_id": "k", "secret": "planted" });
-        let open = OpenPoint {
-            id: point(),
-            is_active: true,
-            revision: 1,
-            settings: settings(),
-            keys: read_keys(keys).unwrap(),
-            selection: None,
-            paused: false,
-            followed: Generation(0),
-            writes_once: true,
-            broken: None,
-            month_ceiling: None,
-            is_principal: false,
-            walks: 0,
-        };
+        let open = OpenPoint::just_set(point(), settings(), read_keys(keys).unwrap());
         memory.set(open, at(1));
         Self::Memory(memory)
     }
