@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use xylem_model::{CloudPointId, Timestamp};
 
-use crate::cloud_files::CloudProgress;
+use crate::cloud_files::{CloudFileCount, CloudProgress};
 
 /// Keys of a provider on their way to the server, which never gives them out again. They are
 /// printed nowhere.
@@ -26,10 +26,10 @@ impl fmt::Debug for CloudKeys {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetCloud {
-    /// `provider` (`s3`, `swift`, `rackspace`, `akamai`) and that provider's own settings.
+    /// `provider` (`s3`, `swift`, `rackspace`, `akamai`, `folder`) and that provider's own settings.
     #[schema(value_type = Object)]
     pub storage: Value,
-    /// `provider` (`s3`, `swift`, `akamai`) and that provider's own keys.
+    /// `provider` (`s3`, `swift`, `akamai`, `folder`) and that provider's own keys.
     #[schema(value_type = Object)]
     pub keys: CloudKeys,
     /// By which authority the provider is believed, in PEM; none: by those that the management
@@ -147,6 +147,74 @@ pub struct CloudState {
     /// How far the point that is set is, and why it stands still if it does.
     #[serde(default)]
     pub progress: Option<CloudProgress>,
+    /// How far the former one is on its way out.
+    #[serde(default)]
+    pub leaving: Option<CloudLeaving>,
+}
+
+/// How far a point is on its way out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CloudLeaving {
+    /// Since when it is being left.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// Since when computers are sent there no more; none while they are, for what the new one lacks.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub left_at: Option<Timestamp>,
+    /// What becomes of its objects; none until that is said, and they stay until then.
+    pub objects: Option<CloudObjects>,
+    /// How much is there, and how much of that is being removed.
+    pub counts: Vec<CloudFileCount>,
+    /// Contents that are wanted at the new one and are not there yet.
+    pub lacking: u64,
+    /// Their bytes.
+    pub lacking_bytes: u64,
+    /// When it is forgotten at the earliest: addresses that computers have are good until then.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub not_before: Option<Timestamp>,
+    /// What holds it at present, as it was last looked at.
+    pub holds: Option<String>,
+}
+
+/// What becomes of the objects of a point that is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CloudObjects {
+    /// They are deleted, and nobody else's.
+    Deleted,
+    /// They stay.
+    Kept,
+}
+
+/// The answer to `DELETE /v1/cloud-distribution-point`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CloudRemoval {
+    /// How far it is on its way out; none where it was forgotten at once.
+    pub leaving: Option<CloudLeaving>,
+    /// What stays at the provider of a point that was forgotten at once.
+    pub stays: Option<CloudStays>,
+}
+
+/// What stays at a provider, as far as it was known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CloudStays {
+    /// Objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Uploads that were begun, and neither ended nor aborted: some providers charge for them.
+    pub uploads: u64,
+}
+
+/// The query of `DELETE /v1/cloud-distribution-point`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RemoveCloud {
+    /// The former one, which is being left, and not the one that is set.
+    pub former: bool,
+    /// Its objects are deleted, and nobody else's.
+    pub delete_objects: bool,
+    /// It is forgotten at once, and nothing is asked of the provider.
+    pub forget: bool,
 }
 
 /// A cloud distribution point, without its keys.

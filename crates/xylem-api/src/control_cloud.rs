@@ -69,6 +69,9 @@ pub struct CloudJob {
     /// By which authority the provider is believed, in PEM; none: by those that the machine believes.
     #[serde(default)]
     pub ca_pem: Option<String>,
+    /// Whether it goes into this server's own folder (`cloud_folder` in its `server.json`).
+    #[serde(default)]
+    pub in_folder: bool,
 }
 
 /// Parts with successive numbers, from 1.

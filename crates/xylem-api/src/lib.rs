@@ -16,6 +16,7 @@ pub mod comparison;
 pub mod content;
 pub mod control;
 pub mod control_cloud;
+pub mod control_folder;
 pub mod control_read_back;
 pub mod digests;
 pub mod enrollment;

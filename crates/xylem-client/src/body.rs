@@ -28,6 +28,19 @@ pub fn full_body(bytes: impl Into<Bytes>) -> RequestBody {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed()
 }
 
+/// The next piece of a body that is on its way; none at its end.
+///
+/// # Errors
+/// When whoever produces it cannot go on.
+pub async fn next_of(body: &mut RequestBody) -> io::Result<Option<Bytes>> {
+    while let Some(frame) = body.frame().await {
+        if let Ok(bytes) = frame?.into_data() {
+            return Ok(Some(bytes));
+        }
+    }
+    Ok(None)
+}
+
 /// Reads a response body piece by piece, each within a time limit.
 pub struct BodyReader {
     body: Incoming,

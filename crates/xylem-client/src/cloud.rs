@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use http::{HeaderName, HeaderValue, Method, Request, header};
 use rustls::ClientConfig;
 use xylem_cloud::{Body, CloudAnswer, CloudRequest, MAX_ANSWER_BYTES};
@@ -26,10 +27,32 @@ const DEADLINES: Deadlines = Deadlines {
 /// How long a provider may take to put an upload together, which some do before they answer.
 const ENDING: Duration = Duration::from_secs(5 * 60);
 
+/// Brings a request to where no line leads: to the folder of the root distribution server.
+#[async_trait]
+pub trait CloudCourier: Send + Sync {
+    /// Brings a request with its body, and an answer back within `patience`.
+    ///
+    /// # Errors
+    /// When there is no answer, or the body cannot be read to its end.
+    async fn carry(
+        &self,
+        request: &CloudRequest,
+        body: RequestBody,
+        patience: Duration,
+    ) -> Result<CloudAnswer, ClientError>;
+}
+
 /// Talks to a provider of cloud storage. Cheap to clone.
 #[derive(Clone)]
 pub struct CloudClient {
-    transport: Transport,
+    way: Way,
+}
+
+/// How requests get there.
+#[derive(Clone)]
+enum Way {
+    Line(Transport),
+    Courier { courier: Arc<dyn CloudCourier>, patience: Duration },
 }
 
 impl CloudClient {
@@ -37,14 +60,26 @@ impl CloudClient {
     /// [`GuardedNet`](xylem_runtime::GuardedNet), and `tls` a
     /// [`public_client_config`](xylem_pki::public_client_config).
     pub fn new(environment: Environment, tls: Arc<ClientConfig>) -> Self {
-        Self { transport: Transport::new(environment, tls).with_deadlines(DEADLINES) }
+        Self { way: Way::Line(Transport::new(environment, tls).with_deadlines(DEADLINES)) }
+    }
+
+    /// A client whose requests somebody brings: no address of theirs leads anywhere.
+    pub fn by_courier(courier: Arc<dyn CloudCourier>) -> Self {
+        Self { way: Way::Courier { courier, patience: DEADLINES.answer } }
     }
 
     /// The same client with more patience for an answer, for what ends an upload.
     #[must_use]
     pub fn for_ending(&self) -> Self {
-        let deadlines = Deadlines { answer: ENDING, ..DEADLINES };
-        Self { transport: self.transport.with_deadlines(deadlines) }
+        let way = match &self.way {
+            Way::Line(transport) => {
+                Way::Line(transport.with_deadlines(Deadlines { answer: ENDING, ..DEADLINES }))
+            }
+            Way::Courier { courier, .. } => {
+                Way::Courier { courier: Arc::clone(courier), patience: ENDING }
+            }
+        };
+        Self { way }
     }
 
     /// Sends a request whose bytes are in it.
@@ -79,10 +114,16 @@ impl CloudClient {
         request: &CloudRequest,
         body: RequestBody,
     ) -> Result<CloudAnswer, ClientError> {
+        let transport = match &self.way {
+            Way::Line(transport) => transport,
+            Way::Courier { courier, patience } => {
+                return courier.carry(request, body, *patience).await;
+            }
+        };
         let server = server_of(request);
         let http = http_request(&server, request, body)?;
-        let answer = self.transport.send_any(&server, http).await?;
-        let received = self.transport.environment().clock.now();
+        let answer = transport.send_any(&server, http).await?;
+        let received = transport.environment().clock.now();
         let (parts, body) = answer.into_parts();
         let body = match bounded(body).await {
             Ok(body) => body,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::Method;
 use xylem_api::cloud::{
-    AskCloudPolicy, ChangeCloud, CloudMadePrincipal, CloudPoint, CloudPolicy, CloudState,
-    CloudTest, MakeCloudPrincipal, SetCloud,
+    AskCloudPolicy, ChangeCloud, CloudLeaving, CloudMadePrincipal, CloudPoint, CloudPolicy,
+    CloudRemoval, CloudState, CloudTest, MakeCloudPrincipal, RemoveCloud, SetCloud,
 };
 use xylem_api::cloud_files::{
     AskCloudEstimate, CloudEstimate, CloudFilePage, CloudFileState, CloudInventoryState,
@@ -37,10 +37,16 @@ impl AdminClient {
         self.patient(TEST).call(Method::PATCH, POINT, Some(change)).await
     }
 
-    /// Forgets the point, or the former one that is being left, with its keys.
-    pub async fn remove_cloud(&self, former: bool) -> Result<(), ClientError> {
-        let path = format!("{POINT}?former={former}");
-        self.call(Method::DELETE, &path, None::<&()>).await
+    /// Removes the point, or says what becomes of the former one that is being left.
+    pub async fn remove_cloud(&self, asked: RemoveCloud) -> Result<CloudRemoval, ClientError> {
+        let RemoveCloud { former, delete_objects, forget } = asked;
+        let query = format!("former={former}&delete_objects={delete_objects}&forget={forget}");
+        self.call(Method::DELETE, &format!("{POINT}?{query}"), None::<&()>).await
+    }
+
+    /// Has computers be sent to the former point no more.
+    pub async fn leave_cloud(&self) -> Result<CloudLeaving, ClientError> {
+        self.call(Method::POST, &format!("{POINT}/leave"), None::<&()>).await
     }
 
     /// Tests the point as it is set.

@@ -11,6 +11,7 @@ use xylem_api::control_cloud::{
     AskCloudAddress, AskCloudNext, AskCloudUpload, CloudAddress, CloudContent, CloudGivenUp,
     CloudNext, CloudProof, CloudSampled, CloudUpload, SignedPieces, TellCloudParts,
 };
+use xylem_api::control_folder::{FOLDER_WAIT, FolderErrands, TellFolder};
 use xylem_api::control_read_back::{AskCloudReadBack, CloudReadBack, TellCloudReadBack};
 use xylem_api::digests::{DigestsAfter, DigestsWanted, ReportedDigests};
 use xylem_api::ingest::{Committed, Ingested, RefusedUpload};
@@ -29,6 +30,9 @@ const CLOUD_PATIENCE: Duration = Duration::from_secs(2 * 60);
 /// The same over what it only writes down: shorter than the 30 s between two words that keep a
 /// content, so that a lost one does not cost the next.
 const CLOUD_WORD_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The same where it waits for something to be done in this server's folder: longer than it waits.
+const CLOUD_FOLDER_PATIENCE: Duration = FOLDER_WAIT.saturating_add(Duration::from_secs(15));
 
 /// The control link. Its transport shows the distribution server's certificate.
 #[derive(Clone)]
@@ -200,6 +204,12 @@ impl ControlClient {
     /// Tells what came of reading a content back.
     pub async fn cloud_read_back_ended(&self, told: &TellCloudReadBack) -> Result<(), ClientError> {
         self.post_cloud("read-back-ended", told, CLOUD_PATIENCE).await
+    }
+
+    /// Tells what was done in this server's folder, and asks what is to be done next there. Answered
+    /// as soon as there is something.
+    pub async fn cloud_folder(&self, told: &TellFolder) -> Result<FolderErrands, ClientError> {
+        self.post_cloud("folder", told, CLOUD_FOLDER_PATIENCE).await
     }
 
     async fn post_cloud<B: serde::Serialize, A: serde::de::DeserializeOwned>(

@@ -47,8 +47,8 @@ pub use authorities::{
     FollowAuthoritiesError, PresentRoot, believing, built_in, follow_authorities, shown_chain,
 };
 pub use base_url::{BaseUrl, BaseUrlError, ContentUrl};
-pub use body::{BodyReader, RequestBody, channel_body, empty_body, full_body};
-pub use cloud::CloudClient;
+pub use body::{BodyReader, RequestBody, channel_body, empty_body, full_body, next_of};
+pub use cloud::{CloudClient, CloudCourier};
 pub use cloud_content::CloudContentClient;
 pub use content::{ContentAnswer, ContentAuth, ContentClient};
 pub use control::ControlClient;

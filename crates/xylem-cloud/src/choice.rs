@@ -2,6 +2,7 @@
 
 use crate::akamai::Akamai;
 use crate::endpoint::{Endpoint, EndpointError};
+use crate::folder::Folder;
 use crate::provider::Provider;
 use crate::s3::S3;
 use crate::secret::{Secrets, SwiftSecrets};
@@ -51,6 +52,7 @@ pub fn provider_of<'a>(
         (CloudSettings::Akamai(settings), Secrets::Akamai(keys)) => {
             Box::new(Akamai::new(settings, keys))
         }
+        (CloudSettings::Folder(settings), Secrets::Folder(_)) => Box::new(Folder::new(settings)?),
         _ => return Err(ProviderError::OtherKeys),
     })
 }
@@ -94,6 +96,6 @@ pub fn login_of<'a>(
             Ok(Some((SwiftLogin::rackspace(settings)?, keys)))
         }
         (CloudSettings::Swift(_) | CloudSettings::Rackspace(_), _) => Err(ProviderError::OtherKeys),
-        (CloudSettings::S3(_) | CloudSettings::Akamai(_), _) => Ok(None),
+        (CloudSettings::S3(_) | CloudSettings::Akamai(_) | CloudSettings::Folder(_), _) => Ok(None),
     }
 }

@@ -10,7 +10,7 @@
 //! * [`Prefix`], [`ObjectKey`], [`Marker`], [`disposition`]: under which names things lie.
 //! * [`PartRules`], [`PartPlan`]: how a file is cut.
 //! * [`Provider`]: what every provider can be asked; [`s3`], `cloudfront`, [`swift`] and [`akamai`]
-//!   speak to one each.
+//!   speak to one each. [`folder`]: the root's own folder, which is asked in the same way.
 //! * [`Fault`]: why something did not succeed, and how far that reaches.
 //!
 //! Answers come from strangers: they are bounded, and what is not of the protocol is a fault, never
@@ -26,6 +26,8 @@ mod disposition;
 mod encode;
 mod endpoint;
 mod fault;
+pub mod folder;
+mod folders;
 mod layout;
 mod marker;
 mod named;
@@ -52,10 +54,12 @@ pub use named::Named;
 pub use parts::{FileTooLarge, MIB, Part, PartPlan, PartRules};
 pub use provider::{Provider, UrlFor};
 pub use request::{Body, CloudRequest, Header, SecretUrl};
-pub use secret::{AkamaiSecrets, EdgeGridSecrets, S3Secrets, Secret, Secrets, SwiftSecrets};
+pub use secret::{
+    AkamaiSecrets, EdgeGridSecrets, FolderSecrets, S3Secrets, Secret, Secrets, SwiftSecrets,
+};
 pub use settings::{
     AkamaiSettings, CLOUDFRONT_LARGEST_BYTES, CloudFrontHash, CloudFrontSettings, CloudSettings,
-    KeyScope, Offer, PointSettings, RACKSPACE_TTL_SECONDS, RackspaceSettings, S3Settings,
-    SettingsError, SwiftAuth, SwiftSettings, URL_LIFETIME_SECONDS, VERIFY_DAYS, Verify,
+    FolderSettings, KeyScope, Offer, PointSettings, RACKSPACE_TTL_SECONDS, RackspaceSettings,
+    S3Settings, SettingsError, SwiftAuth, SwiftSettings, URL_LIFETIME_SECONDS, VERIFY_DAYS, Verify,
 };
 pub use upload::{Found, Leftover, Listed, Moment, Page, Piece, StoredPiece, Upload, UploadRef};

@@ -6,13 +6,15 @@
 //! locked: of several callers one does it, and every one is told whether it was.
 //!
 //! Here is what is read; [`want`] follows what is to be there, [`take`] gives out what is sent next,
-//! [`upload`] notes how far it is, [`remove`] what becomes of what is there, [`read_back`] what is read
+//! [`leave`] is what becomes of all at once, [`upload`] notes how far it is, [`remove`] what becomes of what
+//! is there, [`read_back`] what is read
 //! back whole, [`delete`] which deletions may still arrive, [`usage`] what it took.
 //!
 //! Where nothing is there is no row, and of a point that is forgotten there is none either: then
 //! steps are refused, and lists are empty.
 
 mod delete;
+mod leave;
 mod read_back;
 mod record;
 mod remove;
@@ -29,6 +31,7 @@ use sea_orm::{
 };
 use xylem_model::{CloudPointId, ContentId};
 
+pub(crate) use leave::{give_up_unfinished, is_work_left, left_behind, unwant_present};
 pub use record::{
     CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudFollowing, CloudLease, CloudPart,
     CloudReadBack, CloudUsage, CloudWant, CloudWork, Month,

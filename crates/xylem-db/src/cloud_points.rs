@@ -1,10 +1,12 @@
 //! The cloud distribution point: at most one is active, and beside it at most one is being left
-//! (`docs/design/cloud.md`).
+//! (`docs/design/cloud.md`). Here is how one is set and changed; [`leaving`] is how it goes, and
+//! [`running`] what is decided of it while it works.
 //!
 //! Settings and results of tests are JSON whose form is their writers' affair. Keys arrive sealed,
 //! as text that this crate cannot read; they are in no record that is listed, in no audit entry,
 //! and come out by [`Database::cloud_secrets`] alone.
 
+mod leaving;
 mod principal;
 mod record;
 mod running;
@@ -22,7 +24,9 @@ use xylem_sync::Choice;
 
 pub use principal::UPLOAD_WANTED_FOR;
 pub(crate) use principal::{give_up, require_in_principal, the_principal};
-pub use record::{CloudPoint, CloudPointChange, NewCloudPoint};
+pub use record::{
+    CloudForgotten, CloudLeaving, CloudObjects, CloudPoint, CloudPointChange, NewCloudPoint,
+};
 
 use crate::audit::{self, Actor};
 use crate::convert::{self, MAX_SEALED_CHARS};
@@ -81,7 +85,7 @@ impl Database {
         let test = test_text(new.test.as_ref())?;
         check_sealed(&new.sealed)?;
         change!(self, "setting the cloud distribution point", |tx| {
-            make_room(tx, new.replaces).await?;
+            leaving::make_room(tx, new.replaces, now).await?;
             let (epoch, generation) = convert::columns(raise(tx).await?)?;
             let row = Model {
                 id: new.id.uuid(),
@@ -105,6 +109,9 @@ impl Database {
                 month_ceiling: None,
                 is_principal: false,
                 walks: None,
+                leaving_since: None,
+                left_at: None,
+                objects: None,
             };
             Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
             let detail =
@@ -191,52 +198,6 @@ impl Database {
             Ok(())
         })
     }
-
-    /// Forgets a point with its keys, and all that is remembered of what is there.
-    ///
-    /// # Errors
-    /// [`DbError::WrongState`] where it is the principal.
-    pub async fn forget_cloud_point(
-        &self,
-        id: CloudPointId,
-        actor: &Actor,
-        now: Timestamp,
-    ) -> Result<(), DbError> {
-        change!(self, "forgetting a cloud distribution point", |tx| {
-            let row = require_locked(tx, id).await?;
-            principal::refuse(&row, "removed")?;
-            cloud_copies::forget_point(tx, row.id).await?;
-            Entity::delete_by_id(row.id).exec(tx).await?;
-            raise(tx).await?;
-            let detail = json!({ "id": id, "active": row.active_key.is_some() });
-            audit::append(tx, actor, now, "cloud.forget", &row.provider, &detail).await
-        })
-    }
-}
-
-/// Sees to it that no point is active: the one that is replaced is being left from now on.
-async fn make_room(tx: &DatabaseTransaction, replaces: Option<CloudPointId>) -> Outcome<()> {
-    let points = Entity::find().all(tx).await?;
-    let Some(active) = points.iter().find(|point| point.active_key.is_some()) else {
-        return Ok(());
-    };
-    if replaces.map(CloudPointId::uuid) != Some(active.id) {
-        return Err(DbError::SecondCloudPoint { provider: active.provider.clone() }.into());
-    }
-    principal::refuse(active, "replaced")?;
-    if let Some(leaving) = points.iter().find(|point| point.active_key.is_none()) {
-        return Err(DbError::WrongState {
-            what: WHAT,
-            name: leaving.provider.clone(),
-            state: "still being left",
-            wanted: "joined by another: remove it first, with `xylem cloud remove --former`",
-        }
-        .into());
-    }
-    let mut change = active.clone().into_active_model();
-    change.active_key = Set(None);
-    change.update(tx).await?;
-    Ok(())
 }
 
 async fn require(tx: &DatabaseTransaction, id: CloudPointId) -> Outcome<Model> {

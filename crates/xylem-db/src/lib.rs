@@ -76,7 +76,8 @@ pub use cloud_copies::{
     CloudReadBack, CloudStep, CloudUsage, CloudWant, CloudWork, Month,
 };
 pub use cloud_points::{
-    CloudPoint, CloudPointChange, MAX_CLOUD_SETTINGS_BYTES, NewCloudPoint, UPLOAD_WANTED_FOR,
+    CloudForgotten, CloudLeaving, CloudObjects, CloudPoint, CloudPointChange,
+    MAX_CLOUD_SETTINGS_BYTES, NewCloudPoint, UPLOAD_WANTED_FOR,
 };
 pub use commits::{Commit, IngestResult, VersionFacts};
 pub use computers::{CheckIn, Computer, NewComputer};

@@ -28,6 +28,7 @@ mod m0019_indexes;
 mod m0020_cloud;
 mod m0021_cloud_copies;
 mod m0022_unbound;
+mod m0023_leaving;
 mod m0024_cloud_principal;
 mod m0025_cloud_doubt;
 
@@ -62,6 +63,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0022_unbound::AddUnbound),
             Box::new(m0024_cloud_principal::AddCloudPrincipal),
             Box::new(m0025_cloud_doubt::AddCloudDoubt),
+            Box::new(m0023_leaving::AddLeaving),
         ]
     }
 }

@@ -110,6 +110,10 @@ pub struct Settings {
     /// machine: what a management server says is not enough to have it ask its neighbours.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cloud_private_hosts: Vec<String>,
+    /// The folder that a cloud distribution point of the kind `folder` fills. Written by whoever runs
+    /// this machine: nobody else chooses where this server writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_folder: Option<PathBuf>,
 }
 
 impl Settings {
@@ -345,9 +349,9 @@ mod tests {
         let text = r#"{"server": "https://a", "name": "n", "public_url": "https://b",
             "listen": "127.0.0.1:1"}"#;
         let none: Settings = serde_json::from_str(text).unwrap();
-        assert!(none.cloud_private_hosts.is_empty());
+        assert!(none.cloud_private_hosts.is_empty() && none.cloud_folder.is_none());
         // What an earlier release reads too.
-        assert!(!serde_json::to_string(&none).unwrap().contains("cloud_private_hosts"));
+        assert!(!serde_json::to_string(&none).unwrap().contains("cloud_"));
         let some = text.replace('}', r#", "cloud_private_hosts": ["s3.lan", "10.0.0.7"]}"#);
         let some: Settings = serde_json::from_str(&some).unwrap();
         assert_eq!(some.cloud_private_hosts, ["s3.lan", "10.0.0.7"]);

@@ -104,6 +104,7 @@ pub async fn enroll(
         public_url,
         listen: options.listen,
         cloud_private_hosts: Vec::new(),
+        cloud_folder: None,
     };
     environment.disk.run(move |fs| save(fs, &folder, &settings, &membership)).await?;
     tracing::info!(dp.id = %id, server = %options.server, "enrolled");

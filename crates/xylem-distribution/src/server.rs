@@ -228,6 +228,7 @@ impl DistributionServer {
         tasks.spawn(scrub::run(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(digests::run(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(cloud::run(Arc::clone(&node), shutdown.clone()));
+        tasks.spawn(cloud::run_folder(Arc::clone(&node), shutdown.clone()));
         tasks.spawn(dav::publish_drop(Arc::clone(&node), shutdown.clone()));
         tracing::info!(dp.id = %node.id, dp.name = %node.settings.name, %address, "serving");
         let handler = serve::Serving::new(Arc::clone(&node), start_metrics());

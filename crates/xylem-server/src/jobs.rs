@@ -96,6 +96,9 @@ impl Household {
                 self.every("cloud-remove", CLOUD_INTERVAL, || {
                     self.app.look_after_cloud(Duty::Remove)
                 }),
+                self.every_or("cloud-leave", MINUTE, &self.app.upkeep.leaving, || {
+                    self.app.leave_cloud()
+                }),
                 self.every("cloud-recheck", CLOUD_INTERVAL, || {
                     self.app.look_after_cloud(Duty::Recheck)
                 }),

@@ -108,6 +108,7 @@ async fn start(
         public_url: format!("https://{}:{PORT}", member.name),
         listen: SocketAddr::from(([0, 0, 0, 0], PORT)),
         cloud_private_hosts: vec![CLOUD.to_owned()],
+        cloud_folder: None,
     };
     let membership = Membership {
         credentials: Credentials::from_pem(member.identity.as_bytes())?,

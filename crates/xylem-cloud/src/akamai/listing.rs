@@ -4,16 +4,12 @@ use xylem_model::Timestamp;
 
 use super::Akamai;
 use crate::answer::{Attempt, CloudAnswer};
-use crate::cursor::{Below, Cursor, Place};
+use crate::cursor::{Below, Cursor};
 use crate::fault::{Fault, FaultKind};
+use crate::folders::Folders;
 use crate::layout::ObjectKey;
 use crate::upload::{Found, Listed, Page};
 use crate::xml::Element;
-
-/// The folder of contents, in the directory.
-const CONTENT: &str = "content";
-/// The folder of what tests write, in the directory.
-const PROBE: &str = "probe";
 
 impl Akamai<'_> {
     /// One file of a `stat`.
@@ -35,34 +31,9 @@ impl Akamai<'_> {
         }))
     }
 
-    /// The folder that `cursor` points at, without `/` at its end, and from which name on.
-    pub(super) fn place<'c>(
-        &self,
-        below: Below,
-        cursor: &'c Cursor,
-    ) -> Result<(String, Option<&'c str>), Fault> {
-        let (number, from) = match cursor.place() {
-            Place::Start => (0, None),
-            Place::Folder(number, from) => (*number, from.as_deref()),
-            Place::After(_) | Place::AfterUpload(..) | Place::Token(_) => return Err(other()),
-        };
-        let folder = self.folder_of(below, number).ok_or_else(other)?;
-        Ok((folder, from))
-    }
-
-    /// The folders of a listing, one after the other: those of contents, and before them, where
-    /// everything is asked for, those that lead there.
-    fn folder_of(&self, below: Below, number: u16) -> Option<String> {
-        let directory = &self.settings.directory;
-        let everything = directory.everything();
-        let first = match (below, number) {
-            (Below::Contents, number) => number,
-            (Below::Everything, 0) => return Some(directory.as_str().to_owned()),
-            (Below::Everything, 1) => return Some(format!("{everything}{CONTENT}")),
-            (Below::Everything, 2) => return Some(format!("{everything}{PROBE}")),
-            (Below::Everything, number) => number - 3,
-        };
-        Some(directory.folder(u8::try_from(first).ok()?).as_str().to_owned())
+    /// The folders that are listed one by one.
+    pub(super) const fn folders(&self) -> Folders<'_> {
+        Folders { prefix: &self.settings.directory, provider: "NetStorage" }
     }
 
     /// A page of the folder that `cursor` points at. A folder that is not there has no files.
@@ -72,48 +43,25 @@ impl Akamai<'_> {
         cursor: &Cursor,
         answer: &CloudAnswer,
     ) -> Result<Page<Listed>, Fault> {
-        let (folder, _) = self.place(below, cursor)?;
+        let folders = self.folders();
+        let (folder, _) = folders.place(below, cursor)?;
         let attempt = Attempt { doing: "listing the folder", on: &folder };
         let root = self.listing(answer, attempt)?.unwrap_or_default();
         let entries = root.children("file").filter_map(|entry| {
             let is_file = entry.attribute("type") == Some("file");
-            let is_told = below == Below::Everything && !self.is_ours(&folder, entry);
+            let name = entry.attribute("name").unwrap_or_default();
+            let is_told = below == Below::Everything && !folders.is_ours(&folder, name);
             (is_file || is_told).then(|| listed(&folder, entry))
         });
         let items: Option<Vec<_>> = entries.collect();
         let items = items.ok_or_else(|| odd(answer, attempt))?;
-        let next = self.after(below, cursor, &root);
-        let next = next
+        let resume = root.child("resume").and_then(|resume| resume.attribute("start"));
+        let next = folders
+            .after(below, cursor, resume)
             .map(|next| cursor.turned(next, None))
             .transpose()
             .map_err(|why| answer.fault(FaultKind::Unexpected, attempt, why))?;
         Ok(Page { items, next })
-    }
-
-    /// Where it goes on. A folder may be cut at any length: what is not there may be on its next
-    /// page.
-    fn after(&self, below: Below, cursor: &Cursor, root: &Element) -> Option<Place> {
-        let number = match cursor.place() {
-            Place::Folder(number, _) => *number,
-            _ => 0,
-        };
-        let resume = root.child("resume").and_then(|resume| resume.attribute("start"));
-        if let Some(start) = resume {
-            return Some(Place::Folder(number, Some(start.to_owned())));
-        }
-        let next = number + 1;
-        self.folder_of(below, next).map(|_| Place::Folder(next, None))
-    }
-
-    /// Whether an entry is a folder that has its own turn.
-    fn is_ours(&self, folder: &str, entry: &Element) -> bool {
-        let name = entry.attribute("name").unwrap_or_default();
-        let directory = &self.settings.directory;
-        let below = |rest: &str| format!("{}{rest}", directory.everything());
-        let is_digits = name.len() == 2
-            && name.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
-        (folder == directory.as_str() && matches!(name, CONTENT | PROBE))
-            || (folder == below(CONTENT) && is_digits)
     }
 
     fn listing(
@@ -148,14 +96,6 @@ fn listed(folder: &str, entry: &Element) -> Option<Listed> {
         etag: md5(entry),
         written: seconds.and_then(|it| it.checked_mul(1000)).map(Timestamp::from_unix_ms),
     })
-}
-
-fn other() -> Fault {
-    Fault::new(
-        FaultKind::Unexpected,
-        "listing a folder of NetStorage",
-        "the cursor is of another listing",
-    )
 }
 
 fn files(root: &Element) -> impl Iterator<Item = &Element> {

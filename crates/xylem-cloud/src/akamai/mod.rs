@@ -171,7 +171,7 @@ impl Provider for Akamai<'_> {
     }
 
     fn list(&self, below: Below, cursor: &Cursor, at: Moment) -> Result<CloudRequest, Fault> {
-        let (folder, from) = self.place(below, cursor)?;
+        let (folder, from) = self.folders().place(below, cursor)?;
         let mut action = format!("dir&format=xml&encoding=utf-8&max_entries={PAGE}");
         if let Some(from) = from {
             action.push_str("&start=");

@@ -22,6 +22,8 @@ pub enum Secrets {
     Swift(SwiftSecrets),
     /// Akamai NetStorage.
     Akamai(AkamaiSecrets),
+    /// A folder at the root, which takes none.
+    Folder(FolderSecrets),
 }
 
 /// Keys of S3, and of CloudFront in front of it. There are no keys that last for hours: nobody
@@ -67,6 +69,11 @@ pub struct AkamaiSecrets {
     #[serde(default)]
     pub edgegrid: Option<EdgeGridSecrets>,
 }
+
+/// Keys of a folder: none. What lets the root in is its account on its own machine.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FolderSecrets {}
 
 /// An API client of Akamai.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -123,6 +130,7 @@ impl Secrets {
                     "access_token": client.access_token.reveal(),
                 })),
             }),
+            Self::Folder(FolderSecrets {}) => json!({ "provider": "folder" }),
         };
         value.to_string()
     }
@@ -144,6 +152,7 @@ impl fmt::Debug for Secrets {
             Self::S3(_) => "Secrets(s3)",
             Self::Swift(_) => "Secrets(swift)",
             Self::Akamai(_) => "Secrets(akamai)",
+            Self::Folder(_) => "Secrets(folder)",
         })
     }
 }
@@ -158,7 +167,7 @@ macro_rules! kind_alone {
     )+};
 }
 
-kind_alone!(S3Secrets, SwiftSecrets, AkamaiSecrets, EdgeGridSecrets);
+kind_alone!(S3Secrets, SwiftSecrets, AkamaiSecrets, EdgeGridSecrets, FolderSecrets);
 
 #[cfg(test)]
 mod tests {
@@ -173,6 +182,7 @@ mod tests {
             r#"{"provider":"akamai","key":"planted","token_secret":"planted","edgegrid":
                {"host":"planted","client_token":"planted","client_secret":"planted",
                 "access_token":"planted"}}"#,
+            r#"{"provider":"folder"}"#,
         ];
         for text in texts {
             let keys: Secrets = serde_json::from_str(text).unwrap();
@@ -183,6 +193,7 @@ mod tests {
                 Secrets::S3(keys) => assert_eq!(format!("{keys:?}"), "S3Secrets(…)"),
                 Secrets::Swift(keys) => assert_eq!(format!("{keys:?}"), "SwiftSecrets(…)"),
                 Secrets::Akamai(keys) => assert_eq!(format!("{keys:?}"), "AkamaiSecrets(…)"),
+                Secrets::Folder(keys) => assert_eq!(format!("{keys:?}"), "FolderSecrets(…)"),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What an administrator sets, by provider. None of it is secret: see [`crate::Secrets`].
 
 mod akamai;
+mod folder;
 mod point;
 mod s3;
 mod swift;
@@ -8,6 +9,7 @@ mod swift;
 use serde::{Deserialize, Serialize};
 
 pub use akamai::AkamaiSettings;
+pub use folder::FolderSettings;
 pub use point::{Offer, PointSettings, URL_LIFETIME_SECONDS, VERIFY_DAYS, Verify};
 pub(crate) use s3::Partition;
 pub use s3::{CLOUDFRONT_LARGEST_BYTES, CloudFrontHash, CloudFrontSettings, S3Settings};
@@ -38,6 +40,8 @@ pub enum CloudSettings {
     Rackspace(RackspaceSettings),
     /// Akamai NetStorage, given out by Akamai's edge.
     Akamai(AkamaiSettings),
+    /// A folder at the root distribution server.
+    Folder(FolderSettings),
 }
 
 impl CloudSettings {
@@ -48,6 +52,7 @@ impl CloudSettings {
             Self::Swift(_) => "swift",
             Self::Rackspace(_) => "rackspace",
             Self::Akamai(_) => "akamai",
+            Self::Folder(_) => "folder",
         }
     }
 
@@ -58,6 +63,7 @@ impl CloudSettings {
             Self::Swift(settings) => &settings.prefix,
             Self::Rackspace(settings) => &settings.prefix,
             Self::Akamai(settings) => &settings.directory,
+            Self::Folder(settings) => &settings.prefix,
         }
     }
 
@@ -82,8 +88,14 @@ impl CloudSettings {
                 (&a.upload_host, a.cp_code, &a.directory)
                     == (&b.upload_host, b.cp_code, &b.directory)
             }
+            (Self::Folder(a), Self::Folder(b)) => a.prefix == b.prefix,
             _ => false,
         }
+    }
+
+    /// Whether clients can be given addresses there: a folder is the root's own.
+    pub const fn is_given_out(&self) -> bool {
+        !matches!(self, Self::Folder(_))
     }
 
     /// Checks what a type alone cannot: names of buckets, containers, regions and keys.
@@ -96,6 +108,8 @@ impl CloudSettings {
             Self::Swift(settings) => settings.check(),
             Self::Rackspace(settings) => settings.check(),
             Self::Akamai(settings) => settings.check(),
+            // A prefix is checked by its type.
+            Self::Folder(_) => Ok(()),
         }
     }
 }
@@ -176,8 +190,10 @@ mod tests {
             r#"{"provider":"rackspace","user":"u","region":"ORD","container":"p"}"#,
             r#"{"provider":"akamai","upload_host":"https://x-nsu.akamaihd.net","account":"u",
                 "cp_code":123456,"delivery_url":"https://d.example.org"}"#,
+            r#"{"provider":"folder","prefix":"macs"}"#,
         ] {
             let settings = read(text).unwrap();
+            assert_eq!(settings.is_given_out(), settings.provider() != "folder");
             let written = serde_json::to_string(&settings).unwrap();
             assert_eq!(read(&written), Ok(settings));
         }
@@ -203,6 +219,8 @@ mod tests {
                 "container",
             ),
             (r#"{"provider":"gcs"}"#, "gcs"),
+            (r#"{"provider":"folder","path":"/etc"}"#, "path"),
+            (r#"{"provider":"folder","prefix":"../etc"}"#, "../etc"),
             (
                 r#"{"provider":"s3","bucket":"packages","region":"us-gov-west-1","cloudfront":
                     {"url":"https://d","key_pair_id":"K1","distribution_id":"E1"}}"#,

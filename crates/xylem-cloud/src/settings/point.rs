@@ -112,6 +112,9 @@ impl PointSettings {
             return Err(refused("verify_days", "give a number from 1 to 366"));
         }
         match &self.ca_pem {
+            Some(_) if !self.storage.is_given_out() => {
+                Err(refused("ca_pem", "leave it out: the root reaches its folder without TLS"))
+            }
             Some(pem) if pem.len() > MAX_CA_BYTES => {
                 Err(refused("ca_pem", "give the authority's certificates alone, at most 32 KiB"))
             }
@@ -140,7 +143,8 @@ impl PointSettings {
                 settings.check_password(keys.password.reveal())
             }
             (CloudSettings::Rackspace(_), Secrets::Swift(_))
-            | (CloudSettings::Akamai(_), Secrets::Akamai(_)) => Ok(()),
+            | (CloudSettings::Akamai(_), Secrets::Akamai(_))
+            | (CloudSettings::Folder(_), Secrets::Folder(_)) => Ok(()),
             _ => Err(refused("keys", "they are another provider's")),
         }
     }

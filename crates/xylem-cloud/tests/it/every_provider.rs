@@ -18,7 +18,7 @@ const MIB: u64 = 1024 * 1024;
 /// What every secret is made of here, so that it is found wherever it leaks.
 const PLANTED: &str = "c0ffeec0ffee";
 
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 9] = [
     r#"{"provider":"s3","bucket":"packages","region":"eu-central-1","prefix":"macs"}"#,
     r#"{"provider":"s3","bucket":"Pack.ages","region":"eu-central-1","prefix":"macs",
         "path_style":true}"#,
@@ -34,6 +34,7 @@ const SETTINGS: [&str; 8] = [
         "public":true}"#,
     r#"{"provider":"akamai","upload_host":"https://ns-nsu.akamaihd.net","account":"u",
         "cp_code":1,"directory":"macs","delivery_url":"https://d.example.org"}"#,
+    r#"{"provider":"folder","prefix":"macs"}"#,
 ];
 
 fn keys(settings: &CloudSettings) -> Secrets {
@@ -50,6 +51,7 @@ fn keys(settings: &CloudSettings) -> Secrets {
                 "token_salt":"{PLANTED}","edgegrid":{{"host":"h.luna.akamaiapis.net",
                 "client_token":"t","client_secret":"{PLANTED}","access_token":"t"}}}}"#
         ),
+        CloudSettings::Folder(_) => r#"{"provider":"folder"}"#.to_owned(),
     };
     serde_json::from_str(&text).unwrap()
 }
@@ -128,7 +130,7 @@ fn what_is_not_bound_to_its_bytes_is_told() {
             Piece { sha256: Sha256::from_bytes([9; 32]), md5: Md5::from_bytes([9; 16]), ..piece };
         let signed = |piece: &Piece| {
             let request = provider.piece(&upload, piece, moment()).unwrap();
-            let header = ["authorization", "x-akamai-acs-auth-sign"]
+            let header = ["authorization", "x-akamai-acs-auth-sign", "x-sha256"]
                 .iter()
                 .find_map(|name| request.header(name).map(str::to_owned));
             header.unwrap_or(request.query)

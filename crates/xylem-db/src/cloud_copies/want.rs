@@ -177,6 +177,8 @@ async fn still_followed(
     let is_still = chosen(&point)? == seen.selection
         && point.followed == followed
         && walks(&point)? == seen.walks;
+    // Nothing is wanted any more at one that is being left.
+    let is_still = is_still && point.active_key.is_some();
     Ok(is_still.then_some(point))
 }
 

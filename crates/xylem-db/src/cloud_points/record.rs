@@ -9,6 +9,39 @@ use crate::DbError;
 use crate::cloud_copies::walks;
 use crate::convert;
 use crate::entity::cloud_point::Model;
+use crate::words::words;
+
+words! {
+    /// What becomes of the objects of a point that is left.
+    CloudObjects, "what becomes of objects in the cloud" {
+        /// They are deleted, and nobody else's.
+        Deleted => "deleted",
+        /// They stay.
+        Kept => "kept",
+    }
+}
+
+/// How far a point is on its way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CloudLeaving {
+    /// Since when it is being left.
+    pub since: Timestamp,
+    /// Since when nobody is sent there any more.
+    pub left: Option<Timestamp>,
+    /// What becomes of its objects; none until somebody says it, and it stays until then.
+    pub objects: Option<CloudObjects>,
+}
+
+/// What stays at the provider of a point that is forgotten, as far as there were rows of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CloudForgotten {
+    /// Objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Uploads that were begun, and neither ended nor aborted.
+    pub uploads: u64,
+}
 
 /// A cloud distribution point, without its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +50,8 @@ pub struct CloudPoint {
     pub id: CloudPointId,
     /// Whether it is in use; if not, it is being left.
     pub is_active: bool,
+    /// How far it is on its way out; none while it is in use.
+    pub leaving: Option<CloudLeaving>,
     /// The provider's word.
     pub provider: String,
     /// What is set, none of it secret.
@@ -95,6 +130,7 @@ impl TryFrom<Model> for CloudPoint {
         Ok(Self {
             id: CloudPointId::from_uuid(row.id),
             is_active: row.active_key.is_some(),
+            leaving: leaving(&row)?,
             settings: convert::parsed_json("cloud settings", &row.settings)?,
             secrets_set: Timestamp::from_unix_ms(row.secrets_at),
             revision: convert::count("revision", row.revision)?,
@@ -114,4 +150,18 @@ impl TryFrom<Model> for CloudPoint {
             changed_by: row.changed_by,
         })
     }
+}
+
+fn leaving(row: &Model) -> Result<Option<CloudLeaving>, DbError> {
+    if row.active_key.is_some() {
+        return Ok(None);
+    }
+    let objects = row.objects.as_deref();
+    let objects = objects.map(|word| convert::parsed("what becomes of objects in the cloud", word));
+    Ok(Some(CloudLeaving {
+        // One that was being left before this was kept has been so since it was changed, or longer.
+        since: Timestamp::from_unix_ms(row.leaving_since.unwrap_or(row.changed_at)),
+        left: convert::moment(row.left_at),
+        objects: objects.transpose()?,
+    }))
 }

@@ -42,6 +42,12 @@ table! {
         /// one that is under way from another.
         #[serde(skip)]
         pub(crate) walks: Option<i64>,
+        /// Of one that is being left.
+        pub(crate) leaving_since: Option<i64>,
+        /// Since when nobody is sent there any more.
+        pub(crate) left_at: Option<i64>,
+        /// What becomes of its objects, once that was said.
+        pub(crate) objects: Option<String>,
     }
 }
 

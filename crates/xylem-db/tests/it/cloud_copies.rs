@@ -19,9 +19,9 @@ use crate::cloud_points::cloud_point;
 const LARGE: u64 = SMALL_BYTES + 1;
 
 /// A point, and a server that fills it.
-struct Filled {
-    db: Database,
-    point: CloudPointId,
+pub(crate) struct Filled {
+    pub(crate) db: Database,
+    pub(crate) point: CloudPointId,
     root: DistributionServerId,
 }
 
@@ -45,7 +45,7 @@ fn part(number: u32, bytes: u64) -> CloudPart {
     }
 }
 
-fn content(text: &str) -> ContentId {
+pub(crate) fn content(text: &str) -> ContentId {
     ContentId::of(text.as_bytes())
 }
 
@@ -64,13 +64,13 @@ pub(crate) async fn following(db: &Database, point: CloudPointId) -> CloudFollow
 }
 
 impl Filled {
-    async fn on(bench: &Bench) -> Self {
+    pub(crate) async fn on(bench: &Bench) -> Self {
         let db = bench.open().await;
         let set = db.set_cloud_point(&cloud_point("s3", None), &admin(), at(1)).await.unwrap();
         Self { db, point: set.id, root: id(DistributionServerId::from_parts) }
     }
 
-    async fn want(&self, wants: &[CloudWant]) {
+    pub(crate) async fn want(&self, wants: &[CloudWant]) {
         let seen = following(&self.db, self.point).await;
         let next = Generation(seen.followed.0 + 1);
         assert!(self.db.want_in_cloud(&seen, wants, next, at(10)).await.unwrap());
@@ -81,20 +81,20 @@ impl Filled {
         assert!(self.db.unwant_in_cloud(&seen, &[content(text)], now).await.unwrap());
     }
 
-    async fn copy(&self, text: &str) -> Option<CloudCopy> {
+    pub(crate) async fn copy(&self, text: &str) -> Option<CloudCopy> {
         self.db.cloud_copy(self.point, content(text)).await.unwrap()
     }
 
-    async fn state(&self, text: &str) -> Option<State> {
+    pub(crate) async fn state(&self, text: &str) -> Option<State> {
         self.copy(text).await.map(|copy| copy.state)
     }
 
-    fn work(&self, text: &str) -> CloudWork {
+    pub(crate) fn work(&self, text: &str) -> CloudWork {
         CloudWork { point: self.point, content: content(text), server: self.root }
     }
 
     /// Takes the next for the root, from one moment until another; gives its name.
-    async fn take(&self, busy: &[&str], now: i64, until: i64) -> Option<String> {
+    pub(crate) async fn take(&self, busy: &[&str], now: i64, until: i64) -> Option<String> {
         self.take_for(self.root, busy, now, until).await
     }
 
@@ -112,7 +112,7 @@ impl Filled {
     }
 
     /// Has one content wanted, taken until 120, and sent in parts of ten bytes each.
-    async fn send(&self, text: &str, parts: u32) {
+    pub(crate) async fn send(&self, text: &str, parts: u32) {
         self.want(&[want(text, u64::from(parts) * 10, Priority::Normal)]).await;
         assert_eq!(self.take(&[], 20, 120).await.as_deref(), Some(text));
         let work = self.work(text);
@@ -121,14 +121,14 @@ impl Filled {
         assert!(self.db.note_cloud_parts(work, &parts).await.unwrap());
     }
 
-    async fn fill(&self, text: &str) {
+    pub(crate) async fn fill(&self, text: &str) {
         self.send(text, 2).await;
         let work = self.work(text);
         assert!(self.db.note_cloud_proving(work).await.unwrap());
         assert!(self.db.note_cloud_present(work, Some("\"etag\""), at(40)).await.unwrap());
     }
 
-    async fn parts(&self, text: &str) -> Vec<CloudPart> {
+    pub(crate) async fn parts(&self, text: &str) -> Vec<CloudPart> {
         self.db.cloud_parts(self.point, content(text)).await.unwrap()
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use xylem_db::{
-    AuditCheck, CloudPoint, CloudPointChange, Database, DbError, MAX_CLOUD_SETTINGS_BYTES,
+    AuditCheck, CloudLeaving, CloudPoint, CloudPointChange, Database, DbError, MAX_CLOUD_SETTINGS_BYTES,
     NewCloudPoint,
 };
 use xylem_model::CloudPointId;
@@ -83,7 +83,9 @@ pub(crate) async fn there_is_one_active_point_and_one_that_is_left(bench: Bench)
     let second = set(&db, &cloud_point("swift", Some(first.id))).await.unwrap();
     assert_eq!(db.cloud_point().await.unwrap().unwrap(), second);
     let leaving = db.leaving_cloud_point().await.unwrap().unwrap();
-    assert_eq!(leaving, CloudPoint { is_active: false, ..first.clone() });
+    let since = CloudLeaving { since: at(10), left: None, objects: None };
+    let expected = CloudPoint { is_active: false, leaving: Some(since), ..first.clone() };
+    assert_eq!(leaving, expected);
     assert_eq!(db.cloud_secrets(first.id).await.unwrap(), "sealed keys of s3");
 
     let told = set(&db, &cloud_point("akamai", Some(second.id))).await.unwrap_err();

@@ -102,6 +102,14 @@ cases! {
         of_two_walks_the_one_that_began_first_is_of_the_past,
         parts_are_looked_up_by_their_numbers_and_counted,
     }
+    cloud_leaving {
+        what_was_under_way_goes_with_the_point_that_is_replaced,
+        a_point_is_left_once_and_ends_when_nothing_is_to_be_done,
+        a_point_whose_objects_go_ends_with_the_last_row,
+        the_active_point_is_removed_unless_another_is_left,
+        what_stays_at_the_provider_is_told,
+        how_far_a_point_is_on_its_way_out_is_in_backups,
+    }
     cloud_points {
         a_point_is_set_changed_and_forgotten,
         there_is_one_active_point_and_one_that_is_left,

@@ -3,17 +3,21 @@
 use std::sync::Arc;
 
 use rustls::ClientConfig;
+use xylem_api::control_cloud::CloudJob;
 use xylem_client::{CloudClient, CloudContentClient, Deadlines};
 use xylem_pki::{PublicRoots, public_client_config};
 use xylem_runtime::{Environment, GuardedNet};
 use xylem_telemetry::chain;
 
+use super::folder::Keeper;
 use crate::node::Node;
 
 /// The client of the point that was sent to, or read from, last. Kept, so that its connections are.
 pub(super) struct Clients {
     environment: Environment,
     known: Option<Known>,
+    /// This server's own folder.
+    folder: CloudClient,
 }
 
 struct Known {
@@ -24,7 +28,8 @@ struct Known {
 
 impl Clients {
     pub(super) fn new(node: &Node) -> Self {
-        Self { environment: guarded(node), known: None }
+        let folder = CloudClient::by_courier(Arc::new(Keeper::of(node)));
+        Self { environment: guarded(node), known: None, folder }
     }
 
     /// Forgets what is known, since it was of no use: whom the machine believes may have changed
@@ -33,12 +38,16 @@ impl Clients {
         self.known = None;
     }
 
-    /// A client that believes the provider by this authority, or by those of this machine.
+    /// A client for a content: one that believes the provider by the authority that was set, or by
+    /// those of this machine, or the one of this server's own folder.
     ///
     /// # Errors
     /// Why nobody can be believed, in words for whoever set the point.
-    pub(super) async fn client(&mut self, ca_pem: Option<&str>) -> Result<CloudClient, String> {
-        Ok(self.known(ca_pem).await?.client.clone())
+    pub(super) async fn client(&mut self, job: &CloudJob) -> Result<CloudClient, String> {
+        if job.in_folder {
+            return Ok(self.folder.clone());
+        }
+        Ok(self.known(job.ca_pem.as_deref()).await?.client.clone())
     }
 
     /// The same for who reads contents, of any size.

@@ -9,9 +9,11 @@
 //! * [`piece`]: reads a part. [`send`]: sends it. [`sample`]: looks at an object as a client does.
 //! * [`read_back`]: reads back whole what is to be, one content after the other.
 //! * [`slots`]: how many parts of all contents are under way, and whose turn is next.
+//! * [`folder`]: this server's own folder, in the place of a provider.
 //! * [`link`]: what is said to the management server about a content.
 
 mod clients;
+mod folder;
 mod job;
 mod lacking;
 mod link;
@@ -39,6 +41,7 @@ use crate::ingest::final_word;
 use crate::node::Node;
 use clients::Clients;
 pub(crate) use clients::{guarded, tls_of};
+pub(crate) use folder::errands::run as run_folder;
 use job::{Ended, Job};
 use link::{Link, RETRY, fills};
 use read_back::ReadingBack;
@@ -176,7 +179,7 @@ impl Filling {
 
     async fn begin(&mut self, job: CloudJob) {
         let (point, content) = (job.point, job.content);
-        match self.clients.client(job.ca_pem.as_deref()).await {
+        match self.clients.client(&job).await {
             Ok(client) => {
                 self.slots.set_limit(job.at_once);
                 let (node, slots) = (Arc::clone(&self.node), Arc::clone(&self.slots));

@@ -2,10 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use http::StatusCode;
-use serde::Deserialize;
 use serde_json::{Value, json};
-use utoipa::IntoParams;
 use xylem_api::cloud::{
     AskCloudPolicy, ChangeCloud, CloudOffer, CloudPoint, CloudPolicy, CloudState, CloudTest,
     CloudVerify, SetCloud,
@@ -20,19 +17,8 @@ use xylem_model::CloudPointId;
 
 use crate::app::App;
 use crate::cloud::{KeyWish, ProvedCloud, read_keys, temp_url_keys};
-use crate::extract::ApiQuery;
 use crate::failure::Failure;
 use crate::permission::Caller;
-
-/// Which point is to be removed.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Which {
-    /// The former one, which is being left, and not the one that is set.
-    #[serde(default)]
-    former: bool,
-}
 
 /// What is set, without keys.
 #[utoipa::path(
@@ -45,8 +31,13 @@ pub(super) async fn cloud(State(app): State<App>) -> Result<Json<CloudState>, Fa
         Some(point) => Some(app.cloud_progress(point).await?),
         None => None,
     };
-    let former = app.database.leaving_cloud_point().await?.map(wire).transpose()?;
-    Ok(Json(CloudState { point: point.map(wire).transpose()?, former, progress }))
+    let former = app.database.leaving_cloud_point().await?;
+    let leaving = match &former {
+        Some(former) => Some(app.cloud_leaving(former).await?),
+        None => None,
+    };
+    let (point, former) = (point.map(wire).transpose()?, former.map(wire).transpose()?);
+    Ok(Json(CloudState { point, former, progress, leaving }))
 }
 
 /// Tests a point and sets it.
@@ -67,7 +58,14 @@ pub(super) async fn set_cloud(
     let settings = PointSettings::read(given(&asked))?;
     let keys = read_keys(asked.keys.0)?;
     settings.check_keys(&keys)?;
-    let others = app.signing_key(active.as_ref()).await;
+    let leaving = app.database.leaving_cloud_point().await?;
+    if let Some(leaving) = leaving.as_ref().filter(|_| active.is_some()) {
+        return Err(still_left(leaving));
+    }
+    // Of the two there is one at most.
+    let former = active.as_ref().or(leaving.as_ref());
+    check_place(&settings, former)?;
+    let others = app.signing_key(former).await;
     let plan = app.key_plan(KeyWish::Renew, Vec::new(), others);
     let proved = Box::pin(app.prove_cloud(&settings, keys, &plan, asked.adopt)).await?;
     let setting = async {
@@ -83,6 +81,7 @@ pub(super) async fn set_cloud(
         Ok(app.database.set_cloud_point(&new, &caller.actor(), app.now()).await?)
     };
     let set = setting.await;
+    app.upkeep.leaving.notify_one();
     app.unless_stored(&settings, &proved, set).await
 }
 
@@ -111,6 +110,7 @@ pub(super) async fn change_cloud(
     let revision = u32::try_from(asked.revision).map_err(|_| {
         Failure::new(ErrorCode::BadRequest, "the revision is larger than any that there is")
     })?;
+    check_place(&settings, app.database.leaving_cloud_point().await?.as_ref())?;
     let wish = if is_other_keys { KeyWish::Renew } else { KeyWish::Mend };
     let plan = app.key_plan(wish, app.former_keys(&active).await, app.leaving_key().await?);
     let proved = Box::pin(app.prove_cloud(&settings, keys, &plan, asked.adopt)).await?;
@@ -129,24 +129,6 @@ pub(super) async fn change_cloud(
     };
     let changed = changing.await;
     app.unless_stored(&settings, &proved, changed).await
-}
-
-/// Forgets the point with its keys. What lies at the provider stays there.
-#[utoipa::path(
-    delete, path = "/v1/cloud-distribution-point", tag = "cloud", params(Which),
-    responses((status = 204, description = "It is forgotten."))
-)]
-pub(super) async fn remove_cloud(
-    State(app): State<App>,
-    caller: Caller,
-    ApiQuery(which): ApiQuery<Which>,
-) -> Result<StatusCode, Failure> {
-    let point = match which.former {
-        true => app.database.leaving_cloud_point().await?.ok_or_else(not_set)?,
-        false => app.active_cloud().await?,
-    };
-    app.database.forget_cloud_point(point.id, &caller.actor(), app.now()).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Tests the point as it is set. A step that fails is no error of this call.
@@ -221,7 +203,41 @@ impl App {
     }
 }
 
-fn not_set() -> Failure {
+/// Refuses a place that another point is in, or was until a while ago: what is removed there could be
+/// what the new one has.
+fn check_place(
+    settings: &PointSettings,
+    former: Option<&xylem_db::CloudPoint>,
+) -> Result<(), Failure> {
+    let Some(former) = former else { return Ok(()) };
+    if !settings_of(former)?.storage.is_same_place(&settings.storage) {
+        return Ok(());
+    }
+    let told = match former.is_active {
+        true => {
+            "the point that is set is in this very place: change it with `xylem cloud change` and \
+             `xylem cloud keys`, or replace it by one with another prefix"
+        }
+        false => {
+            "the point that is being left is in this very place: wait until it is forgotten, which \
+             `xylem cloud show` tells, or choose another prefix"
+        }
+    };
+    Err(Failure::new(ErrorCode::Conflict, told))
+}
+
+/// There are two points at most. Told before the test, which takes its time; the database has the
+/// last word.
+fn still_left(leaving: &xylem_db::CloudPoint) -> Failure {
+    let told = format!(
+        "a point at `{}` is still being left: see `xylem cloud show` for what holds it, and end it \
+         with `xylem cloud remove --former`",
+        leaving.provider
+    );
+    Failure::new(ErrorCode::Conflict, told)
+}
+
+pub(super) fn not_set() -> Failure {
     let told = "no such cloud distribution point is set: set one with `xylem cloud set`";
     Failure::new(ErrorCode::NotFound, told)
 }
@@ -243,6 +259,11 @@ fn policy(storage: &CloudSettings) -> CloudPolicy {
             settings.cp_code,
             settings.directory.as_str()
         )),
+        CloudSettings::Folder(_) => sentence(
+            "The account that the root distribution server runs as may list, write and delete in \
+             the folder that `cloud_folder` in its server.json names."
+                .to_owned(),
+        ),
     }
 }
 

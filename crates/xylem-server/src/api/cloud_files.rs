@@ -200,18 +200,11 @@ impl App {
             Some(selection) => Some(self.selection_wire(selection, &self.names().await?).await?),
             None => None,
         };
-        let counts = self.cloud_store().counts(point.id).await?.into_iter();
-        let counts = counts.map(|count| CloudFileCount {
-            state: shown_state(count.state, reached.is_some()),
-            contents: count.contents,
-            bytes: count.bytes,
-            arrived: count.arrived,
-        });
         // What another version wrote in another form is as if it was not there.
         let broken = point.broken.clone().and_then(|it| serde_json::from_value(it).ok());
         Ok(CloudProgress {
             selection,
-            counts: counts.collect(),
+            counts: self.cloud_counts(point).await?,
             paused: point.paused,
             broken: broken.map(|Broken { message, since, next_try, .. }| CloudBroken {
                 message,
@@ -222,6 +215,22 @@ impl App {
             ceiling_until: reached.map(|reached| reached.until),
             last_inventory: point.last_inventory,
         })
+    }
+
+    /// How much is in which state at a point.
+    pub(super) async fn cloud_counts(
+        &self,
+        point: &CloudPoint,
+    ) -> Result<Vec<CloudFileCount>, Failure> {
+        let reached = self.cloud_ceiling(point).await?;
+        let counts = self.cloud_store().counts(point.id).await?.into_iter();
+        let counts = counts.map(|count| CloudFileCount {
+            state: shown_state(count.state, reached.is_some()),
+            contents: count.contents,
+            bytes: count.bytes,
+            arrived: count.arrived,
+        });
+        Ok(counts.collect())
     }
 
     /// How one content is at the point that is set; none where none is set, or it was not chosen and

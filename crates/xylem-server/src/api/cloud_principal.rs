@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::extract::State;
 use xylem_api::cloud::{CloudMadePrincipal, MakeCloudPrincipal};
+use xylem_api::error::ErrorCode;
 use xylem_db::{CloudPoint, DbError};
 use xylem_http::ApiJson;
 
@@ -28,6 +29,11 @@ pub(super) async fn make_cloud_principal(
     ApiJson(asked): ApiJson<MakeCloudPrincipal>,
 ) -> Result<Json<CloudMadePrincipal>, Failure> {
     let mut point = app.active_cloud().await?;
+    if point.provider == "folder" {
+        let told = "a folder is given out to nobody, so it cannot be the principal: set a cloud that \
+                    computers can fetch from";
+        return Err(Failure::new(ErrorCode::Conflict, told));
+    }
     let (actor, now) = (caller.actor(), app.now());
     let is_filled = asked.fill && !point.is_principal;
     if is_filled && point.selection.is_some() {

@@ -12,6 +12,7 @@ mod certificates;
 mod cloud;
 mod cloud_estimate;
 mod cloud_files;
+mod cloud_leaving;
 mod cloud_principal;
 mod comparison;
 mod computers;
@@ -83,7 +84,11 @@ pub(crate) fn routes() -> Routes<App> {
         .add(Permission::ADMIN, routes!(certificates::set, certificates::forget))
         .add(Permission::DistributionServer, routes!(certificates::secret))
         .add(READ, routes!(cloud::cloud))
-        .add(Permission::ADMIN, routes!(cloud::set_cloud, cloud::change_cloud, cloud::remove_cloud))
+        .add(
+            Permission::ADMIN,
+            routes!(cloud::set_cloud, cloud::change_cloud, cloud_leaving::remove_cloud),
+        )
+        .add(Permission::ADMIN, routes!(cloud_leaving::leave_cloud))
         .add(Permission::ADMIN, routes!(cloud::test_cloud))
         .add(READ, routes!(cloud::cloud_policy))
         .add(READ, routes!(cloud_files::cloud_files))

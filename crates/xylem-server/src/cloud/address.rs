@@ -58,6 +58,11 @@ impl CloudService {
         copy: &CloudCopy,
     ) -> Result<CloudAddress, Failure> {
         let storage = &point.settings.storage;
+        if !storage.is_given_out() {
+            let why = "the point is a folder of the root's own, which is given out to nobody: copy \
+                       what is in it by hand, or set another point";
+            return Err(Failure::new(ErrorCode::Conflict, why));
+        }
         if is_bound(storage) {
             let why = "addresses there are bound to a client's own (`bind_address`), and a \
                        server's is not known: set `cloudfront.bind-address=false` meanwhile";

@@ -8,7 +8,7 @@ use xylem_model::Timestamp;
 
 use super::at::AtPoint;
 use super::service::CloudService;
-use super::store::{Broken, Work};
+use super::store::{Broken, OpenPoint, Work};
 use super::trouble::{Trouble, Verdict};
 use super::used::Asking;
 use crate::failure::Failure;
@@ -17,14 +17,23 @@ use crate::failure::Failure;
 const BETWEEN_TRIES: Duration = Duration::from_secs(5 * 60);
 
 impl CloudService {
-    /// Tries a point that stands still again where it is time, whether or not a root asks for work:
+    /// Tries points that stand still again where it is time, whether or not a root asks for work:
     /// clients are not sent there before. Says what was found.
     pub(super) async fn try_broken_again(&self) -> Result<String, Failure> {
-        let point = self.store().active().await?;
-        if point.is_none_or(|point| point.broken.is_none()) {
-            return Ok("nothing stands still".to_owned());
+        let points = [self.store().active().await?, self.store().leaving().await?];
+        let mut told = Vec::new();
+        for point in points.into_iter().flatten().filter(|point| point.broken.is_some()) {
+            told.push(self.try_point_again(point).await?);
         }
-        let Some(at) = self.at_active().await? else { return Ok("nothing is set".to_owned()) };
+        match told.is_empty() {
+            true => Ok("nothing stands still".to_owned()),
+            false => Ok(told.join("; ")),
+        }
+    }
+
+    async fn try_point_again(&self, point: OpenPoint) -> Result<String, Failure> {
+        let client = self.client(&point).await?;
+        let at = AtPoint::new(self, point, client);
         let waits = at.broken_for().await;
         at.settle().await;
         Ok(match waits? {

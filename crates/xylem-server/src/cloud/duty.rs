@@ -7,6 +7,7 @@ use xylem_cloud::provider_of;
 use xylem_telemetry::chain;
 
 use super::inventory::{Inventoried, inventory};
+use super::leave::leave;
 use super::recheck::recheck;
 use super::remove::remove;
 use super::round::{Memory, Round, RoundError, Waits};
@@ -24,6 +25,8 @@ pub enum Duty {
     Inventory,
     /// What could be written by others is asked after once more.
     Recheck,
+    /// The point is being left.
+    Leave,
     /// What is not wanted is deleted.
     Remove,
     /// What crashes left is removed.
@@ -101,6 +104,7 @@ impl CloudService {
             Duty::Recheck => {
                 recheck(&round).await.map(|rechecked| Done::Told(rechecked.to_string()))
             }
+            Duty::Leave => leave(&round).await.map(|step| Done::Told(step.to_string())),
             Duty::Remove => remove(&round).await.map(|removed| Done::Told(removed.to_string())),
             Duty::Sweep => sweep(&round).await.map(|swept| Done::Told(swept.to_string())),
         };

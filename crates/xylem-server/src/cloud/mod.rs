@@ -11,6 +11,8 @@
 //! * [`store`]: what is remembered of what is there and of what is on its way.
 //! * [`claim`]: whose a prefix is. [`upkeep`]: when it is looked after. [`duty`]: rounds of that.
 //!   [`round`]: what they are done with; [`inventory`], [`recheck`], [`remove`] and [`sweep`] are what is done.
+//! * [`folder`]: what is asked of the root, where the point is a folder of its own.
+//! * [`leave`]: how a point goes that another one replaced, or that was removed.
 //! * [`used`]: what one piece of work used. [`usage`]: months and their ceiling. [`estimate`]: what filling would take.
 //! * [`told`]: what computers told of it, in their reports.
 //! * [`offer`]: giving out, by an address for whoever asks where to fetch something. [`address`]: the
@@ -24,8 +26,10 @@ mod clear;
 mod duty;
 pub(crate) mod estimate;
 mod finish;
+mod folder;
 mod follow;
 mod inventory;
+pub(crate) mod leave;
 mod next;
 mod offer;
 mod opening;
@@ -97,6 +101,9 @@ impl App {
 
     /// A client of the provider, believing it by what was set.
     async fn cloud_client(&self, settings: &PointSettings) -> Result<CloudClient, Failure> {
+        if !settings.storage.is_given_out() {
+            return Ok(self.cloud.folder_client());
+        }
         let net = Arc::new(self.cloud_net.clone());
         client_of(&Environment { net, ..self.environment.clone() }, settings).await
     }
@@ -129,7 +136,7 @@ pub(crate) fn temp_url_keys(keys: &Secrets) -> Vec<Secret> {
             let ours = [&keys.temp_url_key, &keys.former_temp_url_key];
             ours.into_iter().flatten().cloned().collect()
         }
-        Secrets::S3(_) | Secrets::Akamai(_) => Vec::new(),
+        Secrets::S3(_) | Secrets::Akamai(_) | Secrets::Folder(_) => Vec::new(),
     }
 }
 
@@ -152,7 +159,9 @@ pub(crate) fn read_keys(given: Value) -> Result<Secrets, Failure> {
         let names_a_field = ["unknown field", "missing field"].iter().any(|it| why.starts_with(it));
         let why = match names_a_field {
             true => why,
-            false => "give `provider` (s3, swift or akamai) and that provider's keys".to_owned(),
+            false => {
+                "give `provider` (s3, swift, akamai or folder) and that provider's keys".to_owned()
+            }
         };
         Failure::new(ErrorCode::BadRequest, format!("the keys cannot be read: {why}"))
     })?;

@@ -115,6 +115,7 @@ impl AtPoint<'_> {
             lacking: ranges(lacking),
             at_once: self.at_once(&*provider),
             ca_pem: self.point.settings.ca_pem.clone(),
+            in_folder: !self.point.settings.storage.is_given_out(),
         })
     }
 

@@ -16,7 +16,7 @@ use xylem_runtime::is_public;
 use xylem_telemetry::chain;
 
 use super::moment;
-use super::store::{CloudStore, OpenPoint};
+use super::store::{CloudStore, DatabaseCloudStore, OpenPoint};
 use crate::app::App;
 use crate::wish::WishError;
 
@@ -68,14 +68,38 @@ impl App {
         }
     }
 
+    /// An address at the point that is set; for what it lacks or does not give out, one at the point
+    /// that is being left, until nobody is sent there any more.
     async fn offered(&self, wanted: &CloudWanted<'_>) -> Result<Option<CloudCandidate>, NoAddress> {
         let store = self.cloud_store();
-        let Some(point) = store.active().await?.filter(|point| offers(point, wanted.file)) else {
-            return Ok(None);
+        let active = match store.active().await {
+            Ok(Some(point)) => self.offered_at(&store, &point, wanted).await,
+            Ok(None) => Ok(None),
+            Err(error) => Err(error.into()),
         };
+        if let Ok(Some(candidate)) = active {
+            return Ok(Some(candidate));
+        }
+        let former = store.leaving().await?.filter(is_in_use);
+        let Some(former) = former else { return active };
+        match self.offered_at(&store, &former, wanted).await {
+            Ok(None) => active,
+            offered => offered,
+        }
+    }
+
+    async fn offered_at(
+        &self,
+        store: &DatabaseCloudStore,
+        point: &OpenPoint,
+        wanted: &CloudWanted<'_>,
+    ) -> Result<Option<CloudCandidate>, NoAddress> {
+        if !offers(point, wanted.file) {
+            return Ok(None);
+        }
         let copy = store.copy(point.id, wanted.content).await?;
         let Some(copy) = copy.filter(CloudCopy::is_there) else { return Ok(None) };
-        self.address_of(&point, &copy, wanted).await.map(Some)
+        self.address_of(point, &copy, wanted).await.map(Some)
     }
 
     async fn address_of(
@@ -108,8 +132,14 @@ impl App {
 fn offers(point: &OpenPoint, file: &File) -> bool {
     let is_chosen = || point.selection.as_ref().is_none_or(|it| it.chooses(&file.facts()));
     point.settings.offer != Offer::Never
+        && point.settings.storage.is_given_out()
         && point.broken.as_ref().is_none_or(|broken| broken.still_offered)
         && is_chosen()
+}
+
+/// Whether somebody is sent to a point that is being left.
+fn is_in_use(point: &OpenPoint) -> bool {
+    point.leaving.is_some_and(|leaving| leaving.left.is_none())
 }
 
 /// The address that a provider sees a client come from, as far as it is known: of one with an address

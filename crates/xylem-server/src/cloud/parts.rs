@@ -392,7 +392,7 @@ fn received(told: &HandedOn, now: Timestamp) -> CloudAnswer {
 }
 
 /// A request as the root is told of it.
-fn signed(request: CloudRequest) -> PieceRequest {
+pub(super) fn signed(request: CloudRequest) -> PieceRequest {
     let headers = request.headers.into_iter();
     PieceRequest {
         method: request.method.as_str().to_owned(),

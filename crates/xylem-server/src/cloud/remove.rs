@@ -27,7 +27,15 @@ pub(crate) struct Removed {
 
 impl fmt::Display for Removed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} contents removed, {} wait", self.gone, self.waiting)
+        write!(f, "{} contents removed, {} wait", self.gone, self.waiting)?;
+        match self.waiting {
+            0 => Ok(()),
+            _ => write!(
+                f,
+                " for the next round: a deletion that got no answer may still arrive for {} minutes",
+                DELETION_MAY_ARRIVE.as_secs() / 60
+            ),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use xylem_cloud::{
     Below, CloudAnswer, CloudRequest, Cursor, Fault, FaultKind, Found, Leftover, Listed, Marker,
-    Moment, ObjectKey, Page, Provider,
+    MarkerError, Moment, ObjectKey, Page, Provider,
 };
 use xylem_model::{ContentId, Timestamp};
 use xylem_runtime::{Backoff, Environment};
@@ -90,9 +90,11 @@ impl Round<'_> {
         self.point.settings.storage.prefix().content(content)
     }
 
-    /// How long what is not wanted stays: never less than an address that a client may have.
+    /// How long what is not wanted stays: never less than an address that a client may have, and of
+    /// a point that is being left no longer.
     pub(super) fn grace(&self) -> Duration {
-        KEEP_UNWANTED.max(Duration::from_secs(self.point.settings.url_lifetime_seconds))
+        let least = if self.point.is_active { KEEP_UNWANTED } else { Duration::ZERO };
+        least.max(self.point.address_life())
     }
 
     fn moment(&self) -> Moment {
@@ -217,17 +219,37 @@ impl Round<'_> {
 
     /// Sees that what lies here is this catalogue's: before anything is deleted.
     pub(super) async fn check_marker(&self) -> Result<(), RoundError> {
+        self.require_ours(self.read_marker().await?)
+    }
+
+    /// Whether something says that what lies here is this catalogue's. Where it says that it is
+    /// another's, that is an error.
+    pub(super) async fn has_marker(&self) -> Result<bool, RoundError> {
+        match self.read_marker().await? {
+            None => Ok(false),
+            found => self.require_ours(found).map(|()| true),
+        }
+    }
+
+    fn require_ours(
+        &self,
+        found: Option<Result<Marker, MarkerError>>,
+    ) -> Result<(), RoundError> {
+        let key = self.point.settings.storage.prefix().marker();
+        match refusal(&self.marker, found) {
+            None => Ok(()),
+            Some(why) => Err(RoundError::NotOurs { key, why }),
+        }
+    }
+
+    async fn read_marker(&self) -> Result<Option<Result<Marker, MarkerError>>, RoundError> {
         let key = self.point.settings.storage.prefix().marker();
         let make = |at| Ok(self.provider.read(&key, at));
         let read = |answer: &CloudAnswer| {
             let bytes = self.provider.read_answered(&key, answer)?;
             Ok(bytes.map(Marker::parse))
         };
-        let found = self.ask(Asking::Read, make, read).await?;
-        match refusal(&self.marker, found) {
-            None => Ok(()),
-            Some(why) => Err(RoundError::NotOurs { key, why }),
-        }
+        self.ask(Asking::Read, make, read).await
     }
 
     fn count(&self, asking: Asking) {

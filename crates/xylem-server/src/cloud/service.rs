@@ -14,6 +14,7 @@
 //! * `clear`: what is removed at the provider on the way. `session`: what is asked for before a
 //!   provider is.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -28,6 +29,7 @@ use xylem_runtime::{Environment, Net};
 
 use super::at::AtPoint;
 use super::client_of;
+use super::folder::Errands;
 use super::follow::Following;
 use super::pace::Pace;
 use super::session::{Account, PointClient, Sessions};
@@ -36,6 +38,9 @@ use crate::control::ControlService;
 use crate::failure::Failure;
 use crate::permission::{Caller, Gatekeeper, Permission};
 use crate::wish::Overview;
+
+/// Clients that are kept: there are two points at most.
+const MOST_CLIENTS: usize = 2;
 
 /// Every state with its word, for figures.
 const STATES: [(CloudCopyState, &str); 6] = [
@@ -61,15 +66,15 @@ struct Inner {
     store: Arc<dyn CloudStore>,
     /// What `xylem.json` has to say below a prefix of this catalogue.
     marker: Marker,
-    /// The client of the point that was worked for last.
-    client: tokio::sync::Mutex<Option<KnownClient>>,
+    /// The clients of the points that were worked for last: the active one and the one that is left.
+    clients: tokio::sync::Mutex<BTreeMap<CloudPointId, KnownClient>>,
     sessions: Arc<Sessions>,
+    errands: Arc<Errands>,
     following: tokio::sync::Mutex<Following>,
     pace: Mutex<Pace>,
 }
 
 struct KnownClient {
-    point: CloudPointId,
     revision: u32,
     client: CloudClient,
 }
@@ -88,11 +93,12 @@ impl CloudService {
         let environment = Environment { net, ..environment };
         let inner = Inner {
             sessions: Arc::new(Sessions::new(environment.clone())),
+            errands: Arc::new(Errands::new(environment.clone())),
             environment,
             control,
             store,
             marker,
-            client: tokio::sync::Mutex::default(),
+            clients: tokio::sync::Mutex::default(),
             following: tokio::sync::Mutex::default(),
             pace: Mutex::default(),
         };
@@ -196,17 +202,34 @@ impl CloudService {
         self.inner.sessions.for_an_address(&client, &account).await.map(Some)
     }
 
+    /// A client of the root's own folder.
+    pub(super) fn folder_client(&self) -> CloudClient {
+        let errands = Arc::clone(&self.inner.errands);
+        CloudClient::by_courier(errands)
+    }
+
+    pub(super) fn errands(&self) -> &Errands {
+        &self.inner.errands
+    }
+
     /// A line that believes what is set for this point. Kept, so that connections are.
     async fn line(&self, point: &OpenPoint) -> Result<CloudClient, Failure> {
-        let mut known = self.inner.client.lock().await;
-        if let Some(known) = &*known
-            && (known.point, known.revision) == (point.id, point.revision)
+        if !point.settings.storage.is_given_out() {
+            return Ok(self.folder_client());
+        }
+        let mut clients = self.inner.clients.lock().await;
+        if let Some(known) = clients.get(&point.id)
+            && known.revision == point.revision
         {
             return Ok(known.client.clone());
         }
         let client = client_of(self.environment(), &point.settings).await?;
-        let (point, revision) = (point.id, point.revision);
-        *known = Some(KnownClient { point, revision, client: client.clone() });
+        // Points come and go: a client of one that went is of no use.
+        if clients.len() >= MOST_CLIENTS {
+            clients.clear();
+        }
+        let known = KnownClient { revision: point.revision, client: client.clone() };
+        clients.insert(point.id, known);
         Ok(client)
     }
 }

@@ -13,13 +13,14 @@ mod memory;
 mod tests;
 
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use xylem_cloud::{PointSettings, Secrets};
 pub use xylem_db::CloudWork as Work;
 use xylem_db::{
-    CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudPart, CloudReadBack, CloudUsage,
-    CloudWant, Month,
+    CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudForgotten, CloudLeaving,
+    CloudObjects, CloudPart, CloudReadBack, CloudUsage, CloudWant, Month,
 };
 use xylem_model::{CloudPointId, ContentId, DistributionServerId, Generation, Timestamp};
 use xylem_sync::Choice;
@@ -39,6 +40,8 @@ pub struct OpenPoint {
     pub id: CloudPointId,
     /// Whether it is the active one; if not, it is being left.
     pub is_active: bool,
+    /// How far it is on its way out; none while it is the active one.
+    pub leaving: Option<CloudLeaving>,
     /// How often settings or keys were changed.
     pub revision: u32,
     /// What is set.
@@ -71,6 +74,7 @@ impl OpenPoint {
         Self {
             id,
             is_active: true,
+            leaving: None,
             revision: 1,
             settings,
             keys,
@@ -83,6 +87,11 @@ impl OpenPoint {
             is_principal: false,
             walks: 0,
         }
+    }
+
+    /// How long an address lives that a client is given.
+    pub(crate) fn address_life(&self) -> Duration {
+        Duration::from_secs(self.settings.url_lifetime_seconds)
     }
 }
 
@@ -396,6 +405,28 @@ pub trait CloudStore: Send + Sync {
         found: CloudReadBack<'_>,
         now: Timestamp,
     ) -> Result<bool, WishError>;
+
+    /// Sends nobody to a point that is being left any more. Says whether somebody was until now.
+    async fn left(&self, point: CloudPointId, now: Timestamp) -> Result<bool, WishError>;
+
+    /// Wants nothing any more at a point that is being left: what is *present* is unwanted since
+    /// `since` where it was not before, what is under way is *removing*.
+    async fn unwant_all(
+        &self,
+        point: CloudPointId,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), WishError>;
+
+    /// Forgets a point with its keys and rows, that nobody is sent to any more and of whose objects
+    /// became what was said; none where it is not so far, since something is *removing*, or has a row
+    /// at all where objects are deleted. Says what stays at the provider.
+    async fn end(
+        &self,
+        point: CloudPointId,
+        objects: CloudObjects,
+        now: Timestamp,
+    ) -> Result<Option<CloudForgotten>, WishError>;
 
     /// Counts use.
     async fn used(

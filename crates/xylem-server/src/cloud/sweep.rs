@@ -47,7 +47,7 @@ async fn sweep_leftovers(round: &Round<'_>, swept: &mut Swept) -> Result<(), Rou
     let mut cursor = Cursor::START;
     while let Some(page) = round.leftovers(None, &cursor).await? {
         for leftover in &page.items {
-            if is_old(leftover.begun(), round.now())
+            if is_left(round, leftover.begun())
                 && !is_named(round, leftover).await?
                 && round.discard(leftover).await?
             {
@@ -73,7 +73,7 @@ async fn sweep_probes(round: &Round<'_>, swept: &mut Swept) -> Result<(), RoundE
         let page = round.list(Below::Everything, &cursor).await?;
         let is_probe = |key: &str| prefix.read(key) == Named::Probe;
         for object in page.items.iter().filter(|object| is_probe(object.key.as_str())) {
-            if is_old(object.written, round.now()) {
+            if is_left(round, object.written) {
                 round.delete(&object.key).await?;
                 swept.probes += 1;
             }
@@ -83,6 +83,11 @@ async fn sweep_probes(round: &Round<'_>, swept: &mut Swept) -> Result<(), RoundE
             None => return Ok(()),
         }
     }
+}
+
+/// Whether nobody goes on with something: at a point that is being left, with nothing.
+fn is_left(round: &Round<'_>, begun: Option<Timestamp>) -> bool {
+    !round.point.is_active || is_old(begun, round.now())
 }
 
 /// Whether something is old enough to have been left. What tells no age is left alone.

@@ -118,6 +118,9 @@ async fn by_address(
             if is_public(storage) {
                 return Ok(Done::Skipped("the container is set as public"));
             }
+            if !storage.is_given_out() {
+                return Ok(Done::Skipped(ITS_OWN));
+            }
             probe.refused(&probe.read_unsigned(key)).await?;
             if is_bound(storage) {
                 return Ok(Done::Passed);
@@ -128,6 +131,9 @@ async fn by_address(
         .await;
     steps
         .add("refused after its time", async {
+            if !storage.is_given_out() {
+                return Ok(Done::Skipped(ITS_OWN));
+            }
             if is_public(storage) || is_bound(storage) {
                 return Ok(Done::Skipped("there is no address to try it with"));
             }
@@ -139,6 +145,8 @@ async fn by_address(
 }
 
 const BOUND: &str = "addresses are bound to a client's own, and this server's is not known to it";
+
+const ITS_OWN: &str = "a folder is the root's own, and given out to nobody";
 
 /// Whether addresses are bound to the network address of whoever asks.
 pub(super) fn is_bound(storage: &CloudSettings) -> bool {

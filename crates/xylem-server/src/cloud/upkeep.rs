@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use xylem_api::cloud_files::{CloudInventory, CloudInventoryFound, CloudInventoryState};
-use xylem_model::Timestamp;
+use xylem_model::{CloudPointId, Timestamp};
 use xylem_telemetry::chain;
 
 use super::duty::{Done, Duty, RoundTerms, ours, waits};
 use super::inventory::Inventoried;
+use super::leave::lacking;
 use super::round::{Memory, RoundError};
 use super::store::OpenPoint;
 use crate::ServerError;
@@ -29,6 +30,10 @@ pub(crate) struct Upkeep {
     is_unfinished: AtomicBool,
     /// Wakes the job when an inventory is asked for.
     pub(crate) asked: Notify,
+    /// Wakes the job that leaves a point when one is to be left.
+    pub(crate) leaving: Notify,
+    /// What that job did last, and at which point.
+    left: Mutex<Option<(CloudPointId, String)>>,
 }
 
 impl Upkeep {
@@ -43,6 +48,17 @@ impl Upkeep {
     /// What is under way, and what was found last.
     pub(crate) fn state(&self) -> CloudInventoryState {
         self.inventories().clone()
+    }
+
+    /// What a round of leaving this point did last, in this life of the process.
+    pub(crate) fn left(&self, point: CloudPointId) -> Option<String> {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.as_ref().filter(|(at, _)| *at == point).map(|(_, told)| told.clone())
+    }
+
+    fn note_left(&self, point: CloudPointId, told: &str) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        *left = Some((point, told.to_owned()));
     }
 
     fn is_asked(&self) -> bool {
@@ -88,6 +104,52 @@ impl App {
         self.cloud.told_of(&point, done).await
     }
 
+    /// Goes on with a point that is being left: where the new one has everything nobody is sent there
+    /// any more, then what lies there goes its way, then it is forgotten.
+    pub(crate) async fn leave_cloud(&self) -> Result<String, ServerError> {
+        let Some(mut point) = self.cloud.store().leaving().await? else {
+            return Ok("no cloud distribution point is being left".to_owned());
+        };
+        let needed = self.still_needed(&point).await?;
+        if needed.is_none() && self.cloud.store().left(point.id, self.now()).await? {
+            tracing::info!("nobody is sent to the former cloud distribution point any more");
+            let Some(left) = self.cloud.store().leaving().await? else {
+                return Ok("the former point was forgotten meanwhile".to_owned());
+            };
+            point = left;
+        }
+        let done = match waits(Duty::Leave, &point) {
+            Some(why) => Ok(why),
+            None => {
+                let done = self.cloud_round(Duty::Leave, &point).await;
+                self.cloud.told_of(&point, done).await
+            }
+        };
+        // Whatever was done, it is in use for as long as it is needed.
+        let done = done.map(|told| needed.unwrap_or(told));
+        let told = match &done {
+            Ok(told) => told.clone(),
+            Err(error) => chain(error).to_string(),
+        };
+        self.upkeep.note_left(point.id, &told);
+        done
+    }
+
+    /// Why computers are sent to a point that is being left; none where nobody is, or is to be.
+    async fn still_needed(&self, former: &OpenPoint) -> Result<Option<String>, ServerError> {
+        if former.leaving.is_none_or(|leaving| leaving.left.is_some()) {
+            return Ok(None);
+        }
+        let Some(active) = self.cloud.store().active().await? else {
+            return Ok(Some("no other cloud distribution point is set".to_owned()));
+        };
+        if !self.is_cloud_followed(&active).await.map_err(cloud_error)? {
+            return Ok(Some("what the new one is to hold is not known yet".to_owned()));
+        }
+        let lacking = lacking(self.cloud.store(), active.id).await?;
+        Ok((lacking.contents > 0).then(|| lacking.to_string()))
+    }
+
     /// Tries the point again where it stands still; says what was found.
     pub(crate) async fn try_cloud_again(&self) -> Result<String, ServerError> {
         self.cloud.try_again_where_broken().await
@@ -130,7 +192,8 @@ impl App {
         let restoring = restoring.map_err(|error| ours(error.into()))?;
         let terms = RoundTerms {
             may_remove: !restoring,
-            is_followed: self.is_cloud_followed(point).await.map_err(ours)?,
+            // At one that is being left nothing is wanted.
+            is_followed: !point.is_active || self.is_cloud_followed(point).await.map_err(ours)?,
             memory: &self.upkeep.memory,
         };
         self.cloud.round(duty, point, &terms).await
@@ -142,6 +205,10 @@ impl App {
         let stored = self.database.cloud_point().await?.filter(|stored| stored.id == point.id);
         Ok(stored.is_some_and(|stored| point.followed >= stored.stamp.generation))
     }
+}
+
+fn cloud_error(failure: Failure) -> ServerError {
+    ServerError::Cloud { reason: failure.0.message().to_owned() }
 }
 
 fn wire(found: Inventoried) -> CloudInventoryFound {

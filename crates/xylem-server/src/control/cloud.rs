@@ -9,6 +9,7 @@ use xylem_api::control_cloud::{
     AskCloudAddress, AskCloudNext, AskCloudUpload, CloudAddress, CloudContent, CloudGivenUp,
     CloudNext, CloudProof, CloudSampled, CloudUpload, MAX_BUSY, SignedPieces, TellCloudParts,
 };
+use xylem_api::control_folder::{FolderErrands, TellFolder};
 use xylem_api::control_read_back::{AskCloudReadBack, CloudReadBack, TellCloudReadBack};
 use xylem_api::error::ErrorCode;
 use xylem_http::ApiJson;
@@ -35,6 +36,7 @@ pub(crate) fn cloud_routes() -> Routes<CloudService> {
         .add(Permission::DistributionServer, routes!(cloud_address))
         .add(Permission::DistributionServer, routes!(cloud_read_back))
         .add(Permission::DistributionServer, routes!(cloud_read_back_ended))
+        .add(Permission::DistributionServer, routes!(cloud_folder))
 }
 
 /// What the root is to send next. It has the content for two minutes from then on, and from each
@@ -176,6 +178,21 @@ async fn cloud_read_back_ended(
     // It may be the root no longer: that may be why it leaves.
     Box::pin(service.read_back_ended(caller.distribution_server()?, &told)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes what the root did in its own folder, and gives it what is to be done there next, as soon as
+/// there is something; nothing after 25 s.
+#[utoipa::path(
+    post, path = "/v1/control/cloud/folder", tag = "control", request_body = TellFolder,
+    responses((status = 200, description = "What is to be done.", body = FolderErrands))
+)]
+async fn cloud_folder(
+    State(service): State<CloudService>,
+    caller: Caller,
+    ApiJson(told): ApiJson<TellFolder>,
+) -> Result<Json<FolderErrands>, Failure> {
+    filling(&service, &caller).await?;
+    Ok(Json(service.folder(told).await?))
 }
 
 /// The server that asks, which has to be the one that fills the cloud.

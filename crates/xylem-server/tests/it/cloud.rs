@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use xylem_api::cloud::{
     AskCloudPolicy, ChangeCloud, CloudKeys, CloudOffer, CloudStepOutcome, CloudTest, CloudTestStep,
-    SetCloud,
+    RemoveCloud, SetCloud,
 };
 use xylem_api::control_cloud::CloudNext;
 use xylem_api::error::ErrorCode;
@@ -51,6 +51,11 @@ pub(crate) fn set(double: &S3Double) -> SetCloud {
     }
 }
 
+/// A point that is forgotten at once.
+pub(crate) fn forgetting() -> RemoveCloud {
+    RemoveCloud { forget: true, ..RemoveCloud::default() }
+}
+
 fn step<'a>(test: &'a CloudTest, name: &str) -> &'a CloudTestStep {
     test.steps.iter().find(|step| step.name == name).unwrap_or_else(|| panic!("{name}: {test:?}"))
 }
@@ -88,9 +93,10 @@ async fn a_point_is_tested_set_changed_and_forgotten() {
     assert!(!test.passed, "that a step fails is no error of the call");
     assert_eq!(admin.cloud().await.unwrap().point.unwrap().last_test, Some(test));
 
-    admin.remove_cloud(false).await.unwrap();
+    admin.remove_cloud(forgetting()).await.unwrap();
     assert_eq!(admin.cloud().await.unwrap().point, None);
-    for answer in [admin.remove_cloud(false).await, admin.test_cloud().await.map(drop)] {
+    let removed = admin.remove_cloud(RemoveCloud::default()).await.map(drop);
+    for answer in [removed, admin.test_cloud().await.map(drop)] {
         assert_eq!(refusal(answer).0, ErrorCode::NotFound);
     }
 }
@@ -104,13 +110,22 @@ async fn there_is_one_point_and_the_one_that_it_replaced() {
     assert_eq!(code, ErrorCode::Conflict);
     assert!(told.contains("at most one"), "{told}");
 
-    let other = SetCloud { replace: true, ..set(&double) };
+    let mut other = SetCloud { replace: true, ..set(&double) };
+    let (code, told) = refusal(admin.set_cloud(&other).await);
+    assert_eq!(code, ErrorCode::Conflict);
+    assert!(told.contains("this very place") && told.contains("cloud change"), "{told}");
+    other.storage["prefix"] = json!("others");
     let second = admin.set_cloud(&other).await.unwrap();
     let state = admin.cloud().await.unwrap();
     assert_eq!(state.point.unwrap().id, second.id);
     assert_eq!(state.former.unwrap().id, first.id);
     assert_eq!(refusal(admin.set_cloud(&other).await).0, ErrorCode::Conflict);
-    admin.remove_cloud(true).await.unwrap();
+    let back = json!({ "storage": { "prefix": "macs" } });
+    let back = ChangeCloud { revision: 1, settings: Some(back), ..ChangeCloud::default() };
+    let (code, told) = refusal(admin.change_cloud(&back).await);
+    assert_eq!(code, ErrorCode::Conflict);
+    assert!(told.contains("is being left is in this very place"), "{told}");
+    admin.remove_cloud(RemoveCloud { former: true, ..forgetting() }).await.unwrap();
     assert_eq!(admin.cloud().await.unwrap().former, None);
 }
 
@@ -160,7 +175,7 @@ async fn what_cannot_be_set_is_refused_by_name_before_anything_is_asked() {
     let cases = [
         (with(|it| it["account"] = json!("x")), "account"),
         (with(|it| it["endpoint"] = json!("http://127.0.0.1")), "https"),
-        (with(|it| it["provider"] = json!("folder")), "folder"),
+        (with(|it| it["provider"] = json!("folder")), "bucket"),
         (SetCloud { url_lifetime_seconds: Some(5), ..set(&double) }, "url_lifetime_seconds"),
         (
             SetCloud {
@@ -227,7 +242,8 @@ async fn whoever_may_read_sees_it_and_changes_nothing() {
         refusal(read.set_cloud(&set(&double)).await),
         refusal(read.change_cloud(&ChangeCloud::default()).await),
         refusal(read.test_cloud().await),
-        refusal(read.remove_cloud(false).await),
+        refusal(read.remove_cloud(forgetting()).await),
+        refusal(read.leave_cloud().await),
     ] {
         assert_eq!(refused.0, ErrorCode::Forbidden);
     }

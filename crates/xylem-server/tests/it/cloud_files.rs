@@ -19,7 +19,7 @@ use xylem_http::Peer;
 use xylem_model::{ContentId, FileKind};
 use xylem_testkit::S3Double;
 
-use crate::cloud::{set, start};
+use crate::cloud::{forgetting, set, start};
 use crate::harness::{FakeServer, Harness, refusal};
 
 /// A cloud that is set, and two files of which the first one goes first.
@@ -188,9 +188,9 @@ async fn a_prefix_of_others_is_refused_unless_it_is_taken_over() {
     let ours = double.bytes("macs/xylem.json").unwrap();
 
     // Once more the same catalogue: nothing is asked.
-    admin.remove_cloud(false).await.unwrap();
+    admin.remove_cloud(forgetting()).await.unwrap();
     admin.set_cloud(&set(&double)).await.unwrap();
-    admin.remove_cloud(false).await.unwrap();
+    admin.remove_cloud(forgetting()).await.unwrap();
     double.place("macs/xylem.json", Marker::of("another").to_json());
     let (_, told) = refusal(admin.set_cloud(&set(&double)).await);
     assert!(told.contains("another catalogue"), "{told}");

@@ -11,26 +11,27 @@ use xylem_api::cloud_files::CloudFileState;
 use xylem_client::{AgentClient, ClientError, CloudContentClient, Deadlines};
 use xylem_db::{Actor, CloudFollowing, CloudPointChange, CloudWant, CloudWork, Database};
 use xylem_model::{CloudPointId, ContentId, FileKind, FileName, Generation, Priority, Timestamp};
-use xylem_pki::{PublicRoots, public_client_config};
+use xylem_pki::{Identity, PublicRoots, public_client_config};
 use xylem_sync::{NamePattern, Rule, Selection};
 use xylem_testkit::S3Double;
 
 use crate::harness::{FakeServer, Harness, START, present, sha256};
 
-const NAME: &str = "Depot 1.0 + é.pkg";
-const BYTES: &[u8] = b"bytes";
+pub(crate) const NAME: &str = "Depot 1.0 + é.pkg";
+pub(crate) const BYTES: &[u8] = b"bytes";
 
 /// A server that may reach the loopback, a cloud there, a root that has a package, and a computer.
-struct World {
-    harness: Harness,
-    double: S3Double,
-    point: CloudPointId,
-    root: FakeServer,
+pub(crate) struct World {
+    pub(crate) harness: Harness,
+    pub(crate) double: S3Double,
+    pub(crate) point: CloudPointId,
+    pub(crate) root: FakeServer,
     agent: AgentClient,
+    identity: Identity,
 }
 
 impl World {
-    async fn new(offer: Option<CloudOffer>) -> Self {
+    pub(crate) async fn new(offer: Option<CloudOffer>) -> Self {
         let mut stopped = Harness::start().await.stop().await;
         stopped.config.cloud_private_hosts = vec!["127.0.0.1".to_owned()];
         let harness = stopped.start().await;
@@ -41,18 +42,23 @@ impl World {
         harness.publish(&root, NAME, BYTES).await;
         let stamp = harness.admin().status().await.unwrap().stamp;
         root.report(stamp, vec![present(BYTES)]).await;
-        let (_, agent) = harness.computer("mac").await;
-        Self { harness, double, point, root, agent }
+        let (identity, agent) = harness.computer("mac").await;
+        Self { harness, double, point, root, agent, identity }
     }
 
     /// The same with the package in the cloud.
-    async fn filled(offer: Option<CloudOffer>) -> Self {
+    pub(crate) async fn filled(offer: Option<CloudOffer>) -> Self {
         let world = Self::new(offer).await;
-        world.proving().await;
-        assert!(world.db().note_cloud_present(world.work(), Some("e"), START).await.unwrap());
-        let hex = ContentId::of(BYTES).to_hex();
-        world.double.place(&format!("macs/content/{}/{hex}", &hex[..2]), BYTES);
+        world.fill_at(world.point, &world.double).await;
         world
+    }
+
+    /// Has the package be at the active point.
+    pub(crate) async fn fill_at(&self, point: CloudPointId, double: &S3Double) {
+        self.proving_at(point).await;
+        let work = self.work_at(point);
+        assert!(self.db().note_cloud_present(work, None, START).await.unwrap());
+        double.place(&object_name(BYTES), BYTES);
     }
 
     fn db(&self) -> &Database {
@@ -60,7 +66,11 @@ impl World {
     }
 
     fn work(&self) -> CloudWork {
-        CloudWork { point: self.point, content: ContentId::of(BYTES), server: self.root.id }
+        self.work_at(self.point)
+    }
+
+    pub(crate) fn work_at(&self, point: CloudPointId) -> CloudWork {
+        CloudWork { point, content: ContentId::of(BYTES), server: self.root.id }
     }
 
     async fn following(&self) -> CloudFollowing {
@@ -70,7 +80,11 @@ impl World {
     }
 
     /// The package is all but there.
-    async fn proving(&self) {
+    pub(crate) async fn proving(&self) {
+        self.proving_at(self.point).await;
+    }
+
+    async fn proving_at(&self, point: CloudPointId) {
         let want = CloudWant {
             content: ContentId::of(BYTES),
             size: BYTES.len() as u64,
@@ -79,20 +93,31 @@ impl World {
             priority: Priority::Normal,
         };
         let seen = self.following().await;
-        let next = Generation(seen.followed.0 + 1);
+        assert_eq!(seen.point, point, "it is the active one");
+        // All that there was when the point was set.
+        let set = self.db().cloud_point().await.unwrap().unwrap().stamp.generation;
+        let next = set.max(Generation(seen.followed.0 + 1));
         assert!(self.db().want_in_cloud(&seen, &[want], next, START).await.unwrap());
         let until = START.plus(Duration::from_secs(60));
-        let taking = self.db().take_from_cloud_wants(self.point, self.root.id, &[], START, until);
+        let taking = self.db().take_from_cloud_wants(point, self.root.id, &[], START, until);
         assert!(taking.await.unwrap().is_some());
-        assert!(self.db().note_cloud_begun(self.work(), None, None).await.unwrap());
-        assert!(self.db().note_cloud_proving(self.work()).await.unwrap());
+        assert!(self.db().note_cloud_begun(self.work_at(point), None, None).await.unwrap());
+        assert!(self.db().note_cloud_proving(self.work_at(point)).await.unwrap());
     }
 
-    async fn sources(&self) -> Sources {
+    /// The management server is stopped, and another one goes on.
+    pub(crate) async fn restart(self) -> Self {
+        let harness = self.harness.stop().await.start().await;
+        let transport = harness.transport(Some(&self.identity));
+        let agent = AgentClient::new(transport, harness.url.clone());
+        Self { harness, agent, ..self }
+    }
+
+    pub(crate) async fn sources(&self) -> Sources {
         self.agent.sources(&name()).await.unwrap()
     }
 
-    async fn offered(&self) -> Option<CloudCandidate> {
+    pub(crate) async fn offered(&self) -> Option<CloudCandidate> {
         let sources = self.sources().await;
         assert_eq!(sources.candidates.len(), 1, "whatever becomes of the cloud");
         sources.cloud
@@ -107,7 +132,7 @@ impl World {
     }
 
     /// What lies at an address.
-    async fn fetch(&self, candidate: &CloudCandidate) -> Result<Vec<u8>, ClientError> {
+    pub(crate) async fn fetch(&self, candidate: &CloudCandidate) -> Result<Vec<u8>, ClientError> {
         let pem = candidate.ca_pem.as_ref().unwrap();
         let roots = PublicRoots::from_pem(pem.as_bytes()).unwrap();
         let environment = self.harness.environment.clone();
@@ -116,6 +141,12 @@ impl World {
         let answer = client.fetch(&candidate.url, BYTES.len() as u64, 0).await?;
         Ok(answer.body.collect(1000).await?.to_vec())
     }
+}
+
+/// Where a content lies.
+pub(crate) fn object_name(bytes: &[u8]) -> String {
+    let hex = ContentId::of(bytes).to_hex();
+    format!("macs/content/{}/{hex}", &hex[..2])
 }
 
 fn name() -> FileName {

@@ -1,6 +1,6 @@
 //! Making the cloud the principal, through the API and the control link.
 
-use xylem_api::cloud::MakeCloudPrincipal;
+use xylem_api::cloud::{MakeCloudPrincipal, RemoveCloud};
 use xylem_api::control_cloud::{AskCloudUpload, CloudUpload};
 use xylem_api::error::ErrorCode;
 use xylem_api::selection::{SelectFiles, SelectionRule};
@@ -71,7 +71,7 @@ async fn the_cloud_is_filled_and_becomes_the_principal_and_a_server_again() {
 
     let (code, told) = refusal(admin.select_for_cloud(&chosen).await);
     assert!(code == ErrorCode::Conflict && told.contains("principal"), "{told}");
-    let (code, told) = refusal(admin.remove_cloud(false).await);
+    let (code, told) = refusal(admin.remove_cloud(RemoveCloud::default()).await);
     assert!(code == ErrorCode::Conflict && told.contains("principal set"), "{told}");
     // A root of which nobody has heard that it holds everything does not take over.
     let (code, _) = refusal(admin.make_principal("root", &HandOver::default()).await);

@@ -23,6 +23,7 @@ use xylem_testkit::{
     SWIFT_USER, SwiftDouble, SwiftFault,
 };
 
+use crate::cloud::forgetting;
 use crate::harness::{FakeServer, Harness, refusal};
 
 const SEGMENTS: &str = "packages_segments";
@@ -150,7 +151,7 @@ async fn a_swift_is_set_by_every_login_and_nothing_is_left_behind() {
         // What the point before left there is known by what it begins with.
         let [first, second] = world.double.account_keys();
         assert!(first.starts_with("xylem-") && first.len() > 64 && second.is_empty());
-        admin.remove_cloud(false).await.unwrap();
+        admin.remove_cloud(forgetting()).await.unwrap();
     }
     assert_eq!(world.double.containers(), [SWIFT_CONTAINER, SEGMENTS]);
     assert!(world.double.asked().iter().any(|it| it.contains("%20b%2B%C3%A9%2650%25%23")));
@@ -239,7 +240,7 @@ async fn what_a_swift_cannot_is_said_and_done_without() {
         let abilities = test.steps.iter().find(|step| step.name == "abilities").unwrap();
         let told = abilities.message.as_deref().unwrap_or_default();
         assert!(test.passed && told.contains(words), "{test:?}");
-        admin.remove_cloud(false).await.unwrap();
+        admin.remove_cloud(forgetting()).await.unwrap();
     }
 }
 

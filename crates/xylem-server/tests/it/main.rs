@@ -15,6 +15,7 @@ mod cloud;
 mod cloud_edge;
 mod cloud_files;
 mod cloud_filling;
+mod cloud_leaving;
 mod cloud_netstorage;
 mod cloud_offering;
 mod cloud_principal;

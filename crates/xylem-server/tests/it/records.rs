@@ -118,7 +118,7 @@ async fn each_job_shows_what_it_did_last() {
     let names = loop {
         let (_, text) = get(&harness, "/v1/jobs", Some(&harness.token)).await;
         let jobs: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
-        if jobs.len() == 13 {
+        if jobs.len() == 14 {
             assert!(jobs.iter().all(|job| job["ok"] == true), "{jobs:?}");
             break jobs.iter().map(|job| job["name"].to_string()).collect::<Vec<_>>();
         }

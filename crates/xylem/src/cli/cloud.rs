@@ -93,11 +93,28 @@ pub enum CloudCommand {
         #[arg(long)]
         fill: bool,
     },
-    /// Forget the point and its keys; what lies at the provider stays there
+    /// Send computers to the former point no more, whatever the new one lacks
+    Leave {
+        /// At once, and not when the new one has everything
+        #[arg(long, required = true)]
+        now: bool,
+    },
+    /// Send computers there no more, abort what is being uploaded, and forget the point with its keys
+    ///
+    /// It goes on by itself; `xylem cloud show` tells how far it is. What lies there stays unless
+    /// --delete-objects is given, or that is answered where it is asked. The former point goes once
+    /// the new one has everything.
     Remove {
         /// The former point, that --replace left
         #[arg(long)]
         former: bool,
+        /// Delete what lies there, and nothing of others
+        #[arg(long, conflicts_with = "forget")]
+        delete_objects: bool,
+        /// Forget it at once and ask the provider nothing: where it is out of reach, or took the keys
+        /// back
+        #[arg(long)]
+        forget: bool,
     },
 }
 
@@ -152,6 +169,15 @@ pub enum SetProvider {
         #[command(flatten)]
         common: CommonOptions,
     },
+    /// A folder at the root distribution server, which its server.json names (cloud_folder)
+    Folder {
+        /// Where in it
+        #[command(flatten)]
+        place: FolderPlace,
+        /// What holds for every provider
+        #[command(flatten)]
+        common: CommonOptions,
+    },
 }
 
 /// Whose keys `xylem cloud keys` sets.
@@ -178,6 +204,8 @@ pub enum PolicyProvider {
     Rackspace(RackspacePlace),
     /// Akamai NetStorage
     Akamai(AkamaiPlace),
+    /// A folder at the root distribution server
+    Folder(FolderPlace),
 }
 
 /// Options of `xylem cloud estimate`.
@@ -294,6 +322,14 @@ pub struct AkamaiPlace {
     /// What the edge's token is called in a query
     #[arg(long)]
     pub token_name: Option<String>,
+}
+
+/// A place in the root's own folder.
+#[derive(Debug, Args)]
+pub struct FolderPlace {
+    /// What everything lies below in it
+    #[arg(long)]
+    pub prefix: Option<String>,
 }
 
 /// Keys of NetStorage and of its edge.

@@ -28,8 +28,8 @@ pub use ca::CaCommand;
 pub use certificate::{CertificateCommand, ChainOptions, DsCertificateCommand};
 pub(crate) use cloud::bytes;
 pub use cloud::{
-    AkamaiKeys, AkamaiPlace, CloudCommand, CommonOptions, EstimateOptions, PolicyProvider,
-    ProviderKeys, S3Keys, S3Place, SetProvider,
+    AkamaiKeys, AkamaiPlace, CloudCommand, CommonOptions, EstimateOptions, FolderPlace,
+    PolicyProvider, ProviderKeys, S3Keys, S3Place, SetProvider,
 };
 pub use cloud_swift::{RackspaceKeys, RackspacePlace, SwiftAuthKind, SwiftKeys, SwiftPlace};
 pub use migrate::MigrateOptions;
@@ -235,6 +235,8 @@ mod tests {
             "cloud set swift --auth keystone3-password --auth-url https://h --user u --project p --container c --region r --prefix p --key-scope container --password-file f",
             "cloud set swift --auth keystone3-application --auth-url https://h --credential-id i --container c --password-file f",
             "cloud set rackspace --user u --region ORD --container c --api-key-file f --public --ttl 1h",
+            "cloud set folder --prefix p --adopt",
+            "cloud policy folder",
             "cloud keys swift --password-file f",
             "cloud keys rackspace --api-key-file f",
             "cloud policy rackspace --user u --region ORD --container c",

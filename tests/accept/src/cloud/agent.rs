@@ -45,11 +45,26 @@ impl<'a> Mac<'a> {
     /// Fetches a package into a file, which is not there before.
     pub(super) async fn fetch(&self, name: &str) -> anyhow::Result<PathBuf> {
         let file = self.folder.join("fetched");
-        if file.exists() {
-            std::fs::remove_file(&file)?;
-        }
-        self.run(&["fetch", name, "--output", path(&file)?]).await?;
+        self.fetching(name, &file)?.await?;
         Ok(file)
+    }
+
+    /// The same, as something that goes on while other things are done on the ground.
+    pub(super) fn fetching(
+        &self,
+        name: &str,
+        file: &Path,
+    ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send + use<>> {
+        if file.exists() {
+            std::fs::remove_file(file)?;
+        }
+        let words = ["fetch", name, "--output", path(file)?, "--data", path(&self.data)?];
+        let words = words.map(str::to_owned);
+        let agent = self.agent.to_owned();
+        Ok(async move {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            run_to_end(&agent, &words, &[]).await.map(drop).map_err(Failure::into_error)
+        })
     }
 
     /// Orders a package to be installed, learns of it and carries it out.

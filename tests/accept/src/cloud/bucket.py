@@ -57,6 +57,11 @@ def names():
     }
 
 
+def place(key, text):
+    CLIENT.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
+    return True
+
+
 def read(key):
     """Downloads an object, a piece at a time, and keeps nothing of it."""
     answer = CLIENT.get_object(Bucket=BUCKET, Key=key)
@@ -91,5 +96,6 @@ COMMANDS = {
     "read": read,
     "read-all": read_all,
     "write": write,
+    "place": place,
 }
 json.dump(COMMANDS[sys.argv[1]](*sys.argv[2:]), sys.stdout)

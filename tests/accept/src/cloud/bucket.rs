@@ -103,6 +103,11 @@ impl Bucket {
         self.ask::<bool>(&["write", key, path(file)?]).map(drop)
     }
 
+    /// Puts a small object there, as somebody else does.
+    pub(super) fn place(&self, key: &str, text: &str) -> anyhow::Result<()> {
+        self.ask::<bool>(&["place", key, text]).map(drop)
+    }
+
     /// Downloads an object.
     pub(super) fn read(&self, key: &str) -> anyhow::Result<Object> {
         self.ask(&["read", key])

@@ -10,6 +10,7 @@
 //!   code of ours.
 //! * [`netstorage`]: Akamai, by a double that Akamai's own libraries prove ([`netstorage_proof`]).
 //! * [`edge`]: CloudFront, by nginx with a strict verifier of signed URLs, in front of that bucket.
+//! * [`change`]: from one to another.
 //! * [`gate`] counts what passes; [`weather`] lets through, answers by itself, or cuts off.
 //! * [`store`]: what a part needs of any of them.
 //! * [`ground`]: a management server and a root, with one of these as their cloud.
@@ -20,6 +21,7 @@
 mod agent;
 mod authority;
 mod bucket;
+mod change;
 mod container;
 mod edge;
 mod front;
@@ -88,6 +90,7 @@ pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()>
         ("s3-cloud-life", &|| life::life(large, Seaweed::start)),
         ("s3-cloud-kills", &|| kills::kills(large, kills::IN_PARTS, Seaweed::start)),
         ("s3-cloud-principal", &|| principal::principal(large)),
+        ("s3-cloud-change", &change::change),
         ("s3-cloud-speed", &speed::speed),
         ("s3-cloud-storm", &|| storm::storm(Seaweed::start)),
         ("s3-cloud-secrets", &secrets::secrets),

@@ -74,9 +74,19 @@ async fn a_cloud_is_set_and_tested_and_its_keys_are_told_nowhere() {
     let told = xylem(&stage, &["cloud", "show", "--json"]).await.unwrap();
     assert!(!told.contains(S3_SECRET), "{told}");
 
-    xylem(&stage, &["cloud", "remove"]).await.unwrap();
+    let told = xylem(&stage, &["cloud", "remove"]).await.unwrap();
+    assert!(told.contains("It is being left") && told.contains("kept"), "{told}");
     let told = xylem(&stage, &["cloud", "show"]).await.unwrap();
     assert!(told.contains("No cloud distribution point"), "{told}");
+    assert!(told.contains("not before") && told.contains("no more since"), "{told}");
+    let told = xylem(&stage, &["cloud", "remove", "--former", "--delete-objects"]).await.unwrap();
+    assert!(told.contains("deleted"), "{told}");
+    let told = xylem(&stage, &["cloud", "leave", "--now"]).await.unwrap();
+    assert!(told.contains("no more since"), "{told}");
+    let told = xylem(&stage, &["cloud", "remove", "--former", "--forget"]).await.unwrap();
+    assert!(told.contains("stay at the provider"), "{told}");
+    let told = xylem(&stage, &["cloud", "show"]).await.unwrap();
+    assert!(!told.contains("being left"), "{told}");
     let logged = logs(&stage.system.folder().join("logs"));
     assert!(!logged.contains(S3_SECRET), "a key was logged");
     stage.clear().await;

@@ -5,6 +5,7 @@ mod authorities;
 mod certificates;
 mod clones;
 mod cloud;
+mod cloud_folder;
 mod cloud_principal;
 mod commands;
 mod comparison;

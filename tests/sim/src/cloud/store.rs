@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use xylem_db::{
-    CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudPart, CloudReadBack, CloudUsage,
-    CloudWant, Month,
+    CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudForgotten, CloudObjects, CloudPart,
+    CloudReadBack, CloudUsage, CloudWant, Month,
 };
 use xylem_model::{CloudPointId, ContentId, DistributionServerId, Generation, Timestamp};
 use xylem_server::{Broken, CloudStore, MemoryCloudStore, OpenPoint, WishError, Work};
@@ -362,6 +362,28 @@ impl CloudStore for WatchedCloudStore {
         now: Timestamp,
     ) -> Result<bool, WishError> {
         self.inner.read_back(work, found, now).await
+    }
+
+    async fn left(&self, point: CloudPointId, now: Timestamp) -> Result<bool, WishError> {
+        self.inner.left(point, now).await
+    }
+
+    async fn unwant_all(
+        &self,
+        point: CloudPointId,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        self.inner.unwant_all(point, since, now).await
+    }
+
+    async fn end(
+        &self,
+        point: CloudPointId,
+        objects: CloudObjects,
+        now: Timestamp,
+    ) -> Result<Option<CloudForgotten>, WishError> {
+        self.inner.end(point, objects, now).await
     }
 
     async fn used(

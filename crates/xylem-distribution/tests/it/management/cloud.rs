@@ -127,6 +127,7 @@ impl CloudWorld {
             lacking: lacking.map(|number| PartRange { first: number, last: number }).collect(),
             at_once: self.at_once,
             ca_pem: Some(self.ca_pem.clone()),
+            in_folder: false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Rounds against a strict S3: what is found, what goes, and what never does.
 
 mod edge;
+mod leaving;
 
 use std::sync::Arc;
 

@@ -8,8 +8,9 @@ use serde_json::Value;
 use xylem_api::cloud::{CloudStepOutcome, CloudTest};
 use xylem_cloud::{PointSettings, Secrets};
 use xylem_db::{
-    CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudFollowing, CloudPart, CloudPoint,
-    CloudReadBack, CloudUsage, CloudWant, Database, DbError, Month,
+    Actor, CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudFollowing, CloudForgotten,
+    CloudObjects, CloudPart, CloudPoint, CloudReadBack, CloudUsage, CloudWant, Database, DbError,
+    Month,
 };
 use xylem_model::{CloudPointId, ContentId, DistributionServerId, Generation, Timestamp};
 
@@ -50,6 +51,7 @@ impl DatabaseCloudStore {
         Ok(Some(OpenPoint {
             id: point.id,
             is_active: point.is_active,
+            leaving: point.leaving,
             revision: point.revision,
             settings: read::<PointSettings>(point.settings)?,
             keys,
@@ -364,6 +366,28 @@ impl CloudStore for DatabaseCloudStore {
         now: Timestamp,
     ) -> Result<bool, WishError> {
         Ok(self.database.note_cloud_read_back(work, found, now).await?)
+    }
+
+    async fn left(&self, point: CloudPointId, now: Timestamp) -> Result<bool, WishError> {
+        Ok(self.database.note_cloud_left(point, &Actor::system(), now).await?)
+    }
+
+    async fn unwant_all(
+        &self,
+        point: CloudPointId,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        Ok(self.database.unwant_all_in_cloud(point, since, now).await?)
+    }
+
+    async fn end(
+        &self,
+        point: CloudPointId,
+        objects: CloudObjects,
+        now: Timestamp,
+    ) -> Result<Option<CloudForgotten>, WishError> {
+        Ok(self.database.end_cloud_point(point, objects, &Actor::system(), now).await?)
     }
 
     async fn used(

@@ -10,6 +10,7 @@ mod store;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use xylem_db::CloudObjects;
 use xylem_model::{CloudPointId, Generation, Timestamp};
 use xylem_sync::Choice;
 
@@ -32,7 +33,9 @@ impl MemoryCloudStore {
     pub fn set(&self, point: OpenPoint, now: Timestamp) {
         let mut points = self.lock();
         for other in points.values_mut().filter(|other| other.open.id != point.id) {
-            other.open.is_active &= !point.is_active;
+            if point.is_active && other.open.is_active {
+                other.leave(now);
+            }
         }
         let open = OpenPoint { broken: None, ..point };
         match points.get_mut(&open.id) {
@@ -63,6 +66,20 @@ impl MemoryCloudStore {
         if let Some(point) = self.lock().get_mut(&point) {
             point.open.paused = paused;
         }
+    }
+
+    /// Says what becomes of a point's objects. If it is active it is being left from then on, and
+    /// nobody is sent there any more.
+    pub fn remove(&self, point: CloudPointId, objects: CloudObjects, now: Timestamp) {
+        self.on(point, |point| {
+            if point.open.is_active {
+                point.leave(now);
+                point.leave_for_good(now);
+            }
+            if let Some(leaving) = &mut point.open.leaving {
+                leaving.objects = Some(objects);
+            }
+        });
     }
 
     /// Forgets a point and what is there.

@@ -9,8 +9,9 @@ use tempfile::TempDir;
 use xylem_api::cloud::{CloudStepOutcome, CloudTest, CloudTestStep};
 use xylem_cloud::PointSettings;
 use xylem_db::{
-    Actor, CloudCopy, CloudCopyState as State, CloudPart, CloudPointChange, CloudReadBack,
-    CloudUsage, CloudWant, Database, Month, NewCloudPoint, NewDistributionServer,
+    Actor, CloudCopy, CloudCopyState as State, CloudLeaving, CloudObjects, CloudPart,
+    CloudPointChange, CloudReadBack, CloudUsage, CloudWant, Database, Month, NewCloudPoint,
+    NewDistributionServer,
 };
 use xylem_model::{
     CloudPointId, ContentId, DistributionServerId, FileName, Generation, Md5, Priority, Sha256,
@@ -175,6 +176,16 @@ impl Twin {
             Self::Memory(store) => store.forget(point()),
             Self::Database { database, .. } => {
                 database.forget_cloud_point(point(), &Actor::system(), at(2)).await.unwrap();
+            }
+        }
+    }
+
+    async fn remove(&self, objects: CloudObjects, now: Timestamp) {
+        match self {
+            Self::Memory(store) => store.remove(point(), objects, now),
+            Self::Database { database, .. } => {
+                let actor = Actor::system();
+                database.remove_cloud_point(point(), objects, &actor, now).await.unwrap();
             }
         }
     }
@@ -445,6 +456,68 @@ async fn the_twins_decide_alike() {
     let usage = memory.store().usage(point()).await.unwrap();
     assert_eq!(usage, database.store().usage(point()).await.unwrap());
     assert_eq!((states.len(), usage.len()), (6, usize::from(CONTENTS)), "{states:?}");
+}
+
+#[tokio::test]
+async fn the_twins_let_a_point_go_alike() {
+    for objects in [CloudObjects::Kept, CloudObjects::Deleted] {
+        let mut told = Vec::new();
+        for twin in Twin::both().await {
+            told.push(going(&twin, objects).await);
+        }
+        assert_eq!(told[0], told[1]);
+        let ended = told[0].iter().filter(|told| told.contains("Some(CloudForgotten"));
+        assert_eq!(ended.count(), 1, "{:?}", told[0]);
+    }
+}
+
+/// A point goes, with contents in every state; gives what was answered and what was there.
+async fn going(twin: &Twin, objects: CloudObjects) -> Vec<String> {
+    let store = twin.store();
+    for n in 1..=5 {
+        assert!(twin.want(&[want(n, 25, Priority::Normal)], u64::from(n)).await);
+        if n < 5 {
+            store.take(point(), server(n), &[], at(20), at(140)).await.unwrap().unwrap();
+            assert!(store.begun(work(n, n), NonZeroU64::new(10), Some("upload")).await.unwrap());
+            assert!(store.arrived(work(n, n), &[part(1, 10)]).await.unwrap());
+        }
+    }
+    assert!(store.failed(work(1, 1), "why", false, at(30), None).await.unwrap());
+    assert!(store.proving(work(2, 2)).await.unwrap() && store.proving(work(3, 3)).await.unwrap());
+    assert!(store.present(work(3, 3), Some("\"e\""), at(40)).await.unwrap());
+    assert!(!store.left(point(), at(41)).await.unwrap(), "it is the active one");
+    store.unwant_all(point(), at(41), at(41)).await.unwrap();
+    assert_eq!(twin.copy(ContentId::of(&[3])).await.unwrap().unwanted, None);
+    let seen = twin.open().await;
+    twin.remove(objects, at(50)).await;
+
+    let leaving = store.leaving().await.unwrap().unwrap();
+    let expected = CloudLeaving { since: at(50), left: Some(at(50)), objects: Some(objects) };
+    assert_eq!((leaving.is_active, leaving.leaving), (false, Some(expected)));
+    assert!(store.active().await.unwrap().is_none());
+    assert!(!store.want(&seen, &[], Generation(9), at(51)).await.unwrap());
+    assert!(!store.left(point(), at(51)).await.unwrap(), "it was already");
+    let copies = async || format!("{:?}", store.copies(point(), None, None, 99).await.unwrap());
+    let mut told = vec![copies().await];
+    if objects == CloudObjects::Deleted {
+        store.unwant_all(point(), at(50), at(60)).await.unwrap();
+        told.push(copies().await);
+    }
+    for n in [1, 2, 4, 3] {
+        told.push(format!("{:?}", store.end(point(), objects, at(70)).await.unwrap()));
+        assert!(store.parts(point(), ContentId::of(&[n])).await.unwrap().is_empty());
+        let removing = store.to_remove(point(), at(51), at(71), 9).await.unwrap();
+        told.push(format!("{removing:?}"));
+        store.removed(point(), ContentId::of(&[n]), at(72)).await.unwrap();
+    }
+    let other = match objects {
+        CloudObjects::Kept => CloudObjects::Deleted,
+        CloudObjects::Deleted => CloudObjects::Kept,
+    };
+    assert_eq!(store.end(point(), other, at(73)).await.unwrap(), None);
+    told.push(format!("{:?}", store.end(point(), objects, at(74)).await.unwrap()));
+    assert!(store.leaving().await.unwrap().is_none());
+    told
 }
 
 /// One call drawn by lot; gives what it was and what was answered.

@@ -9,8 +9,8 @@ use xylem_runtime::{RealFs, read_bounded};
 use super::edgerc::api_client;
 use crate::Failure;
 use crate::cli::{
-    AkamaiKeys, AkamaiPlace, CommonOptions, PolicyProvider, ProviderKeys, RackspacePlace, S3Keys,
-    S3Place, SetProvider, SwiftAuthKind, SwiftPlace, bytes, duration,
+    AkamaiKeys, AkamaiPlace, CommonOptions, FolderPlace, PolicyProvider, ProviderKeys,
+    RackspacePlace, S3Keys, S3Place, SetProvider, SwiftAuthKind, SwiftPlace, bytes, duration,
 };
 use crate::commands::certificates::text;
 use crate::commands::{set_twice, setting};
@@ -40,6 +40,9 @@ pub(super) fn point(provider: SetProvider) -> Result<SetCloud, Failure> {
         }
         SetProvider::Akamai { place, keys, common } => {
             (akamai_place(place), akamai_keys(keys)?, common)
+        }
+        SetProvider::Folder { place, common } => {
+            (folder_place(place), CloudKeys(json!({ "provider": "folder" })), common)
         }
     };
     let CommonOptions { ca, url_lifetime, offer, verify, verify_days, replace, adopt } = common;
@@ -73,6 +76,7 @@ pub(super) fn place(provider: PolicyProvider) -> Value {
         PolicyProvider::Swift(place) => swift_place(place),
         PolicyProvider::Rackspace(place) => rackspace_place(place),
         PolicyProvider::Akamai(place) => akamai_place(place),
+        PolicyProvider::Folder(place) => folder_place(place),
     }
 }
 
@@ -169,6 +173,10 @@ fn akamai_place(place: AkamaiPlace) -> Value {
         "delivery_url": place.delivery_url,
         "token_name": place.token_name,
     }))
+}
+
+fn folder_place(place: FolderPlace) -> Value {
+    some(json!({ "provider": "folder", "prefix": place.prefix }))
 }
 
 fn akamai_keys(keys: AkamaiKeys) -> Result<CloudKeys, Failure> {

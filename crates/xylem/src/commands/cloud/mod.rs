@@ -2,17 +2,18 @@
 //!
 //! * [`given`]: what was typed, as the API takes it.
 //! * [`shown`]: what is set and what a test found, as text. [`files`]: what lies there, what it
-//!   takes. [`principal`]: making it that.
+//!   takes. [`principal`]: making it that. [`leaving`]: how a point goes.
 
 mod edgerc;
 mod files;
 mod given;
+mod leaving;
 mod principal;
 mod shown;
 
 pub(super) use files::remark;
 use serde_json::Value;
-use xylem_api::cloud::{AskCloudPolicy, ChangeCloud, CloudKeys, CloudPoint};
+use xylem_api::cloud::{AskCloudPolicy, ChangeCloud, CloudKeys, CloudPoint, RemoveCloud};
 use xylem_api::selection::SelectFiles;
 
 use crate::Failure;
@@ -66,12 +67,10 @@ pub(crate) async fn run(
             output.value(&admin.cloud_policy(&asked).await?, shown::policy)
         }
         CloudCommand::MakePrincipal { fill } => principal::make(fill, access, output).await,
-        CloudCommand::Remove { former } => {
-            admin.remove_cloud(former).await?;
-            output.say(
-                "Forgotten, with its keys. Whatever lies at the provider stays there; delete it \
-                 there where it is not wanted.",
-            )
+        CloudCommand::Leave { now: _ } => output.value(&admin.leave_cloud().await?, leaving::text),
+        CloudCommand::Remove { former, delete_objects, forget } => {
+            let asked = RemoveCloud { former, delete_objects, forget };
+            leaving::remove(asked, access, output).await
         }
     }
 }

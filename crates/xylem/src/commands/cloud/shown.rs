@@ -5,6 +5,7 @@ use xylem_api::cloud::{CloudPoint, CloudPolicy, CloudState, CloudTest, CloudVeri
 use xylem_api::cloud_files::{CloudBroken, CloudFileCount, CloudFileState, CloudProgress};
 use xylem_model::ByteSize;
 
+use super::leaving;
 use crate::commands::selection::rule_text;
 use crate::output::{facts, table};
 
@@ -12,9 +13,7 @@ use crate::output::{facts, table};
 pub(super) fn state(state: &CloudState) -> String {
     let Some(set) = &state.point else {
         let mut text = "No cloud distribution point is set.\n".to_owned();
-        if let Some(former) = &state.former {
-            text += &left(former);
-        }
+        text += &left(state);
         return text;
     };
     let mut text = point(set);
@@ -22,9 +21,9 @@ pub(super) fn state(state: &CloudState) -> String {
         text += "\n";
         text += &progress(found);
     }
-    if let Some(former) = &state.former {
+    if state.former.is_some() {
         text += "\n";
-        text += &left(former);
+        text += &left(state);
     }
     if let Some(found) = &set.last_test {
         text += "\n";
@@ -33,11 +32,11 @@ pub(super) fn state(state: &CloudState) -> String {
     text
 }
 
-fn left(former: &CloudPoint) -> String {
-    format!(
-        "The one before, {}, is being left: `xylem cloud remove --former` forgets it.\n",
-        place(&former.storage)
-    )
+/// The point that is being left, where there is one.
+fn left(state: &CloudState) -> String {
+    let Some(former) = &state.former else { return String::new() };
+    let head = format!("The one before, {}, is being left.\n", place(&former.storage));
+    head + &state.leaving.as_ref().map(leaving::text).unwrap_or_default()
 }
 
 /// One point.
@@ -110,7 +109,7 @@ pub(super) fn progress(progress: &CloudProgress) -> String {
     facts(&rows)
 }
 
-fn counts(counts: &[CloudFileCount]) -> String {
+pub(super) fn counts(counts: &[CloudFileCount]) -> String {
     let text = |count: &CloudFileCount| {
         let CloudFileCount { state, contents, bytes, arrived } = *count;
         let bytes = ByteSize(bytes);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use xylem_db::{
-    CloudCopy, CloudCopyState, CloudCount, CloudPart, CloudStep, CloudUsage, CloudWant, Month,
+    CloudCopy, CloudCopyState, CloudCount, CloudForgotten, CloudLeaving, CloudObjects, CloudPart,
+    CloudStep, CloudUsage, CloudWant, Month,
 };
 use xylem_model::{ContentId, DistributionServerId, Timestamp};
 use xylem_sync::Class;
@@ -36,7 +37,7 @@ impl Point {
 
     pub(super) fn is_still_as(&self, seen: &OpenPoint) -> bool {
         let key = |point: &OpenPoint| (point.followed, point.walks);
-        self.open.selection == seen.selection && key(&self.open) == key(seen)
+        self.open.is_active && self.open.selection == seen.selection && key(&self.open) == key(seen)
     }
 
     /// Does a step on a content; says whether it was done.
@@ -188,10 +189,89 @@ impl Point {
         removing
     }
 
+    /// It is being left from now on: what was under way goes.
+    pub(super) fn leave(&mut self, now: Timestamp) {
+        self.open.is_active = false;
+        self.open.paused = false;
+        self.open.leaving = Some(CloudLeaving { since: now, left: None, objects: None });
+        self.give_up_unfinished(now);
+    }
+
+    /// Nobody is sent there any more. Says whether somebody was until now.
+    pub(super) fn leave_for_good(&mut self, now: Timestamp) -> bool {
+        match &mut self.open.leaving {
+            Some(leaving) if leaving.left.is_none() => {
+                leaving.left = Some(now);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn unwant_all(&mut self, since: Timestamp, now: Timestamp) {
+        if self.open.is_active {
+            return;
+        }
+        self.give_up_unfinished(now);
+        // What is *present* stays so when it is unwanted.
+        for content in self.contents() {
+            self.unwant(content, since);
+        }
+    }
+
+    /// Whether nothing is left to be done before it is forgotten.
+    pub(super) fn may_end(&self, objects: CloudObjects) -> bool {
+        let is_so_far = self
+            .open
+            .leaving
+            .is_some_and(|leaving| leaving.left.is_some() && leaving.objects == Some(objects));
+        let is_work = |copy: &CloudCopy| {
+            objects == CloudObjects::Deleted || copy.state == CloudCopyState::Removing
+        };
+        is_so_far && !self.copies.values().any(is_work)
+    }
+
+    /// What stays at the provider when it is forgotten.
+    pub(super) fn left_behind(&self) -> CloudForgotten {
+        use CloudCopyState::{Failed, Present, Proving, Removing, Sending, Wanted};
+        let mut stays = CloudForgotten::default();
+        for copy in self.copies.values() {
+            let was_there = copy.etag.is_some();
+            let is_begun = copy.reference.is_some() || copy.part_bytes.is_some();
+            match copy.state {
+                Present => object(&mut stays, copy),
+                Removing if was_there => object(&mut stays, copy),
+                Sending | Proving | Removing => stays.uploads += 1,
+                Failed if is_begun => stays.uploads += 1,
+                Failed | Wanted => {}
+            }
+        }
+        stays
+    }
+
+    fn give_up_unfinished(&mut self, now: Timestamp) {
+        for content in self.contents() {
+            let copy = self.copies.get(&content);
+            if copy.is_some_and(|copy| copy.state != CloudCopyState::Present) {
+                // What was unwanted while it was there and is being removed is so already.
+                self.unwant(content, now);
+            }
+        }
+    }
+
+    fn contents(&self) -> Vec<ContentId> {
+        self.copies.keys().copied().collect()
+    }
+
     /// Contents in the order in which they came to be as they are.
     fn longest_first(&self, is_one: impl Fn(&CloudCopy) -> bool) -> Vec<CloudCopy> {
         let mut found: Vec<_> = self.copies.values().filter(|copy| is_one(copy)).cloned().collect();
         found.sort_by_key(|copy| (copy.since, copy.content));
         found
     }
+}
+
+fn object(stays: &mut CloudForgotten, copy: &CloudCopy) {
+    stays.objects += 1;
+    stays.bytes = stays.bytes.saturating_add(copy.size);
 }

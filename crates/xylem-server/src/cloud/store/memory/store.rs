@@ -5,8 +5,8 @@ use std::num::NonZeroU64;
 
 use async_trait::async_trait;
 use xylem_db::{
-    CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudPart, CloudReadBack, CloudUsage,
-    CloudWant, MAX_PAGE, Month,
+    CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudForgotten, CloudObjects, CloudPart,
+    CloudReadBack, CloudUsage, CloudWant, MAX_PAGE, Month,
 };
 use xylem_model::{CloudPointId, ContentId, DistributionServerId, Generation, Timestamp};
 
@@ -392,6 +392,33 @@ impl CloudStore for MemoryCloudStore {
         Ok(self.on(work.point, |point| {
             point.step(work.content, |copy| copy.end_reading_back(work.server, found, now))
         }))
+    }
+
+    async fn left(&self, point: CloudPointId, now: Timestamp) -> Result<bool, WishError> {
+        Ok(self.on(point, |point| point.leave_for_good(now)))
+    }
+
+    async fn unwant_all(
+        &self,
+        point: CloudPointId,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), WishError> {
+        self.on(point, |point| point.unwant_all(since, now));
+        Ok(())
+    }
+
+    async fn end(
+        &self,
+        point: CloudPointId,
+        objects: CloudObjects,
+        _: Timestamp,
+    ) -> Result<Option<CloudForgotten>, WishError> {
+        let mut points = self.lock();
+        if !points.get(&point).is_some_and(|known| known.may_end(objects)) {
+            return Ok(None);
+        }
+        Ok(points.remove(&point).map(|ended| ended.left_behind()))
     }
 
     async fn used(

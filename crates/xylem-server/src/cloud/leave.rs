@@ -1,0 +1,179 @@
+//! Leaving a point (`docs/design/cloud.md`, "From one provider to another"): when nobody is sent there
+//! any more, what becomes of its objects, and its end.
+//!
+//! All that was decided is in the point's row, so each round goes on wherever another one ended.
+
+use std::fmt;
+
+use xylem_db::{CloudCopyState as State, CloudForgotten, CloudLeaving, CloudObjects};
+use xylem_model::{ByteSize, CloudPointId, Timestamp};
+
+use super::inventory::inventory;
+use super::recheck::recheck;
+use super::remove::remove;
+use super::round::{Round, RoundError};
+use super::store::{CloudStore, OpenPoint};
+use super::sweep::sweep;
+use crate::wish::WishError;
+
+/// Rows read at a time.
+const PAGE: u64 = 500;
+
+/// What the new point lacks of what is wanted there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Lacking {
+    /// Contents.
+    pub(crate) contents: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// Those of them that failed.
+    pub(crate) failed: u64,
+}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { contents, bytes, failed } = self;
+        write!(f, "{contents} contents ({}) are not at the new one yet", ByteSize(*bytes))?;
+        match failed {
+            0 => Ok(()),
+            failed => write!(f, ", {failed} of them failed: `xylem cloud files --state failed`"),
+        }
+    }
+}
+
+/// What a round did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// What keeps the point from its end at present.
+    Waits(String),
+    /// The point is forgotten; this stays at the provider.
+    Ended(CloudForgotten),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waits(why) => f.write_str(why),
+            Self::Ended(CloudForgotten { objects, bytes, .. }) => write!(
+                f,
+                "the former point is forgotten; {objects} objects ({}) stay at the provider",
+                ByteSize(*bytes)
+            ),
+        }
+    }
+}
+
+/// What a point lacks of what is wanted there and has a row.
+pub(crate) async fn lacking(
+    store: &dyn CloudStore,
+    point: CloudPointId,
+) -> Result<Lacking, WishError> {
+    let mut lacking = Lacking::default();
+    for count in store.counts(point).await? {
+        if matches!(count.state, State::Wanted | State::Sending | State::Proving | State::Failed) {
+            lacking.contents += count.contents;
+            lacking.bytes = lacking.bytes.saturating_add(count.bytes);
+        }
+        if count.state == State::Failed {
+            lacking.failed = count.contents;
+        }
+    }
+    // What is deleted because it was another is wanted all the same.
+    let mut after = None;
+    loop {
+        let page = store.copies(point, Some(State::Removing), after, PAGE).await?;
+        for copy in page.iter().filter(|copy| copy.unwanted.is_none()) {
+            lacking.contents += 1;
+            lacking.bytes = lacking.bytes.saturating_add(copy.size);
+        }
+        match page.last() {
+            Some(last) if page.len() as u64 >= PAGE => after = Some(last.content),
+            _ => return Ok(lacking),
+        }
+    }
+}
+
+/// Until when an address may be good that a computer was given before the point was left.
+pub(crate) fn addresses_end(point: &OpenPoint, left: Timestamp) -> Timestamp {
+    left.plus(point.address_life())
+}
+
+/// Goes on with a point that is being left, as far as it can be at present.
+pub(crate) async fn leave(round: &Round<'_>) -> Result<Step, RoundError> {
+    let Some(leaving) = round.point.leaving else {
+        return Ok(Step::Waits("it is not being left".to_owned()));
+    };
+    let CloudLeaving { left: Some(left), .. } = leaving else {
+        // Computers are sent there for now, so it is looked after like the active one.
+        recheck(round).await?;
+        return Ok(Step::Waits(format!(
+            "computers are sent there for what the new one lacks ({})",
+            remove(round).await?
+        )));
+    };
+    if leaving.objects == Some(CloudObjects::Deleted) {
+        round.store.unwant_all(round.point.id, left, round.now()).await?;
+    }
+    // Uploads that were under way are aborted, whatever becomes of the objects.
+    let removed = remove(round).await?;
+    let Some(objects) = leaving.objects else {
+        return Ok(Step::Waits(UNDECIDED.to_owned()));
+    };
+    if let Some(why) = waits(round, left) {
+        return Ok(Step::Waits(why));
+    }
+    if is_work_left(round, objects).await? {
+        return Ok(Step::Waits(format!("what is there is being removed: {removed}")));
+    }
+    end(round, objects).await
+}
+
+/// What keeps a point from its end that nobody is sent to any more, apart from what lies there.
+fn waits(round: &Round<'_>, left: Timestamp) -> Option<String> {
+    let over = addresses_end(round.point, left);
+    if round.now() <= over {
+        return Some(format!("addresses that computers have are good until {over}"));
+    }
+    (!round.may_remove).then(|| {
+        "nothing is removed there until the restore is confirmed: `xylem confirm-restore`"
+            .to_owned()
+    })
+}
+
+async fn is_work_left(round: &Round<'_>, objects: CloudObjects) -> Result<bool, RoundError> {
+    let counts = round.store.counts(round.point.id).await?;
+    let is_work = |state| objects == CloudObjects::Deleted || state == State::Removing;
+    Ok(counts.iter().any(|count| count.contents > 0 && is_work(count.state)))
+}
+
+/// Removes what no row knows of, and forgets the point.
+async fn end(round: &Round<'_>, objects: CloudObjects) -> Result<Step, RoundError> {
+    // Where it is gone a round before this one ended here, or somebody else deleted it; either way
+    // nothing more is deleted.
+    let is_there = objects == CloudObjects::Kept || round.has_marker().await?;
+    if is_there {
+        let swept = sweep(round).await?;
+        tracing::info!("leaving a cloud distribution point: {swept}");
+    }
+    if is_there && objects == CloudObjects::Deleted {
+        let found = inventory(round).await?;
+        if found.unknown > found.deleted {
+            return Ok(Step::Waits(format!("what no row knows of is being removed: {found}")));
+        }
+        round.delete(&round.point.settings.storage.prefix().marker()).await?;
+    }
+    round.settle().await;
+    match round.store.end(round.point.id, objects, round.now()).await? {
+        Some(stays) => {
+            tracing::info!(
+                objects = stays.objects,
+                "the former cloud distribution point is forgotten"
+            );
+            Ok(Step::Ended(stays))
+        }
+        None => Ok(Step::Waits("it was changed meanwhile".to_owned())),
+    }
+}
+
+const UNDECIDED: &str = "nobody said yet what becomes of its objects: `xylem cloud remove --former`, \
+                         with `--delete-objects` where they are to go";
