@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use xylem_client::CloudClient;
 use xylem_cloud::swift::{KeySlot, OwnKeys, Swift, SwiftInfo, TempUrlDigest};
 use xylem_cloud::{
     Below, CloudSettings, Cursor, PointSettings, Provider as _, Secret, Secrets, SwiftAccess,
@@ -16,7 +15,7 @@ use xylem_runtime::{Environment, random_array};
 
 use super::moment;
 use super::probe::Miss;
-use super::session::{NoAccess, ask_session};
+use super::session::{NoAccess, TestClient};
 use super::steps::{Done, Outcome, Steps};
 
 /// Random bytes of a TempURL key.
@@ -63,7 +62,7 @@ pub(super) struct NewKey {
 
 /// What opens a point: where it is, as whom, and what may be set there.
 pub(super) struct Opener<'a> {
-    pub(super) client: &'a CloudClient,
+    pub(super) client: &'a TestClient,
     pub(super) settings: &'a PointSettings,
     pub(super) environment: &'a Environment,
     pub(super) plan: &'a KeyPlan,
@@ -83,8 +82,7 @@ impl Opener<'_> {
         if !matches!(&opening.keys, Secrets::Swift(_)) {
             return opening;
         }
-        let storage = &self.settings.storage;
-        let logging_in = async { Ok(ask_session(self.client, storage, &opening.keys).await?) };
+        let logging_in = async { Ok(self.client.log_in().await?) };
         let Some(session) = Box::pin(steps.needed("log in", logging_in)).await else {
             return opening;
         };

@@ -5,7 +5,7 @@ mod large;
 use std::fmt;
 use std::time::Duration;
 
-use xylem_client::{ClientError, CloudClient, full_body};
+use xylem_client::{ClientError, full_body};
 use xylem_cloud::{
     Below, CloudAnswer, CloudRequest, Cursor, Fault, FaultKind, Found, Leftover, Moment, ObjectKey,
     Piece, Provider, SecretUrl, Upload, UploadRef, UrlFor, disposition,
@@ -15,6 +15,7 @@ use xylem_runtime::Environment;
 use xylem_telemetry::chain;
 
 use super::moment;
+use super::session::TestClient;
 
 /// How often something is looked for before it counts as it seems.
 const LOOKS: u32 = 3;
@@ -27,7 +28,7 @@ pub(super) const RANGE: (u64, u64) = (100, 299);
 
 /// A provider, and how it is reached.
 pub(super) struct Probe<'a> {
-    pub(super) client: CloudClient,
+    pub(super) client: TestClient,
     pub(super) provider: Box<dyn Provider + 'a>,
     pub(super) environment: &'a Environment,
     pub(super) url_lifetime: Duration,

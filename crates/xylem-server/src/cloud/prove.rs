@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use xylem_api::cloud::{CloudStepOutcome, CloudTest};
 use xylem_api::error::ErrorCode;
-use xylem_client::CloudClient;
 use xylem_cloud::{PointSettings, Secret, Secrets, provider_of};
 use xylem_http::ApiError;
 use xylem_runtime::random_array;
 
 use super::opening::{KeyPlan, KeyWish, Opener, Opening};
 use super::probe::Probe;
+use super::session::TestClient;
 use super::steps::Steps;
 use super::test::run;
 use crate::app::App;
@@ -45,7 +45,7 @@ impl App {
         keys: &Secrets,
     ) -> Result<CloudTest, Failure> {
         let plan = self.key_plan(KeyWish::Keep, Vec::new(), Vec::new());
-        let client = self.cloud_client(settings).await?;
+        let client = self.test_client(settings, keys).await?;
         let _one_at_a_time = self.cloud_test.lock().await;
         let opener = self.opener(&client, settings, &plan);
         let mut steps = Steps::default();
@@ -62,7 +62,7 @@ impl App {
         plan: &KeyPlan,
         adopt: bool,
     ) -> Result<ProvedCloud, Failure> {
-        let client = self.cloud_client(settings).await?;
+        let client = self.test_client(settings, &keys).await?;
         let _one_at_a_time = self.cloud_test.lock().await;
         let opener = self.opener(&client, settings, plan);
         let mut steps = Steps::default();
@@ -86,7 +86,7 @@ impl App {
     pub(crate) async fn take_cloud_back(&self, settings: &PointSettings, proved: &ProvedCloud) {
         let plan = self.key_plan(KeyWish::Keep, Vec::new(), Vec::new());
         // It was to be had a moment ago.
-        let Ok(client) = self.cloud_client(settings).await else { return };
+        let Ok(client) = self.test_client(settings, proved.keys()).await else { return };
         self.opener(&client, settings, &plan).take_back(&proved.opening).await;
     }
 
@@ -101,9 +101,19 @@ impl App {
         KeyPlan { wish, label, former, others }
     }
 
+    /// What reaches the provider of a point with keys that are not stored yet.
+    async fn test_client(
+        &self,
+        settings: &PointSettings,
+        keys: &Secrets,
+    ) -> Result<TestClient, Failure> {
+        let client = self.cloud_client(settings).await?;
+        Ok(TestClient::new(client, settings.storage.clone(), keys.clone()))
+    }
+
     fn opener<'a>(
         &'a self,
-        client: &'a CloudClient,
+        client: &'a TestClient,
         settings: &'a PointSettings,
         plan: &'a KeyPlan,
     ) -> Opener<'a> {

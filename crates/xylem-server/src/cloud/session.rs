@@ -5,10 +5,11 @@
 //! Nothing of it is stored: a management server that is started anew asks anew.
 //!
 //! * [`Sessions`]: what is kept. [`login`]: how it is asked for. [`client`]: small requests, with the
-//!   newest token.
+//!   newest token. [`testing`]: those of a test, which keeps nothing.
 
 mod client;
 mod login;
+mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -24,10 +25,13 @@ use xylem_runtime::Environment;
 use xylem_telemetry::chain;
 
 pub(crate) use client::PointClient;
-pub(super) use login::{access_of, ask_session};
+use login::{access_of, ask_session};
+pub(super) use testing::TestClient;
 
 use super::store::OpenPoint;
 
+/// What a provider answers to a token that it does not know (any more).
+const UNAUTHORIZED: u16 = 401;
 /// How long a token is used that was given out for a second time, whatever its end: some services
 /// give the same one until it has ended, and asking with each request would bring no other.
 const BETWEEN_RENEWALS: Duration = Duration::from_secs(30);

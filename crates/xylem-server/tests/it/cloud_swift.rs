@@ -245,6 +245,20 @@ async fn what_a_swift_cannot_is_said_and_done_without() {
 }
 
 #[tokio::test]
+async fn a_test_goes_on_where_tokens_end_in_the_middle() {
+    let world = World::new().await;
+    world.double.misbehave(SwiftFault::TokensEnd);
+    for storage in [world.tempauth(), world.rackspace(true)] {
+        let before = world.double.logins();
+        let point = world.harness.admin().set_cloud(&world.set(storage)).await.unwrap();
+        let test = point.last_test.unwrap();
+        assert!(test.passed, "{test:?}");
+        assert!(world.double.logins() - before > 10, "{} logins", world.double.logins());
+        world.harness.admin().remove_cloud(forgetting()).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn fields_of_another_provider_and_keys_of_ours_are_refused_by_name() {
     let world = World::new().await;
     let admin = world.harness.admin();

@@ -45,7 +45,11 @@ impl State {
     /// Refuses who shows no token that is good.
     pub(super) fn require_token(&self, asked: &Asked) -> Result<(), Refusal> {
         let shown = asked.header("x-auth-token").unwrap_or_default();
-        let is_good = locked(&self.tokens).ends.get(shown).is_some_and(|ends| *ends > self.now());
+        let mut tokens = locked(&self.tokens);
+        let is_good = tokens.ends.get(shown).is_some_and(|ends| *ends > self.now());
+        if self.fault() == SwiftFault::TokensEnd {
+            tokens.ends.remove(shown);
+        }
         match is_good && self.fault() != SwiftFault::TokensRefused {
             true => Ok(()),
             false => Err(refused(401, "this server could not verify that you are authorized")),

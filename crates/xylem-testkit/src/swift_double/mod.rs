@@ -71,6 +71,8 @@ pub enum SwiftFault {
     LoginRefused,
     /// Its clock does not matter: no token that it gives is good.
     TokensRefused,
+    /// A token is good for one request.
+    TokensEnd,
     /// It has no TempURL.
     NoTempUrl,
     /// It has no static large objects.

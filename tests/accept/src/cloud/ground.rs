@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use xylem::Failure;
 use xylem::system::Programs;
@@ -66,6 +66,23 @@ impl<S: Store> Ground<S> {
         let words: Vec<&str> =
             std::iter::once("cloud").chain(words.iter().map(String::as_str)).collect();
         self.fleet.xylem(&words).await
+    }
+
+    /// What the failed steps of a test say; none where it passes.
+    pub(super) async fn tested(&self) -> anyhow::Result<Option<String>> {
+        let done = self.fleet.command(&["cloud", "test", "--json"]).output().await?;
+        let told: Value = serde_json::from_slice(&done.stdout).with_context(|| {
+            format!("the test tells nothing: {}", String::from_utf8_lossy(&done.stderr))
+        })?;
+        let steps = told.get("steps").and_then(Value::as_array).context("a test has steps")?;
+        let is_failed = |step: &&Value| step.get("outcome") == Some(&Value::from("failed"));
+        let messages: Vec<&str> = steps
+            .iter()
+            .filter(is_failed)
+            .filter_map(|step| step.get("message").and_then(Value::as_str))
+            .collect();
+        ensure!(messages.is_empty() == done.status.success(), "the exit code says otherwise");
+        Ok((!messages.is_empty()).then(|| messages.join("; ")))
     }
 
     /// Writes a secret into a file beside everything that our programs write.

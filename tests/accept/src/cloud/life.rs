@@ -67,7 +67,8 @@ where
         let gate = Gate::to(ground.store.port())?;
         let told = ground.set_cloud(gate.port).await?;
         ensure!(told.contains("passed"), "it was set without a test: {told}");
-        ground.fleet.xylem(&["cloud", "test"]).await?;
+        let failed = ground.tested().await?;
+        ensure!(failed.is_none(), "the test fails: {failed:?}");
         let left = ground.store.names()?;
         ensure!(left.uploads.is_empty(), "the test leaves uploads or segments behind: {left:?}");
 

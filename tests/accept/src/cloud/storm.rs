@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use serde_json::Value;
 use xylem_bench::debian::{self, Tool};
 use xylem_bench::publish::write_random;
 use xylem_model::Priority;
@@ -73,7 +72,7 @@ async fn one<S: Faulty>(
 ) -> anyhow::Result<String> {
     let struck = weather.struck();
     begin(ground, weather, fault.does).await?;
-    let said = tested(ground).await?.context("the test passes")?;
+    let said = ground.tested().await?.context("the test passes")?;
     let lower = said.to_lowercase();
     let is_said = fault.says.iter().any(|word| lower.contains(&word.to_lowercase()));
     ensure!(is_said, "the error says nothing of {:?}: {said}", fault.says);
@@ -95,7 +94,7 @@ async fn one<S: Faulty>(
 
     end(ground, weather, fault.does).await?;
     let ended = Instant::now();
-    let again = tested(ground).await?;
+    let again = ground.tested().await?;
     ensure!(again.is_none(), "the fault has ended, and the test fails: {again:?}");
     present(&ground.fleet, &[content], LIMIT).await?;
     let there = ground.store.read(&key_of(&content))?;
@@ -156,20 +155,6 @@ async fn restart<S: Store>(ground: &mut Ground<S>, offset: Option<&str>) -> anyh
             ground.fleet.restart_server_behind(&before).await
         }
     }
-}
-
-/// What the failed steps of a test say; none where it passes.
-async fn tested<S: Store>(ground: &Ground<S>) -> anyhow::Result<Option<String>> {
-    let done = ground.fleet.command(&["cloud", "test", "--json"]).output().await?;
-    let told: Value = serde_json::from_slice(&done.stdout).with_context(|| {
-        format!("the test tells nothing: {}", String::from_utf8_lossy(&done.stderr))
-    })?;
-    let steps = told.get("steps").and_then(Value::as_array).context("a test has steps")?;
-    let failed = steps.iter().filter(|step| step.get("outcome") == Some(&Value::from("failed")));
-    let messages: Vec<&str> =
-        failed.filter_map(|step| step.get("message").and_then(Value::as_str)).collect();
-    ensure!(messages.is_empty() == done.status.success(), "the exit code says otherwise");
-    Ok((!messages.is_empty()).then(|| messages.join("; ")))
 }
 
 /// A message without what differs each time: digits, and names of objects.

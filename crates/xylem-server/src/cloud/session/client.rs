@@ -6,10 +6,7 @@ use xylem_client::{ClientError, CloudClient};
 use xylem_cloud::swift::SwiftSession;
 use xylem_cloud::{CloudAnswer, CloudRequest, SwiftAccess};
 
-use super::{Account, NoAccess, Sessions};
-
-/// What a provider answers to a token that it does not know (any more).
-const UNAUTHORIZED: u16 = 401;
+use super::{Account, NoAccess, Sessions, UNAUTHORIZED};
 
 /// Reaches a point's provider. Cheap to clone.
 #[derive(Clone)]
