@@ -14,19 +14,21 @@ use crate::entity::cloud_copy::{Column, Entity};
 use crate::transaction::{Outcome, report};
 use crate::{Database, DbError};
 
-/// How many contents are looked at for one that nobody else takes at this moment. Where all of them
-/// were taken, the caller asks again later.
+/// How many contents are looked at, beyond those that are to be taken, for one that nobody else takes
+/// at this moment. Where all of them were taken, the caller asks again later.
 pub(super) const LOOKED_AT: u64 = 8;
 
+/// Who takes, and for how long.
+#[derive(Clone, Copy)]
+struct Taker {
+    point: CloudPointId,
+    server: DistributionServerId,
+    now: Timestamp,
+    until: Timestamp,
+}
+
 impl Database {
-    /// Takes what a server is to send next, until `until`: first what it works on already, then what
-    /// nobody works on and is *sending*, *proving*, *wanted*, or *failed* and due; of these by
-    /// [`Class`], then the smaller one. What was *wanted* or *failed* is *sending* from now on. Nothing is
-    /// given of which a deletion may still arrive.
-    ///
-    /// `busy` are contents that it is sending already, of which at most 500 are looked at: they are
-    /// kept for it and not given again, and beside a large one ([`SMALL_BYTES`]) no other large one
-    /// of its class is given.
+    /// Takes one of [`take_some_from_cloud_wants`](Self::take_some_from_cloud_wants).
     pub async fn take_from_cloud_wants(
         &self,
         point: CloudPointId,
@@ -35,17 +37,50 @@ impl Database {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Option<CloudCopy>, DbError> {
+        let taking = self.take_some_from_cloud_wants(point, server, busy, 1, now, until);
+        Ok(taking.await?.pop())
+    }
+
+    /// Takes what a server is to send next, `most` contents at most, until `until`: first what it works
+    /// on already, then what nobody works on and is *sending*, *proving*, *wanted*, or *failed* and due;
+    /// of these by [`Class`], then the smaller one. What was *wanted* or *failed* is *sending* from now
+    /// on. Nothing is given of which a deletion may still arrive.
+    ///
+    /// `busy` are contents that it is sending already, of which at most 500 are looked at: they are
+    /// kept for it and not given again, and beside a large one ([`SMALL_BYTES`]) no other large one
+    /// of its class is given, nor are two such at once.
+    pub async fn take_some_from_cloud_wants(
+        &self,
+        point: CloudPointId,
+        server: DistributionServerId,
+        busy: &[ContentId],
+        most: usize,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<CloudCopy>, DbError> {
         let busy = busy.get(..BATCH).unwrap_or(busy);
+        let taker = Taker { point, server, now, until };
         report!(self, "looking for what is sent into the cloud next", |tx| {
-            let large = keep_busy(tx, point, server, busy, until).await?;
-            let open = open(point, busy, &large)?.filter(may_be_written(now));
-            let worked_on = open.clone().filter(is_worked_on_by(server));
-            let taken = take_first(tx, point, worked_on, server, now, until).await?;
-            if taken.is_some() {
-                return Ok(taken);
+            let mut large = keep_busy(tx, point, server, busy, until).await?;
+            let (mut busy, mut taken) = (busy.to_vec(), Vec::new());
+            while taken.len() < most {
+                let room = most - taken.len();
+                let limit = LOOKED_AT.saturating_add(room as u64);
+                let open = open(point, &busy, &large, limit)?.filter(may_be_written(now));
+                let worked_on = open.clone().filter(is_worked_on_by(server));
+                let mut next = take_first(tx, taker, worked_on, room).await?;
+                if next.is_empty() {
+                    let free = open.filter(is_free(now)).filter(is_due(now));
+                    next = take_first(tx, taker, free, room).await?;
+                }
+                if next.is_empty() {
+                    break;
+                }
+                busy.extend(next.iter().map(|copy| copy.content));
+                large.extend(next.iter().filter(|copy| copy.is_large()).map(CloudCopy::class));
+                taken.append(&mut next);
             }
-            let free = open.filter(is_free(now)).filter(is_due(now));
-            take_first(tx, point, free, server, now, until).await
+            Ok(taken)
         })
     }
 }
@@ -86,6 +121,7 @@ fn open(
     point: CloudPointId,
     busy: &[ContentId],
     large: &[Class],
+    limit: u64,
 ) -> Result<Select<Entity>, DbError> {
     let mut open = Entity::find()
         .filter(Column::PointId.eq(point.uuid()))
@@ -103,7 +139,7 @@ fn open(
         .order_by_asc(Column::Class)
         .order_by_asc(Column::Size)
         .order_by_asc(Column::ContentId)
-        .limit(LOOKED_AT))
+        .limit(limit))
 }
 
 fn is_worked_on_by(server: DistributionServerId) -> Condition {
@@ -127,22 +163,28 @@ fn is_due(now: Timestamp) -> Condition {
     Condition::any().add(Column::State.is_in(states)).add(failed)
 }
 
-/// Takes the first that nobody else took since the list was read.
+/// Takes the first that nobody else took since the list was read, so many at most. Of what is large one
+/// alone, and nothing behind it: what may go beside it is another list.
 async fn take_first(
     tx: &DatabaseTransaction,
-    point: CloudPointId,
+    taker: Taker,
     open: Select<Entity>,
-    server: DistributionServerId,
-    now: Timestamp,
-    until: Timestamp,
-) -> Outcome<Option<CloudCopy>> {
+    most: usize,
+) -> Outcome<Vec<CloudCopy>> {
+    let Taker { point, server, now, until } = taker;
+    let mut taken = Vec::new();
     for row in open.all(tx).await? {
         let content = CloudCopy::try_from(row)?.content;
         let taking = rows::step(tx, point, content, |copy| copy.take(server, now, until));
         let (step, copy) = taking.await?;
-        if step.is_done() {
-            return Ok(copy);
+        if !step.is_done() {
+            continue;
+        }
+        let is_large = copy.as_ref().is_some_and(CloudCopy::is_large);
+        taken.extend(copy);
+        if is_large || taken.len() >= most {
+            break;
         }
     }
-    Ok(None)
+    Ok(taken)
 }

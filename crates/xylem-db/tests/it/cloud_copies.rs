@@ -111,6 +111,21 @@ impl Filled {
         taking.await.unwrap().map(|copy| copy.name.to_string())
     }
 
+    /// Takes so many at once for half a minute; gives their names.
+    async fn take_some(
+        &self,
+        server: DistributionServerId,
+        busy: &[&str],
+        most: usize,
+        now: i64,
+    ) -> Vec<String> {
+        let busy: Vec<ContentId> = busy.iter().map(|text| content(text)).collect();
+        let (now, until) = (at(now), at(now + 30));
+        let taking =
+            self.db.take_some_from_cloud_wants(self.point, server, &busy, most, now, until);
+        taking.await.unwrap().into_iter().map(|copy| copy.name.to_string()).collect()
+    }
+
     /// Has one content wanted, taken until 120, and sent in parts of ten bytes each.
     pub(crate) async fn send(&self, text: &str, parts: u32) {
         self.want(&[want(text, u64::from(parts) * 10, Priority::Normal)]).await;
@@ -245,6 +260,37 @@ pub(crate) async fn what_is_sent_next_comes_in_order(bench: Bench) {
     // What another one has is nobody else's.
     let other = id(DistributionServerId::from_parts);
     assert_eq!(filled.take_for(other, &[], 24, 70).await, None);
+}
+
+pub(crate) async fn several_that_are_taken_together_come_in_the_same_order(bench: Bench) {
+    let filled = Filled::on(&bench).await;
+    filled
+        .want(&[
+            want("bulk", LARGE, Priority::Bulk),
+            want("large", LARGE + 2, Priority::Normal),
+            want("less", LARGE + 1, Priority::Normal),
+            want("small", SMALL_BYTES, Priority::Bulk),
+            want("smaller", 5, Priority::Normal),
+            want("urgent", LARGE + 9, Priority::Urgent),
+        ])
+        .await;
+    let root = filled.root;
+    assert_eq!(filled.take_some(root, &[], 0, 20).await, Vec::<String>::new());
+    let first = ["urgent", "smaller", "small"];
+    assert_eq!(filled.take_some(root, &[], 3, 20).await, first);
+    assert_eq!(filled.copy("small").await.unwrap().lease.unwrap().until, at(50));
+    assert_eq!(filled.state("less").await, Some(State::Wanted), "no more than may be");
+    let next = filled.take_some(root, &first, 9, 30).await;
+    assert_eq!(next, ["less", "bulk"], "one large of a class");
+    assert_eq!(filled.copy("urgent").await.unwrap().lease.unwrap().until, at(60), "it is kept");
+    assert_eq!(filled.state("large").await, Some(State::Wanted));
+    let other = id(DistributionServerId::from_parts);
+    let others = filled.take_some(other, &[], 9, 31).await;
+    assert_eq!(others, ["large"], "what another one has is nobody else's");
+
+    // Whoever was started anew goes on with what it had, in the same order.
+    let all = ["urgent", "smaller", "small", "less", "bulk"];
+    assert_eq!(filled.take_some(root, &[], 9, 32).await, all);
 }
 
 pub(crate) async fn of_many_who_take_at_once_each_gets_another(bench: Bench) {

@@ -81,6 +81,7 @@ cases! {
         a_content_is_wanted_sent_proved_and_present,
         only_the_holder_of_the_lease_changes_anything,
         what_is_sent_next_comes_in_order,
+        several_that_are_taken_together_come_in_the_same_order,
         of_many_who_take_at_once_each_gets_another,
         what_could_be_written_by_others_is_asked_after_once_more,
         what_fails_is_tried_again_in_time,
