@@ -8,8 +8,10 @@ use tokio::task::AbortHandle;
 
 use crate::{BaseUrl, RequestBody};
 
-/// Connections kept for each server.
-const MAX_KEPT: usize = 8;
+/// Connections kept for each server: as many as a root has contents on their way into the cloud, each of
+/// which speaks with the management server and with the provider. What is not used is closed by the other
+/// side within seconds.
+const MAX_KEPT: usize = 32;
 
 /// An open connection.
 pub(crate) struct Connection {
