@@ -30,17 +30,23 @@ pub struct AskCloudNext {
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     pub busy: Vec<ContentId>,
+    /// How many contents may be given beside the first one.
+    #[serde(default)]
+    pub more: u32,
 }
 
-/// The answer to [`AskCloudNext`]: what is to be sent. Asking takes the content for two
-/// minutes, and every later request for it takes it anew.
+/// The answer to [`AskCloudNext`]: what is to be sent. Asking takes the contents for two
+/// minutes, and every later request for one of them takes it anew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CloudNext {
     /// What to send; nothing where nothing lacks, or where the point stands still.
     #[serde(default)]
     pub job: Option<CloudJob>,
-    /// When to ask again where there is nothing. A change of the catalogue is a reason to ask at
-    /// once.
+    /// What to send beside it: no more than was asked for.
+    #[serde(default)]
+    pub more: Vec<CloudJob>,
+    /// When to ask again where there is nothing, or where something could not be begun beside what is
+    /// given: at none there may be more. A change of the catalogue is a reason to ask at once.
     pub again_after_ms: u64,
 }
 

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
-use xylem_api::control_cloud::{AskCloudNext, CloudJob, CloudNext, GivenUp};
+use xylem_api::control_cloud::{AskCloudNext, CloudJob, CloudNext, GivenUp, MAX_BUSY};
 use xylem_api::error::ErrorCode;
 use xylem_client::ClientError;
 use xylem_model::{CloudPointId, ContentId};
@@ -47,8 +47,13 @@ use link::{Link, RETRY, fills};
 use read_back::ReadingBack;
 use slots::Slots;
 
-/// Contents that are under way at once: as many as parts, so that small ones go side by side.
-const MAX_JOBS: usize = slots::MAX_AT_ONCE as usize;
+/// Contents that are under way at once: twice as many as parts. A small one is asked for, ended and
+/// looked at for longer than it is sent, and meanwhile others are. What is not being sent holds a sample
+/// and an answer: at most 1 MiB and 16 KiB, as a rule 32 KiB.
+const MAX_JOBS: usize = 2 * slots::MAX_AT_ONCE as usize;
+
+// The management server takes no longer list of what is under way.
+const _: () = assert!(MAX_JOBS <= MAX_BUSY);
 
 /// Shortest and longest wait between two questions, whatever the management server says.
 const ASK_EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
@@ -116,7 +121,7 @@ impl Filling {
         let node = Arc::clone(&self.node);
         let mut wishes = node.wishes.subscribe();
         loop {
-            let is_due = self.jobs.len() < MAX_JOBS && fills(&node);
+            let is_due = self.room() > 0 && fills(&node);
             tokio::select! {
                 () = sleep_until(self.ask_at), if is_due => self.go_on().await,
                 Some(ended) = self.jobs.join_next_with_id() => self.ended(ended),
@@ -131,17 +136,16 @@ impl Filling {
         self.ask_at = self.not_before;
     }
 
-    /// Asks for a content, and begins with it.
+    /// Asks for as many contents as there is room for, and begins with those that are given.
     async fn go_on(&mut self) {
         let pause = match self.next().await {
-            Ok(CloudNext { job: Some(job), .. }) if !self.is_busy(&job) => {
+            Ok(CloudNext { job, more, again_after_ms }) => {
                 self.backoff.reset();
-                self.begin(job).await;
-                // There may be more that can go beside it.
-                return;
-            }
-            Ok(CloudNext { again_after_ms, .. }) => {
-                self.backoff.reset();
+                let has_begun = self.begin_all(job.into_iter().chain(more)).await;
+                if has_begun && again_after_ms == 0 {
+                    // There may be more that can go beside them.
+                    return;
+                }
                 Duration::from_millis(again_after_ms).clamp(ASK_EVERY.0, ASK_EVERY.1)
             }
             Err(error) => {
@@ -151,7 +155,12 @@ impl Filling {
                 pause
             }
         };
-        self.ask_at = Instant::now() + pause;
+        self.ask_at = self.not_before.max(Instant::now() + pause);
+    }
+
+    /// How many more contents may be under way.
+    fn room(&self) -> usize {
+        MAX_JOBS.saturating_sub(self.jobs.len())
     }
 
     fn is_busy(&self, job: &CloudJob) -> bool {
@@ -159,10 +168,12 @@ impl Filling {
     }
 
     async fn next(&self) -> Result<CloudNext, ClientError> {
-        let ask = AskCloudNext { busy: self.busy.values().map(|(_, content)| *content).collect() };
+        let busy = self.busy.values().map(|(_, content)| *content).collect();
+        let more = u32::try_from(self.room().saturating_sub(1)).unwrap_or(0);
+        let ask = AskCloudNext { busy, more };
         let none = |pause: Duration| {
             let again_after_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-            CloudNext { job: None, again_after_ms }
+            CloudNext { job: None, more: Vec::new(), again_after_ms }
         };
         match self.node.control.cloud_next(&ask).await {
             // An older management server knows of no cloud.
@@ -177,7 +188,31 @@ impl Filling {
         }
     }
 
-    async fn begin(&mut self, job: CloudJob) {
+    /// Begins contents that were given, as far as there is room. Says whether there was one that is not
+    /// under way already.
+    async fn begin_all(&mut self, jobs: impl Iterator<Item = CloudJob>) -> bool {
+        let (mut has_begun, mut is_in_vain) = (false, false);
+        for job in jobs {
+            if self.room() == 0 {
+                break;
+            }
+            if self.is_busy(&job) {
+                continue;
+            }
+            has_begun = true;
+            if is_in_vain {
+                // Why was told with the one before.
+                let link = Link::new(Arc::clone(&self.node), job.point, job.content);
+                link.give_up(GivenUp::Leaving).await;
+            } else {
+                is_in_vain = !self.begin(job).await;
+            }
+        }
+        has_begun
+    }
+
+    /// Begins a content. Where that cannot be it is given up, and false.
+    async fn begin(&mut self, job: CloudJob) -> bool {
         let (point, content) = (job.point, job.content);
         match self.clients.client(&job).await {
             Ok(client) => {
@@ -185,12 +220,14 @@ impl Filling {
                 let (node, slots) = (Arc::clone(&self.node), Arc::clone(&self.slots));
                 let task = self.jobs.spawn(Job::new(node, client, slots, job).run());
                 self.busy.insert(task.id(), (point, content));
+                true
             }
             Err(why) => {
                 tracing::warn!(package.digest = %content, error = %why, "nothing can be sent");
                 let link = Link::new(Arc::clone(&self.node), point, content);
                 link.give_up(GivenUp::Line { why }).await;
                 self.rest();
+                false
             }
         }
     }

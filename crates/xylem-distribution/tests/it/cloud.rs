@@ -440,6 +440,50 @@ async fn a_management_server_that_knows_of_no_cloud_yet_is_asked_when_something_
     assert_eq!(cloud.object(&content), bytes);
 }
 
+/// A root that holds so many small files before it knows of a cloud, not running any more.
+async fn with_small_files(count: u64) -> (Fleet, Cloud, Vec<(ContentId, Vec<u8>)>) {
+    let (mut fleet, cloud) = Cloud::beside_a_root().await;
+    let world = fleet.management.world().cloud.take();
+    fleet.start(0).await;
+    let mut all = Vec::new();
+    for seed in 0..count {
+        let bytes = noise(100 + seed, 1_000);
+        all.push((fleet.upload(&format!("{seed}.pkg"), &bytes).await, bytes));
+    }
+    fleet.stop(0).await;
+    fleet.management.world().cloud = world;
+    (fleet, cloud, all)
+}
+
+#[tokio::test]
+async fn many_small_files_are_asked_for_together_and_each_is_sent_once() {
+    let (mut fleet, cloud, all) = with_small_files(12).await;
+    fleet.start(0).await;
+    for (content, bytes) in &all {
+        until_found(&fleet, content, &SampleFound::Same).await;
+        assert_eq!(cloud.object(content), *bytes);
+    }
+    assert_eq!(known(&fleet, |cloud| cloud.most_given), 12);
+    let store = cloud.store();
+    let (sent, most) = (store.sent, store.most_under_way);
+    assert!(sent == 12 && most <= 4, "{sent} were sent, {most} at once");
+}
+
+#[tokio::test]
+async fn where_nobody_can_be_believed_one_file_is_to_blame_and_the_others_are_left() {
+    let (mut fleet, cloud, all) = with_small_files(3).await;
+    known(&fleet, |cloud| cloud.ca_pem = "no certificate".to_owned());
+    fleet.start(0).await;
+    let told = || -> Vec<GivenUp> {
+        all.iter().filter_map(|(content, _)| given_up(&fleet, content)).collect()
+    };
+    fleet.until("all are given up", async || told().len() == 3).await;
+    let told = told();
+    let blamed = told.iter().filter(|cause| matches!(cause, GivenUp::Line { .. })).count();
+    let left = told.iter().filter(|cause| **cause == GivenUp::Leaving).count();
+    assert_eq!((blamed, left, cloud.store().sent), (1, 2, 0), "{told:?}");
+}
+
 /// Has a content read back that is there; gives what was told of it.
 async fn read_back(fleet: &Fleet, content: ContentId) -> (ReadBackFound, u64) {
     known(fleet, |cloud| cloud.to_read.push(content));

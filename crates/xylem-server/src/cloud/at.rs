@@ -65,6 +65,15 @@ impl<'a> AtPoint<'a> {
         self.service.pace().at_once(self.point.id).min(provider.most_at_once())
     }
 
+    /// How many contents may be begun side by side: as many as parts. Nothing is asked for it: a
+    /// provider that takes a token has no limit of its own.
+    pub(super) fn begun_at_once(&self) -> u32 {
+        match provider_of(&self.point.settings.storage, &self.point.keys, None) {
+            Ok(provider) => self.at_once(&*provider),
+            Err(_) => self.service.pace().at_once(self.point.id),
+        }
+    }
+
     /// What a provider with tokens is made with; none where it takes none.
     pub(super) async fn access(&self) -> Result<Option<&SwiftAccess>, Trouble> {
         Ok(self.access.get_or_try_init(|| self.client.access()).await?.as_deref())

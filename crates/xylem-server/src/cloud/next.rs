@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use xylem_api::control_cloud::{CloudJob, CloudNext, PartRange};
+use futures_util::future::join_all;
+use xylem_api::control_cloud::{AskCloudNext, CloudJob, CloudNext, PartRange};
 use xylem_cloud::{Fault, FaultKind, PartPlan, Provider};
 use xylem_db::{CloudCopy, CloudCopyState};
-use xylem_model::{ContentId, DistributionServerId};
+use xylem_model::DistributionServerId;
 
 use super::at::{AtPoint, LEASE, kept_part_bytes};
 use super::service::CloudService;
@@ -20,18 +21,28 @@ use crate::failure::Failure;
 pub(super) const IDLE: Duration = Duration::from_secs(60);
 /// When it asks again where several contents could not be begun.
 const AFTER_FAILURES: Duration = Duration::from_secs(5);
-/// Contents that are tried for one answer: each one that cannot be begun costs some requests.
+/// Contents that are tried, or given, for one answer: each one costs some requests, and the first is not
+/// to wait long for the last. While they are sent the next ones are asked for.
 pub(super) const TRIED_AT_ONCE: usize = 8;
 
+/// What came of contents that were taken.
+#[derive(Default)]
+struct Begun {
+    jobs: Vec<CloudJob>,
+    /// After which wait something is tried again that could not be begun.
+    wait: Option<Duration>,
+}
+
 impl CloudService {
-    /// What a server is to send next, beside what it is sending already.
+    /// What a server is to send next, beside what it is sending already: one content, or as many as it
+    /// asks for and may be begun side by side.
     pub(crate) async fn next(
         &self,
         server: DistributionServerId,
-        busy: &[ContentId],
+        asked: &AskCloudNext,
     ) -> Result<CloudNext, Failure> {
         let Some(at) = self.at_active().await? else { return Ok(nothing(IDLE)) };
-        let next = at.next(server, busy).await;
+        let next = at.next(server, asked).await;
         at.settle().await;
         next
     }
@@ -41,28 +52,27 @@ impl AtPoint<'_> {
     async fn next(
         &self,
         server: DistributionServerId,
-        busy: &[ContentId],
+        asked: &AskCloudNext,
     ) -> Result<CloudNext, Failure> {
         self.follow().await?;
         if let Some(wait) = self.waits_for().await? {
             return Ok(nothing(wait));
         }
-        for _ in 0..TRIED_AT_ONCE {
-            let now = self.now();
-            let taken =
-                self.store().take(self.point.id, server, busy, now, now.plus(LEASE)).await?;
-            let Some(copy) = taken else { return Ok(nothing(IDLE)) };
-            let work = self.work(copy.content, server);
-            let trouble = match self.job(work, &copy).await {
-                Ok(job) => return Ok(CloudNext { job: Some(job), again_after_ms: 0 }),
-                Err(trouble) => trouble,
-            };
-            match self.judge(work, &copy, trouble).await? {
-                Verdict::Later(_, wait) => {
-                    self.store().released(work).await?;
-                    return Ok(nothing(wait));
-                }
-                Verdict::Leave(_) => {}
+        let most = asked.more.saturating_add(1).min(self.begun_at_once());
+        let most = usize::try_from(most).unwrap_or(TRIED_AT_ONCE);
+        let (point, mut tried) = (self.point.id, 0);
+        while tried < TRIED_AT_ONCE {
+            let (now, most) = (self.now(), most.min(TRIED_AT_ONCE - tried));
+            let taking =
+                self.store().take_some(point, server, &asked.busy, most, now, now.plus(LEASE));
+            let taken = taking.await?;
+            if taken.is_empty() {
+                return Ok(nothing(IDLE));
+            }
+            tried += taken.len();
+            let Begun { jobs, wait } = self.begin_all(server, &taken).await?;
+            if !jobs.is_empty() || wait.is_some() {
+                return Ok(given(jobs, wait.unwrap_or_default()));
             }
             // What broke the point breaks it for the next content too.
             if self.is_broken_by_now().await? {
@@ -70,6 +80,65 @@ impl AtPoint<'_> {
             }
         }
         Ok(nothing(AFTER_FAILURES))
+    }
+
+    /// Begins contents that were taken, side by side, and stores what becomes of those that cannot be.
+    async fn begin_all(
+        &self,
+        server: DistributionServerId,
+        taken: &[CloudCopy],
+    ) -> Result<Begun, Failure> {
+        let provider = match self.provider().await {
+            Ok(provider) => provider,
+            Err(trouble) => return self.begin_none(server, taken, trouble).await,
+        };
+        let beginning: Vec<_> = taken
+            .iter()
+            .map(|copy| self.job(&*provider, self.work(copy.content, server), copy))
+            .collect();
+        let mut begun = Begun::default();
+        for (copy, job) in taken.iter().zip(join_all(beginning).await) {
+            match job {
+                Ok(job) => begun.jobs.push(job),
+                Err(trouble) => {
+                    let work = self.work(copy.content, server);
+                    begun.wait = begun.wait.max(self.not_begun(work, copy, trouble).await?);
+                }
+            }
+        }
+        Ok(begun)
+    }
+
+    /// Nothing can be asked. That is found with one content, and is no affair of the others.
+    async fn begin_none(
+        &self,
+        server: DistributionServerId,
+        taken: &[CloudCopy],
+        trouble: Trouble,
+    ) -> Result<Begun, Failure> {
+        let Some((first, others)) = taken.split_first() else { return Ok(Begun::default()) };
+        for copy in others {
+            self.store().released(self.work(copy.content, server)).await?;
+        }
+        let wait = self.not_begun(self.work(first.content, server), first, trouble).await?;
+        Ok(Begun { jobs: Vec::new(), wait })
+    }
+
+    /// What becomes of a content that could not be begun; after which wait it is tried again, where it
+    /// soon is.
+    async fn not_begun(
+        &self,
+        work: Work,
+        copy: &CloudCopy,
+        trouble: Trouble,
+    ) -> Result<Option<Duration>, Failure> {
+        match self.judge(work, copy, trouble).await? {
+            Verdict::Later(_, wait) => {
+                self.store().released(work).await?;
+                Ok(Some(wait))
+            }
+            Verdict::Leave(_) => Ok(None),
+        }
     }
 
     /// For how long nothing is sent at all: the point is broken, an administrator said so, or the
@@ -93,8 +162,12 @@ impl AtPoint<'_> {
     }
 
     /// A content as the root is told of it, begun if it was not.
-    async fn job(&self, work: Work, copy: &CloudCopy) -> Result<CloudJob, Trouble> {
-        let provider = self.provider().await?;
+    async fn job(
+        &self,
+        provider: &dyn Provider,
+        work: Work,
+        copy: &CloudCopy,
+    ) -> Result<CloudJob, Trouble> {
         let arrived = self.store().parts(work.point, work.content).await?;
         let is_begun = copy.state == CloudCopyState::Proving
             || copy.reference.is_some()
@@ -102,7 +175,7 @@ impl AtPoint<'_> {
             || !arrived.is_empty();
         let plan = match is_begun {
             true => PartPlan::again(copy.size, copy.part_bytes),
-            false => self.begin(&*provider, work, copy).await?,
+            false => self.begin(provider, work, copy).await?,
         };
         let arrived: BTreeSet<u32> = arrived.into_iter().map(|part| part.number).collect();
         let lacking = plan.lacking(&arrived).map(|part| part.number);
@@ -113,7 +186,7 @@ impl AtPoint<'_> {
             class: xylem_sync::Class::of(copy.priority, copy.size),
             part_bytes: kept_part_bytes(&plan),
             lacking: ranges(lacking),
-            at_once: self.at_once(&*provider),
+            at_once: self.at_once(provider),
             ca_pem: self.point.settings.ca_pem.clone(),
             in_folder: !self.point.settings.storage.is_given_out(),
         })
@@ -163,8 +236,13 @@ impl AtPoint<'_> {
 }
 
 fn nothing(again_after: Duration) -> CloudNext {
+    given(Vec::new(), again_after)
+}
+
+fn given(jobs: Vec<CloudJob>, again_after: Duration) -> CloudNext {
     let again_after_ms = u64::try_from(again_after.as_millis()).unwrap_or(u64::MAX);
-    CloudNext { job: None, again_after_ms }
+    let mut jobs = jobs.into_iter();
+    CloudNext { job: jobs.next(), more: jobs.collect(), again_after_ms }
 }
 
 /// Successive numbers as ranges.

@@ -195,13 +195,25 @@ pub trait CloudStore: Send + Sync {
     /// How much is in which state.
     async fn counts(&self, point: CloudPointId) -> Result<Vec<CloudCount>, WishError>;
 
-    /// Takes what `server` is to send next, until `until`: first what it works on already, then what
-    /// nobody works on and is *sending*, *proving*, *wanted*, or *failed* and due; of these what is in
-    /// more of a hurry ([`Class`](xylem_sync::Class)), then the smaller one. What was *wanted* or
-    /// *failed* is *sending* from now on. `busy` are contents that this server is sending already: they
-    /// are kept for it and not given again, and no second large one ([`SMALL_BYTES`]) of a class is.
+    /// Takes what `server` is to send next, `most` contents at most, until `until`: first what it works
+    /// on already, then what nobody works on and is *sending*, *proving*, *wanted*, or *failed* and due;
+    /// of these what is in more of a hurry ([`Class`](xylem_sync::Class)), then the smaller one. What was
+    /// *wanted* or *failed* is *sending* from now on. `busy` are contents that this server is sending
+    /// already: they are kept for it and not given again, and no second large one ([`SMALL_BYTES`]) of a
+    /// class is.
     ///
     /// [`SMALL_BYTES`]: xylem_sync::SMALL_BYTES
+    async fn take_some(
+        &self,
+        point: CloudPointId,
+        server: DistributionServerId,
+        busy: &[ContentId],
+        most: usize,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<CloudCopy>, WishError>;
+
+    /// Takes one of [`take_some`](Self::take_some).
     async fn take(
         &self,
         point: CloudPointId,
@@ -209,7 +221,9 @@ pub trait CloudStore: Send + Sync {
         busy: &[ContentId],
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Option<CloudCopy>, WishError>;
+    ) -> Result<Option<CloudCopy>, WishError> {
+        Ok(self.take_some(point, server, busy, 1, now, until).await?.pop())
+    }
 
     /// Keeps a lease that `server` has; gives the content, or none where the lease is another's, the
     /// content is unwanted, or in another state than *sending* or *proving*.

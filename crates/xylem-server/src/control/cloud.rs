@@ -39,11 +39,11 @@ pub(crate) fn cloud_routes() -> Routes<CloudService> {
         .add(Permission::DistributionServer, routes!(cloud_folder))
 }
 
-/// What the root is to send next. It has the content for two minutes from then on, and from each
-/// later call for it.
+/// What the root is to send next: one content, or as many as it asks for. It has them for two minutes
+/// from then on, and from each later call for one.
 #[utoipa::path(
     post, path = "/v1/control/cloud/next", tag = "control", request_body = AskCloudNext,
-    responses((status = 200, description = "A content, or when to ask again.", body = CloudNext))
+    responses((status = 200, description = "Contents, or when to ask again.", body = CloudNext))
 )]
 async fn cloud_next(
     State(service): State<CloudService>,
@@ -55,7 +55,7 @@ async fn cloud_next(
         let why = format!("at most {MAX_BUSY} contents are on their way at once");
         return Err(Failure::new(ErrorCode::BadRequest, why));
     }
-    Ok(Json(Box::pin(service.next(server, &asked.busy)).await?))
+    Ok(Json(Box::pin(service.next(server, &asked)).await?))
 }
 
 /// Takes what was answered to parts, and signs requests for further ones. 409: the content is not

@@ -282,6 +282,12 @@ impl Root<'_> {
         self.next().await.job.unwrap()
     }
 
+    /// Asks for as many as there may be, beside these.
+    async fn several(&self, busy: &[ContentId]) -> CloudNext {
+        let asked = AskCloudNext { busy: busy.to_vec(), more: u32::MAX };
+        self.world.call(self.server, "/v1/control/cloud/next", &asked).await.unwrap()
+    }
+
     async fn parts(
         &self,
         content: ContentId,

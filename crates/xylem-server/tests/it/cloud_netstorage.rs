@@ -291,6 +291,17 @@ async fn an_upload_that_breaks_begins_again_with_a_signature_of_its_own() {
 }
 
 #[tokio::test]
+async fn one_file_at_a_time_is_given_however_many_are_asked_for() {
+    let world = World::new().await;
+    world.harness.publish(&world.root, "One.pkg", b"1").await;
+    world.harness.publish(&world.root, "Two.pkg", b"22").await;
+    let asked = AskCloudNext { busy: Vec::new(), more: 9 };
+    let next = world.control().cloud_next(&asked).await.unwrap();
+    assert_eq!(next.job.map(|job| job.content), Some(ContentId::of(b"1")));
+    assert_eq!(next.more, Vec::new());
+}
+
+#[tokio::test]
 async fn an_upload_whose_answer_was_lost_is_sent_over_itself() {
     let world = World::new().await;
     let bytes = b"twice";

@@ -107,15 +107,16 @@ impl CloudStore for WatchedCloudStore {
         self.inner.counts(point).await
     }
 
-    async fn take(
+    async fn take_some(
         &self,
         point: CloudPointId,
         server: DistributionServerId,
         busy: &[ContentId],
+        most: usize,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Option<CloudCopy>, WishError> {
-        self.inner.take(point, server, busy, now, until).await
+    ) -> Result<Vec<CloudCopy>, WishError> {
+        self.inner.take_some(point, server, busy, most, now, until).await
     }
 
     async fn keep(&self, work: Work, until: Timestamp) -> Result<Option<CloudCopy>, WishError> {

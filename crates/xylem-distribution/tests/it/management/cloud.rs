@@ -45,6 +45,8 @@ pub(crate) struct CloudWorld {
     pub(crate) copies: HashMap<ContentId, CloudCopy>,
     /// How often it was asked what is next.
     pub(crate) asked: u32,
+    /// The most contents that were given for one such question.
+    pub(crate) most_given: usize,
     /// How often something was told, or asked, of parts.
     pub(crate) told: u32,
     /// How many answers were told that are refusals.
@@ -91,6 +93,7 @@ impl CloudWorld {
             gives: false,
             copies: HashMap::new(),
             asked: 0,
+            most_given: 0,
             told: 0,
             refusals: 0,
             lost: 0,
@@ -291,14 +294,19 @@ async fn next(
             Some(copy) => copy.found.is_none() && copy.given_up.is_none(),
             None => true,
         };
-        let mut lacking = live.iter().filter(|it| !ask.busy.contains(&it.content));
+        let lacking = live.iter().filter(|it| !ask.busy.contains(&it.content)).filter(is_lacking);
         let may_begin = !cloud.is_unwanted && cloud.stands_still.is_none();
-        let next = lacking.find(is_lacking).filter(|_| may_begin);
-        let job = next.map(|it| {
+        let most = if may_begin { 1 + ask.more as usize } else { 0 };
+        let next: Vec<&Lying> = lacking.take(most).collect();
+        cloud.most_given = cloud.most_given.max(next.len());
+        let mut jobs = Vec::new();
+        for it in next {
             cloud.copies.entry(it.content).or_default().server = Some(server);
-            cloud.job(it.content, it.size)
-        });
-        Ok(CloudNext { job, again_after_ms: 60_000 })
+            jobs.push(cloud.job(it.content, it.size));
+        }
+        let again_after_ms = if jobs.is_empty() { 60_000 } else { 0 };
+        let mut jobs = jobs.into_iter();
+        Ok(CloudNext { job: jobs.next(), more: jobs.collect(), again_after_ms })
     })
 }
 

@@ -154,15 +154,17 @@ impl CloudStore for DatabaseCloudStore {
         Ok(self.database.cloud_counts(point).await?)
     }
 
-    async fn take(
+    async fn take_some(
         &self,
         point: CloudPointId,
         server: DistributionServerId,
         busy: &[ContentId],
+        most: usize,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Option<CloudCopy>, WishError> {
-        Ok(self.database.take_from_cloud_wants(point, server, busy, now, until).await?)
+    ) -> Result<Vec<CloudCopy>, WishError> {
+        let database = &self.database;
+        Ok(database.take_some_from_cloud_wants(point, server, busy, most, now, until).await?)
     }
 
     async fn keep(&self, work: Work, until: Timestamp) -> Result<Option<CloudCopy>, WishError> {

@@ -547,7 +547,9 @@ async fn scene(twin: &Twin, dice: &mut Dice, step: u32) -> String {
                 [ContentId::of(&[dice.below(CONTENTS)]), ContentId::of(&[dice.below(CONTENTS)])];
             let busy = &busy[..usize::from(dice.below(3))];
             let until = at(now.unix_ms() + 400);
-            format!("take {by} {:?}", store.take(point(), server(by), busy, now, until).await)
+            let most = usize::from(n % 3) + 1;
+            let taken = store.take_some(point(), server(by), busy, most, now, until).await;
+            format!("take {by} {most} {taken:?}")
         }
         6 => format!("keep {work:?} {:?}", store.keep(work, at(now.unix_ms() + 400)).await),
         7 => {

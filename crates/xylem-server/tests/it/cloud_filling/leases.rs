@@ -105,3 +105,46 @@ async fn whoever_leaves_what_is_anothers_costs_that_one_nothing() {
     assert_eq!(asked(), before, "what was asked after is remembered");
     world.is_there(content, b"small").await;
 }
+
+/// What was given, in order.
+fn given(next: &CloudNext) -> Vec<ContentId> {
+    next.job.iter().chain(&next.more).map(|job| job.content).collect()
+}
+
+#[tokio::test]
+async fn small_ones_are_given_together_as_many_as_may_be_under_way() {
+    let world = World::new().await;
+    let bytes: Vec<Vec<u8>> = (1..=6_u8).map(|n| vec![n; usize::from(n)]).collect();
+    let mut contents = Vec::new();
+    for (n, bytes) in (1..).zip(&bytes) {
+        contents.push(world.publish(n, &format!("{n}.pkg"), bytes).await);
+    }
+    let root = world.root(1);
+    let first = root.several(&[]).await;
+    assert_eq!((given(&first), first.again_after_ms), (contents[..4].to_vec(), 0));
+    assert_eq!(world.state(contents[4]).await, CloudCopyState::Wanted);
+    assert_eq!(given(&root.several(&contents[..4]).await), contents[4..]);
+    assert!(given(&root.several(&contents).await).is_empty(), "all are under way");
+    // The answers were lost, or the root was killed: it is told the same again.
+    assert_eq!(given(&root.several(&[]).await), contents[..4]);
+    assert_eq!(given(&root.next().await), contents[..1], "one where no more are asked for");
+    for (content, bytes) in contents.iter().zip(&bytes) {
+        root.fill(bytes, &digests(bytes), ALL).await;
+        world.is_there(*content, bytes).await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_begun_keeps_nothing_back_that_can() {
+    let world = World::new().await;
+    let first = world.publish(1, "a.pkg", b"a").await;
+    let second = world.publish(2, "b.pkg", b"bb").await;
+    // Another thing lies there, and what is below the prefix is another catalogue's: so it stays.
+    world.double.place(&World::key(first), b"another".to_vec());
+    world.double.place(MARKER, Marker::of("another catalogue").to_json());
+    let root = world.root(1);
+    assert_eq!(given(&root.several(&[]).await), [second]);
+    let row = world.row(first).await.unwrap();
+    assert_eq!((row.state, row.lease), (CloudCopyState::Failed, None), "{row:?}");
+    assert_eq!(world.state(second).await, CloudCopyState::Sending);
+}

@@ -115,3 +115,42 @@ async fn a_paused_point_sends_nothing() {
     root.fill(b"small", &digests(b"small"), ALL).await;
     world.is_there(content, b"small").await;
 }
+
+#[tokio::test]
+async fn several_that_meet_a_standstill_are_nobodys_and_not_to_blame() {
+    let world = World::new().await;
+    let first = world.publish(1, "a.pkg", b"first").await;
+    let second = world.publish(2, "b.pkg", b"second").await;
+    world.set_point("planted-secret");
+    let root = world.root(1);
+    let next = root.several(&[]).await;
+    assert_eq!((next.job, next.more), (None, Vec::new()));
+    assert!(world.copies.active().await.unwrap().unwrap().broken.is_some());
+    for content in [first, second] {
+        let row = world.row(content).await.unwrap();
+        assert_eq!((row.tries, row.lease), (0, None), "{row:?}");
+    }
+    let asked = world.double.asked().len();
+    assert_eq!(root.several(&[]).await.job, None);
+    assert_eq!(world.double.asked().len(), asked, "nothing is asked for a while");
+    world.set_point(S3_SECRET);
+    world.copies.pause(point_id(), true);
+    assert_eq!(root.several(&[]).await.job, None, "it is paused");
+    world.copies.pause(point_id(), false);
+    assert_eq!(root.several(&[]).await.more.len(), 1);
+}
+
+#[tokio::test]
+async fn several_that_meet_a_busy_provider_wait_and_are_nobodys() {
+    let world = World::new().await;
+    let first = world.publish(1, "a.pkg", b"first").await;
+    let second = world.publish(2, "b.pkg", b"second").await;
+    world.double.misbehave(S3Fault::Busy);
+    let next = world.root(1).several(&[]).await;
+    assert_eq!((next.job, next.more), (None, Vec::new()));
+    for content in [first, second] {
+        let row = world.row(content).await.unwrap();
+        let found = (row.state, row.tries, row.lease);
+        assert_eq!(found, (CloudCopyState::Sending, 0, None));
+    }
+}

@@ -81,7 +81,25 @@ impl Point {
         }
     }
 
-    pub(super) fn take(
+    pub(super) fn take_some(
+        &mut self,
+        server: DistributionServerId,
+        busy: &[ContentId],
+        most: usize,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Vec<CloudCopy> {
+        let (mut busy, mut taken) = (busy.to_vec(), Vec::new());
+        while taken.len() < most
+            && let Some(copy) = self.take(server, &busy, now, until)
+        {
+            busy.push(copy.content);
+            taken.push(copy);
+        }
+        taken
+    }
+
+    fn take(
         &mut self,
         server: DistributionServerId,
         busy: &[ContentId],

@@ -136,15 +136,16 @@ impl CloudStore for MemoryCloudStore {
         Ok(self.on(point, |point| point.counts()))
     }
 
-    async fn take(
+    async fn take_some(
         &self,
         point: CloudPointId,
         server: DistributionServerId,
         busy: &[ContentId],
+        most: usize,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Option<CloudCopy>, WishError> {
-        Ok(self.on(point, |point| point.take(server, busy, now, until)))
+    ) -> Result<Vec<CloudCopy>, WishError> {
+        Ok(self.on(point, |point| point.take_some(server, busy, most, now, until)))
     }
 
     async fn keep(&self, work: Work, until: Timestamp) -> Result<Option<CloudCopy>, WishError> {
