@@ -1,8 +1,8 @@
 //! A wire that can be cut.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,7 +25,7 @@ pub struct CutProxy {
 }
 
 struct Wire {
-    to: String,
+    to: Mutex<String>,
     /// Bytes until the cut, for each direction; negative: never.
     until_cut: [AtomicI64; 2],
     /// Bytes passed, for each direction.
@@ -38,7 +38,7 @@ impl CutProxy {
     pub async fn to(address: impl Into<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let wire = Arc::new(Wire {
-            to: address.into(),
+            to: Mutex::new(address.into()),
             until_cut: [AtomicI64::new(-1), AtomicI64::new(-1)],
             passed: [AtomicU64::new(0), AtomicU64::new(0)],
             cut: Notify::new(),
@@ -60,6 +60,12 @@ impl CutProxy {
         format!("https://{}", self.address)
     }
 
+    /// Leads to another address from now on, as a name does that is given to another machine. What is
+    /// connected stays so.
+    pub fn lead_to(&self, address: impl Into<String>) {
+        *self.wire.to.lock().unwrap_or_else(PoisonError::into_inner) = address.into();
+    }
+
     /// Cuts everything once this many more bytes have gone this way.
     pub fn cut_after(&self, direction: Direction, bytes: u64) {
         let bytes = i64::try_from(bytes).unwrap();
@@ -79,7 +85,8 @@ impl CutProxy {
 
 impl Wire {
     async fn connect(self: Arc<Self>, near: TcpStream) {
-        let Ok(far) = TcpStream::connect(&self.to).await else { return };
+        let to = self.to.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Ok(far) = TcpStream::connect(to).await else { return };
         let (near_read, near_write) = near.into_split();
         let (far_read, far_write) = far.into_split();
         // When one way ends or is cut, both do: dropping the halves closes the connection.
