@@ -16,7 +16,7 @@ use xylem_http::{ApiError, ApiJson};
 use xylem_model::CloudPointId;
 
 use crate::app::App;
-use crate::cloud::{KeyWish, ProvedCloud, read_keys, temp_url_keys};
+use crate::cloud::{KeyWish, Place, ProvedCloud, read_keys, temp_url_keys};
 use crate::failure::Failure;
 use crate::permission::Caller;
 
@@ -69,6 +69,8 @@ pub(super) async fn set_cloud(
     let plan = app.key_plan(KeyWish::Renew, Vec::new(), others);
     let proved = Box::pin(app.prove_cloud(&settings, keys, &plan, asked.adopt)).await?;
     let setting = async {
+        let place = Place { settings: &settings, keys: proved.keys() };
+        app.require_another_place(place, former).await?;
         let id = app.environment.new_id(CloudPointId::from_parts);
         let new = NewCloudPoint {
             id,
@@ -76,7 +78,7 @@ pub(super) async fn set_cloud(
             settings: stored(&settings)?,
             sealed: app.seal_cloud_keys(id, proved.keys())?,
             test: Some(stored(&proved.test)?),
-            replaces: active.map(|active| active.id),
+            replaces: active.as_ref().map(|active| active.id),
         };
         Ok(app.database.set_cloud_point(&new, &caller.actor(), app.now()).await?)
     };
@@ -110,11 +112,15 @@ pub(super) async fn change_cloud(
     let revision = u32::try_from(asked.revision).map_err(|_| {
         Failure::new(ErrorCode::BadRequest, "the revision is larger than any that there is")
     })?;
-    check_place(&settings, app.database.leaving_cloud_point().await?.as_ref())?;
+    let leaving = app.database.leaving_cloud_point().await?;
+    check_place(&settings, leaving.as_ref())?;
     let wish = if is_other_keys { KeyWish::Renew } else { KeyWish::Mend };
     let plan = app.key_plan(wish, app.former_keys(&active).await, app.leaving_key().await?);
     let proved = Box::pin(app.prove_cloud(&settings, keys, &plan, asked.adopt)).await?;
+    let moved = !settings.storage.is_same_place(&present.storage);
     let changing = async {
+        let place = Place { settings: &settings, keys: proved.keys() };
+        app.require_another_place(place, leaving.as_ref().filter(|_| moved)).await?;
         let is_sealed = is_other_keys || proved.has_new_key();
         let sealed =
             is_sealed.then(|| app.seal_cloud_keys(active.id, proved.keys())).transpose()?;
@@ -122,7 +128,7 @@ pub(super) async fn change_cloud(
             settings: Some(stored(&settings)?),
             sealed,
             test: Some(stored(&proved.test)?),
-            moved: !settings.storage.is_same_place(&present.storage),
+            moved,
         };
         let (actor, now) = (caller.actor(), app.now());
         Ok(app.database.change_cloud_point(active.id, revision, &change, &actor, now).await?)
@@ -213,7 +219,12 @@ fn check_place(
     if !settings_of(former)?.storage.is_same_place(&settings.storage) {
         return Ok(());
     }
-    let told = match former.is_active {
+    Err(Failure::new(ErrorCode::Conflict, taken(former)))
+}
+
+/// Why a place cannot be had that another point is in.
+pub(super) const fn taken(by: &xylem_db::CloudPoint) -> &'static str {
+    match by.is_active {
         true => {
             "the point that is set is in this very place: change it with `xylem cloud change` and \
              `xylem cloud keys`, or replace it by one with another prefix"
@@ -222,8 +233,7 @@ fn check_place(
             "the point that is being left is in this very place: wait until it is forgotten, which \
              `xylem cloud show` tells, or choose another prefix"
         }
-    };
-    Err(Failure::new(ErrorCode::Conflict, told))
+    }
 }
 
 /// There are two points at most. Told before the test, which takes its time; the database has the

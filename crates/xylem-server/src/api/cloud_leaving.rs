@@ -9,9 +9,10 @@ use xylem_api::error::ErrorCode;
 use xylem_db::{CloudForgotten, CloudPoint};
 use xylem_model::Timestamp;
 
-use super::cloud::{not_set, settings_of};
+use super::cloud::{not_set, settings_of, taken};
 use crate::app::App;
 use crate::cloud::leave::{Lacking, lacking};
+use crate::cloud::{Apart, Place};
 use crate::extract::ApiQuery;
 use crate::failure::Failure;
 use crate::permission::Caller;
@@ -63,6 +64,9 @@ pub(super) async fn remove_cloud(
         true => xylem_db::CloudObjects::Deleted,
         false => xylem_db::CloudObjects::Kept,
     };
+    if which.former && which.delete_objects {
+        app.require_apart_from_active(&point).await?;
+    }
     let removed = app.database.remove_cloud_point(point.id, objects, &actor, now).await?;
     app.upkeep.leaving.notify_one();
     let leaving = Some(app.cloud_leaving(&removed).await?);
@@ -88,6 +92,66 @@ pub(super) async fn leave_cloud(
 }
 
 impl App {
+    /// Refuses a place that is another point's under another name. Where that cannot be seen it is
+    /// refused while that one's objects are to be deleted; else it is seen before any of them is.
+    pub(super) async fn require_another_place(
+        &self,
+        place: Place<'_>,
+        other: Option<&CloudPoint>,
+    ) -> Result<(), Failure> {
+        let Some(other) = other else { return Ok(()) };
+        let is_deleted = other
+            .leaving
+            .is_some_and(|leaving| leaving.objects == Some(xylem_db::CloudObjects::Deleted));
+        let told = match self.apart_from(place, other).await? {
+            Apart::Yes | Apart::Empty => return Ok(()),
+            Apart::No => format!(
+                "what was written here is found at another point, under another name, and nothing \
+                 was stored: {}",
+                taken(other)
+            ),
+            Apart::Unknown(why) if is_deleted => format!(
+                "objects of the point that is being left are to be deleted, whether it is the same \
+                 place as this one cannot be seen ({why}), and nothing was stored: wait until it is \
+                 forgotten, or say that they are kept, with `xylem cloud remove --former`"
+            ),
+            Apart::Unknown(why) => {
+                tracing::warn!("whether the former point is another place is not known: {why}");
+                return Ok(());
+            }
+        };
+        Err(Failure::new(ErrorCode::Conflict, told))
+    }
+
+    /// Refuses to have objects of a former point deleted that are the active one's. Where that cannot
+    /// be seen now, whoever is to delete them sees it, or waits.
+    async fn require_apart_from_active(&self, former: &CloudPoint) -> Result<(), Failure> {
+        let Some(active) = self.database.cloud_point().await? else { return Ok(()) };
+        let settings = settings_of(&active)?;
+        let Ok(keys) = self.cloud_keys(active.id).await else { return Ok(()) };
+        let place = Place { settings: &settings, keys: &keys };
+        match self.apart_from(place, former).await? {
+            Apart::No => {
+                let why = Apart::No.refusal().unwrap_or_default();
+                let told = format!("nothing is deleted at the former point: {why}");
+                Err(Failure::new(ErrorCode::Conflict, told))
+            }
+            Apart::Yes | Apart::Empty | Apart::Unknown(_) => Ok(()),
+        }
+    }
+
+    /// How a point is to a place.
+    async fn apart_from(&self, place: Place<'_>, other: &CloudPoint) -> Result<Apart, Failure> {
+        let settings = settings_of(other)?;
+        Ok(match self.cloud_keys(other.id).await {
+            Ok(keys) => {
+                let there = Place { settings: &settings, keys: &keys };
+                Box::pin(self.are_apart(place, there)).await
+            }
+            Err(failure) => Apart::Unknown(failure.0.message().to_owned()),
+        })
+    }
+
     /// How far a point is on its way out.
     pub(super) async fn cloud_leaving(&self, point: &CloudPoint) -> Result<CloudLeaving, Failure> {
         let leaving = point.leaving.ok_or_else(not_set)?;

@@ -6,6 +6,7 @@ use std::fmt;
 use xylem_cloud::provider_of;
 use xylem_telemetry::chain;
 
+use super::apart::Separation;
 use super::inventory::{Inventoried, inventory};
 use super::leave::leave;
 use super::recheck::recheck;
@@ -60,7 +61,8 @@ impl CloudService {
         if let Some(why) = waits(duty, point) {
             return Ok(why);
         }
-        let done = self.round(duty, point, terms).await;
+        // Nobody tells here whether two points are two places: at one that is left nothing is deleted.
+        let done = self.round(duty, point, terms, None).await;
         self.told_of(point, done).await
     }
 
@@ -75,12 +77,13 @@ impl CloudService {
         })
     }
 
-    /// Does a round at a point.
+    /// Does a round at a point. `separation` tells how one that is being left is to the active one.
     pub(super) async fn round(
         &self,
         duty: Duty,
         point: &OpenPoint,
         terms: &RoundTerms<'_>,
+        separation: Option<&dyn Separation>,
     ) -> Result<Done, RoundError> {
         let client = self.client(point).await.map_err(ours)?;
         let access = client.access().await?;
@@ -97,6 +100,7 @@ impl CloudService {
             is_followed: terms.is_followed,
             waits: Waits::default(),
             memory: terms.memory,
+            separation,
             used: Used::default(),
         };
         let done = match duty {

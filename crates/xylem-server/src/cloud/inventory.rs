@@ -60,7 +60,7 @@ impl fmt::Display for Inventoried {
 /// Compares everything below the point's prefix with the rows.
 pub(crate) async fn inventory(round: &Round<'_>) -> Result<Inventoried, RoundError> {
     if round.may_remove {
-        round.check_marker().await?;
+        round.check_place().await?;
     }
     let mut walk = Walk::new(round);
     let mut cursor = Cursor::START;

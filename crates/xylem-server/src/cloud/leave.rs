@@ -8,9 +8,10 @@ use std::fmt;
 use xylem_db::{CloudCopyState as State, CloudForgotten, CloudLeaving, CloudObjects};
 use xylem_model::{ByteSize, CloudPointId, Timestamp};
 
+use super::apart::Apart;
 use super::inventory::inventory;
 use super::recheck::recheck;
-use super::remove::remove;
+use super::remove::{Removed, remove, remove_begun};
 use super::round::{Round, RoundError};
 use super::store::{CloudStore, OpenPoint};
 use super::sweep::sweep;
@@ -111,11 +112,11 @@ pub(crate) async fn leave(round: &Round<'_>) -> Result<Step, RoundError> {
             remove(round).await?
         )));
     };
-    if leaving.objects == Some(CloudObjects::Deleted) {
-        round.store.unwant_all(round.point.id, left, round.now()).await?;
-    }
     // Uploads that were under way are aborted, whatever becomes of the objects.
-    let removed = remove(round).await?;
+    let removed = match leaving.objects {
+        Some(CloudObjects::Deleted) => delete(round, left).await?,
+        Some(CloudObjects::Kept) | None => remove_begun(round).await?,
+    };
     let Some(objects) = leaving.objects else {
         return Ok(Step::Waits(UNDECIDED.to_owned()));
     };
@@ -126,6 +127,17 @@ pub(crate) async fn leave(round: &Round<'_>) -> Result<Step, RoundError> {
         return Ok(Step::Waits(format!("what is there is being removed: {removed}")));
     }
     end(round, objects).await
+}
+
+/// Deletes what nobody may have an address of any more. Before anything is changed it is seen that this
+/// is another place than the active point's: else it can be said still that it is kept.
+async fn delete(round: &Round<'_>, left: Timestamp) -> Result<Removed, RoundError> {
+    if !round.may_remove {
+        return Ok(Removed::default());
+    }
+    round.require_apart().await?;
+    round.store.unwant_all(round.point.id, left, round.now()).await?;
+    remove(round).await
 }
 
 /// What keeps a point from its end that nobody is sent to any more, apart from what lies there.
@@ -150,7 +162,11 @@ async fn is_work_left(round: &Round<'_>, objects: CloudObjects) -> Result<bool, 
 async fn end(round: &Round<'_>, objects: CloudObjects) -> Result<Step, RoundError> {
     // Where it is gone a round before this one ended here, or somebody else deleted it; either way
     // nothing more is deleted.
-    let is_there = objects == CloudObjects::Kept || round.has_marker().await?;
+    let is_there = match objects {
+        CloudObjects::Deleted => round.has_marker().await?,
+        // In one place with the active point, uploads and probes there are that one's.
+        CloudObjects::Kept => round.apart().await != Apart::No,
+    };
     if is_there {
         let swept = sweep(round).await?;
         tracing::info!("leaving a cloud distribution point: {swept}");

@@ -12,13 +12,15 @@
 //! * [`claim`]: whose a prefix is. [`upkeep`]: when it is looked after. [`duty`]: rounds of that.
 //!   [`round`]: what they are done with; [`inventory`], [`recheck`], [`remove`] and [`sweep`] are what is done.
 //! * [`folder`]: what is asked of the root, where the point is a folder of its own.
-//! * [`leave`]: how a point goes that another one replaced, or that was removed.
+//! * [`leave`]: how a point goes that another one replaced, or that was removed. [`apart`]: whether two
+//!   points are two places.
 //! * [`used`]: what one piece of work used. [`usage`]: months and their ceiling. [`estimate`]: what filling would take.
 //! * [`told`]: what computers told of it, in their reports.
 //! * [`offer`]: giving out, by an address for whoever asks where to fetch something. [`address`]: the
 //!   same for a server that is filled from there.
 
 mod address;
+mod apart;
 mod at;
 mod breaker;
 mod claim;
@@ -65,6 +67,7 @@ use xylem_model::CloudPointId;
 use xylem_pki::{PublicRoots, public_client_config};
 use xylem_runtime::{Environment, random_array};
 
+pub(crate) use apart::{Apart, Place};
 pub(crate) use claim::marker_of;
 pub(crate) use duty::Duty;
 pub use duty::{Duty as CloudDuty, RoundTerms as CloudRoundTerms};

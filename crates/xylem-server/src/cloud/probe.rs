@@ -137,7 +137,11 @@ impl Probe<'_> {
 
     /// What is there, asked again for as long as it is not as expected: a store may answer with
     /// what was true a moment ago.
-    async fn looked_for(&self, key: &ObjectKey, wanted: bool) -> Result<Option<Found>, Miss> {
+    pub(super) async fn looked_for(
+        &self,
+        key: &ObjectKey,
+        wanted: bool,
+    ) -> Result<Option<Found>, Miss> {
         for _ in 1..LOOKS {
             let found = self.find(key).await?;
             if found.is_some() == wanted {

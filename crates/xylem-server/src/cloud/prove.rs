@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use xylem_api::cloud::{CloudStepOutcome, CloudTest};
 use xylem_api::error::ErrorCode;
-use xylem_cloud::{PointSettings, Secret, Secrets, provider_of};
+use xylem_cloud::{PointSettings, ProviderError, Secret, Secrets, SwiftAccess, provider_of};
 use xylem_http::ApiError;
-use xylem_runtime::random_array;
+use xylem_runtime::{Environment, random_array};
 
 use super::opening::{KeyPlan, KeyWish, Opener, Opening};
 use super::probe::Probe;
@@ -101,8 +101,8 @@ impl App {
         KeyPlan { wish, label, former, others }
     }
 
-    /// What reaches the provider of a point with keys that are not stored yet.
-    async fn test_client(
+    /// What reaches the provider of a point with keys that may not be stored yet.
+    pub(super) async fn test_client(
         &self,
         settings: &PointSettings,
         keys: &Secrets,
@@ -126,18 +126,11 @@ impl App {
         opener: &Opener<'a>,
         opening: &'a Opening,
     ) -> Result<Probe<'a>, Failure> {
-        let settings = opener.settings;
-        let provider = provider_of(&settings.storage, &opening.keys, opening.access.as_ref());
-        let provider = provider.map_err(|error| {
+        let (settings, keys) = (opener.settings, &opening.keys);
+        let access = opening.access.as_ref();
+        let probe = probe_of(&self.environment, opener.client, settings, keys, access);
+        probe.map_err(|error| {
             Failure::new(ErrorCode::BadRequest, format!("the point cannot be tested: {error}"))
-        })?;
-        let segments = opening.access.as_ref().and_then(|access| access.info.segments);
-        Ok(Probe {
-            client: opener.client.clone(),
-            provider,
-            environment: &self.environment,
-            url_lifetime: Duration::from_secs(settings.url_lifetime_seconds),
-            smallest_segment: segments.map(|rules| rules.smallest),
         })
     }
 
@@ -166,6 +159,24 @@ impl App {
             Failure(ApiError::unavailable(told, RETRY_AFTER_SECONDS))
         })
     }
+}
+
+/// What asks the provider of a point.
+pub(super) fn probe_of<'a>(
+    environment: &'a Environment,
+    client: &TestClient,
+    settings: &'a PointSettings,
+    keys: &'a Secrets,
+    access: Option<&'a SwiftAccess>,
+) -> Result<Probe<'a>, ProviderError> {
+    let segments = access.and_then(|access| access.info.segments);
+    Ok(Probe {
+        client: client.clone(),
+        provider: provider_of(&settings.storage, keys, access)?,
+        environment,
+        url_lifetime: Duration::from_secs(settings.url_lifetime_seconds),
+        smallest_segment: segments.map(|rules| rules.smallest),
+    })
 }
 
 /// A test that every step of was passed.

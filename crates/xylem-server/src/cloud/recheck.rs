@@ -152,7 +152,7 @@ async fn withdraw(round: &Round<'_>, row: &CloudCopy, difference: &str) -> Resul
     if !round.may_remove {
         return Ok(());
     }
-    round.check_marker().await?;
+    round.check_place().await?;
     // Where it does not succeed the next round of removals goes on with it.
     match remove_one(round, row.content).await {
         Ok(true) => round.purge(&[round.key(&row.content)]).await,

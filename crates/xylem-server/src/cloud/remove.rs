@@ -4,10 +4,11 @@
 //! nothing is written under its name before the deletion was answered.
 
 use std::fmt;
+use std::time::Duration;
 
 use xylem_cloud::{Cursor, ObjectKey};
 use xylem_db::CloudCopyState;
-use xylem_model::ContentId;
+use xylem_model::{ContentId, Timestamp};
 use xylem_telemetry::chain;
 
 use super::round::{Round, RoundError};
@@ -15,6 +16,9 @@ use super::trouble::DELETION_MAY_ARRIVE;
 
 /// Contents that are begun to be removed at a time: as many as a cache is asked to forget at once.
 const AT_ONCE: u64 = 100;
+
+/// Nothing is unwanted since before this.
+const NEVER: Timestamp = Timestamp::from_unix_ms(0);
 
 /// What a round of removals did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,18 +45,31 @@ impl fmt::Display for Removed {
 
 /// Removes what is unwanted since longer than its grace, and what was being removed.
 pub(crate) async fn remove(round: &Round<'_>) -> Result<Removed, RoundError> {
+    remove_unwanted(round, Some(round.grace())).await
+}
+
+/// Removes what was being removed, and nothing that is there and merely not wanted.
+pub(crate) async fn remove_begun(round: &Round<'_>) -> Result<Removed, RoundError> {
+    remove_unwanted(round, None).await
+}
+
+/// Removes what was being removed, and what is unwanted since longer than a grace, if one is given.
+async fn remove_unwanted(
+    round: &Round<'_>,
+    grace: Option<Duration>,
+) -> Result<Removed, RoundError> {
     let mut removed = Removed::default();
     if !round.may_remove {
         return Ok(removed);
     }
     loop {
         let now = round.now();
-        let over = now.minus(round.grace());
+        let over = grace.map_or(NEVER, |grace| now.minus(grace));
         let batch = round.store.to_remove(round.point.id, over, now, AT_ONCE).await?;
         if batch.is_empty() {
             return Ok(removed);
         }
-        round.check_marker().await?;
+        round.check_place().await?;
         let (mut gone, mut waiting) = (Vec::new(), 0);
         for copy in &batch {
             match remove_one(round, copy.content).await {

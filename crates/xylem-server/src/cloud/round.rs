@@ -24,6 +24,7 @@ use xylem_telemetry::chain;
 pub(crate) use error::RoundError;
 pub use memory::Memory;
 
+use super::apart::{Apart, Separation};
 use super::claim::refusal;
 use super::moment;
 use super::session::PointClient;
@@ -60,6 +61,9 @@ pub(crate) struct Round<'a> {
     pub(crate) waits: Waits,
     /// What is remembered between rounds.
     pub(crate) memory: &'a Memory,
+    /// What tells how a point that is being left is to the active one; without it nothing is deleted
+    /// at such a point.
+    pub(crate) separation: Option<&'a dyn Separation>,
     /// What this round used; counted at its end.
     pub(crate) used: Used,
 }
@@ -217,9 +221,30 @@ impl Round<'_> {
         }
     }
 
-    /// Sees that what lies here is this catalogue's: before anything is deleted.
-    pub(super) async fn check_marker(&self) -> Result<(), RoundError> {
-        self.require_ours(self.read_marker().await?)
+    /// Sees that what lies here is this catalogue's, and of a point that is being left that it is not
+    /// the active one's: before anything is deleted.
+    pub(super) async fn check_place(&self) -> Result<(), RoundError> {
+        self.require_ours(self.read_marker().await?)?;
+        self.require_apart().await
+    }
+
+    /// Sees that a point that is being left is another place than the active one.
+    pub(super) async fn require_apart(&self) -> Result<(), RoundError> {
+        if self.point.is_active {
+            return Ok(());
+        }
+        match self.apart().await.refusal() {
+            None => Ok(()),
+            Some(why) => Err(RoundError::NotApart(why)),
+        }
+    }
+
+    /// How a point that is being left is to the active one.
+    pub(super) async fn apart(&self) -> Apart {
+        match self.separation {
+            Some(separation) => separation.apart(self.point).await,
+            None => Apart::Unknown("nobody looks".to_owned()),
+        }
     }
 
     /// Whether something says that what lies here is this catalogue's. Where it says that it is
@@ -231,10 +256,7 @@ impl Round<'_> {
         }
     }
 
-    fn require_ours(
-        &self,
-        found: Option<Result<Marker, MarkerError>>,
-    ) -> Result<(), RoundError> {
+    fn require_ours(&self, found: Option<Result<Marker, MarkerError>>) -> Result<(), RoundError> {
         let key = self.point.settings.storage.prefix().marker();
         match refusal(&self.marker, found) {
             None => Ok(()),

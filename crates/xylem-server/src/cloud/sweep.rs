@@ -37,7 +37,7 @@ pub(crate) async fn sweep(round: &Round<'_>) -> Result<Swept, RoundError> {
     if !round.may_remove {
         return Ok(swept);
     }
-    round.check_marker().await?;
+    round.check_place().await?;
     sweep_leftovers(round, &mut swept).await?;
     sweep_probes(round, &mut swept).await?;
     Ok(swept)

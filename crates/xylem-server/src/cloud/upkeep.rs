@@ -9,6 +9,7 @@ use xylem_api::cloud_files::{CloudInventory, CloudInventoryFound, CloudInventory
 use xylem_model::{CloudPointId, Timestamp};
 use xylem_telemetry::chain;
 
+use super::apart::SeenApart;
 use super::duty::{Done, Duty, RoundTerms, ours, waits};
 use super::inventory::Inventoried;
 use super::leave::lacking;
@@ -32,6 +33,8 @@ pub(crate) struct Upkeep {
     pub(crate) asked: Notify,
     /// Wakes the job that leaves a point when one is to be left.
     pub(crate) leaving: Notify,
+    /// That the point that is left and the active one are two places.
+    pub(super) seen_apart: SeenApart,
     /// What that job did last, and at which point.
     left: Mutex<Option<(CloudPointId, String)>>,
 }
@@ -196,7 +199,7 @@ impl App {
             is_followed: !point.is_active || self.is_cloud_followed(point).await.map_err(ours)?,
             memory: &self.upkeep.memory,
         };
-        self.cloud.round(duty, point, &terms).await
+        self.cloud.round(duty, point, &terms, Some(self)).await
     }
 
     /// Whether all that is wanted at the point has a row by now: not while its wants are followed

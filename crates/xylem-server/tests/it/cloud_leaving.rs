@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use xylem_api::cloud::{CloudLeaving, CloudObjects, CloudState, CloudStays, RemoveCloud, SetCloud};
+use xylem_api::cloud::{
+    ChangeCloud, CloudLeaving, CloudObjects, CloudState, CloudStays, RemoveCloud, SetCloud,
+};
 use xylem_api::error::ErrorCode;
 use xylem_model::CloudPointId;
-use xylem_testkit::{S3Double, S3Fault};
+use xylem_testkit::{CutProxy, S3Double, S3Fault};
 
 use crate::cloud::{forgetting, set};
 use crate::cloud_offering::{BYTES, World, object_name};
@@ -34,6 +36,18 @@ impl Change {
         Self { world, second, point }
     }
 
+    /// The same where the new one is reached by a name that can be led elsewhere.
+    async fn by_a_name() -> (Self, CutProxy) {
+        let world = World::filled(None).await;
+        let second = S3Double::start(&world.harness.environment).await;
+        let name = CutProxy::to(address(&second)).await;
+        let mut replacing = SetCloud { replace: true, ..set(&second) };
+        replacing.storage["endpoint"] = json!(name.url());
+        replacing.ca_pem = Some(format!("{}\n{}", second.ca_pem(), world.double.ca_pem()));
+        let point = world.harness.admin().set_cloud(&replacing).await.unwrap().id;
+        (Self { world, second, point }, name)
+    }
+
     async fn fill(&self) {
         self.world.fill_at(self.point, &self.second).await;
     }
@@ -50,6 +64,14 @@ impl Change {
     async fn remove(&self, delete_objects: bool) {
         let asked = RemoveCloud { former: true, delete_objects, forget: false };
         self.world.harness.admin().remove_cloud(asked).await.unwrap();
+    }
+
+    async fn until_it_holds(&self, why: &str) -> CloudState {
+        self.until(|state| {
+            let holds = state.leaving.as_ref().and_then(|leaving| leaving.holds.as_deref());
+            holds.is_some_and(|told| told.contains(why))
+        })
+        .await
     }
 
     async fn until(&self, is_so: impl Fn(&CloudState) -> bool) -> CloudState {
@@ -78,6 +100,11 @@ impl Change {
             other => panic!("{other:?}: {url}"),
         }
     }
+}
+
+/// Host and port.
+fn address(double: &S3Double) -> String {
+    double.endpoint().trim_start_matches("https://").to_owned()
 }
 
 #[tokio::test]
@@ -222,4 +249,76 @@ async fn a_former_point_whose_bucket_is_gone_says_so_and_waits() {
     });
     assert!(state.await.former.is_some());
     assert_eq!(change.offered_by().await, Some("new"), "it costs the former alone");
+}
+
+#[tokio::test]
+async fn a_place_of_another_point_is_refused_under_another_name_too() {
+    let world = World::filled(None).await;
+    let admin = world.harness.admin();
+    let name = CutProxy::to(address(&world.double)).await;
+    let mut alias = SetCloud { replace: true, ..set(&world.double) };
+    alias.storage["endpoint"] = json!(name.url());
+    let before = world.double.names();
+    let (code, told) = refusal(admin.set_cloud(&alias).await);
+    assert_eq!(code, ErrorCode::Conflict);
+    assert!(told.contains("under another name") && told.contains("cloud change"), "{told}");
+    let state = admin.cloud().await.unwrap();
+    assert_eq!((state.point.unwrap().id, state.former), (world.point, None));
+    assert_eq!(world.double.names(), before, "what was written to see it is gone");
+
+    // Another prefix is another place; it is not moved into the former one's afterwards.
+    alias.storage["prefix"] = json!("others");
+    admin.set_cloud(&alias).await.unwrap();
+    let moving = json!({ "storage": { "prefix": "macs" } });
+    let moving = ChangeCloud { revision: 1, settings: Some(moving), ..ChangeCloud::default() };
+    let (code, told) = refusal(admin.change_cloud(&moving).await);
+    assert_eq!(code, ErrorCode::Conflict);
+    assert!(told.contains("under another name") && told.contains("being left"), "{told}");
+    assert!(before.iter().all(|name| world.double.bytes(name).is_some()));
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_where_the_new_ones_name_leads_to_the_former_by_now() {
+    let (change, name) = Change::by_a_name().await;
+    let before = change.world.double.names();
+    change.remove(true).await;
+    name.lead_to(address(&change.world.double));
+    let asked = RemoveCloud { former: true, delete_objects: true, forget: false };
+    let (code, told) = refusal(change.world.harness.admin().remove_cloud(asked).await);
+    assert_eq!(code, ErrorCode::Conflict);
+    assert!(told.contains("same place") && told.contains("--forget"), "{told}");
+
+    // It was said before, so whoever is to delete sees it too.
+    change.fill().await;
+    let change = change.restart().await;
+    change.until_it_holds("same place").await;
+    change.world.harness.clock.advance(LONG);
+    let change = change.restart().await;
+    let state = change.until_it_holds("same place").await;
+    assert_eq!(state.leaving.unwrap().objects, Some(CloudObjects::Deleted));
+    assert_eq!(change.world.double.names(), before);
+    change.remove(false).await;
+    change.until(|state| state.former.is_none()).await;
+    assert_eq!(change.world.double.names(), before, "it is forgotten, and they are kept");
+}
+
+#[tokio::test]
+async fn deletion_waits_while_it_cannot_be_seen_that_the_former_is_another_place() {
+    let (change, name) = Change::by_a_name().await;
+    change.fill().await;
+    let before = change.world.double.names();
+    change.world.double.misbehave(S3Fault::Busy);
+    // What cannot be seen now may be seen when it is time.
+    change.remove(true).await;
+    change.until_it_holds("cannot be seen").await;
+    change.world.harness.clock.advance(LONG);
+    let change = change.restart().await;
+    change.until_it_holds("cannot be seen").await;
+    assert_eq!(change.world.double.names(), before);
+    change.world.double.misbehave(S3Fault::None);
+    change.remove(true).await;
+    change.until(|state| state.former.is_none()).await;
+    assert_eq!(change.world.double.names(), Vec::<String>::new());
+    assert!(change.second.bytes(&object_name(BYTES)).is_some());
+    drop(name);
 }

@@ -35,6 +35,9 @@ pub(crate) enum RoundError {
         /// Why not, and what to do.
         why: String,
     },
+    /// What lies there may be the active point's: why, and what to do.
+    #[error("nothing is deleted at the former point: {0}")]
+    NotApart(String),
 }
 
 impl From<NoAccess> for RoundError {
@@ -56,7 +59,11 @@ impl RoundError {
             Self::Fault(fault) => {
                 fault.scope() == FaultScope::Request && fault.kind != FaultKind::Session
             }
-            Self::Store(_) | Self::Point(_) | Self::Ours(_) | Self::NotOurs { .. } => false,
+            Self::Store(_)
+            | Self::Point(_)
+            | Self::Ours(_)
+            | Self::NotOurs { .. }
+            | Self::NotApart(_) => false,
         }
     }
 

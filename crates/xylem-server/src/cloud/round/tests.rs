@@ -114,6 +114,7 @@ impl World {
             is_followed: true,
             waits: Waits { between_looks: short, first_retry: short },
             memory: &self.memory,
+            separation: None,
             used: Used::default(),
         }
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use xylem_client::{ClientError, CloudClient, RequestBody};
 use xylem_cloud::swift::SwiftSession;
-use xylem_cloud::{CloudAnswer, CloudRequest, CloudSettings, Secrets};
+use xylem_cloud::{CloudAnswer, CloudRequest, CloudSettings, Secrets, SwiftAccess};
 
-use super::{NoAccess, UNAUTHORIZED, ask_session};
+use super::{NoAccess, UNAUTHORIZED, access_of, ask_session};
 
 /// Reaches the provider of a point that is tested. Cheap to clone. Nothing is kept of it: what a point
 /// is set with may be refused yet.
@@ -39,6 +39,17 @@ impl TestClient {
         let session = ask_session(&self.client, &self.login.storage, &self.login.keys).await?;
         *self.login.newest.lock().await = Some(session.clone());
         Ok(session)
+    }
+
+    /// All that is needed to ask at a place whose keys are set already; none where nothing is.
+    pub(in crate::cloud) async fn access(&self) -> Result<Option<SwiftAccess>, NoAccess> {
+        let Login { storage, keys, newest } = &*self.login;
+        if !matches!(storage, CloudSettings::Swift(_) | CloudSettings::Rackspace(_)) {
+            return Ok(None);
+        }
+        let access = access_of(&self.client, storage, keys, None).await?;
+        *newest.lock().await = Some(access.session.clone());
+        Ok(Some(access))
     }
 
     /// Sends a request. Where it shows a token it is sent with the newest one, and once more with

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
+use async_trait::async_trait;
 use xylem_db::{CloudForgotten, CloudObjects};
 
 use super::*;
@@ -13,6 +14,16 @@ use crate::cloud::trouble::DELETION_MAY_ARRIVE;
 const FOREIGN: [&str; 2] = ["elsewhere/theirs", "macs/content/read me.txt"];
 /// Longer than an address lives.
 const OVER: Duration = Duration::from_secs(601);
+
+/// What is told of the former point and the active one.
+struct Told(Apart);
+
+#[async_trait]
+impl Separation for Told {
+    async fn apart(&self, _former: &OpenPoint) -> Apart {
+        self.0.clone()
+    }
+}
 
 impl World {
     /// What is there, sent, left by crashes and of others.
@@ -37,9 +48,21 @@ impl World {
 
     /// A round as another process does it: on nothing but what is stored.
     async fn leave(&self, may_remove: bool) -> Result<Step, RoundError> {
+        self.leave_told(may_remove, Some(&Told(Apart::Yes))).await
+    }
+
+    /// The same where something else is told of the two places.
+    async fn leave_told(&self, may_remove: bool, told: Option<&Told>) -> Result<Step, RoundError> {
         let point = self.store.leaving().await.unwrap().unwrap();
         let (provider, memory) = (self.provider(), Memory::default());
-        let round = Round { point: &point, memory: &memory, may_remove, ..self.round(&*provider) };
+        let separation = told.map(|told| told as &dyn Separation);
+        let round = Round {
+            point: &point,
+            memory: &memory,
+            may_remove,
+            separation,
+            ..self.round(&*provider)
+        };
         leave(&round).await
     }
 
@@ -198,4 +221,59 @@ async fn until_nobody_is_sent_there_it_only_gives_up_what_was_under_way() {
     world.want(b"new").await;
     let expected = Lacking { contents: 1, bytes: 3, failed: 0 };
     assert_eq!(lacking(&world.store, next).await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn nothing_goes_where_the_active_point_may_be_in_the_same_place() {
+    let cases = [
+        (Some(Told(Apart::No)), "same place"),
+        (Some(Told(Apart::Unknown("no answer".to_owned()))), "no answer"),
+        (None, "cannot be seen"),
+    ];
+    for (told, expected) in cases {
+        for objects in [Some(CloudObjects::Deleted), Some(CloudObjects::Kept), None] {
+            let world = World::mixed().await;
+            let next = CloudPointId::from_parts(8, &[8; 10]);
+            world.store.set(OpenPoint { id: next, ..world.point.clone() }, world.now());
+            assert!(world.store.left(world.point.id, world.now()).await.unwrap());
+            if let Some(objects) = objects {
+                world.remove(objects);
+            }
+            world.pass(OVER);
+            let before = (world.double.names(), world.double.uploads());
+            let error = world.leave_told(true, told.as_ref()).await.unwrap_err();
+            assert!(matches!(error, RoundError::NotApart(_)), "{objects:?}: {error}");
+            assert!(error.to_string().contains(expected), "{error}");
+            assert_eq!((world.double.names(), world.double.uploads()), before, "{objects:?}");
+            let row = world.row(ContentId::of(b"one")).await.unwrap();
+            assert_eq!((row.state, row.unwanted), (State::Present, None), "{objects:?}");
+            assert!(!world.is_forgotten().await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_point_in_the_same_place_is_forgotten_where_its_objects_are_kept() {
+    let world = World::new().await;
+    let one = world.fill(b"one").await;
+    world.double.begin_upload(&name_of(&ContentId::of(b"the active one sends it")));
+    world.double.place(PROBE, "probe");
+    world.remove(CloudObjects::Kept);
+    world.pass(OVER);
+    let ended = world.leave_told(true, Some(&Told(Apart::No))).await.unwrap();
+    assert_eq!(ended, Step::Ended(CloudForgotten { objects: 1, bytes: 3, uploads: 0 }));
+    assert_eq!(world.double.uploads().len(), 1);
+    assert!(world.is_there(one) && world.double.bytes(PROBE).is_some());
+}
+
+#[tokio::test]
+async fn what_was_to_be_deleted_is_kept_where_that_is_said_before_its_time() {
+    let world = World::mixed().await;
+    world.remove(CloudObjects::Deleted);
+    world.waits("addresses that computers have").await;
+    world.remove(CloudObjects::Kept);
+    world.pass(OVER);
+    let ended = world.leave(true).await.unwrap();
+    assert_eq!(ended, Step::Ended(CloudForgotten { objects: 2, bytes: 6, uploads: 0 }));
+    assert!(world.is_there(ContentId::of(b"one")) && world.is_there(ContentId::of(b"two")));
 }
