@@ -1,17 +1,20 @@
 //! `cargo xtask test`: everything at small sizes, as CI runs it.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{ChildStdout, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 
 use crate::cargo;
 use crate::debian;
-use crate::failure::{Attempting, Failure, Outcome};
+use crate::failure::{Attempting, Failure, Outcome, passed_on};
 use crate::faults::{self, Suite};
 use crate::fuzz;
 use crate::layers;
 use crate::openapi;
 use crate::sim;
 use crate::tally::Tally;
+
+/// What lives with real stores of others, in place of a cloud.
+const ACCEPT: &str = "xylem-accept";
 
 /// How many simulated seeds every submission runs.
 const SEEDS: &str = "100";
@@ -24,7 +27,7 @@ pub(crate) fn run() -> Outcome {
     layers::run()?;
     step("programs");
     // The end-to-end tests start the real programs, which `cargo test` alone would not build.
-    cargo::build(&["xylem", "xylem-agent"])?;
+    let programs = cargo::build(&["xylem", "xylem-agent", ACCEPT])?;
     step("API document");
     openapi::check()?;
     step("tests");
@@ -33,6 +36,13 @@ pub(crate) fn run() -> Outcome {
         step("simulation");
         sim::run(&["--seeds".to_owned(), SEEDS.to_owned(), "--mutants".to_owned()])?;
         faults_on_the_real_thing()?;
+        step("clouds of others");
+        passed_on(
+            Command::new(programs.path(ACCEPT)?)
+                .arg("cloud-briefly")
+                .status()
+                .attempting("start the acceptance run of the cloud")?,
+        )?;
         step("fuzzing");
         fuzz::briefly()
     });

@@ -58,6 +58,8 @@ fn accept() -> anyhow::Result<()> {
         artifacts::DIGESTS => artifacts::digests_of(&fixtures.context("no file is named")?),
         artifacts::SENDING => artifacts::send_generated(&fixtures.context("no file is named")?),
         "cloud" => cloud::accept(only.as_deref(), mib),
+        // What every submission runs, without fixtures.
+        "cloud-briefly" => cloud::briefly(),
         "content-link" => content_link::accept(only.as_deref()),
         "serving" => serving::accept(only.as_deref()),
         "tree" => tree::accept(only.as_deref()),

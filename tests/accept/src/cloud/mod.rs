@@ -51,6 +51,7 @@ mod weather;
 
 use std::path::Path;
 
+use anyhow::ensure;
 use authority::Authority;
 use edge::{Algorithm, Front};
 use keystone::{Keystone, Login};
@@ -66,9 +67,44 @@ use crate::run::{Part, run_parts};
 /// several hundred parts.
 const LARGE_BYTES: u64 = 6 << 30;
 
+/// The same for every submission: several parts of S3 and several segments all the same.
+const BRIEF_BYTES: u64 = 32 << 20;
+
+/// What every submission lives through: each kind of store, and somebody killed.
+const BRIEF: &[&str] = &[
+    "s3-cloud-life",
+    "s3-cloud-kills",
+    "swift-cloud-life",
+    "keystone-double",
+    "rackspace-double",
+    "rackspace-cloud-life",
+    "cloudfront-edge",
+    "cloudfront-cloud-life",
+    "akamai-double",
+    "akamai-cloud-life",
+];
+
 /// Runs every part, or the one that is named. `mib` is the size of the large file.
 pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()> {
     let large = mib.map_or(LARGE_BYTES, |mib| mib << 20);
+    with_parts(large, |parts| run_parts("CLOUD", parts, only))
+}
+
+/// What every submission runs of it, at a small size.
+pub(crate) fn briefly() -> anyhow::Result<()> {
+    with_parts(BRIEF_BYTES, |parts| {
+        let brief = |name: &str| parts.iter().find(|part| part.0 == name).copied();
+        let brief: Vec<Part<'_>> = BRIEF.iter().filter_map(|name| brief(name)).collect();
+        ensure!(brief.len() == BRIEF.len(), "a part is called otherwise by now");
+        run_parts("CLOUD", &brief, None)
+    })
+}
+
+/// Has all parts, with a large file of some size, run by a function.
+fn with_parts(
+    large: u64,
+    run: impl FnOnce(&[Part<'_>]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let swift = async |tools: &Tools, folder: &Path, authority: &Authority| {
         Swift::start(tools, folder, authority, large).await
     };
@@ -113,7 +149,7 @@ pub(crate) fn accept(only: Option<&str>, mib: Option<u64>) -> anyhow::Result<()>
         ("akamai-cloud-life", &|| life::life(large, NetStorage::start)),
         ("akamai-cloud-kills", &|| kills::kills(large, kills::WHOLE, NetStorage::start)),
     ];
-    run_parts("CLOUD", parts, only)
+    run(parts)
 }
 
 /// The life behind CloudFront, whose addresses are signed by a key of a kind.
