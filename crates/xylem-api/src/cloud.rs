@@ -169,7 +169,8 @@ pub struct CloudLeaving {
     pub lacking: u64,
     /// Their bytes.
     pub lacking_bytes: u64,
-    /// When it is forgotten at the earliest: addresses that computers have are good until then.
+    /// When it is forgotten at the earliest: until then addresses that computers have are good, or what
+    /// was being sent there may arrive.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub not_before: Option<Timestamp>,
     /// What holds it at present, as it was last looked at.

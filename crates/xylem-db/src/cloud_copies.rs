@@ -31,7 +31,7 @@ use sea_orm::{
 };
 use xylem_model::{CloudPointId, ContentId};
 
-pub(crate) use leave::{give_up_unfinished, is_work_left, left_behind, unwant_present};
+pub(crate) use leave::{give_up_unfinished, is_work_left, left_behind, unwant_present, want_left};
 pub use record::{
     CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudFollowing, CloudLease, CloudPart,
     CloudReadBack, CloudUsage, CloudWant, CloudWork, Month,

@@ -25,7 +25,8 @@ use xylem_sync::Choice;
 pub use principal::UPLOAD_WANTED_FOR;
 pub(crate) use principal::{give_up, require_in_principal, the_principal};
 pub use record::{
-    CloudForgotten, CloudLeaving, CloudObjects, CloudPoint, CloudPointChange, NewCloudPoint,
+    CloudForgotten, CloudLeaving, CloudObjects, CloudPoint, CloudPointChange, CloudReplaced,
+    NewCloudPoint,
 };
 
 use crate::audit::{self, Actor};
@@ -72,8 +73,9 @@ impl Database {
     /// Sets a point. One that it replaces is being left from then on, in the same transaction.
     ///
     /// # Errors
-    /// [`DbError::SecondCloudPoint`] where another one than `replaces` is active;
-    /// [`DbError::WrongState`] where the one before that is still being left, or it is the principal.
+    /// [`DbError::SecondCloudPoint`] where another one than `replaces` is active; [`DbError::Stale`] where
+    /// that was changed, or is being left, since; [`DbError::WrongState`] where the one before that is
+    /// still being left, or it is the principal.
     pub async fn set_cloud_point(
         &self,
         new: &NewCloudPoint,
@@ -85,7 +87,7 @@ impl Database {
         let test = test_text(new.test.as_ref())?;
         check_sealed(&new.sealed)?;
         change!(self, "setting the cloud distribution point", |tx| {
-            leaving::make_room(tx, new.replaces, now).await?;
+            leaving::make_room(tx, new.replaces, actor, now).await?;
             let (epoch, generation) = convert::columns(raise(tx).await?)?;
             let row = Model {
                 id: new.id.uuid(),
@@ -114,20 +116,20 @@ impl Database {
                 objects: None,
             };
             Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
-            let detail =
-                json!({ "id": new.id, "settings": new.settings, "replaces": new.replaces });
+            let replaces = new.replaces.map(|replaced| replaced.id);
+            let detail = json!({ "id": new.id, "settings": new.settings, "replaces": replaces });
             audit::append(tx, actor, now, "cloud.set", &row.provider, &detail).await?;
             Ok(CloudPoint::try_from(row)?)
         })
     }
 
-    /// Changes a point, as it was at a revision. What failed there is due at once, and nothing stands
-    /// still any more because of what was before; where it moved, everything is wanted anew. The audit record has the settings; of the keys it
-    /// says whether they were changed.
+    /// Changes the active point, as it was at a revision. What failed there is due at once, and nothing
+    /// stands still any more because of what was before; where it moved, everything is wanted anew. The
+    /// audit record has the settings; of the keys it says whether they were changed.
     ///
     /// # Errors
-    /// [`DbError::Stale`] where it was changed since; [`DbError::WrongState`] where it is the principal
-    /// and would move.
+    /// [`DbError::Stale`] where it was changed since, or is being left; [`DbError::WrongState`] where it
+    /// is the principal and would move.
     pub async fn change_cloud_point(
         &self,
         id: CloudPointId,
@@ -136,7 +138,6 @@ impl Database {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<CloudPoint, DbError> {
-        let based_on = convert::small("revision", revision)?;
         let settings = asked.settings.as_ref();
         let settings = settings.map(|it| document("settings of the cloud distribution point", it));
         let settings = settings.transpose()?;
@@ -145,10 +146,8 @@ impl Database {
             check_sealed(sealed)?;
         }
         change!(self, "changing the cloud distribution point", |tx| {
-            let row = require(tx, id).await?;
-            if row.revision != based_on {
-                return Err(stale(&row, revision)?.into());
-            }
+            let row = require_locked(tx, id).await?;
+            require_as_seen(&row, revision)?;
             if asked.moved {
                 principal::refuse(&row, "moved to another place")?;
             }
@@ -200,11 +199,7 @@ impl Database {
     }
 }
 
-async fn require(tx: &DatabaseTransaction, id: CloudPointId) -> Outcome<Model> {
-    Ok(Entity::find_by_id(id.uuid()).one(tx).await?.ok_or_else(|| missing(id))?)
-}
-
-/// The same, with all who follow its wants or add rows waiting until the transaction ends.
+/// A point, with all who follow its wants or add rows waiting until the transaction ends.
 async fn require_locked(tx: &DatabaseTransaction, id: CloudPointId) -> Outcome<Model> {
     let row = Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
     Ok(row.ok_or_else(|| missing(id))?)
@@ -224,6 +219,14 @@ pub(crate) fn chosen(row: &Model) -> Result<Choice, DbError> {
 
 fn missing(id: CloudPointId) -> DbError {
     DbError::NotFound { what: WHAT, name: id.to_string() }
+}
+
+/// Refuses a point that is not the active one as it was at a revision.
+fn require_as_seen(row: &Model, revision: u32) -> Result<(), DbError> {
+    match row.active_key.is_some() && row.revision == convert::small("revision", revision)? {
+        true => Ok(()),
+        false => Err(stale(row, revision)?),
+    }
 }
 
 fn stale(row: &Model, based_on: u32) -> Result<DbError, DbError> {

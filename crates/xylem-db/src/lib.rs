@@ -76,7 +76,7 @@ pub use cloud_copies::{
     CloudReadBack, CloudStep, CloudUsage, CloudWant, CloudWork, Month,
 };
 pub use cloud_points::{
-    CloudForgotten, CloudLeaving, CloudObjects, CloudPoint, CloudPointChange,
+    CloudForgotten, CloudLeaving, CloudObjects, CloudPoint, CloudPointChange, CloudReplaced,
     MAX_CLOUD_SETTINGS_BYTES, NewCloudPoint, UPLOAD_WANTED_FOR,
 };
 pub use commits::{Commit, IngestResult, VersionFacts};

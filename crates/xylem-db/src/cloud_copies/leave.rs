@@ -24,6 +24,13 @@ pub(crate) async fn give_up_unfinished(
     now: Timestamp,
 ) -> Outcome<()> {
     let of_point = || Condition::all().add(Column::PointId.eq(point));
+    // An upload that is not committed wants nothing there any more.
+    let by_uploads = of_point().add(Column::UploadUntil.is_not_null());
+    Entity::update_many()
+        .col_expr(Column::UploadUntil, Expr::value(None::<i64>))
+        .filter(by_uploads)
+        .exec(tx)
+        .await?;
     // What is *present* has none.
     let parts = cloud_part::Entity::delete_many().filter(cloud_part::Column::PointId.eq(point));
     parts.exec(tx).await?;
@@ -51,6 +58,23 @@ pub(crate) async fn unwant_present(
     unwant(tx, point, State::Present, since).await
 }
 
+/// What is *present* and unwanted since a point was `left`, because its objects were to be deleted, is
+/// so no more: they are kept.
+pub(crate) async fn want_left(
+    tx: &DatabaseTransaction,
+    point: Uuid,
+    left: Timestamp,
+) -> Outcome<()> {
+    Entity::update_many()
+        .col_expr(Column::UnwantedAt, Expr::value(None::<i64>))
+        .filter(Column::PointId.eq(point))
+        .filter(Column::State.eq(State::Present.as_str()))
+        .filter(Column::UnwantedAt.gte(left.unix_ms()))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
 /// Whether something is to be done at the provider before a point is forgotten, whose objects are
 /// `kept` or not.
 pub(crate) async fn is_work_left(
@@ -68,16 +92,16 @@ pub(crate) async fn is_work_left(
 /// What stays at the provider of a point that is forgotten now.
 pub(crate) async fn left_behind(tx: &DatabaseTransaction, point: Uuid) -> Outcome<CloudForgotten> {
     let is = |state: State| Column::State.eq(state.as_str());
-    // What is *removing* was *present* where it has a tag, and an upload else.
-    let objects = Condition::any()
-        .add(is(State::Present))
-        .add(is(State::Removing).and(Column::Etag.is_not_null()));
-    let begun = Column::UploadRef.is_not_null().or(Column::PartBytes.is_not_null());
+    // As `CloudCopy::was_there` and `CloudCopy::has_upload`.
+    let there = Column::Etag.is_not_null().or(Column::LookedAt.is_not_null());
+    let objects = Condition::any().add(is(State::Present)).add(is(State::Removing).and(there));
+    let unseen = Column::LookedAt.is_null();
+    let begun = || Column::UploadRef.is_not_null().or(Column::PartBytes.is_not_null());
     let uploads = Condition::any()
-        .add(is(State::Sending))
-        .add(is(State::Proving))
-        .add(is(State::Removing).and(Column::Etag.is_null()))
-        .add(is(State::Failed).and(begun));
+        .add(is(State::Sending).and(begun()))
+        .add(is(State::Proving).and(begun()))
+        .add(is(State::Failed).and(begun()))
+        .add(is(State::Removing).and(begun()).and(Column::Etag.is_null()).and(unseen));
     // Sums come as decimals from all but SQLite.
     let number = match tx.get_database_backend() {
         DbBackend::MySql => "SIGNED",

@@ -79,6 +79,22 @@ impl CloudCopy {
         self.upload_until.is_some_and(|until| until > now)
     }
 
+    /// Whether it is at the provider as far as is known: it was proved. Not every provider tags what it
+    /// has, but all of it was looked at.
+    pub fn was_there(&self) -> bool {
+        match self.state {
+            State::Present => true,
+            State::Removing => self.etag.is_some() || self.looked_at.is_some(),
+            State::Wanted | State::Sending | State::Proving | State::Failed => false,
+        }
+    }
+
+    /// Whether an upload of it was begun at the provider, and neither ended nor aborted.
+    pub fn has_upload(&self) -> bool {
+        let is_begun = self.reference.is_some() || self.part_bytes.is_some();
+        is_begun && self.state != State::Wanted && !self.was_there()
+    }
+
     /// When it goes among others.
     pub fn class(&self) -> Class {
         Class::of(self.priority, self.size)

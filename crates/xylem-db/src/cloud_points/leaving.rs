@@ -8,9 +8,10 @@ use sea_orm::{
 use serde_json::json;
 use xylem_model::{CloudPointId, Timestamp};
 
-use super::record::{CloudForgotten, CloudObjects, CloudPoint};
-use super::{WHAT, principal, require_locked};
+use super::record::{CloudForgotten, CloudObjects, CloudPoint, CloudReplaced};
+use super::{WHAT, principal, require_as_seen, require_locked};
 use crate::audit::{self, Actor};
+use crate::convert;
 use crate::entity::cloud_point::{Column, Entity, Model};
 use crate::state::raise;
 use crate::transaction::{Outcome, change, report};
@@ -38,10 +39,13 @@ impl Database {
                 true => {
                     principal::refuse(&row, "removed")?;
                     check_may_leave(&all_locked(tx).await?)?;
-                    leave(tx, row, now).await?
+                    leave(tx, row, actor, now).await?
                 }
                 false => row,
             };
+            if let (CloudObjects::Kept, Some(left)) = (objects, convert::moment(row.left_at)) {
+                cloud_copies::want_left(tx, id.uuid(), left).await?;
+            }
             let mut change = row.clone().into_active_model();
             if was_active {
                 change.left_at = Set(Some(now.unix_ms()));
@@ -78,8 +82,9 @@ impl Database {
         })
     }
 
-    /// Wants nothing any more at a point that is being left: what is *present* is unwanted since
-    /// `since`, where it was not before, and of the rest nothing stays but what is to be removed.
+    /// Wants nothing any more at a point that is being left and whose objects are to be deleted: what
+    /// is *present* is unwanted since `since`, where it was not before, and of the rest nothing stays
+    /// but what is to be removed. Where they are kept, by what was said last, nothing is done.
     pub async fn unwant_all_in_cloud(
         &self,
         id: CloudPointId,
@@ -88,7 +93,11 @@ impl Database {
     ) -> Result<(), DbError> {
         report!(self, "wanting nothing any more in the cloud", |tx| {
             let row = Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
-            if row.is_none_or(|row| row.active_key.is_some()) {
+            let is_to_go = |row: &Model| {
+                let objects = row.objects.as_deref();
+                row.active_key.is_none() && objects == Some(CloudObjects::Deleted.as_str())
+            };
+            if !row.as_ref().is_some_and(is_to_go) {
                 return Ok(());
             }
             cloud_copies::give_up_unfinished(tx, id.uuid(), now).await?;
@@ -138,22 +147,28 @@ impl Database {
     }
 }
 
-/// Sees to it that no point is active: the one that is replaced is being left from now on.
+/// Sees to it that no point is active: the one that is replaced is being left from now on. It has to
+/// be as it was when the new one's place was compared with its own.
 pub(super) async fn make_room(
     tx: &DatabaseTransaction,
-    replaces: Option<CloudPointId>,
+    replaces: Option<CloudReplaced>,
+    actor: &Actor,
     now: Timestamp,
 ) -> Outcome<()> {
     let points = all_locked(tx).await?;
-    let Some(active) = points.iter().find(|point| point.active_key.is_some()) else {
-        return Ok(());
-    };
-    if replaces.map(CloudPointId::uuid) != Some(active.id) {
+    let active = points.iter().find(|point| point.active_key.is_some());
+    let replaced = points.iter().find(|it| replaces.is_some_and(|seen| seen.id.uuid() == it.id));
+    if let Some(active) = active
+        && replaced.is_none_or(|replaced| replaced.id != active.id)
+    {
         return Err(DbError::SecondCloudPoint { provider: active.provider.clone() }.into());
     }
-    principal::refuse(active, "replaced")?;
+    // One that is forgotten meanwhile leaves room.
+    let (Some(replaced), Some(seen)) = (replaced, replaces) else { return Ok(()) };
+    require_as_seen(replaced, seen.revision)?;
+    principal::refuse(replaced, "replaced")?;
     check_may_leave(&points)?;
-    leave(tx, active.clone(), now).await?;
+    leave(tx, replaced.clone(), actor, now).await?;
     Ok(())
 }
 
@@ -170,13 +185,22 @@ fn check_may_leave(points: &[Model]) -> Result<(), DbError> {
     }
 }
 
-/// A point is being left. It is paused no more, since nothing else could end that.
-async fn leave(tx: &DatabaseTransaction, active: Model, now: Timestamp) -> Outcome<Model> {
-    let id = active.id;
+/// A point is being left. It is paused no more, since nothing else could end that. It has another
+/// revision, so that a change that is under way comes too late.
+async fn leave(
+    tx: &DatabaseTransaction,
+    active: Model,
+    actor: &Actor,
+    now: Timestamp,
+) -> Outcome<Model> {
+    let (id, next) = (active.id, active.revision.saturating_add(1));
     let mut change = active.into_active_model();
     change.active_key = Set(None);
     change.paused = Set(false);
     change.leaving_since = Set(Some(now.unix_ms()));
+    change.revision = Set(next);
+    change.changed_at = Set(now.unix_ms());
+    change.changed_by = Set(actor.as_str().to_owned());
     let left = change.update(tx).await?;
     cloud_copies::give_up_unfinished(tx, id, now).await?;
     Ok(left)

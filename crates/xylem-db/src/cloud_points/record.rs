@@ -58,13 +58,13 @@ pub struct CloudPoint {
     pub settings: Value,
     /// When its keys were set.
     pub secrets_set: Timestamp,
-    /// How often settings or keys were changed, from 1.
+    /// How often settings or keys were changed, from 1; that it is being left counts as a change.
     pub revision: u32,
     /// What its last test found.
     pub last_test: Option<Value>,
     /// When it was set.
     pub created: Timestamp,
-    /// When settings or keys were last changed.
+    /// When settings or keys were last changed, or since when it is being left.
     pub changed: Timestamp,
     /// By whom.
     pub changed_by: String,
@@ -88,6 +88,15 @@ pub struct CloudPoint {
     pub walks: u64,
 }
 
+/// A point that another one is to replace, as it was when the two were compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CloudReplaced {
+    /// Which.
+    pub id: CloudPointId,
+    /// Its revision then.
+    pub revision: u32,
+}
+
 /// A point to be set.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewCloudPoint {
@@ -102,7 +111,7 @@ pub struct NewCloudPoint {
     /// What its test found.
     pub test: Option<Value>,
     /// The point that it replaces, which is being left from then on.
-    pub replaces: Option<CloudPointId>,
+    pub replaces: Option<CloudReplaced>,
 }
 
 /// A change of a point; what is `None` stays as it is.

@@ -118,6 +118,34 @@ pub(crate) async fn a_point_whose_objects_go_ends_with_the_last_row(bench: Bench
     assert_eq!(end().await, Some(CloudForgotten::default()));
 }
 
+pub(crate) async fn what_was_to_be_deleted_is_wanted_again_where_it_is_kept(bench: Bench) {
+    let filled = Filled::on(&bench).await;
+    let (db, point) = (&filled.db, filled.point);
+    filled.fill("present").await;
+    filled.fill("unwanted").await;
+    let seen = following(db, point).await;
+    assert!(db.unwant_in_cloud(&seen, &[content("unwanted")], at(45)).await.unwrap());
+    replace(&filled).await;
+    db.note_cloud_left(point, &admin(), at(60)).await.unwrap();
+    let unwanted = async |text: &str| filled.copy(text).await.unwrap().unwanted;
+    let say = async |objects| {
+        db.remove_cloud_point(point, objects, &admin(), at(62)).await.unwrap();
+    };
+    db.unwant_all_in_cloud(point, at(60), at(61)).await.unwrap();
+    assert_eq!(unwanted("present").await, None, "nobody said that it goes");
+    say(CloudObjects::Deleted).await;
+    db.unwant_all_in_cloud(point, at(60), at(63)).await.unwrap();
+    assert_eq!(unwanted("present").await, Some(at(60)));
+    say(CloudObjects::Kept).await;
+    // A round that began before the second word changes nothing, and begins to remove nothing of it.
+    db.unwant_all_in_cloud(point, at(60), at(64)).await.unwrap();
+    assert_eq!(unwanted("present").await, None);
+    assert_eq!(unwanted("unwanted").await, Some(at(45)), "it was before");
+    let begun = db.begin_cloud_removals(point, at(61), at(999), 9).await.unwrap();
+    assert!(begun.iter().all(|copy| copy.content != content("present")), "{begun:?}");
+    assert_eq!(filled.state("present").await, Some(State::Present));
+}
+
 pub(crate) async fn the_active_point_is_removed_unless_another_is_left(bench: Bench) {
     let filled = mixed(&bench).await;
     let db = &filled.db;

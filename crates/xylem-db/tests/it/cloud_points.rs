@@ -2,14 +2,14 @@
 
 use serde_json::json;
 use xylem_db::{
-    AuditCheck, CloudLeaving, CloudPoint, CloudPointChange, Database, DbError, MAX_CLOUD_SETTINGS_BYTES,
-    NewCloudPoint,
+    AuditCheck, CloudLeaving, CloudPoint, CloudPointChange, CloudReplaced, Database, DbError,
+    MAX_CLOUD_SETTINGS_BYTES, NewCloudPoint,
 };
 use xylem_model::CloudPointId;
 
 use crate::bench::{Bench, admin, at, id, in_parallel};
 
-/// A point of a provider that is to be set.
+/// A point of a provider that is to be set, in the place of one that was never changed.
 pub(crate) fn cloud_point(provider: &str, replaces: Option<CloudPointId>) -> NewCloudPoint {
     NewCloudPoint {
         id: id(CloudPointId::from_parts),
@@ -17,7 +17,7 @@ pub(crate) fn cloud_point(provider: &str, replaces: Option<CloudPointId>) -> New
         settings: json!({ "bucket": "pakete-ä" }),
         sealed: format!("sealed keys of {provider}"),
         test: None,
-        replaces,
+        replaces: replaces.map(|id| CloudReplaced { id, revision: 1 }),
     }
 }
 
@@ -84,7 +84,7 @@ pub(crate) async fn there_is_one_active_point_and_one_that_is_left(bench: Bench)
     assert_eq!(db.cloud_point().await.unwrap().unwrap(), second);
     let leaving = db.leaving_cloud_point().await.unwrap().unwrap();
     let since = CloudLeaving { since: at(10), left: None, objects: None };
-    let expected = CloudPoint { is_active: false, leaving: Some(since), ..first.clone() };
+    let expected = CloudPoint { is_active: false, leaving: Some(since), revision: 2, ..first.clone() };
     assert_eq!(leaving, expected);
     assert_eq!(db.cloud_secrets(first.id).await.unwrap(), "sealed keys of s3");
 
@@ -118,6 +118,40 @@ pub(crate) async fn a_change_of_an_older_point_is_refused(bench: Bench) {
     assert!(matches!(told, DbError::Stale { now: 2, based_on: 1, .. }), "{told}");
     let now = db.cloud_point().await.unwrap().unwrap();
     assert_eq!(now.settings, json!({ "bucket": "b" }));
+}
+
+pub(crate) async fn a_change_of_a_point_that_is_left_meanwhile_is_refused(bench: Bench) {
+    let db = bench.open().await;
+    let point = set(&db, &cloud_point("s3", None)).await.unwrap();
+    set(&db, &cloud_point("swift", Some(point.id))).await.unwrap();
+    let asked = CloudPointChange { settings: Some(json!({ "bucket": "b" })), ..Default::default() };
+    let left = db.leaving_cloud_point().await.unwrap().unwrap();
+    for (seen, based_on) in [(&point, 1), (&left, 2)] {
+        let told = change(&db, seen, &asked).await.unwrap_err();
+        assert!(matches!(told, DbError::Stale { now: 2, based_on: on, .. } if on == based_on));
+    }
+    assert_eq!(db.leaving_cloud_point().await.unwrap(), Some(left));
+}
+
+pub(crate) async fn a_point_that_was_changed_since_it_was_looked_at_is_not_replaced(bench: Bench) {
+    let db = bench.open().await;
+    let point = set(&db, &cloud_point("s3", None)).await.unwrap();
+    let asked = CloudPointChange { settings: Some(json!({ "bucket": "b" })), ..Default::default() };
+    let changed = change(&db, &point, &asked).await.unwrap();
+    let new = cloud_point("swift", Some(point.id));
+    let told = set(&db, &new).await.unwrap_err();
+    assert!(matches!(told, DbError::Stale { now: 2, based_on: 1, .. }), "{told}");
+    assert_eq!(db.cloud_point().await.unwrap(), Some(changed));
+    let seen = CloudReplaced { id: point.id, revision: 2 };
+    let new = NewCloudPoint { replaces: Some(seen), ..new };
+    // Nor where it is being left meanwhile: its place is not free yet.
+    let kept = xylem_db::CloudObjects::Kept;
+    db.remove_cloud_point(point.id, kept, &admin(), at(30)).await.unwrap();
+    let told = set(&db, &new).await.unwrap_err();
+    assert!(matches!(told, DbError::Stale { now: 3, based_on: 2, .. }), "{told}");
+    assert_eq!(db.cloud_point().await.unwrap(), None);
+    db.forget_cloud_point(point.id, &admin(), at(31)).await.unwrap();
+    set(&db, &new).await.unwrap();
 }
 
 pub(crate) async fn sealed_keys_come_out_by_name_alone(bench: Bench) {

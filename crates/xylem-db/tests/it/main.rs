@@ -107,6 +107,7 @@ cases! {
         what_was_under_way_goes_with_the_point_that_is_replaced,
         a_point_is_left_once_and_ends_when_nothing_is_to_be_done,
         a_point_whose_objects_go_ends_with_the_last_row,
+        what_was_to_be_deleted_is_wanted_again_where_it_is_kept,
         the_active_point_is_removed_unless_another_is_left,
         what_stays_at_the_provider_is_told,
         how_far_a_point_is_on_its_way_out_is_in_backups,
@@ -116,6 +117,8 @@ cases! {
         there_is_one_active_point_and_one_that_is_left,
         of_many_who_set_a_point_at_once_one_does,
         a_change_of_an_older_point_is_refused,
+        a_change_of_a_point_that_is_left_meanwhile_is_refused,
+        a_point_that_was_changed_since_it_was_looked_at_is_not_replaced,
         sealed_keys_come_out_by_name_alone,
         what_is_too_large_is_refused,
     }

@@ -11,7 +11,7 @@ use xylem_api::error::ErrorCode;
 use xylem_cloud::{
     CloudSettings, KeyScope, Offer, PointSettings, Secret, SwiftSettings, Verify, s3,
 };
-use xylem_db::{CloudPointChange, DbError, NewCloudPoint};
+use xylem_db::{CloudPointChange, CloudReplaced, DbError, NewCloudPoint};
 use xylem_http::{ApiError, ApiJson};
 use xylem_model::CloudPointId;
 
@@ -78,7 +78,7 @@ pub(super) async fn set_cloud(
             settings: stored(&settings)?,
             sealed: app.seal_cloud_keys(id, proved.keys())?,
             test: Some(stored(&proved.test)?),
-            replaces: active.as_ref().map(|active| active.id),
+            replaces: active.as_ref().map(|it| CloudReplaced { id: it.id, revision: it.revision }),
         };
         Ok(app.database.set_cloud_point(&new, &caller.actor(), app.now()).await?)
     };

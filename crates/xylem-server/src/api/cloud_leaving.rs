@@ -1,5 +1,7 @@
 //! The cloud distribution point on its way out: removed, left, forgotten.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
@@ -11,7 +13,7 @@ use xylem_model::Timestamp;
 
 use super::cloud::{not_set, settings_of, taken};
 use crate::app::App;
-use crate::cloud::leave::{Lacking, lacking};
+use crate::cloud::leave::{Lacking, lacking, not_before};
 use crate::cloud::{Apart, Place};
 use crate::extract::ApiQuery;
 use crate::failure::Failure;
@@ -173,16 +175,19 @@ impl App {
             counts,
             lacking: lacking.contents,
             lacking_bytes: lacking.bytes,
-            not_before: leaving.left.map(|left| not_before(point, left)).transpose()?,
+            not_before: leaving
+                .left
+                .map(|left| earliest(point, leaving.since, left))
+                .transpose()?,
             holds: self.upkeep.left(point.id),
         })
     }
 }
 
-/// Until when an address may be good that a computer was given before.
-fn not_before(point: &CloudPoint, left: Timestamp) -> Result<Timestamp, Failure> {
-    let life = settings_of(point)?.url_lifetime_seconds;
-    Ok(left.plus(std::time::Duration::from_secs(life)))
+/// When a point is forgotten at the earliest.
+fn earliest(point: &CloudPoint, since: Timestamp, left: Timestamp) -> Result<Timestamp, Failure> {
+    let life = Duration::from_secs(settings_of(point)?.url_lifetime_seconds);
+    Ok(not_before(life, since, left))
 }
 
 fn told(stays: CloudForgotten) -> CloudStays {

@@ -4,6 +4,7 @@
 //! All that was decided is in the point's row, so each round goes on wherever another one ended.
 
 use std::fmt;
+use std::time::Duration;
 
 use xylem_db::{CloudCopyState as State, CloudForgotten, CloudLeaving, CloudObjects};
 use xylem_model::{ByteSize, CloudPointId, Timestamp};
@@ -13,8 +14,9 @@ use super::inventory::inventory;
 use super::recheck::recheck;
 use super::remove::{Removed, remove, remove_begun};
 use super::round::{Round, RoundError};
-use super::store::{CloudStore, OpenPoint};
+use super::store::CloudStore;
 use super::sweep::sweep;
+use super::trouble::DELETION_MAY_ARRIVE;
 use crate::wish::WishError;
 
 /// Rows read at a time.
@@ -94,9 +96,26 @@ pub(crate) async fn lacking(
     }
 }
 
-/// Until when an address may be good that a computer was given before the point was left.
-pub(crate) fn addresses_end(point: &OpenPoint, left: Timestamp) -> Timestamp {
-    left.plus(point.address_life())
+/// How long a request may arrive that was signed to send something there, before the point was being
+/// left: what is written by it has to be found before the end. No provider takes one later than a
+/// deletion, and ours are signed for no longer (S3's 15 minutes, as long as `PIECE_LIFE` of Swift's).
+const SENDING_MAY_ARRIVE: Duration = DELETION_MAY_ARRIVE;
+
+/// Until when an address may be good that a computer was given before the point was left, where it
+/// lives for so long.
+fn addresses_end(address_life: Duration, left: Timestamp) -> Timestamp {
+    left.plus(address_life)
+}
+
+/// Until when something may arrive that was signed before the point was being left.
+fn sending_ends(since: Timestamp) -> Timestamp {
+    since.plus(SENDING_MAY_ARRIVE)
+}
+
+/// When a point is forgotten at the earliest, that is being left `since` then, and to which nobody is
+/// sent since it was `left`.
+pub(crate) fn not_before(address_life: Duration, since: Timestamp, left: Timestamp) -> Timestamp {
+    addresses_end(address_life, left).max(sending_ends(since))
 }
 
 /// Goes on with a point that is being left, as far as it can be at present.
@@ -104,7 +123,7 @@ pub(crate) async fn leave(round: &Round<'_>) -> Result<Step, RoundError> {
     let Some(leaving) = round.point.leaving else {
         return Ok(Step::Waits("it is not being left".to_owned()));
     };
-    let CloudLeaving { left: Some(left), .. } = leaving else {
+    let CloudLeaving { since, left: Some(left), .. } = leaving else {
         // Computers are sent there for now, so it is looked after like the active one.
         recheck(round).await?;
         return Ok(Step::Waits(format!(
@@ -120,7 +139,7 @@ pub(crate) async fn leave(round: &Round<'_>) -> Result<Step, RoundError> {
     let Some(objects) = leaving.objects else {
         return Ok(Step::Waits(UNDECIDED.to_owned()));
     };
-    if let Some(why) = waits(round, left) {
+    if let Some(why) = waits(round, since, left) {
         return Ok(Step::Waits(why));
     }
     if is_work_left(round, objects).await? {
@@ -141,10 +160,14 @@ async fn delete(round: &Round<'_>, left: Timestamp) -> Result<Removed, RoundErro
 }
 
 /// What keeps a point from its end that nobody is sent to any more, apart from what lies there.
-fn waits(round: &Round<'_>, left: Timestamp) -> Option<String> {
-    let over = addresses_end(round.point, left);
+fn waits(round: &Round<'_>, since: Timestamp, left: Timestamp) -> Option<String> {
+    let over = addresses_end(round.point.address_life(), left);
     if round.now() <= over {
         return Some(format!("addresses that computers have are good until {over}"));
+    }
+    let over = sending_ends(since);
+    if round.now() <= over {
+        return Some(format!("what was being sent there may arrive until {over}"));
     }
     (!round.may_remove).then(|| {
         "nothing is removed there until the restore is confirmed: `xylem confirm-restore`"
@@ -165,7 +188,7 @@ async fn end(round: &Round<'_>, objects: CloudObjects) -> Result<Step, RoundErro
     let is_there = match objects {
         CloudObjects::Deleted => round.has_marker().await?,
         // In one place with the active point, uploads and probes there are that one's.
-        CloudObjects::Kept => round.apart().await != Apart::No,
+        CloudObjects::Kept => round.apart().await != Apart::No && round.has_marker().await?,
     };
     if is_there {
         let swept = sweep(round).await?;

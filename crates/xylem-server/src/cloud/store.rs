@@ -42,7 +42,7 @@ pub struct OpenPoint {
     pub is_active: bool,
     /// How far it is on its way out; none while it is the active one.
     pub leaving: Option<CloudLeaving>,
-    /// How often settings or keys were changed.
+    /// How often settings or keys were changed; that it is being left counts as a change.
     pub revision: u32,
     /// What is set.
     pub settings: PointSettings,
@@ -423,8 +423,9 @@ pub trait CloudStore: Send + Sync {
     /// Sends nobody to a point that is being left any more. Says whether somebody was until now.
     async fn left(&self, point: CloudPointId, now: Timestamp) -> Result<bool, WishError>;
 
-    /// Wants nothing any more at a point that is being left: what is *present* is unwanted since
-    /// `since` where it was not before, what is under way is *removing*.
+    /// Wants nothing any more at a point that is being left and whose objects are to be deleted: what
+    /// is *present* is unwanted since `since` where it was not before, what is under way is *removing*.
+    /// Where they are kept, by what was said last, nothing is done.
     async fn unwant_all(
         &self,
         point: CloudPointId,

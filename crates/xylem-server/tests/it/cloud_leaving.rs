@@ -7,6 +7,7 @@ use xylem_api::cloud::{
     ChangeCloud, CloudLeaving, CloudObjects, CloudState, CloudStays, RemoveCloud, SetCloud,
 };
 use xylem_api::error::ErrorCode;
+use xylem_db::{Actor, CloudPointChange};
 use xylem_model::CloudPointId;
 use xylem_testkit::{CutProxy, S3Double, S3Fault};
 
@@ -16,8 +17,8 @@ use crate::harness::{START, refusal};
 
 const FOREIGN: &str = "macs/content/read me.txt";
 const MARKER: &str = "macs/xylem.json";
-/// Longer than an address lives.
-const LONG: Duration = Duration::from_secs(601);
+/// Longer than an address lives, and than what was signed may arrive.
+const LONG: Duration = Duration::from_secs(901);
 
 /// The former point of the one that has the package, and another one set in its place.
 struct Change {
@@ -321,4 +322,26 @@ async fn deletion_waits_while_it_cannot_be_seen_that_the_former_is_another_place
     assert_eq!(change.world.double.names(), Vec::<String>::new());
     assert!(change.second.bytes(&object_name(BYTES)).is_some());
     drop(name);
+}
+
+#[tokio::test]
+async fn a_former_that_works_again_is_found_whatever_is_wrong_with_the_new_one() {
+    let change = Change::new().await;
+    let db = &change.world.harness.database;
+    let sealed = Some("sealed by nobody".into());
+    let other = CloudPointChange { sealed, ..CloudPointChange::default() };
+    let actor = Actor::new("token admin");
+    db.change_cloud_point(change.point, 1, &other, &actor, START).await.unwrap();
+    let former = db.leaving_cloud_point().await.unwrap().unwrap();
+    let broken = json!({ "message": "keys", "since": START, "next_try": START });
+    db.note_cloud_broken(former.id, former.revision, Some(&broken)).await.unwrap();
+    // What a server does every minute it does as it starts too.
+    let change = change.restart().await;
+    let db = &change.world.harness.database;
+    let mended = async {
+        while db.leaving_cloud_point().await.unwrap().unwrap().broken.is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), mended).await.expect("it is tried again");
 }

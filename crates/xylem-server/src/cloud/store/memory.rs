@@ -76,9 +76,7 @@ impl MemoryCloudStore {
                 point.leave(now);
                 point.leave_for_good(now);
             }
-            if let Some(leaving) = &mut point.open.leaving {
-                leaving.objects = Some(objects);
-            }
+            point.decide(objects);
         });
     }
 

@@ -9,13 +9,13 @@ use tempfile::TempDir;
 use xylem_api::cloud::{CloudStepOutcome, CloudTest, CloudTestStep};
 use xylem_cloud::PointSettings;
 use xylem_db::{
-    Actor, CloudCopy, CloudCopyState as State, CloudLeaving, CloudObjects, CloudPart,
+    Actor, Believing, CloudCopy, CloudCopyState as State, CloudLeaving, CloudObjects, CloudPart,
     CloudPointChange, CloudReadBack, CloudUsage, CloudWant, Database, Month, NewCloudPoint,
-    NewDistributionServer,
+    NewDistributionServer, ServerReport,
 };
 use xylem_model::{
-    CloudPointId, ContentId, DistributionServerId, FileName, Generation, Md5, Priority, Sha256,
-    Timestamp,
+    ByteSize, CloudPointId, ContentId, DistributionServerId, FileName, Generation, Md5, Priority,
+    SetCount, Sha256, Timestamp,
 };
 use xylem_sync::{Rule, SMALL_BYTES, Selection};
 
@@ -141,6 +141,29 @@ impl Twin {
                 let actor = Actor::system();
                 database.enroll_distribution_server(&root, &actor, at(2)).await.unwrap();
                 database.make_cloud_principal(point(), &actor, at(3)).await.unwrap();
+            }
+        }
+    }
+
+    /// The root becomes the principal in the point's place.
+    async fn unmake_principal(&self) {
+        match self {
+            Self::Memory(store) => store.set_principal(point(), false),
+            Self::Database { database, .. } => {
+                let report = ServerReport {
+                    believing: Believing::default(),
+                    shown_certificate: None,
+                    inventory: None,
+                    program_version: "0.1.0".to_owned(),
+                    address: "192.0.2.1".to_owned(),
+                    free: ByteSize(1),
+                    total: ByteSize(2),
+                    held: database.stamp().await.unwrap(),
+                    scrub: None,
+                    set: Some(SetCount { wanted: 0, missing: 0, missing_bytes: 0 }),
+                };
+                database.touch_distribution_server(server(9), &report, at(41)).await.unwrap();
+                database.set_principal(server(9), &Actor::system(), at(42)).await.unwrap();
             }
         }
     }
@@ -468,6 +491,63 @@ async fn the_twins_let_a_point_go_alike() {
         assert_eq!(told[0], told[1]);
         let ended = told[0].iter().filter(|told| told.contains("Some(CloudForgotten"));
         assert_eq!(ended.count(), 1, "{:?}", told[0]);
+    }
+}
+
+#[tokio::test]
+async fn what_uploads_wanted_goes_like_the_rest_of_a_point_that_is_left() {
+    for objects in [CloudObjects::Kept, CloudObjects::Deleted] {
+        let mut told = Vec::new();
+        for twin in Twin::both().await {
+            let store = twin.store();
+            twin.make_principal().await;
+            for n in 1..=3 {
+                let want = want(n, 25, Priority::Normal);
+                store.want_for_upload(point(), &want, at(10), at(9_999)).await.unwrap().unwrap();
+                if n < 3 {
+                    store.take(point(), server(n), &[], at(20), at(140)).await.unwrap().unwrap();
+                }
+            }
+            assert!(store.proving(work(1, 1)).await.unwrap());
+            assert!(store.present(work(1, 1), None, at(40)).await.unwrap());
+            twin.unmake_principal().await;
+            twin.remove(objects, at(50)).await;
+            let states = async || {
+                let copies = store.copies(point(), None, None, 9).await.unwrap();
+                assert!(copies.iter().all(|copy| copy.upload_until.is_none()), "{copies:?}");
+                copies.iter().map(|it| (it.content, it.state, it.unwanted)).collect::<Vec<_>>()
+            };
+            let left = states().await;
+            assert_eq!(left.len(), 2, "what was not begun is forgotten: {left:?}");
+            store.unwant_all(point(), at(50), at(60)).await.unwrap();
+            told.push((left, states().await));
+        }
+        assert_eq!(told[0], told[1]);
+        let present = told[0].1.iter().find(|(_, state, _)| *state == State::Present).unwrap();
+        let is_deleted = objects == CloudObjects::Deleted;
+        assert_eq!(present.2, is_deleted.then(|| at(50)), "{objects:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_twins_keep_alike_what_was_to_be_deleted() {
+    for twin in Twin::both().await {
+        let (store, one) = (twin.store(), ContentId::of(&[1]));
+        assert!(twin.want(&[want(1, 25, Priority::Normal)], 1).await);
+        store.take(point(), server(1), &[], at(20), at(140)).await.unwrap().unwrap();
+        assert!(store.proving(work(1, 1)).await.unwrap());
+        assert!(store.present(work(1, 1), None, at(40)).await.unwrap());
+        twin.remove(CloudObjects::Deleted, at(50)).await;
+        assert_eq!(store.leaving().await.unwrap().unwrap().revision, 2);
+        for (objects, unwanted) in [
+            (CloudObjects::Deleted, Some(at(50))),
+            (CloudObjects::Kept, None),
+            (CloudObjects::Deleted, Some(at(50))),
+        ] {
+            twin.remove(objects, at(60)).await;
+            store.unwant_all(point(), at(50), at(61)).await.unwrap();
+            assert_eq!(twin.copy(one).await.unwrap().unwanted, unwanted, "{objects:?}");
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use crate::cloud::leave::{Lacking, Step, lacking, leave};
 use crate::cloud::trouble::DELETION_MAY_ARRIVE;
 
 const FOREIGN: [&str; 2] = ["elsewhere/theirs", "macs/content/read me.txt"];
-/// Longer than an address lives.
-const OVER: Duration = Duration::from_secs(601);
+/// Longer than an address lives, and than what was signed may arrive.
+const OVER: Duration = Duration::from_secs(901);
 
 /// What is told of the former point and the active one.
 struct Told(Apart);
@@ -54,15 +54,20 @@ impl World {
     /// The same where something else is told of the two places.
     async fn leave_told(&self, may_remove: bool, told: Option<&Told>) -> Result<Step, RoundError> {
         let point = self.store.leaving().await.unwrap().unwrap();
+        self.leave_as(&point, may_remove, told).await
+    }
+
+    /// The same by a round that read the point when it was so.
+    async fn leave_as(
+        &self,
+        point: &OpenPoint,
+        may_remove: bool,
+        told: Option<&Told>,
+    ) -> Result<Step, RoundError> {
         let (provider, memory) = (self.provider(), Memory::default());
         let separation = told.map(|told| told as &dyn Separation);
-        let round = Round {
-            point: &point,
-            memory: &memory,
-            may_remove,
-            separation,
-            ..self.round(&*provider)
-        };
+        let round =
+            Round { point, memory: &memory, may_remove, separation, ..self.round(&*provider) };
         leave(&round).await
     }
 
@@ -271,9 +276,60 @@ async fn what_was_to_be_deleted_is_kept_where_that_is_said_before_its_time() {
     let world = World::mixed().await;
     world.remove(CloudObjects::Deleted);
     world.waits("addresses that computers have").await;
+    let one = ContentId::of(b"one");
+    assert!(world.row(one).await.unwrap().unwanted.is_some());
+    let before = world.store.leaving().await.unwrap().unwrap();
     world.remove(CloudObjects::Kept);
     world.pass(OVER);
+    // A round that was begun between the two words knows the first one alone.
+    let late = world.leave_as(&before, true, Some(&Told(Apart::Yes))).await.unwrap();
+    assert!(matches!(late, Step::Waits(_)), "{late:?}");
+    let row = world.row(one).await.unwrap();
+    assert_eq!((row.state, row.unwanted), (State::Present, None));
     let ended = world.leave(true).await.unwrap();
     assert_eq!(ended, Step::Ended(CloudForgotten { objects: 2, bytes: 6, uploads: 0 }));
     assert!(world.is_there(ContentId::of(b"one")) && world.is_there(ContentId::of(b"two")));
+}
+
+#[tokio::test]
+async fn it_does_not_end_before_what_was_signed_can_arrive_no_more() {
+    for objects in [CloudObjects::Deleted, CloudObjects::Kept] {
+        let world = World::new().await;
+        let one = world.fill(b"one").await;
+        world.remove(objects);
+        world.pass(DELETION_MAY_ARRIVE);
+        world.waits("was being sent there").await;
+        assert_eq!(world.is_there(one), objects == CloudObjects::Kept, "no address is good");
+        let late = name_of(&ContentId::of(b"late"));
+        world.double.place(&late, "late");
+        world.pass(Duration::from_secs(1));
+        if objects == CloudObjects::Deleted {
+            world.waits("no row knows of").await;
+            world.pass(OVER);
+        }
+        assert!(matches!(world.leave(true).await.unwrap(), Step::Ended(_)));
+        assert_eq!(world.double.bytes(&late).is_some(), objects == CloudObjects::Kept);
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_says_that_it_is_ours_it_ends_and_nothing_is_swept() {
+    for objects in [CloudObjects::Deleted, CloudObjects::Kept] {
+        let world = World::new().await;
+        let is_kept = objects == CloudObjects::Kept;
+        if is_kept {
+            world.fill(b"one").await;
+        }
+        world.double.begin_upload(&name_of(&ContentId::of(b"somebody sends it")));
+        world.double.place(PROBE, "probe");
+        world.double.take_away(MARKER);
+        world.remove(objects);
+        world.pass(OVER);
+        let (names, uploads) = (world.double.names(), world.double.uploads());
+        let ended = world.leave(true).await.unwrap();
+        let (kept, bytes) = if is_kept { (1, 3) } else { (0, 0) };
+        assert_eq!(ended, Step::Ended(CloudForgotten { objects: kept, bytes, uploads: 0 }));
+        assert!(world.is_forgotten().await);
+        assert_eq!((world.double.names(), world.double.uploads()), (names, uploads));
+    }
 }

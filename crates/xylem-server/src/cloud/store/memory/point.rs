@@ -211,6 +211,7 @@ impl Point {
     pub(super) fn leave(&mut self, now: Timestamp) {
         self.open.is_active = false;
         self.open.paused = false;
+        self.open.revision = self.open.revision.saturating_add(1);
         self.open.leaving = Some(CloudLeaving { since: now, left: None, objects: None });
         self.give_up_unfinished(now);
     }
@@ -227,13 +228,26 @@ impl Point {
     }
 
     pub(super) fn unwant_all(&mut self, since: Timestamp, now: Timestamp) {
-        if self.open.is_active {
+        let objects = self.open.leaving.and_then(|leaving| leaving.objects);
+        if objects != Some(CloudObjects::Deleted) {
             return;
         }
         self.give_up_unfinished(now);
         // What is *present* stays so when it is unwanted.
         for content in self.contents() {
             self.unwant(content, since);
+        }
+    }
+
+    /// Says what becomes of its objects. Where they are kept, what is *present* and unwanted only since
+    /// nobody is sent there is so no more.
+    pub(super) fn decide(&mut self, objects: CloudObjects) {
+        let Some(leaving) = &mut self.open.leaving else { return };
+        leaving.objects = Some(objects);
+        let (CloudObjects::Kept, Some(left)) = (objects, leaving.left) else { return };
+        let copies = self.copies.values_mut();
+        for copy in copies.filter(|copy| copy.state == CloudCopyState::Present) {
+            copy.unwanted = copy.unwanted.filter(|since| *since < left);
         }
     }
 
@@ -251,23 +265,22 @@ impl Point {
 
     /// What stays at the provider when it is forgotten.
     pub(super) fn left_behind(&self) -> CloudForgotten {
-        use CloudCopyState::{Failed, Present, Proving, Removing, Sending, Wanted};
         let mut stays = CloudForgotten::default();
         for copy in self.copies.values() {
-            let was_there = copy.etag.is_some();
-            let is_begun = copy.reference.is_some() || copy.part_bytes.is_some();
-            match copy.state {
-                Present => object(&mut stays, copy),
-                Removing if was_there => object(&mut stays, copy),
-                Sending | Proving | Removing => stays.uploads += 1,
-                Failed if is_begun => stays.uploads += 1,
-                Failed | Wanted => {}
+            if copy.was_there() {
+                stays.objects += 1;
+                stays.bytes = stays.bytes.saturating_add(copy.size);
             }
+            stays.uploads += u64::from(copy.has_upload());
         }
         stays
     }
 
     fn give_up_unfinished(&mut self, now: Timestamp) {
+        // An upload that is not committed wants nothing there any more.
+        for copy in self.copies.values_mut() {
+            copy.upload_until = None;
+        }
         for content in self.contents() {
             let copy = self.copies.get(&content);
             if copy.is_some_and(|copy| copy.state != CloudCopyState::Present) {
@@ -287,9 +300,4 @@ impl Point {
         found.sort_by_key(|copy| (copy.since, copy.content));
         found
     }
-}
-
-fn object(stays: &mut CloudForgotten, copy: &CloudCopy) {
-    stays.objects += 1;
-    stays.bytes = stays.bytes.saturating_add(copy.size);
 }
