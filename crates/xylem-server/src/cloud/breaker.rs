@@ -12,6 +12,7 @@ use super::store::{Broken, OpenPoint, Work};
 use super::trouble::{Trouble, Verdict};
 use super::used::Asking;
 use crate::failure::Failure;
+use crate::wish::WishError;
 
 /// How long nothing is asked of a point that is broken.
 const BETWEEN_TRIES: Duration = Duration::from_secs(5 * 60);
@@ -20,14 +21,29 @@ impl CloudService {
     /// Tries points that stand still again where it is time, whether or not a root asks for work:
     /// clients are not sent there before. Says what was found.
     pub(super) async fn try_broken_again(&self) -> Result<String, Failure> {
-        let points = [self.store().active().await?, self.store().leaving().await?];
-        let mut told = Vec::new();
-        for point in points.into_iter().flatten().filter(|point| point.broken.is_some()) {
-            told.push(self.try_point_again(point).await?);
+        let points = [self.store().active().await, self.store().leaving().await];
+        let (mut told, mut failed) = (Vec::new(), None);
+        // Whatever is wrong with the one keeps the other from nothing.
+        for point in points {
+            match self.try_if_broken(point).await {
+                Ok(found) => told.extend(found),
+                Err(failure) => failed = failed.or(Some(failure)),
+            }
         }
-        match told.is_empty() {
-            true => Ok("nothing stands still".to_owned()),
-            false => Ok(told.join("; ")),
+        match failed {
+            Some(failure) => Err(failure),
+            None if told.is_empty() => Ok("nothing stands still".to_owned()),
+            None => Ok(told.join("; ")),
+        }
+    }
+
+    async fn try_if_broken(
+        &self,
+        point: Result<Option<OpenPoint>, WishError>,
+    ) -> Result<Option<String>, Failure> {
+        match point?.filter(|point| point.broken.is_some()) {
+            Some(point) => self.try_point_again(point).await.map(Some),
+            None => Ok(None),
         }
     }
 

@@ -44,7 +44,7 @@ impl App {
             return Ok(());
         }
         let store = self.cloud.store();
-        let Some(point) = store.active().await? else { return Ok(()) };
+        let Some(point) = fetched_at(store, content).await? else { return Ok(()) };
         let heard = hear(store, &point, content, attempts, self.now()).await?;
         if heard.is_doubted {
             tracing::warn!(
@@ -55,6 +55,22 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// Where a content was fetched: at the active point, or, where it is not there yet, at the one that is
+/// being left, for as long as computers are sent there.
+async fn fetched_at(
+    store: &dyn CloudStore,
+    content: ContentId,
+) -> Result<Option<OpenPoint>, WishError> {
+    let active = store.active().await?;
+    if let Some(point) = &active
+        && store.copy(point.id, content).await?.is_some_and(|copy| copy.was_there())
+    {
+        return Ok(active);
+    }
+    let is_in_use = |point: &OpenPoint| point.leaving.is_some_and(|it| it.left.is_none());
+    Ok(store.leaving().await?.filter(is_in_use).or(active))
 }
 
 async fn hear(
@@ -74,7 +90,9 @@ async fn hear(
         let used = CloudUsage { told_by_agents: bytes, ..CloudUsage::default() };
         store.used(point.id, month_of(now), &used).await?;
     }
-    let is_doubted = tries().any(FetchAttempt::is_of_wrong_bytes)
+    // Nothing is read back at a point that is being left: the new one gets its own, from the root.
+    let is_doubted = point.is_active
+        && tries().any(FetchAttempt::is_of_wrong_bytes)
         && store.doubt(point.id, content, now.minus(BETWEEN_DOUBTS), now).await?;
     Ok(Heard { bytes, is_doubted })
 }
@@ -147,6 +165,23 @@ mod tests {
         assert_eq!((*month, *used), (month_of(NOW), expected), "and as nothing of ours");
         let other = ContentId::of(b"never there");
         assert_eq!(hear(&store, &point, other, &told, NOW).await.unwrap(), Heard::default());
+    }
+
+    #[tokio::test]
+    async fn what_was_fetched_at_the_former_is_counted_there_until_nobody_is_sent_there() {
+        let (store, former, work) = filled().await;
+        let next = CloudPointId::from_parts(8, &[8; 10]);
+        store.set(OpenPoint { id: next, ..former.clone() }, NOW);
+        let point = fetched_at(&store, work.content).await.unwrap().unwrap();
+        assert_eq!(point.id, former.id, "the new one lacks it");
+        let wrong = format!("{WRONG_BYTES}: digests disagree");
+        let told = [attempt(CLOUD_SOURCE, 30, Some(&wrong))];
+        let heard = hear(&store, &point, work.content, &told, NOW).await.unwrap();
+        assert_eq!(heard, Heard { bytes: 30, is_doubted: false }, "nothing is read back there");
+        assert_eq!(store.usage(former.id).await.unwrap()[0].1.told_by_agents, 30);
+        assert!(store.usage(next).await.unwrap().is_empty());
+        assert!(store.left(former.id, NOW).await.unwrap());
+        assert_eq!(fetched_at(&store, work.content).await.unwrap().unwrap().id, next);
     }
 
     #[tokio::test]
