@@ -21,23 +21,30 @@ use super::store::Store;
 use super::tools::{Tools, sha256_of};
 use crate::pair::{sizes, stage};
 
-/// Small files, and the size of the one that is on its way to a computer when somebody is killed.
-const SMALL_FILES: usize = 40;
+/// Small files, so many that deleting them can be hit on the way, and the size of the one that is on its way to a computer when somebody is killed.
+const SMALL_FILES: usize = 200;
 const LARGE: &str = "Large.dmg";
 const LARGE_BYTES: u64 = 256 << 20;
 
 /// How long everything may take to a cloud.
 const FILL_LIMIT: Duration = Duration::from_secs(300);
 /// How long the former may take to its end after all is at the new one: addresses live for a minute,
-/// it is looked once in a minute what is to be done, and a deletion that was asked for by a server
-/// that was killed may arrive for fifteen minutes.
-const END_LIMIT: Duration = Duration::from_secs(1_200);
+/// it is looked once in a minute what is to be done, what was signed to be sent there may arrive for
+/// fifteen minutes since it was replaced, and for as long a deletion that was asked for by a server that
+/// was killed.
+const END_LIMIT: Duration = Duration::from_secs(1_500);
 /// How often a computer may be turned away while the management server is away.
 const TRIES: u32 = 20;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often it is looked whether objects begin to go: deleting all of them takes a second or so.
+const LOOK_CLOSELY: Duration = Duration::from_millis(20);
 
 /// What is somebody else's at the former.
 const FOREIGN: &str = "read me.txt";
+/// Objects there that are no files of ours: that one, and the one that says whose the rest is.
+const OTHERS: usize = 2;
+/// Files that are fetched between the filling and the end: addresses are over a minute after it.
+const FETCHED_MEANWHILE: usize = 20;
 
 /// What was published: its name, and SHA-256 of what was sent, by no code of ours.
 type All = BTreeMap<ContentId, (String, String)>;
@@ -66,11 +73,12 @@ pub(super) fn change() -> anyhow::Result<()> {
         let mut fetched = fetch_while_killed(&mut ground, &all).await?;
         present(&ground.fleet, &ids, FILL_LIMIT).await?;
         let filled_s = begun.elapsed().as_secs_f64();
-        for (name, sha256) in all.values() {
+        // No more of them than can be fetched before objects begin to go.
+        for (name, sha256) in all.values().take(FETCHED_MEANWHILE) {
             fetch(&ground, name, sha256).await?;
             fetched += 1;
         }
-        let killed = end(&mut ground).await?;
+        let killed = end(&mut ground, all.len()).await?;
         let seconds = begun.elapsed().as_secs_f64();
 
         let left = ground.store.names()?;
@@ -95,6 +103,7 @@ pub(super) fn change() -> anyhow::Result<()> {
         ensure!(there.uploads.is_empty(), "uploads stay at the new one: {:?}", there.uploads);
         ensure!(left.objects == [foreign.as_str()], "at the former lie {:?}", left.objects);
         ensure!(left.uploads.is_empty(), "uploads stay at the former: {:?}", left.uploads);
+        ensure!(killed == 1, "it was not killed while objects went, but {killed} times");
         Ok(())
     })
 }
@@ -168,22 +177,23 @@ fn is_that(file: &Path, name: &str, sha256: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits for the end of the former, and kills the management server once on the way, when objects
-/// begin to go. Says how often it was killed.
-async fn end(ground: &mut Ground<Seaweed>) -> anyhow::Result<u32> {
-    let before = ground.store.names()?.objects.len();
-    let (mut killed, end) = (0, Instant::now() + END_LIMIT);
+/// Waits for the end of the former, and kills the management server once on the way, as soon as one
+/// of `files` is gone. Says how often it was killed while others were still there.
+async fn end(ground: &mut Ground<Seaweed>, files: usize) -> anyhow::Result<u32> {
+    let end = Instant::now() + END_LIMIT;
+    while ground.store.names()?.objects.len() >= files + OTHERS {
+        ensure!(Instant::now() < end, "nothing goes at the former");
+        sleep(LOOK_CLOSELY).await;
+    }
+    ground.fleet.kill_server().await;
+    let killed = u32::from(ground.store.names()?.objects.len() > OTHERS);
+    ground.fleet.restart_server().await?;
     loop {
         let former = former(&ground.fleet).await?;
         if former.is_null() {
             return Ok(killed);
         }
         ensure!(Instant::now() < end, "the former is not at its end: {former}");
-        if killed == 0 && ground.store.names()?.objects.len() < before {
-            ground.fleet.kill_server().await;
-            ground.fleet.restart_server().await?;
-            killed += 1;
-        }
         sleep(LOOK_EVERY).await;
     }
 }
