@@ -50,6 +50,9 @@ pub struct ReadBackJob {
     /// By which authority the provider is believed, in PEM; none: by those that the machine believes.
     #[serde(default)]
     pub ca_pem: Option<String>,
+    /// Whether it lies in this server's own folder (`cloud_folder` in its `server.json`).
+    #[serde(default)]
+    pub in_folder: bool,
 }
 
 /// `POST /v1/control/cloud/read-back-ended`: what came of it.
@@ -104,6 +107,7 @@ mod tests {
             size: 1,
             url: "https://s3.example.org/b/k?sig=planted".to_owned(),
             ca_pem: None,
+            in_folder: false,
         };
         let told = CloudReadBack { job: Some(job), again_after_ms: 0 };
         assert!(!format!("{told:?}").contains("planted"));

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use xylem_api::control_cloud::CloudJob;
+use xylem_api::control_read_back::ReadBackJob;
 use xylem_client::{CloudClient, CloudContentClient, Deadlines};
 use xylem_pki::{PublicRoots, public_client_config};
 use xylem_runtime::{Environment, GuardedNet};
 use xylem_telemetry::chain;
 
 use super::folder::Keeper;
+use super::giver::Giver;
 use crate::node::Node;
 
 /// The client of the point that was sent to, or read from, last. Kept, so that its connections are.
@@ -50,15 +52,15 @@ impl Clients {
         Ok(self.known(job.ca_pem.as_deref()).await?.client.clone())
     }
 
-    /// The same for who reads contents, of any size.
+    /// Who gives a content that is read back, of any size.
     ///
     /// # Errors
     /// As [`client`](Self::client).
-    pub(super) async fn content_client(
-        &mut self,
-        ca_pem: Option<&str>,
-    ) -> Result<CloudContentClient, String> {
-        Ok(self.known(ca_pem).await?.content.clone())
+    pub(super) async fn giver(&mut self, job: &ReadBackJob) -> Result<Giver, String> {
+        if job.in_folder {
+            return Ok(Giver::Folder(self.folder.clone()));
+        }
+        Ok(Giver::Provider(self.known(job.ca_pem.as_deref()).await?.content.clone()))
     }
 
     async fn known(&mut self, ca_pem: Option<&str>) -> Result<&Known, String> {

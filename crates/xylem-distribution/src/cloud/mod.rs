@@ -7,13 +7,14 @@
 //!
 //! * [`job`]: one content, from its first part to its proof. [`parts`]: its parts, side by side.
 //! * [`piece`]: reads a part. [`send`]: sends it. [`sample`]: looks at an object as a client does.
-//! * [`read_back`]: reads back whole what is to be, one content after the other.
+//! * [`read_back`]: reads back whole what is to be, one content after the other; [`giver`]: from where.
 //! * [`slots`]: how many parts of all contents are under way, and whose turn is next.
 //! * [`folder`]: this server's own folder, in the place of a provider.
 //! * [`link`]: what is said to the management server about a content.
 
 mod clients;
 mod folder;
+mod giver;
 mod job;
 mod lacking;
 mod link;

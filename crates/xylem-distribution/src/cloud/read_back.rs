@@ -1,7 +1,7 @@
 //! Reads back whole what lies in the cloud: `docs/design/cloud.md`, "Read back whole".
 //!
 //! One content after the other, in the class of what is in no hurry, by an address as a client gets
-//! one. Nothing of it is kept, and this server's own copy is not needed: what counts is size, BLAKE3 and
+//! one, or from this server's own folder. Nothing of it is kept, and this server's own copy is not needed: what counts is size, BLAKE3 and
 //! SHA-256. A line that breaks is gone on with where it broke, by a fresh address; what was cut short by
 //! the end of the program is read from the beginning.
 
@@ -14,13 +14,14 @@ use xylem_api::control_read_back::{
     AskCloudReadBack, CloudReadBack, ReadBackFound, ReadBackJob, TellCloudReadBack,
 };
 use xylem_api::error::ErrorCode;
-use xylem_client::{ClientError, CloudContentClient, RunningDigests};
+use xylem_client::{ClientError, RunningDigests};
 use xylem_model::Digests;
 use xylem_runtime::Backoff;
 use xylem_sync::Class;
 use xylem_telemetry::chain;
 
 use super::clients::Clients;
+use super::giver::Giver;
 use super::link::{KEEP_EVERY, RETRY, fills};
 use super::{ASK_ELSEWHERE_EVERY, ASK_EVERY, ASK_REFUSED_EVERY, LEAVING};
 use crate::ingest::final_word;
@@ -121,9 +122,9 @@ impl ReadingBack {
     async fn job(&mut self, job: ReadBackJob) {
         let (point, content) = (job.point, job.content);
         let mut bytes = 0;
-        let found = match self.clients.content_client(job.ca_pem.as_deref()).await {
-            Ok(client) => {
-                let reading = Reading::new(&self.node, client, job, &mut bytes);
+        let found = match self.clients.giver(&job).await {
+            Ok(giver) => {
+                let reading = Reading::new(&self.node, giver, job, &mut bytes);
                 match reading.run().await {
                     Ok(found) => found,
                     Err(Dropped) if fills(&self.node) => return,
@@ -165,7 +166,7 @@ impl ReadingBack {
 /// One content that is being read.
 struct Reading<'a> {
     node: &'a Node,
-    client: CloudContentClient,
+    giver: Giver,
     job: ReadBackJob,
     flow: Flow,
     /// Bytes that came.
@@ -175,14 +176,9 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(
-        node: &'a Node,
-        client: CloudContentClient,
-        job: ReadBackJob,
-        bytes: &'a mut u64,
-    ) -> Self {
+    fn new(node: &'a Node, giver: Giver, job: ReadBackJob, bytes: &'a mut u64) -> Self {
         let flow = node.pace.to_cloud.open(Link::Cloud(job.point), Class::Bulk);
-        Self { node, client, job, flow, bytes, keep_at: Instant::now() + KEEP_EVERY }
+        Self { node, giver, job, flow, bytes, keep_at: Instant::now() + KEEP_EVERY }
     }
 
     async fn run(mut self) -> Result<ReadBackFound, Dropped> {
@@ -232,19 +228,18 @@ impl<'a> Reading<'a> {
         digests: &mut RunningDigests,
     ) -> Result<Result<(), ClientError>, Dropped> {
         let size = self.job.size;
-        let asked = self.client.fetch(&self.job.url, size, digests.size()).await;
-        let mut answer = match asked {
-            Ok(answer) => answer,
+        let mut given = match self.giver.fetch(&self.job, digests.size()).await {
+            Ok(given) => given,
             // A shorter one, or an empty one that is not to be empty.
             Err(ClientError::Answer { status: 416, .. }) => return Ok(Ok(())),
             Err(error) => return Ok(Err(error)),
         };
-        if answer.offset != digests.size() {
+        if given.offset != digests.size() {
             // It knows no ranges, and sends the whole.
             *digests = RunningDigests::new();
         }
         loop {
-            let piece = match answer.body.next().await {
+            let piece = match given.next().await {
                 Ok(Some(piece)) => piece,
                 Ok(None) => return Ok(Ok(())),
                 Err(error) => return Ok(Err(error)),

@@ -51,7 +51,7 @@ fn ends(size: u64) -> Vec<Range<u64>> {
 }
 
 /// The request that a client makes. No part of the address may get into a message.
-fn request_of(url: &str) -> Option<CloudRequest> {
+pub(super) fn request_of(url: &str) -> Option<CloudRequest> {
     let rest = url.strip_prefix("https://")?;
     let (authority, target) = rest.split_at(rest.find('/')?);
     let (path, query) = target.split_once('?').unwrap_or((target, ""));

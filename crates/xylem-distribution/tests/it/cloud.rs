@@ -1,5 +1,6 @@
 //! Filling a cloud: a provider that can be told to misbehave, over TLS on the loopback.
 
+mod folder;
 mod principal;
 
 use std::collections::BTreeMap;

@@ -178,6 +178,7 @@ impl AtPoint<'_> {
             size: copy.size,
             url: provider.url(&wanted)?.reveal().to_owned(),
             ca_pem: settings.ca_pem.clone(),
+            in_folder: !settings.storage.is_given_out(),
         })
     }
 

@@ -418,14 +418,16 @@ async fn read_back(
         };
         let job = next.and_then(|content| live.iter().find(|it| it.content == content));
         cloud.addresses += u32::from(job.is_some());
+        let in_folder = cloud.provider.as_ref().is_some_and(|(it, _)| !it.is_given_out());
         let job = job.and_then(|it| {
             Some(ReadBackJob {
                 point: cloud.point,
                 content: it.content,
                 sha256: it.sha256?,
                 size: it.size,
-                url: format!("{}/{}?signature=planted", cloud.origin, it.content),
+                url: cloud.address(it.content, it.size),
                 ca_pem: Some(cloud.ca_pem.clone()),
+                in_folder,
             })
         });
         Ok(CloudReadBack { job, again_after_ms: 1000 })
