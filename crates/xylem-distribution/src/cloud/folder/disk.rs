@@ -1,20 +1,26 @@
 //! The folder on the disk: blocking, one thing at a time.
 //!
 //! Nothing is followed and nothing of others is touched: each step of a path has to be a folder and
-//! no link, and what is read, replaced or deleted an ordinary file. An object appears whole, by a
+//! no link, and what is read, replaced or deleted an ordinary file. A step is looked at before it is
+//! taken, so nobody else may write there: only of the last one that is opened the system itself sees
+//! that it is no link. An object appears whole, by a
 //! link that fails where something is; what it was written as is removed after. A power cut leaves
 //! at most a staged file, which is listed and removed.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use xylem_cloud::folder::{FolderObject, FolderUpload};
 use xylem_cloud::{MAX_ANSWER_BYTES, MAX_MARKER_BYTES};
 
 use super::refused::{Refused, io_refusal};
+
+/// What took a file's place since it was looked at is not followed where it is a link, and holds nobody
+/// up where it is a pipe.
+pub(super) const NOT_FOLLOWED: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 
 /// The folder that the root's own configuration names.
 #[derive(Debug)]
@@ -45,7 +51,7 @@ impl Folder {
 
     /// An object's size in bytes.
     pub(super) fn size(&self, object: &FolderObject) -> Result<u64, Refused> {
-        Ok(self.file(object.path())?.1.len())
+        Ok(self.of_object(object, self.file(object.path()))?.1.len())
     }
 
     /// Bytes of an object: a range of it, or all of a small one.
@@ -54,8 +60,10 @@ impl Folder {
         object: &FolderObject,
         range: Option<Range<u64>>,
     ) -> Result<Read, Refused> {
-        let (path, metadata) = self.file(object.path())?;
-        let size = metadata.len();
+        let opened = self.open(object.path(), OpenOptions::new().read(true));
+        let (path, file) = self.of_object(object, opened)?;
+        let failed = |error: io::Error| io_refusal("reading", &path, &error);
+        let size = file.metadata().map_err(failed)?.len();
         let limit = MAX_ANSWER_BYTES as u64;
         let wanted = match range {
             Some(range) if range.start >= size => {
@@ -69,9 +77,7 @@ impl Folder {
         };
         let length = usize::try_from(wanted.end - wanted.start).unwrap_or(MAX_ANSWER_BYTES);
         let mut bytes = vec![0; length];
-        let file = File::open(&path).map_err(|error| io_refusal("opening", &path, &error))?;
-        file.read_exact_at(&mut bytes, wanted.start)
-            .map_err(|error| io_refusal("reading", &path, &error))?;
+        file.read_exact_at(&mut bytes, wanted.start).map_err(failed)?;
         Ok(Read { bytes, from: wanted.start, size })
     }
 
@@ -95,9 +101,8 @@ impl Folder {
 
     /// A staged file that was made before, to write a part of it.
     pub(super) fn staged(&self, upload: &FolderUpload) -> Result<File, Refused> {
-        let (path, _) = self.file(upload.path())?;
-        let opened = OpenOptions::new().read(true).write(true).open(&path);
-        opened.map_err(|error| io_refusal("opening", &path, &error))
+        let opened = self.open(upload.path(), OpenOptions::new().read(true).write(true));
+        opened.map(|(_, file)| file)
     }
 
     /// Writes bytes of a staged file.
@@ -168,12 +173,28 @@ impl Folder {
 
     /// Deletes an object.
     pub(super) fn remove(&self, object: &FolderObject) -> Result<(), Refused> {
-        self.delete(object.path())
+        self.of_object(object, self.delete(object.path()))
     }
 
     /// Deletes a staged file.
     pub(super) fn discard(&self, upload: &FolderUpload) -> Result<(), Refused> {
         self.delete(upload.path())
+    }
+
+    /// What came of looking for an object. That a content is not there counts only where the marker is:
+    /// what lies on a disk that is not mounted is not lost.
+    fn of_object<T>(
+        &self,
+        object: &FolderObject,
+        outcome: Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        match outcome {
+            Err(refused) if refused.status == 404 && object.is_content() => {
+                self.marked(object)?;
+                Err(refused)
+            }
+            other => other,
+        }
     }
 
     /// Refuses where no marker says that contents belong here: another disk may be mounted, or none.
@@ -234,6 +255,17 @@ impl Folder {
             .map_err(|error| io_refusal("asking after", &path, &error))?;
         match metadata.is_file() {
             true => Ok((path, metadata)),
+            false => Err(not_ours(&path, "an ordinary file")),
+        }
+    }
+
+    /// Opens an ordinary file.
+    fn open(&self, relative: &str, options: &mut OpenOptions) -> Result<(PathBuf, File), Refused> {
+        let (path, _) = self.file(relative)?;
+        let failed = |error: io::Error| io_refusal("opening", &path, &error);
+        let file = options.custom_flags(NOT_FOLLOWED).open(&path).map_err(failed)?;
+        match file.metadata().map_err(failed)?.is_file() {
+            true => Ok((path, file)),
             false => Err(not_ours(&path, "an ordinary file")),
         }
     }

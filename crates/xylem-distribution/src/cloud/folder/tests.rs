@@ -1,7 +1,7 @@
 //! The folder on a real disk, asked as the management server asks; and a program that dies at any
 //! step.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -358,6 +358,49 @@ async fn a_folder_that_is_gone_not_set_or_read_only_says_so() {
     let answer = client.send(&running.provider().ask(&key, moment(1))).await.unwrap();
     let told = running.provider().found(&key, &answer).unwrap_err();
     assert!(told.to_string().contains("cloud_folder"), "{told}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_counts_as_lost_only_where_the_marker_is() {
+    let world = World::marked();
+    let running = world.start();
+    let bytes = noise(11, 10);
+    let key = running.key(&bytes);
+    running.put(&bytes).await.unwrap();
+    // The disk is away, and its mount point is an empty folder.
+    let away = world.root.with_extension("away");
+    std::fs::rename(&world.root, &away).unwrap();
+    std::fs::create_dir(&world.root).unwrap();
+    let told = running.size(&key).await.unwrap_err();
+    assert_eq!(told.kind, FaultKind::Place);
+    assert!(told.to_string().contains("mounted"), "{told}");
+    assert_eq!(kind(running.remove(&key).await), FaultKind::Place);
+    let provider = running.provider();
+    let answer = running.send(&provider.read(&key, moment(1))).await;
+    assert_eq!(provider.read_answered(&key, &answer).unwrap_err().kind, FaultKind::Place);
+    // Whose the folder is can be asked, and nothing was made.
+    assert_eq!(running.size(&world.prefix().marker()).await.unwrap(), None);
+    assert_eq!(std::fs::read_dir(&world.root).unwrap().count(), 0);
+
+    std::fs::remove_dir(&world.root).unwrap();
+    std::fs::rename(&away, &world.root).unwrap();
+    assert_eq!(running.size(&key).await.unwrap(), Some(10));
+    std::fs::remove_file(world.object(&bytes)).unwrap();
+    assert_eq!(running.size(&key).await.unwrap(), None, "the marker is there, and it is not");
+}
+
+#[test]
+fn what_is_opened_is_no_link_whatever_was_looked_at_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+    std::fs::write(&file, b"precious").unwrap();
+    symlink(&file, &link).unwrap();
+    let open = |path: &Path| {
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).custom_flags(disk::NOT_FOLLOWED).open(path)
+    };
+    assert!(open(&file).is_ok());
+    assert!(open(&link).is_err());
 }
 
 #[tokio::test]
