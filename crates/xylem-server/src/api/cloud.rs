@@ -16,7 +16,7 @@ use xylem_http::{ApiError, ApiJson};
 use xylem_model::CloudPointId;
 
 use crate::app::App;
-use crate::cloud::{KeyWish, Place, ProvedCloud, read_keys, temp_url_keys};
+use crate::cloud::{Claim, KeyWish, Place, ProvedCloud, read_keys, temp_url_keys};
 use crate::failure::Failure;
 use crate::permission::Caller;
 
@@ -67,7 +67,8 @@ pub(super) async fn set_cloud(
     check_place(&settings, former)?;
     let others = app.signing_key(former).await;
     let plan = app.key_plan(KeyWish::Renew, Vec::new(), others);
-    let proved = Box::pin(app.prove_cloud(&settings, keys, &plan, asked.adopt)).await?;
+    let claim = Claim { adopt: asked.adopt, is_held: false };
+    let proved = Box::pin(app.prove_cloud(&settings, keys, &plan, claim)).await?;
     let setting = async {
         let place = Place { settings: &settings, keys: proved.keys() };
         app.require_another_place(place, former).await?;
@@ -116,8 +117,10 @@ pub(super) async fn change_cloud(
     check_place(&settings, leaving.as_ref())?;
     let wish = if is_other_keys { KeyWish::Renew } else { KeyWish::Mend };
     let plan = app.key_plan(wish, app.former_keys(&active).await, app.leaving_key().await?);
-    let proved = Box::pin(app.prove_cloud(&settings, keys, &plan, asked.adopt)).await?;
     let moved = !settings.storage.is_same_place(&present.storage);
+    let is_held = !moved && !settings.storage.is_given_out();
+    let claim = Claim { adopt: asked.adopt, is_held };
+    let proved = Box::pin(app.prove_cloud(&settings, keys, &plan, claim)).await?;
     let changing = async {
         let place = Place { settings: &settings, keys: proved.keys() };
         app.require_another_place(place, leaving.as_ref().filter(|_| moved)).await?;

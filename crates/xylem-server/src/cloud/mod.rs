@@ -68,7 +68,7 @@ use xylem_pki::{PublicRoots, public_client_config};
 use xylem_runtime::{Environment, random_array};
 
 pub(crate) use apart::{Apart, Place};
-pub(crate) use claim::marker_of;
+pub(crate) use claim::{Claim, marker_of};
 pub(crate) use duty::Duty;
 pub use duty::{Duty as CloudDuty, RoundTerms as CloudRoundTerms};
 pub(crate) use offer::CloudWanted;

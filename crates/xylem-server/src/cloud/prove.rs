@@ -8,6 +8,7 @@ use xylem_cloud::{PointSettings, ProviderError, Secret, Secrets, SwiftAccess, pr
 use xylem_http::ApiError;
 use xylem_runtime::{Environment, random_array};
 
+use super::claim::Claim;
 use super::opening::{KeyPlan, KeyWish, Opener, Opening};
 use super::probe::Probe;
 use super::session::TestClient;
@@ -60,7 +61,7 @@ impl App {
         settings: &PointSettings,
         keys: Secrets,
         plan: &KeyPlan,
-        adopt: bool,
+        claim: Claim,
     ) -> Result<ProvedCloud, Failure> {
         let client = self.test_client(settings, &keys).await?;
         let _one_at_a_time = self.cloud_test.lock().await;
@@ -68,8 +69,11 @@ impl App {
         let mut steps = Steps::default();
         let opening = opener.open(&mut steps, keys).await;
         let proved = async {
+            if claim.is_held {
+                self.require_held(&self.probe(&opener, &opening)?, settings, claim).await?;
+            }
             let test = passed(self.run_test(&opener, &opening, steps).await?)?;
-            self.claim_cloud(&self.probe(&opener, &opening)?, settings, adopt).await?;
+            self.claim_cloud(&self.probe(&opener, &opening)?, settings, claim).await?;
             Ok(test)
         };
         let proved = Box::pin(proved).await;

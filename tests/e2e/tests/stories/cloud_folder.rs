@@ -87,6 +87,12 @@ async fn a_folder_is_filled_by_the_root_looked_after_and_given_out_to_nobody() {
     let told = stage.system.xylem(&["cloud", "show"]).await.unwrap();
     assert!(told.contains("mounted"), "{told}");
     assert!(!folder.exists());
+    // Its mount point is there, and is not taken for it.
+    std::fs::create_dir(&folder).unwrap();
+    let told = stage.system.xylem(&["cloud", "change", "verify=all"]).await.unwrap_err();
+    assert!(format!("{told:?}").contains("--adopt"), "{told:?}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    std::fs::remove_dir(&folder).unwrap();
     std::fs::rename(&away, &folder).unwrap();
     stage.system.xylem(&["cloud", "test"]).await.unwrap();
     stage.clear().await;
