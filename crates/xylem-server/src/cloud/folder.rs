@@ -116,7 +116,7 @@ impl Errands {
         let waiting = Some(FolderErrand { id, request, body });
         state.insert(id, Errand { waiting, done });
         drop(state);
-        // One root asks; where two do, around a hand-over, either may have it.
+        // The root asks twice at once, and around a hand-over another one too: any may have it.
         self.came.notify_one();
         Ok((Waiting { errands: self, id }, answer))
     }
@@ -142,7 +142,8 @@ impl CloudCourier for Errands {
             Err(_) if self.is_waiting(waiting.id) => {
                 return Err(unanswered(format!(
                     "the root distribution server did not ask within {} s what is to be done in \
-                     its folder: see that it runs, and that its server.json names `cloud_folder`",
+                     its folder: see that it runs, and that its server.json names `cloud_folder`; \
+                     it may be busy there, or its disk slow",
                     TAKEN_WITHIN.as_secs()
                 )));
             }
@@ -266,6 +267,7 @@ mod tests {
         };
         let error = carry(Duration::from_secs(60)).await.unwrap_err();
         assert!(error.is_transient() && error.to_string().contains("cloud_folder"), "{error}");
+        assert!(error.to_string().contains("busy"), "{error}");
         assert!(errands.state().is_empty(), "a root that comes later does nothing of it");
 
         let sent = tokio::spawn(carry(Duration::from_secs(60)));

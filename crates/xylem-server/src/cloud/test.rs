@@ -40,7 +40,7 @@ pub(super) async fn run(
     let prefix = storage.prefix();
     let [plain, odd, large] =
         ["plain", ODD_NAME, "large"].map(|name| prefix.probe(&id.to_string(), name));
-    let reached = steps.needed("connect", probe.reach(&plain)).await;
+    let reached = Box::pin(steps.needed("connect", probe.reach(&plain))).await;
     steps.add("clock", async { clock(probe, reached.as_ref()) }).await;
     // By a clock that is off nothing is signed that counts.
     steps.block_after_failure();

@@ -85,7 +85,7 @@ impl Change {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), looking).await.expect("it comes to be so")
+        tokio::time::timeout(Duration::from_secs(30), looking).await.unwrap()
     }
 
     async fn restart(self) -> Self {

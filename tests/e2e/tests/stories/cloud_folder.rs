@@ -13,7 +13,7 @@ async fn with_a_folder(folder: &Path) -> Stage {
     stage.system.stop_part("root").await.unwrap();
     let settings = stage.system.folder().join("root/server.json");
     let mut root: Value = serde_json::from_slice(&std::fs::read(&settings).unwrap()).unwrap();
-    root["cloud_folder"] = json!(folder);
+    root.as_object_mut().unwrap().insert("cloud_folder".to_owned(), json!(folder));
     std::fs::write(&settings, root.to_string()).unwrap();
     stage.system.start_distribution_server("root").await.unwrap();
     stage

@@ -22,8 +22,12 @@ use crate::cloud::link::{RETRY, fills};
 use crate::ingest::final_word;
 use crate::node::Node;
 
-/// When a management server is asked again that knows of no folders.
-const ASK_ELSEWHERE_EVERY: Duration = Duration::from_secs(3600);
+/// When a management server is asked again that knows of no folders: soon, since it is upgraded while
+/// this server runs, and until then nothing of the point can be looked after or tested.
+const ASK_ELSEWHERE_EVERY: Duration = Duration::from_secs(60);
+/// How many questions wait for something to do: two, so that while what one brought is being done, to
+/// its slowest, the other brings what is asked meanwhile before it counts as not taken.
+const LANES: usize = 2;
 /// The same where it does not answer this server now.
 const ASK_REFUSED_EVERY: Duration = Duration::from_secs(30);
 
@@ -33,7 +37,7 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
         return;
     }
     tokio::select! {
-        () = keep_on(&node) => {}
+        _ = join_all((0..LANES).map(|_| keep_on(&node))) => {}
         () = shutdown.begun() => {}
     }
 }

@@ -137,7 +137,7 @@ async fn killed_anywhere_it_goes_on_and_takes_nothing_of_others() {
         let world = World::mixed().await;
         world.remove(CloudObjects::Deleted);
         world.pass(OVER);
-        let first = killed_after(polls, world.leave(true)).await;
+        let first = Box::pin(killed_after(polls, world.leave(true))).await;
         let mut rounds = 0;
         while !world.is_forgotten().await {
             rounds += 1;
