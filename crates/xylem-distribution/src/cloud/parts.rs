@@ -115,9 +115,9 @@ impl Parts {
             return;
         }
         let Some(part) = self.lacking.next() else { return };
-        let (repository, content) = (self.node.repository.clone(), self.whole.content);
+        let (node, content) = (Arc::clone(&self.node), self.whole.content);
         self.under_way.spawn(async move {
-            let digests = piece::digests(&repository, content, part).await;
+            let digests = piece::digests(&node.repository, &node.frames, content, part).await;
             Event::Read(slot, part, digests)
         });
     }

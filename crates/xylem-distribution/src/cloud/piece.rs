@@ -19,6 +19,7 @@ use xylem_model::{ContentId, Md5, Sha256};
 use crate::digests::bytes_of;
 use crate::node::Node;
 use crate::pace::Flow;
+use crate::serve::{Frame, Frames};
 
 /// Bytes that are read for digests without letting others have the thread: some 20 ms of computing.
 const STEP_BYTES: u64 = 8 << 20;
@@ -32,10 +33,12 @@ const PREFETCH_BYTES: u64 = 4 << 20;
 /// As [`BlobReader::read_frame`]: a copy that is damaged has been withdrawn.
 pub(super) async fn digests(
     repository: &Repository,
+    frames: &Arc<Frames>,
     content: ContentId,
     part: Part,
 ) -> Result<PartDigests, BlobError> {
-    let opened = repository.run_reading(move |it| Digesting::open(it, &content, part)).await;
+    let frame = frames.take();
+    let opened = repository.run_reading(move |it| Digesting::open(it, frame, &content, part)).await;
     let mut digesting = opened?;
     loop {
         let (back, is_over) = repository
@@ -46,6 +49,7 @@ pub(super) async fn digests(
             .await;
         digesting = back;
         if is_over? {
+            // The frame goes back here, where it was taken.
             return Ok(digesting.finish(part.number));
         }
     }
@@ -85,12 +89,12 @@ async fn feed_all(
         let most = flow.piece_bytes(FRAME_BYTES, GROUP_BYTES);
         let range = left.start..left.end.min(left.start + most);
         flow.turn(range.end - range.start).await;
-        let (frames, end) = (Arc::clone(&node.frames), left.end);
+        // Taken here, where it comes back to: a thread that reads would find none to be used again.
+        let (mut frame, end) = (node.frames.take(), left.end);
         let (back, read) = node
             .repository
             .run_reading(move |_| {
                 reader.prefetch(range.start..end.min(range.start + PREFETCH_BYTES));
-                let mut frame = frames.take();
                 let read = read_some(&mut reader, range, frame.room());
                 (reader, read.map(|filled| frame.into_bytes(filled)))
             })
@@ -157,24 +161,29 @@ struct Digesting {
     left: Range<u64>,
     sha256: Context,
     md5: Md5Hasher,
-    buffer: Vec<u8>,
+    frame: Frame,
 }
 
 impl Digesting {
     /// Opens a published copy. While it is open it is not removed.
-    fn open(repository: &Repository, content: &ContentId, part: Part) -> Result<Self, BlobError> {
+    fn open(
+        repository: &Repository,
+        frame: Frame,
+        content: &ContentId,
+        part: Part,
+    ) -> Result<Self, BlobError> {
         let reader = repository.open_blob(content)?;
-        let buffer = vec![0; usize::try_from(FRAME_BYTES.min(reader.size())).unwrap_or(0)];
         let (sha256, md5) = (Context::new(&SHA256), Md5Hasher::new());
-        Ok(Self { reader, left: range_of(part), sha256, md5, buffer })
+        Ok(Self { reader, left: range_of(part), sha256, md5, frame })
     }
 
     /// Reads on, and says whether that was all.
     fn step(&mut self) -> Result<bool, BlobError> {
         let end = self.left.end.min(self.left.start.saturating_add(STEP_BYTES));
         while self.left.start < end {
-            let filled = read_some(&mut self.reader, self.left.start..end, &mut self.buffer)?;
-            let bytes = self.buffer.get(filled).unwrap_or_default();
+            let room = self.frame.room();
+            let filled = read_some(&mut self.reader, self.left.start..end, room)?;
+            let bytes = room.get(filled).unwrap_or_default();
             self.sha256.update(bytes);
             self.md5.update(bytes);
             self.left.start += bytes.len() as u64;
@@ -214,10 +223,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let held: Vec<u8> = (0..900_001_u32).map(|n| (n % 251) as u8).collect();
         let (repository, content) = repository(folder.path(), &held);
+        let frames = Arc::default();
         for part_bytes in [100_000, 262_144, 300_001, 900_000, 900_001, 2_000_000] {
             let plan = PartPlan::again(held.len() as u64, NonZeroU64::new(part_bytes));
             for (number, expected) in (1..).zip(held.chunks(part_bytes as usize)) {
-                let found = digests(&repository, content, plan.part(number).unwrap());
+                let found = digests(&repository, &frames, content, plan.part(number).unwrap());
                 let found = found.await.unwrap();
                 assert_eq!(found.number, number);
                 assert_eq!(found.md5, Md5::from_bytes(Md5Hasher::digest(expected).into()));
@@ -233,11 +243,12 @@ mod tests {
     async fn a_copy_that_is_gone_or_shorter_than_was_told_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let (repository, content) = repository(folder.path(), b"short");
+        let frames = Arc::default();
         let part = Part { number: 1, offset: 0, bytes: 6 };
-        let found = digests(&repository, content, part).await;
+        let found = digests(&repository, &frames, content, part).await;
         assert!(matches!(found, Err(BlobError::Corrupt { .. })), "{found:?}");
         let other = ContentId::of(b"other");
-        let found = digests(&repository, other, part).await;
+        let found = digests(&repository, &frames, other, part).await;
         assert!(matches!(found, Err(BlobError::NotFound { .. })), "{found:?}");
     }
 }

@@ -39,7 +39,7 @@ use crate::ingest;
 use crate::node::Node;
 
 pub(crate) use authorize::ready;
-pub(crate) use frames::Frames;
+pub(crate) use frames::{Frame, Frames};
 pub(crate) use heads::Heads;
 pub(crate) use target::Target;
 
