@@ -140,7 +140,8 @@ pub(super) async fn change_cloud(
     app.unless_stored(&settings, &proved, changed).await
 }
 
-/// Tests the point as it is set. A step that fails is no error of this call.
+/// Tests the point as it is set. A step that fails is no error of this call. A point that stands still
+/// goes on where all are passed.
 #[utoipa::path(
     post, path = "/v1/cloud-distribution-point/test", tag = "cloud",
     responses((status = 200, description = "What each step found.", body = CloudTest))
@@ -150,6 +151,9 @@ pub(super) async fn test_cloud(State(app): State<App>) -> Result<Json<CloudTest>
     let (settings, keys) = (settings_of(&active)?, app.cloud_keys(active.id).await?);
     let test = Box::pin(app.test_cloud(&settings, &keys)).await?;
     app.database.note_cloud_test(active.id, &stored(&test)?).await?;
+    if test.passed {
+        app.cloud.passed_test(active.id, active.revision).await?;
+    }
     Ok(Json(test))
 }
 

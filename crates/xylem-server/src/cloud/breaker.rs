@@ -1,10 +1,11 @@
 //! When everything stands still: keys, rights, a bucket that is gone, a full account, a clock that is
-//! off. Nothing is asked then but one request every few minutes, until it ends well.
+//! off. Nothing is asked then but one request every few minutes, until it ends well, or an administrator
+//! has it tested and that is passed.
 
 use std::time::Duration;
 
 use xylem_cloud::{Below, Cursor, Fault, FaultKind, FaultScope, swift_of};
-use xylem_model::Timestamp;
+use xylem_model::{CloudPointId, Timestamp};
 
 use super::at::AtPoint;
 use super::service::CloudService;
@@ -45,6 +46,23 @@ impl CloudService {
             Some(point) => self.try_point_again(point).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// The active point passed a test with the settings and keys of a revision: where it stood still, it
+    /// does not any longer.
+    pub(crate) async fn passed_test(&self, id: CloudPointId, revision: u32) -> Result<(), Failure> {
+        let active = self.store().active().await?;
+        let tested = active.filter(|point| point.id == id && point.revision == revision);
+        let Some(broken) = tested.and_then(|point| point.broken) else { return Ok(()) };
+        self.store().set_broken(id, revision, None).await?;
+        self.mended(id, broken.since);
+        Ok(())
+    }
+
+    /// A point that stood still since a moment works again.
+    fn mended(&self, id: CloudPointId, since: Timestamp) {
+        self.pace().mended(id, since, self.environment().clock.now());
+        tracing::info!("the cloud distribution point works again");
     }
 
     async fn try_point_again(&self, point: OpenPoint) -> Result<String, Failure> {
@@ -88,8 +106,7 @@ impl AtPoint<'_> {
         match self.try_again().await {
             Ok(()) => {
                 self.set_broken(None).await?;
-                self.service.pace().mended(self.point.id, broken.since, now);
-                tracing::info!("the cloud distribution point works again");
+                self.service.mended(self.point.id, broken.since);
                 Ok(None)
             }
             Err(Trouble::Ours(failure)) => Err(failure),

@@ -286,6 +286,24 @@ async fn tokens_that_are_refused_again_and_again_stop_the_point_until_that_ends(
 }
 
 #[tokio::test]
+async fn a_test_that_is_passed_has_a_point_go_on_that_stood_still() {
+    let filling = Filling::new(World::tempauth).await;
+    let admin = filling.world.harness.admin();
+    filling.publish("Small.pkg", SMALL).await;
+    filling.world.double.misbehave(SwiftFault::TokensRefused);
+    for _ in 0..2 {
+        assert_eq!(filling.next().await.job, None);
+    }
+    assert!(!admin.test_cloud().await.unwrap().passed);
+    assert!(filling.world.broken().await.is_some(), "a test that failed ends nothing");
+    filling.world.double.misbehave(SwiftFault::None);
+    assert_eq!(filling.next().await.job, None, "it is not tried again for five minutes");
+    assert!(admin.test_cloud().await.unwrap().passed);
+    assert_eq!(filling.world.broken().await, None);
+    assert!(filling.next().await.job.is_some());
+}
+
+#[tokio::test]
 async fn a_key_that_somebody_replaced_stops_the_point_until_it_is_set_again() {
     let filling = Filling::new(World::tempauth).await;
     filling.publish("Small.pkg", SMALL).await;
