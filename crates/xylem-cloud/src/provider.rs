@@ -28,8 +28,8 @@ pub trait Provider: Send + Sync {
         u32::MAX
     }
 
-    /// How far our clock may be off before requests are refused; `None` where it does not matter
-    /// but to what is signed for clients.
+    /// How far our clock may be off before requests are refused, or what is signed is over before it
+    /// was used, or lives far too long; `None` where it does not matter.
     fn max_skew(&self) -> Option<Duration> {
         None
     }

@@ -26,6 +26,12 @@ impl Provider for Swift<'_> {
         self.info.part_rules()
     }
 
+    /// By a clock that is behind by that much no piece is taken; by one that is ahead pieces live for
+    /// twice as long.
+    fn max_skew(&self) -> Option<Duration> {
+        Some(PIECE_LIFE)
+    }
+
     /// A TempURL signs method, path and end; `If-None-Match` and `ETag` are the sender's to leave
     /// out.
     fn unbound_for(&self) -> Option<Duration> {

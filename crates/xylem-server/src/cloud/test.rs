@@ -175,7 +175,8 @@ fn clock(probe: &Probe<'_>, answer: Option<&CloudAnswer>) -> Outcome {
     };
     match probe.provider.max_skew() {
         Some(most) if apart >= most.as_secs() => Err(Miss::Other(format!(
-            "{}; from {} s on requests are refused: set it by a time server",
+            "{}; from {} s on requests are refused, or what is signed ends too soon or too late: set \
+             it by a time server",
             told(),
             most.as_secs()
         ))),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use xylem_bench::debian::{self, Tool};
 use xylem_bench::publish::write_random;
-use xylem_model::Priority;
+use xylem_model::{ContentId, Priority};
 
 use super::authority::Authority;
 use super::ground::{Ground, key_of};
@@ -27,6 +27,11 @@ const BYTES: u64 = 96 << 20;
 
 /// How long a fault is watched for files that get through all the same.
 const WATCHED: Duration = Duration::from_secs(5);
+
+/// How long it may take until a management server that was started with another time of day has heard of
+/// the root, and how often that is looked for.
+const HEARD_WITHIN: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How long after a fault its file may take: one request tries again every five minutes.
 const LIMIT: Duration = Duration::from_secs(720);
@@ -82,7 +87,7 @@ async fn one<S: Faulty>(
     let file = ground.folder().join(format!("{}.dmg", fault.name));
     write_random(&file, 1000 + number, BYTES)?;
     let sha256 = sha256_of(&file)?;
-    let content = ground.fleet.upload(&file, Priority::Normal).await?.content;
+    let content = upload(ground, &file).await?;
     std::fs::remove_file(&file)?;
     tokio::time::sleep(WATCHED).await;
     let told = rows(&ground.fleet).await?;
@@ -108,6 +113,19 @@ async fn one<S: Faulty>(
         ended.elapsed().as_secs_f64()
     );
     Ok(said)
+}
+
+/// Publishes a file, as soon as a management server with another time of day has heard of the root.
+async fn upload<S: Faulty>(ground: &Ground<S>, file: &Path) -> anyhow::Result<ContentId> {
+    let end = Instant::now() + HEARD_WITHIN;
+    loop {
+        match ground.fleet.upload(file, Priority::Normal).await {
+            Err(error) if format!("{error:#}").contains("not been heard") && Instant::now() < end => {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            uploaded => return Ok(uploaded?.content),
+        }
+    }
 }
 
 async fn begin<S: Faulty>(

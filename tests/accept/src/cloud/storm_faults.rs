@@ -32,7 +32,7 @@ pub(super) struct Fault<O> {
     pub(super) does: Does<O>,
     /// What the error must say, one of them.
     pub(super) says: &'static [&'static str],
-    /// Whether a file may get through while it lasts, only more slowly.
+    /// Whether a file may get through while it lasts.
     pub(super) may_pass: bool,
 }
 
@@ -148,7 +148,8 @@ impl Faulty for Swift {
 
     const FAULTS: &'static [Fault<ContainerGone>] = &[
         stops("token-refused", always(UNAUTHORIZED), &["401"]),
-        stops("clock-ahead", Does::Clock(AHEAD), &["s ahead of the provider's"]),
+        // What is signed lives too long then, and is taken.
+        slows("clock-ahead", Does::Clock(AHEAD), &["s ahead of the provider's"]),
         stops("clock-behind", Does::Clock(BEHIND), &["s behind the provider's"]),
         stops("container-gone", Does::Own(ContainerGone), &["404"]),
         slows("503-storm", often(UNAVAILABLE), &["503"]),
@@ -177,7 +178,7 @@ const fn stops<O: Copy>(
     Fault { name, does, says, may_pass: false }
 }
 
-/// A fault that files may get through, only more slowly.
+/// A fault that files may get through.
 const fn slows<O: Copy>(
     name: &'static str,
     does: Does<O>,
