@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use xylem_bench::debian::{self, Tool};
 use xylem_bench::publish::write_random;
-use xylem_model::{ContentId, Priority};
+use xylem_model::Priority;
 
 use super::authority::Authority;
 use super::ground::{Ground, key_of};
@@ -27,11 +27,6 @@ const BYTES: u64 = 96 << 20;
 
 /// How long a fault is watched for files that get through all the same.
 const WATCHED: Duration = Duration::from_secs(5);
-
-/// How long it may take until a management server that was started with another time of day has heard of
-/// the root, and how often that is looked for.
-const HEARD_WITHIN: Duration = Duration::from_secs(120);
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How long after a fault its file may take: one request tries again every five minutes.
 const LIMIT: Duration = Duration::from_secs(720);
@@ -76,6 +71,15 @@ async fn one<S: Faulty>(
     number: u64,
 ) -> anyhow::Result<String> {
     let struck = weather.struck();
+    let file = ground.folder().join(format!("{}.dmg", fault.name));
+    write_random(&file, 1000 + number, BYTES)?;
+    let sha256 = sha256_of(&file)?;
+    // By clocks that differ the root takes no file: it is there before, and held.
+    let mut content = None;
+    if let Does::Clock(_) = fault.does {
+        ground.fleet.xylem(&["cloud", "pause"]).await?;
+        content = Some(ground.fleet.upload(&file, Priority::Normal).await?.content);
+    }
     begin(ground, weather, fault.does).await?;
     let said = ground.tested().await?.context("the test passes")?;
     let lower = said.to_lowercase();
@@ -84,10 +88,13 @@ async fn one<S: Faulty>(
     if let Does::Sky(_, later) = fault.does {
         weather.turn(later);
     }
-    let file = ground.folder().join(format!("{}.dmg", fault.name));
-    write_random(&file, 1000 + number, BYTES)?;
-    let sha256 = sha256_of(&file)?;
-    let content = upload(ground, &file).await?;
+    let content = match content {
+        Some(content) => {
+            ground.fleet.xylem(&["cloud", "resume"]).await?;
+            content
+        }
+        None => ground.fleet.upload(&file, Priority::Normal).await?.content,
+    };
     std::fs::remove_file(&file)?;
     tokio::time::sleep(WATCHED).await;
     let told = rows(&ground.fleet).await?;
@@ -113,19 +120,6 @@ async fn one<S: Faulty>(
         ended.elapsed().as_secs_f64()
     );
     Ok(said)
-}
-
-/// Publishes a file, as soon as a management server with another time of day has heard of the root.
-async fn upload<S: Faulty>(ground: &Ground<S>, file: &Path) -> anyhow::Result<ContentId> {
-    let end = Instant::now() + HEARD_WITHIN;
-    loop {
-        match ground.fleet.upload(file, Priority::Normal).await {
-            Err(error) if format!("{error:#}").contains("not been heard") && Instant::now() < end => {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-            uploaded => return Ok(uploaded?.content),
-        }
-    }
 }
 
 async fn begin<S: Faulty>(

@@ -151,7 +151,7 @@ impl Faulty for Swift {
         // What is signed lives too long then, and is taken.
         slows("clock-ahead", Does::Clock(AHEAD), &["s ahead of the provider's"]),
         stops("clock-behind", Does::Clock(BEHIND), &["s behind the provider's"]),
-        stops("container-gone", Does::Own(ContainerGone), &["404"]),
+        stops("container-gone", Does::Own(ContainerGone), &["no such container"]),
         slows("503-storm", often(UNAVAILABLE), &["503"]),
         slows("cut-off", cut_off(), BROKEN),
     ];
