@@ -4,7 +4,7 @@
 use http::Method;
 use serde::Serialize;
 
-use super::Swift;
+use super::{NO_CONTAINER, Swift};
 use crate::answer::{Attempt, CloudAnswer};
 use crate::digest::md5;
 use crate::fault::{Fault, FaultKind};
@@ -85,9 +85,12 @@ impl Swift<'_> {
         }
         let attempt = Attempt { doing: "writing the manifest of", on: upload.key.as_str() };
         let mut fault = self.fault(answer, attempt);
-        // 400 lists the segments that are not there or are others.
-        if answer.status == 400 {
-            fault.kind = FaultKind::UploadLost;
+        match answer.status {
+            // It lists the segments that are not there or are others.
+            400 => fault.kind = FaultKind::UploadLost,
+            // Of the object nothing is asked: it is the container that is not there.
+            404 => return Err(answer.fault(FaultKind::Place, attempt, NO_CONTAINER)),
+            _ => {}
         }
         Err(fault)
     }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use xylem_model::Timestamp;
 
-use super::Swift;
+use super::{NO_CONTAINER, Swift};
 use crate::answer::{Attempt, CloudAnswer};
 use crate::cursor::{Cursor, PAGE, Place};
 use crate::encode;
@@ -87,7 +87,7 @@ impl Swift<'_> {
             204 => return Ok(Page { items: Vec::new(), next: None }),
             200 => {}
             404 => {
-                return Err(answer.fault(FaultKind::Place, attempt, "there is no such container"));
+                return Err(answer.fault(FaultKind::Place, attempt, NO_CONTAINER));
             }
             _ => return Err(self.fault(answer, attempt)),
         }

@@ -40,6 +40,8 @@ use crate::upload::Upload;
 const TOKEN: &str = "x-auth-token";
 /// Metadata: our SHA-256.
 const META_SHA256: &str = "x-object-meta-sha256";
+/// What 404 says where nothing but the container can be missing.
+const NO_CONTAINER: &str = "there is no such container";
 
 /// A container, a token for it, and what is known of the place.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::{META_SHA256, Swift, large};
+use super::{META_SHA256, NO_CONTAINER, Swift, large};
 use crate::answer::{Attempt, CloudAnswer};
 use crate::cursor::{Below, Cursor};
 use crate::encode;
@@ -62,8 +62,7 @@ impl Provider for Swift<'_> {
     ) -> Result<UploadRef, Fault> {
         let attempt = Attempt { doing: "sending a part of", on: upload.key.as_str() };
         if answer.status == 404 {
-            let why = "there is no such container";
-            return Err(answer.fault(FaultKind::Place, attempt, why));
+            return Err(answer.fault(FaultKind::Place, attempt, NO_CONTAINER));
         }
         if !answer.is_success() {
             let mut fault = self.fault(answer, attempt);

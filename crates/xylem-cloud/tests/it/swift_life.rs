@@ -104,6 +104,8 @@ fn a_large_file_is_segments_and_a_manifest() {
         let lost = answer(400, &[], "Errors:\n/packages_segments/x, Etag Mismatch");
         let lost = swift.finished(&upload, &lost).unwrap_err();
         assert!(lost.kind == FaultKind::UploadLost && lost.why.contains("Etag Mismatch"), "{lost}");
+        let gone = swift.finished(&upload, &answer(404, &[], "")).unwrap_err();
+        assert!(gone.kind == FaultKind::Place && gone.why.contains("no such container"), "{gone}");
     });
 }
 
