@@ -12,7 +12,7 @@ use xylem_model::{
 
 use crate::accounts::account;
 use crate::bench::{Bench, admin, at, declaration, declare, enroll, enroll_computer, id};
-use crate::cloud_copies::{following, want};
+use crate::filled::{following, want};
 use crate::cloud_points::cloud_point;
 use crate::digests::{digests, hold};
 use crate::indexes::{index, publish_indexed};

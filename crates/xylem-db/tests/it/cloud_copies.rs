@@ -1,152 +1,12 @@
 //! What is at the cloud distribution point, how far the rest is, and what it took.
 
-use std::num::NonZeroU64;
-
-use xylem_db::{
-    CloudCopy, CloudCopyState as State, CloudFollowing, CloudPart, CloudPointChange, CloudReadBack,
-    CloudUsage, CloudWant, CloudWork, Database, DbError, Month,
-};
-use xylem_model::{
-    CloudPointId, ContentId, DistributionServerId, FileName, Generation, Md5, Priority, SiteId,
-    Timestamp,
-};
+use xylem_db::{CloudCopy, CloudCopyState as State, CloudFollowing, CloudPart, CloudPointChange, CloudUsage, CloudWork, DbError, Month};
+use xylem_model::{CloudPointId, DistributionServerId, Generation, Priority, SiteId};
 use xylem_sync::{NamePattern, Rule, SMALL_BYTES, Selection};
 
-use crate::bench::{Bench, admin, at, id, in_parallel, name, sha256_of};
+use crate::bench::{Bench, admin, at, id, in_parallel, sha256_of};
 use crate::cloud_points::cloud_point;
-
-/// Larger than small.
-const LARGE: u64 = SMALL_BYTES + 1;
-
-/// A point, and a server that fills it.
-pub(crate) struct Filled {
-    pub(crate) db: Database,
-    pub(crate) point: CloudPointId,
-    root: DistributionServerId,
-}
-
-pub(crate) fn want(text: &str, size: u64, priority: Priority) -> CloudWant {
-    CloudWant {
-        content: ContentId::of(text.as_bytes()),
-        size,
-        sha256: sha256_of(text.as_bytes()),
-        name: name(text),
-        priority,
-    }
-}
-
-fn part(number: u32, bytes: u64) -> CloudPart {
-    CloudPart {
-        number,
-        bytes,
-        md5: Md5::from_bytes([7; 16]),
-        sha256: sha256_of(&number.to_be_bytes()),
-        tag: format!("\"tag of {number}\""),
-    }
-}
-
-pub(crate) fn content(text: &str) -> ContentId {
-    ContentId::of(text.as_bytes())
-}
-
-fn pieces(bytes: u64) -> Option<NonZeroU64> {
-    NonZeroU64::new(bytes)
-}
-
-/// What a point's row says of what was followed.
-pub(crate) async fn following(db: &Database, point: CloudPointId) -> CloudFollowing {
-    let row = match db.cloud_point().await.unwrap() {
-        Some(row) if row.id == point => row,
-        _ => db.leaving_cloud_point().await.unwrap().unwrap(),
-    };
-    let (selection, followed, walks) = (row.selection, row.followed, row.walks);
-    CloudFollowing { point, selection, followed, walks }
-}
-
-impl Filled {
-    pub(crate) async fn on(bench: &Bench) -> Self {
-        let db = bench.open().await;
-        let set = db.set_cloud_point(&cloud_point("s3", None), &admin(), at(1)).await.unwrap();
-        Self { db, point: set.id, root: id(DistributionServerId::from_parts) }
-    }
-
-    pub(crate) async fn want(&self, wants: &[CloudWant]) {
-        let seen = following(&self.db, self.point).await;
-        let next = Generation(seen.followed.0 + 1);
-        assert!(self.db.want_in_cloud(&seen, wants, next, at(10)).await.unwrap());
-    }
-
-    async fn unwant(&self, text: &str, now: Timestamp) {
-        let seen = following(&self.db, self.point).await;
-        assert!(self.db.unwant_in_cloud(&seen, &[content(text)], now).await.unwrap());
-    }
-
-    pub(crate) async fn copy(&self, text: &str) -> Option<CloudCopy> {
-        self.db.cloud_copy(self.point, content(text)).await.unwrap()
-    }
-
-    pub(crate) async fn state(&self, text: &str) -> Option<State> {
-        self.copy(text).await.map(|copy| copy.state)
-    }
-
-    pub(crate) fn work(&self, text: &str) -> CloudWork {
-        CloudWork { point: self.point, content: content(text), server: self.root }
-    }
-
-    /// Takes the next for the root, from one moment until another; gives its name.
-    pub(crate) async fn take(&self, busy: &[&str], now: i64, until: i64) -> Option<String> {
-        self.take_for(self.root, busy, now, until).await
-    }
-
-    async fn take_for(
-        &self,
-        server: DistributionServerId,
-        busy: &[&str],
-        now: i64,
-        until: i64,
-    ) -> Option<String> {
-        let busy: Vec<ContentId> = busy.iter().map(|text| content(text)).collect();
-        let (now, until) = (at(now), at(until));
-        let taking = self.db.take_from_cloud_wants(self.point, server, &busy, now, until);
-        taking.await.unwrap().map(|copy| copy.name.to_string())
-    }
-
-    /// Takes so many at once for half a minute; gives their names.
-    async fn take_some(
-        &self,
-        server: DistributionServerId,
-        busy: &[&str],
-        most: usize,
-        now: i64,
-    ) -> Vec<String> {
-        let busy: Vec<ContentId> = busy.iter().map(|text| content(text)).collect();
-        let (now, until) = (at(now), at(now + 30));
-        let taking =
-            self.db.take_some_from_cloud_wants(self.point, server, &busy, most, now, until);
-        taking.await.unwrap().into_iter().map(|copy| copy.name.to_string()).collect()
-    }
-
-    /// Has one content wanted, taken until 120, and sent in parts of ten bytes each.
-    pub(crate) async fn send(&self, text: &str, parts: u32) {
-        self.want(&[want(text, u64::from(parts) * 10, Priority::Normal)]).await;
-        assert_eq!(self.take(&[], 20, 120).await.as_deref(), Some(text));
-        let work = self.work(text);
-        assert!(self.db.note_cloud_begun(work, pieces(10), Some("upload 1")).await.unwrap());
-        let parts: Vec<_> = (1..=parts).map(|number| part(number, 10)).collect();
-        assert!(self.db.note_cloud_parts(work, &parts).await.unwrap());
-    }
-
-    pub(crate) async fn fill(&self, text: &str) {
-        self.send(text, 2).await;
-        let work = self.work(text);
-        assert!(self.db.note_cloud_proving(work).await.unwrap());
-        assert!(self.db.note_cloud_present(work, Some("\"etag\""), at(40)).await.unwrap());
-    }
-
-    pub(crate) async fn parts(&self, text: &str) -> Vec<CloudPart> {
-        self.db.cloud_parts(self.point, content(text)).await.unwrap()
-    }
-}
+use crate::filled::{Filled, LARGE, content, following, part, pieces, want};
 
 pub(crate) async fn a_content_is_wanted_sent_proved_and_present(bench: Bench) {
     let filled = Filled::on(&bench).await;
@@ -228,8 +88,9 @@ pub(crate) async fn only_the_holder_of_the_lease_changes_anything(bench: Bench) 
     assert_eq!(filled.state("A.pkg").await, Some(State::Proving));
 }
 
-pub(crate) async fn what_is_sent_next_comes_in_order(bench: Bench) {
-    let filled = Filled::on(&bench).await;
+/// Contents of every class are wanted, named by what decides about their turn.
+async fn of_every_class(bench: &Bench) -> Filled {
+    let filled = Filled::on(bench).await;
     filled
         .want(&[
             want("bulk", LARGE, Priority::Bulk),
@@ -240,6 +101,11 @@ pub(crate) async fn what_is_sent_next_comes_in_order(bench: Bench) {
             want("urgent", LARGE + 9, Priority::Urgent),
         ])
         .await;
+    filled
+}
+
+pub(crate) async fn what_is_sent_next_comes_in_order(bench: Bench) {
+    let filled = of_every_class(&bench).await;
     let mut busy: Vec<&str> = Vec::new();
     for next in ["urgent", "smaller", "small", "less", "bulk"] {
         assert_eq!(filled.take(&busy, 20, 50).await.as_deref(), Some(next), "beside {busy:?}");
@@ -263,17 +129,7 @@ pub(crate) async fn what_is_sent_next_comes_in_order(bench: Bench) {
 }
 
 pub(crate) async fn several_that_are_taken_together_come_in_the_same_order(bench: Bench) {
-    let filled = Filled::on(&bench).await;
-    filled
-        .want(&[
-            want("bulk", LARGE, Priority::Bulk),
-            want("large", LARGE + 2, Priority::Normal),
-            want("less", LARGE + 1, Priority::Normal),
-            want("small", SMALL_BYTES, Priority::Bulk),
-            want("smaller", 5, Priority::Normal),
-            want("urgent", LARGE + 9, Priority::Urgent),
-        ])
-        .await;
+    let filled = of_every_class(&bench).await;
     let root = filled.root;
     assert_eq!(filled.take_some(root, &[], 0, 20).await, Vec::<String>::new());
     let first = ["urgent", "smaller", "small"];
@@ -359,112 +215,6 @@ pub(crate) async fn what_lay_elsewhere_is_forgotten_with_a_move(bench: Bench) {
         assert_eq!(filled.copy(text).await, None, "{text}");
         assert_eq!(filled.parts(text).await.len(), 0, "{text}");
     }
-}
-
-pub(crate) async fn what_is_unwanted_goes_in_its_state_s_way(bench: Bench) {
-    let filled = Filled::on(&bench).await;
-    let db = &filled.db;
-    filled.fill("present").await;
-    filled.send("sending", 3).await;
-    filled.want(&[want("wanted", 5, Priority::Normal)]).await;
-    for text in ["present", "sending", "wanted", "unknown"] {
-        filled.unwant(text, at(50)).await;
-    }
-    assert_eq!(filled.copy("wanted").await, None, "nothing of it was begun");
-    let sending = filled.copy("sending").await.unwrap();
-    assert_eq!((sending.state, sending.since, sending.lease), (State::Removing, at(50), None));
-    assert_eq!(sending.reference.as_deref(), Some("upload 1"), "to end it by");
-    assert!(filled.parts("sending").await.is_empty());
-    assert_eq!(db.keep_cloud_copy(filled.work("sending"), at(99)).await.unwrap(), None);
-    let present = filled.copy("present").await.unwrap();
-    assert_eq!((present.state, present.unwanted), (State::Present, Some(at(50))));
-    filled.unwant("present", at(60)).await;
-    assert_eq!(filled.copy("present").await, Some(present), "its grace does not begin anew");
-
-    let removing = |before, now, limit| db.begin_cloud_removals(filled.point, before, now, limit);
-    let names = |copies: Vec<CloudCopy>| -> Vec<FileName> {
-        copies.into_iter().map(|copy| copy.name).collect()
-    };
-    assert_eq!(names(removing(at(50), at(70), 9).await.unwrap()), [name("sending")]);
-    assert_eq!(names(removing(at(51), at(70), 1).await.unwrap()), [name("sending")]);
-    assert_eq!(filled.state("present").await, Some(State::Present), "no more than is given");
-    let both = names(removing(at(51), at(70), 9).await.unwrap());
-    assert_eq!(both, [name("sending"), name("present")]);
-    assert_eq!(filled.state("present").await, Some(State::Removing));
-
-    // Wanted again in the middle: first it goes, then it is sent.
-    filled.want(&[want("present", 20, Priority::Urgent)]).await;
-    assert_eq!(filled.state("present").await, Some(State::Removing));
-    assert_eq!(filled.take(&[], 80, 200).await, None);
-    for text in ["present", "sending"] {
-        db.note_cloud_removed(filled.point, content(text), at(80)).await.unwrap();
-    }
-    assert_eq!(filled.copy("sending").await, None);
-    let wanted = filled.copy("present").await.unwrap();
-    assert_eq!((wanted.state, wanted.since, wanted.arrived), (State::Wanted, at(80), 0));
-    assert_eq!((wanted.etag, wanted.reference, wanted.part_bytes), (None, None, None));
-    db.note_cloud_removed(filled.point, content("present"), at(81)).await.unwrap();
-    assert_eq!(filled.state("present").await, Some(State::Wanted), "it is not being removed");
-    assert_eq!(filled.take(&[], 82, 200).await.as_deref(), Some("present"));
-}
-
-pub(crate) async fn what_is_wanted_again_in_its_grace_stays(bench: Bench) {
-    let filled = Filled::on(&bench).await;
-    filled.fill("A.pkg").await;
-    filled.unwant("A.pkg", at(50)).await;
-    let renamed = CloudWant { name: name("B.pkg"), ..want("A.pkg", 20, Priority::Bulk) };
-    filled.want(&[renamed]).await;
-    let copy = filled.copy("A.pkg").await.unwrap();
-    assert_eq!((copy.state, copy.unwanted, copy.since), (State::Present, None, at(40)));
-    assert_eq!((copy.name, copy.priority), (name("B.pkg"), Priority::Bulk));
-    let over = filled.db.begin_cloud_removals(filled.point, at(999), at(999), 9).await.unwrap();
-    assert!(over.is_empty());
-}
-
-pub(crate) async fn what_was_lost_is_sent_anew(bench: Bench) {
-    let filled = Filled::on(&bench).await;
-    let db = &filled.db;
-    filled.fill("A.pkg").await;
-    filled.fill("B.pkg").await;
-    let looked_at = [content("A.pkg"), content("unknown")];
-    db.note_cloud_looked_at(filled.point, &looked_at, at(60)).await.unwrap();
-    assert_eq!(filled.copy("A.pkg").await.unwrap().looked_at, Some(at(60)));
-    assert_eq!(filled.copy("B.pkg").await.unwrap().looked_at, Some(at(40)));
-
-    let lose = |text| db.note_cloud_lost(filled.point, content(text), "it is gone", at(70));
-    assert!(lose("A.pkg").await.unwrap());
-    assert!(!lose("A.pkg").await.unwrap(), "of several, one says it");
-    assert!(!lose("unknown").await.unwrap());
-    let lost = filled.copy("A.pkg").await.unwrap();
-    assert_eq!((lost.state, lost.since, lost.arrived), (State::Wanted, at(70), 0));
-    assert_eq!((lost.reason.as_deref(), lost.etag, lost.looked_at), (
-        Some("it is gone"), None, None
-    ));
-    assert_eq!(filled.take(&[], 71, 200).await.as_deref(), Some("A.pkg"));
-
-    filled.unwant("B.pkg", at(72)).await;
-    assert!(lose("B.pkg").await.unwrap());
-    assert_eq!(filled.copy("B.pkg").await, None, "nobody wants it");
-}
-
-pub(crate) async fn what_is_another_is_removed_and_sent_anew(bench: Bench) {
-    let filled = Filled::on(&bench).await;
-    let db = &filled.db;
-    filled.fill("A.pkg").await;
-    let withdraw =
-        |text| db.note_cloud_withdrawn(filled.point, content(text), "it is another", at(70));
-    assert!(withdraw("A.pkg").await.unwrap());
-    assert!(!withdraw("A.pkg").await.unwrap(), "of several, one says it");
-    assert!(!withdraw("unknown").await.unwrap());
-    let withdrawn = filled.copy("A.pkg").await.unwrap();
-    assert_eq!((withdrawn.state, withdrawn.unwanted), (State::Removing, None));
-    assert_eq!(filled.take(&[], 71, 200).await, None, "first it goes");
-    let over = db.begin_cloud_removals(filled.point, at(0), at(72), 9).await.unwrap();
-    assert_eq!(over.len(), 1, "the next round of removals goes on with it");
-    db.note_cloud_removed(filled.point, content("A.pkg"), at(73)).await.unwrap();
-    let wanted = filled.copy("A.pkg").await.unwrap();
-    assert_eq!((wanted.state, wanted.etag), (State::Wanted, None));
-    assert_eq!(wanted.reason.as_deref(), Some("it is another"));
 }
 
 pub(crate) async fn what_was_followed_by_an_older_selection_counts_no_more(bench: Bench) {
@@ -659,156 +409,6 @@ pub(crate) async fn what_is_under_way_is_in_no_backup(bench: Bench) {
     assert_eq!(point.selection.as_deref(), Some(&selection));
     assert_eq!((point.followed, point.last_inventory), (Generation(0), None), "all of it anew");
     assert!(point.paused);
-}
-
-pub(crate) async fn what_could_be_written_by_others_is_asked_after_once_more(bench: Bench) {
-    let filled = Filled::on(&bench).await;
-    let db = &filled.db;
-    let due = async |now: i64| {
-        let found = db.unsettled_cloud_copies(filled.point, at(now), 9).await.unwrap();
-        found.into_iter().map(|copy| copy.name.to_string()).collect::<Vec<_>>()
-    };
-    filled.send("A.pkg", 2).await;
-    let work = filled.work("A.pkg");
-    let others = CloudWork { server: id(DistributionServerId::from_parts), ..work };
-    assert!(!db.note_cloud_signed(others, at(900)).await.unwrap());
-    for until in [300, 200] {
-        assert!(db.note_cloud_signed(work, at(until)).await.unwrap());
-    }
-    assert_eq!(filled.copy("A.pkg").await.unwrap().unbound_until, Some(at(300)), "the last one");
-    assert!(due(900).await.is_empty(), "it is not there yet");
-    assert!(db.note_cloud_proving(work).await.unwrap());
-    assert!(!db.note_cloud_signed(work, at(999)).await.unwrap(), "nothing is sent any more");
-    assert!(db.note_cloud_present(work, None, at(40)).await.unwrap());
-    filled.fill("B.pkg").await;
-    assert!(due(299).await.is_empty());
-    assert_eq!(due(300).await, ["A.pkg"]);
-    db.note_cloud_settled(filled.point, content("A.pkg"), at(299)).await.unwrap();
-    assert_eq!(due(300).await, ["A.pkg"], "it was too early");
-    db.note_cloud_settled(filled.point, content("A.pkg"), at(301)).await.unwrap();
-    assert!(due(999).await.is_empty());
-    let settled = filled.copy("A.pkg").await.unwrap();
-    assert_eq!((settled.unbound_until, settled.looked_at), (None, Some(at(301))));
-}
-
-pub(crate) async fn what_a_deletion_may_still_reach_is_given_to_nobody(bench: Bench) {
-    let filled = Filled::on(&bench).await;
-    let (db, point, root) = (&filled.db, filled.point, Some(filled.root));
-    let deleting = |text, by, until| db.note_cloud_deletion(point, content(text), by, at(until));
-    filled.send("A.pkg", 2).await;
-    let other = Some(id(DistributionServerId::from_parts));
-    for by in [None, other] {
-        assert_eq!(deleting("A.pkg", by, 500).await.unwrap(), None, "it is the root's");
-    }
-    let first = deleting("A.pkg", root, 500).await.unwrap().unwrap();
-    assert_eq!((first.until, first.before), (at(500), None));
-    let second = deleting("A.pkg", root, 500).await.unwrap().unwrap();
-    assert_eq!((second.until, second.before), (at(501), Some(at(500))));
-    // The answer to the one says nothing of the other.
-    db.note_cloud_deletion_answered(point, content("A.pkg"), first).await.unwrap();
-    assert_eq!(filled.copy("A.pkg").await.unwrap().not_before, Some(at(501)));
-    db.note_cloud_deletion_answered(point, content("A.pkg"), second).await.unwrap();
-    assert_eq!(filled.copy("A.pkg").await.unwrap().not_before, Some(at(500)));
-
-    let work = filled.work("A.pkg");
-    assert!(db.note_cloud_failed(work, "why", true, at(60), Some(at(60))).await.unwrap());
-    let asked = CloudPointChange { sealed: Some("others".into()), ..Default::default() };
-    db.change_cloud_point(point, 1, &asked, &admin(), at(99)).await.unwrap();
-    assert_eq!(filled.take(&[], 499, 900).await, None, "not by a change of the keys either");
-    assert_eq!(filled.take(&[], 500, 900).await.as_deref(), Some("A.pkg"));
-
-    filled.fill("B.pkg").await;
-    assert_eq!(deleting("B.pkg", None, 900).await.unwrap(), None, "it is offered");
-    filled.unwant("B.pkg", at(50)).await;
-    db.begin_cloud_removals(point, at(51), at(70), 9).await.unwrap();
-    let deletion = deleting("B.pkg", None, 900).await.unwrap().unwrap();
-    assert!(!db.note_cloud_removed(point, content("B.pkg"), at(899)).await.unwrap());
-    assert_eq!(filled.state("B.pkg").await, Some(State::Removing));
-    db.note_cloud_deletion_answered(point, content("B.pkg"), deletion).await.unwrap();
-    assert!(db.note_cloud_removed(point, content("B.pkg"), at(80)).await.unwrap());
-    assert_eq!(filled.copy("B.pkg").await, None);
-}
-
-pub(crate) async fn what_lies_there_without_a_row_gets_one_before_it_goes(bench: Bench) {
-    let filled = Filled::on(&bench).await;
-    let (db, point) = (&filled.db, filled.point);
-    let condemn = |text, point| db.condemn_in_cloud(point, content(text), 7, at(20));
-    assert!(condemn("A.pkg", point).await.unwrap());
-    assert!(!condemn("A.pkg", point).await.unwrap(), "it has one");
-    assert!(!condemn("A.pkg", id(CloudPointId::from_parts)).await.unwrap());
-    let row = filled.copy("A.pkg").await.unwrap();
-    assert_eq!((row.state, row.unwanted, row.size), (State::Removing, Some(at(20)), 7));
-    // Wanted meanwhile: it goes, and then it is sent, as its descriptor has it.
-    filled.want(&[want("A.pkg", 30, Priority::Urgent)]).await;
-    assert!(db.note_cloud_removed(point, content("A.pkg"), at(30)).await.unwrap());
-    let row = filled.copy("A.pkg").await.unwrap();
-    assert_eq!((row.state, row.size, row.sha256), (State::Wanted, 30, sha256_of(b"A.pkg")));
-    assert_eq!((row.name, row.priority), (name("A.pkg"), Priority::Urgent));
-}
-
-pub(crate) async fn what_is_doubted_is_read_back_first_and_the_rest_in_its_turn(bench: Bench) {
-    let filled = Filled::on(&bench).await;
-    let (db, point) = (&filled.db, filled.point);
-    for text in ["A.pkg", "B.pkg", "C.pkg"] {
-        filled.fill(text).await;
-    }
-    let next = async |server, before: Option<i64>, now: i64| {
-        let (before, until) = (before.map(at), at(now + 50));
-        let taking = db.take_to_read_back(point, server, before, at(now), until).await.unwrap();
-        taking.map(|copy| copy.name.to_string())
-    };
-    let read = async |text: &str, found, now: i64| {
-        db.note_cloud_read_back(filled.work(text), found, at(now)).await
-    };
-    let (root, other) = (filled.root, id(DistributionServerId::from_parts));
-    assert_eq!(next(root, None, 100).await, None, "nobody doubts anything");
-    assert_eq!(next(root, Some(40), 100).await, None, "all of it is there since 40");
-    assert!(db.doubt_in_cloud(point, content("C.pkg"), at(0), at(90)).await.unwrap());
-    assert!(!db.doubt_in_cloud(point, content("C.pkg"), at(80), at(95)).await.unwrap());
-    assert!(!db.doubt_in_cloud(point, content("unknown"), at(80), at(95)).await.unwrap());
-    assert_eq!(next(root, Some(60), 100).await.as_deref(), Some("C.pkg"));
-    assert_eq!(next(root, None, 101).await.as_deref(), Some("C.pkg"), "it goes on with its own");
-    assert_eq!(next(other, None, 102).await, None);
-    assert_eq!(db.keep_reading_back(filled.work("A.pkg"), at(400)).await.unwrap(), None);
-    let kept = db.keep_reading_back(filled.work("C.pkg"), at(400)).await.unwrap().unwrap();
-    assert_eq!(kept.lease.unwrap().until, at(400));
-    let others = CloudWork { server: other, ..filled.work("C.pkg") };
-    assert!(!db.note_cloud_read_back(others, CloudReadBack::Right, at(110)).await.unwrap());
-    assert!(read("C.pkg", CloudReadBack::Right, 110).await.unwrap());
-    let right = filled.copy("C.pkg").await.unwrap();
-    assert_eq!((right.verified(), right.is_doubted(), right.lease), (Some(at(110)), false, None));
-
-    // What never was read, then what was read longest ago.
-    let mut never = Vec::new();
-    for now in [120, 121] {
-        let text = next(root, Some(115), now).await.unwrap();
-        assert!(read(&text, CloudReadBack::Right, now).await.unwrap());
-        never.push(text);
-    }
-    never.sort_unstable();
-    assert_eq!(never, ["A.pkg", "B.pkg"]);
-    assert_eq!(next(root, Some(110), 130).await, None, "it was read at 110");
-    assert_eq!(next(root, Some(111), 130).await.as_deref(), Some("C.pkg"));
-    let unread = CloudReadBack::Unread("no line", at(300));
-    assert!(read("C.pkg", unread, 131).await.unwrap());
-    let waits = filled.copy("C.pkg").await.unwrap();
-    assert_eq!((waits.state, waits.reason.as_deref()), (State::Present, Some("no line")));
-    assert_eq!(next(root, Some(111), 299).await, None);
-    assert_eq!(next(root, Some(111), 300).await.as_deref(), Some("C.pkg"));
-    assert!(read("C.pkg", CloudReadBack::Left, 301).await.unwrap());
-    assert_eq!(next(other, Some(111), 302).await.as_deref(), Some("C.pkg"), "at once");
-
-    let wrong = CloudWork { server: other, ..filled.work("C.pkg") };
-    let found = CloudReadBack::Wrong("other bytes");
-    assert!(db.note_cloud_read_back(wrong, found, at(310)).await.unwrap());
-    let gone = filled.copy("C.pkg").await.unwrap();
-    assert_eq!((gone.state, gone.lease, gone.read_back), (State::Removing, None, Some(at(310))));
-    assert_eq!((gone.reason.as_deref(), gone.verified()), (Some("other bytes"), None));
-    assert!(db.note_cloud_removed(point, content("C.pkg"), at(320)).await.unwrap());
-    let wanted = filled.copy("C.pkg").await.unwrap();
-    assert_eq!((wanted.state, wanted.read_back), (State::Wanted, Some(at(310))), "once a day");
-    filled.unwant("A.pkg", at(330)).await;
-    assert_ne!(next(root, Some(999), 340).await.as_deref(), Some("A.pkg"), "it is about to go");
 }
 
 pub(crate) async fn of_two_walks_the_one_that_began_first_is_of_the_past(bench: Bench) {

@@ -7,7 +7,7 @@ use xylem_db::{
 use xylem_model::{CloudPointId, Generation, Priority};
 
 use crate::bench::{Bench, admin, at, id};
-use crate::cloud_copies::{Filled, content, following, want};
+use crate::filled::{Filled, content, following, want};
 use crate::cloud_points::cloud_point;
 
 /// What is present, being sent, failed and only wanted at one point.

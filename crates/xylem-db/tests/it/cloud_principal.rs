@@ -9,7 +9,7 @@ use xylem_sync::{Rule, Selection};
 
 use crate::bench::{Bench, admin, at, commit, declaration, declare, enroll, found, id, name};
 use crate::bench::{publish, sign};
-use crate::cloud_copies::{following, want};
+use crate::filled::{following, want};
 use crate::cloud_points::cloud_point;
 use crate::hand_over::{present, say};
 

@@ -13,6 +13,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 mod bench;
+mod filled;
 mod mariadb;
 mod opening;
 mod postgres;
@@ -83,13 +84,8 @@ cases! {
         what_is_sent_next_comes_in_order,
         several_that_are_taken_together_come_in_the_same_order,
         of_many_who_take_at_once_each_gets_another,
-        what_could_be_written_by_others_is_asked_after_once_more,
         what_fails_is_tried_again_in_time,
         what_lay_elsewhere_is_forgotten_with_a_move,
-        what_is_unwanted_goes_in_its_state_s_way,
-        what_is_another_is_removed_and_sent_anew,
-        what_is_wanted_again_in_its_grace_stays,
-        what_was_lost_is_sent_anew,
         what_was_followed_by_an_older_selection_counts_no_more,
         a_point_is_paused_bounded_and_looked_through,
         contents_are_listed_and_counted,
@@ -97,9 +93,6 @@ cases! {
         a_forgotten_point_takes_everything_with_it,
         what_no_provider_says_is_refused,
         what_is_under_way_is_in_no_backup,
-        what_a_deletion_may_still_reach_is_given_to_nobody,
-        what_lies_there_without_a_row_gets_one_before_it_goes,
-        what_is_doubted_is_read_back_first_and_the_rest_in_its_turn,
         of_two_walks_the_one_that_began_first_is_of_the_past,
         parts_are_looked_up_by_their_numbers_and_counted,
     }
@@ -128,6 +121,16 @@ cases! {
         nothing_is_committed_that_the_principal_lacks,
         what_an_upload_left_goes_like_any_that_is_not_wanted,
         files_enter_at_the_root_whichever_that_is,
+    }
+    cloud_upkeep {
+        what_is_unwanted_goes_in_its_state_s_way,
+        what_is_wanted_again_in_its_grace_stays,
+        what_was_lost_is_sent_anew,
+        what_is_another_is_removed_and_sent_anew,
+        what_could_be_written_by_others_is_asked_after_once_more,
+        what_a_deletion_may_still_reach_is_given_to_nobody,
+        what_lies_there_without_a_row_gets_one_before_it_goes,
+        what_is_doubted_is_read_back_first_and_the_rest_in_its_turn,
     }
     digests {
         digests_come_back_as_they_were_told,

@@ -17,6 +17,7 @@ use xylem_testkit::{
     SWIFT_CONTAINER, SWIFT_PASSWORD, SWIFT_REGION, SWIFT_USER, SwiftDouble, SwiftFault,
 };
 
+use super::tests::{a_round, marker};
 use super::*;
 use crate::cloud::inventory::inventory;
 use crate::cloud::recheck::{Rechecked, recheck};
@@ -47,10 +48,6 @@ struct World {
     store: MemoryCloudStore,
     point: OpenPoint,
     memory: Memory,
-}
-
-fn marker() -> Marker {
-    Marker::of("this catalogue")
 }
 
 fn tempauth(double: &SwiftDouble) -> Value {
@@ -108,21 +105,8 @@ impl World {
     }
 
     fn round<'a>(&'a self, provider: &'a dyn Provider) -> Round<'a> {
-        let short = Duration::from_millis(1);
-        Round {
-            store: &self.store,
-            point: &self.point,
-            provider,
-            client: &self.client,
-            environment: &self.environment,
-            marker: marker(),
-            may_remove: true,
-            is_followed: true,
-            waits: Waits { between_looks: short, first_retry: short },
-            memory: &self.memory,
-            separation: None,
-            used: Used::default(),
-        }
+        let Self { environment, client, store, point, memory, .. } = self;
+        a_round(environment, client, provider, store, point, memory)
     }
 
     fn now(&self) -> Timestamp {

@@ -43,8 +43,34 @@ fn server() -> DistributionServerId {
     DistributionServerId::from_parts(1, &[1; 10])
 }
 
-fn marker() -> Marker {
+pub(super) fn marker() -> Marker {
     Marker::of("this catalogue")
+}
+
+/// A round in a test's world, that may remove and hardly waits.
+pub(super) fn a_round<'a>(
+    environment: &'a Environment,
+    client: &'a PointClient,
+    provider: &'a dyn Provider,
+    store: &'a MemoryCloudStore,
+    point: &'a OpenPoint,
+    memory: &'a Memory,
+) -> Round<'a> {
+    let short = Duration::from_millis(1);
+    Round {
+        store,
+        point,
+        provider,
+        client,
+        environment,
+        marker: marker(),
+        may_remove: true,
+        is_followed: true,
+        waits: Waits { between_looks: short, first_retry: short },
+        memory,
+        separation: None,
+        used: Used::default(),
+    }
 }
 
 fn name_of(content: &ContentId) -> String {
@@ -102,21 +128,8 @@ impl World {
     }
 
     fn round<'a>(&'a self, provider: &'a dyn Provider) -> Round<'a> {
-        let short = Duration::from_millis(1);
-        Round {
-            store: &self.store,
-            point: &self.point,
-            provider,
-            client: &self.client,
-            environment: &self.environment,
-            marker: marker(),
-            may_remove: true,
-            is_followed: true,
-            waits: Waits { between_looks: short, first_retry: short },
-            memory: &self.memory,
-            separation: None,
-            used: Used::default(),
-        }
+        let Self { environment, client, store, point, memory, .. } = self;
+        a_round(environment, client, provider, store, point, memory)
     }
 
     fn now(&self) -> Timestamp {
