@@ -10,7 +10,7 @@ use crate::failure::{Attempting, Failure, Outcome, passed_on};
 const FIXTURES_VARIABLE: &str = "XYLEM_FIXTURES";
 
 /// What every acceptance run starts, and the one that runs them.
-const PROGRAMS: &[&str] = &["xylem", "xylem-agent", "xylem-accept"];
+pub(crate) const PROGRAMS: &[&str] = &["xylem", "xylem-agent", "xylem-accept"];
 
 /// What a run starts besides. Each program is linked on its own, which as they ship takes minutes.
 const MORE_PROGRAMS: &[(&str, &[&str])] = &[("content-link", &["xylem-sim", "xylem-faults"])];

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdout, Command, Stdio};
 
+use crate::accept;
 use crate::cargo;
 use crate::debian;
 use crate::failure::{Attempting, Failure, Outcome, passed_on};
@@ -27,7 +28,7 @@ pub(crate) fn run() -> Outcome {
     layers::run()?;
     step("programs");
     // The end-to-end tests start the real programs, which `cargo test` alone would not build.
-    let programs = cargo::build(&["xylem", "xylem-agent", ACCEPT])?;
+    let programs = cargo::build(accept::PROGRAMS)?;
     step("API document");
     openapi::check()?;
     step("tests");

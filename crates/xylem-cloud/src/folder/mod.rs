@@ -95,7 +95,7 @@ impl Provider for Folder<'_> {
         if upload.plan.is_whole() {
             return None;
         }
-        let id = format!("{:0UPLOAD_DIGITS$x}", at.nonce);
+        let id = upload_id(at.nonce);
         let request = self.request(Method::POST, upload.key.as_str());
         Some(request.with_query(encode::query(&[("begin", &id)])))
     }
@@ -293,6 +293,11 @@ impl Provider for Folder<'_> {
 /// Where the uploads of a prefix lie.
 fn staging_of(prefix: &Prefix) -> String {
     format!("{}{STAGING}", prefix.everything())
+}
+
+/// The id of an upload.
+fn upload_id(number: u64) -> String {
+    format!("{number:0UPLOAD_DIGITS$x}")
 }
 
 fn is_upload(id: &str) -> bool {

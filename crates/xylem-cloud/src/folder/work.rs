@@ -6,10 +6,9 @@
 use std::ops::Range;
 
 use http::Method;
-use percent_encoding::percent_decode_str;
 use xylem_model::Sha256;
 
-use super::{HOST, SHA256, is_upload, staging_of};
+use super::{HOST, SHA256, is_upload, staging_of, upload_id};
 use crate::encode;
 use crate::layout::Prefix;
 use crate::named::Named;
@@ -125,14 +124,19 @@ impl FolderObject {
         self.prefix.marker().as_str().to_owned()
     }
 
-    /// A staged file for it.
-    pub fn upload(&self, id: &str) -> Option<FolderUpload> {
-        if !is_upload(id) {
-            return None;
-        }
+    /// A staged file for it, of a number that is no other's.
+    pub fn numbered(&self, number: u64) -> FolderUpload {
+        self.staged(upload_id(number))
+    }
+
+    fn upload(&self, id: &str) -> Option<FolderUpload> {
+        is_upload(id).then(|| self.staged(id.to_owned()))
+    }
+
+    fn staged(&self, id: String) -> FolderUpload {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         let path = format!("{}/{name}.{id}", staging_of(&self.prefix));
-        Some(FolderUpload { path, id: id.to_owned() })
+        FolderUpload { path, id }
     }
 }
 
@@ -150,7 +154,7 @@ impl FolderUpload {
 
 impl FolderWork {
     /// Whether a request is for the folder at all.
-    pub fn is_meant(request: &CloudRequest) -> bool {
+    fn is_meant(request: &CloudRequest) -> bool {
         request.endpoint.origin() == HOST
     }
 
@@ -224,8 +228,7 @@ impl Query {
     fn read(text: &str) -> Option<Self> {
         let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let decoded = |text| percent_decode_str(text).decode_utf8().ok();
-            Some((decoded(name)?.into_owned(), decoded(value)?.into_owned()))
+            Some((encode::decoded(name)?, encode::decoded(value)?))
         });
         pairs.collect::<Option<Vec<_>>>().map(Self)
     }

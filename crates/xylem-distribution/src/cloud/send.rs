@@ -78,23 +78,27 @@ async fn send_body(
 
 /// The request as whoever sends it takes it: not a byte of it is changed.
 fn request_of(signed: PieceRequest, size: u64) -> Result<CloudRequest, Unsent> {
-    let refused = |what: &str| Unsent::Line {
+    let refused = |what: String| Unsent::Line {
         why: format!("the management server signed a request that cannot be sent: {what}"),
         may_pass: false,
     };
-    let method = Method::from_bytes(signed.method.as_bytes());
-    let endpoint = Endpoint::parse(&signed.origin).map_err(|error| refused(&error.to_string()))?;
-    if !endpoint.base().is_empty() {
-        return Err(refused("its address has a path"));
+    let request = as_told(signed, Body::Piece { size }).map_err(refused)?;
+    match request.endpoint.base().is_empty() {
+        true => Ok(request),
+        false => Err(refused("its address has a path".to_owned())),
     }
-    let headers = signed.headers.into_iter();
+}
+
+/// A request as the management server told it; why it is none, where it is not.
+pub(super) fn as_told(told: PieceRequest, body: Body) -> Result<CloudRequest, String> {
+    let headers = told.headers.into_iter();
     Ok(CloudRequest {
-        method: method.map_err(|_| refused("its method is none"))?,
-        endpoint,
-        path: signed.path,
-        query: signed.query,
+        endpoint: Endpoint::parse(&told.origin).map_err(|error| error.to_string())?,
+        method: Method::from_bytes(told.method.as_bytes()).map_err(|_| "its method is none")?,
+        path: told.path,
+        query: told.query,
         headers: headers.map(|(name, value)| Header { name: Cow::Owned(name), value }).collect(),
-        body: Body::Piece { size },
+        body,
     })
 }
 

@@ -10,7 +10,7 @@ use anyhow::ensure;
 use serde_json::Value;
 use tokio::time::sleep;
 use xylem_bench::fleet::Fleet;
-use xylem_bench::publish::{plain_disk, write_random};
+use xylem_bench::publish::write_random;
 use xylem_model::{ContentId, Priority};
 
 use super::agent::Mac;
@@ -70,7 +70,8 @@ pub(super) fn change() -> anyhow::Result<()> {
         replace(&ground, &second).await?;
         // What becomes of the former's objects is said at once, and holds for when it is left.
         ground.fleet.xylem(&["cloud", "remove", "--former", "--delete-objects"]).await?;
-        let mut fetched = fetch_while_killed(&mut ground, &all).await?;
+        fetch_while_killed(&mut ground, &all).await?;
+        let mut fetched = 1;
         present(&ground.fleet, &ids, FILL_LIMIT).await?;
         let filled_s = begun.elapsed().as_secs_f64();
         // No more of them than can be fetched before objects begin to go.
@@ -78,7 +79,7 @@ pub(super) fn change() -> anyhow::Result<()> {
             fetch(&ground, name, sha256).await?;
             fetched += 1;
         }
-        let killed = end(&mut ground, all.len()).await?;
+        let is_between = end(&mut ground, all.len()).await?;
         let seconds = begun.elapsed().as_secs_f64();
 
         let left = ground.store.names()?;
@@ -94,7 +95,7 @@ pub(super) fn change() -> anyhow::Result<()> {
              filled_s={filled_s:.1} ended_s={seconds:.1} lacking={lacking} objects_left={} \
              uploads_left={} foreign_left={}",
             all.len(),
-            killed + 1,
+            1 + u32::from(is_between),
             left.objects.iter().filter(|name| **name != foreign).count(),
             left.uploads.len(),
             u8::from(left.objects.contains(&foreign)),
@@ -103,7 +104,7 @@ pub(super) fn change() -> anyhow::Result<()> {
         ensure!(there.uploads.is_empty(), "uploads stay at the new one: {:?}", there.uploads);
         ensure!(left.objects == [foreign.as_str()], "at the former lie {:?}", left.objects);
         ensure!(left.uploads.is_empty(), "uploads stay at the former: {:?}", left.uploads);
-        ensure!(killed == 1, "it was not killed while objects went, but {killed} times");
+        ensure!(is_between, "it was not killed while objects went");
         Ok(())
     })
 }
@@ -112,10 +113,7 @@ async fn publish(ground: &Ground<Seaweed>) -> anyhow::Result<All> {
     let (mut all, file) = (All::new(), ground.folder().join(LARGE));
     for (number, size) in sizes(SMALL_FILES).into_iter().enumerate() {
         let name = format!("small-{number}.dmg");
-        let bytes = plain_disk(&name, usize::try_from(size)?);
-        fs::write(&file, &bytes)?;
-        let sha256 = sha256_of(&file)?;
-        let content = ground.fleet.send(&name, bytes, Priority::Normal).await?.content;
+        let (content, sha256) = ground.send(&name, size).await?;
         all.insert(content, (name, sha256));
     }
     write_random(&file, 3, LARGE_BYTES)?;
@@ -128,18 +126,14 @@ async fn publish(ground: &Ground<Seaweed>) -> anyhow::Result<All> {
 
 /// Sets the second one in the place of the first.
 async fn replace(ground: &Ground<Seaweed>, second: &Seaweed) -> anyhow::Result<()> {
-    let mut words = vec!["cloud".to_owned()];
-    words.extend(second.set_words(ground.folder(), second.port())?);
     let more = ["--replace", "--url-lifetime", "1m", "--offer", "before-root"];
-    words.extend(more.map(str::to_owned));
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let told = ground.fleet.xylem(&words).await?;
+    let told = ground.set(second, second.port(), &more).await?;
     ensure!(told.contains("passed"), "it was set without a test: {told}");
     Ok(())
 }
 
 /// The management server is killed while a computer fetches the large file, and the root fills.
-async fn fetch_while_killed(ground: &mut Ground<Seaweed>, all: &All) -> anyhow::Result<u32> {
+async fn fetch_while_killed(ground: &mut Ground<Seaweed>, all: &All) -> anyhow::Result<()> {
     let file = ground.folder().join("fetched-beside");
     let fetching = tokio::spawn(Mac::of(ground).fetching(LARGE, &file)?);
     sleep(LOOK_EVERY).await;
@@ -149,10 +143,9 @@ async fn fetch_while_killed(ground: &mut Ground<Seaweed>, all: &All) -> anyhow::
     let sha256 = sha256.unwrap_or_default();
     match fetching.await? {
         // It had its sources already.
-        Ok(()) => is_that(&file, LARGE, &sha256)?,
-        Err(_) => fetch(ground, LARGE, &sha256).await?,
+        Ok(()) => is_that(&file, LARGE, &sha256),
+        Err(_) => fetch(ground, LARGE, &sha256).await,
     }
-    Ok(1)
 }
 
 /// Fetches a file, again where the management server was not there.
@@ -178,20 +171,20 @@ fn is_that(file: &Path, name: &str, sha256: &str) -> anyhow::Result<()> {
 }
 
 /// Waits for the end of the former, and kills the management server once on the way, as soon as one
-/// of `files` is gone. Says how often it was killed while others were still there.
-async fn end(ground: &mut Ground<Seaweed>, files: usize) -> anyhow::Result<u32> {
+/// of `files` is gone. Says whether others were still there then.
+async fn end(ground: &mut Ground<Seaweed>, files: usize) -> anyhow::Result<bool> {
     let end = Instant::now() + END_LIMIT;
     while ground.store.names()?.objects.len() >= files + OTHERS {
         ensure!(Instant::now() < end, "nothing goes at the former");
         sleep(LOOK_CLOSELY).await;
     }
     ground.fleet.kill_server().await;
-    let killed = u32::from(ground.store.names()?.objects.len() > OTHERS);
+    let is_between = ground.store.names()?.objects.len() > OTHERS;
     ground.fleet.restart_server().await?;
     loop {
         let former = former(&ground.fleet).await?;
         if former.is_null() {
-            return Ok(killed);
+            return Ok(is_between);
         }
         ensure!(Instant::now() < end, "the former is not at its end: {former}");
         sleep(LOOK_EVERY).await;

@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use xylem::Failure;
 use xylem::system::Programs;
 use xylem_bench::fleet::{Fleet, free_port};
+use xylem_bench::publish::plain_disk;
 use xylem_bench::room::Host;
 use xylem_bench::scratch::Scratch;
-use xylem_model::ContentId;
+use xylem_model::{ContentId, Priority};
 
 use super::authority::{Authority, HOST};
 use super::store::Store;
-use super::tools::Tools;
+use super::tools::{Tools, sha256_of};
 use crate::pair::ROOT;
 use crate::run::programs;
 
@@ -62,10 +63,25 @@ impl<S: Store> Ground<S> {
     /// Sets the store, reached through some port of this machine, as the cloud: what an
     /// administrator types.
     pub(super) async fn set_cloud(&self, port: u16) -> anyhow::Result<String> {
-        let words = self.store.set_words(&self.folder, port)?;
-        let words: Vec<&str> =
-            std::iter::once("cloud").chain(words.iter().map(String::as_str)).collect();
+        self.set(&self.store, port, &[]).await
+    }
+
+    /// Sets a store as the cloud, with more words than that needs.
+    pub(super) async fn set(&self, store: &S, port: u16, more: &[&str]) -> anyhow::Result<String> {
+        let words = store.set_words(&self.folder, port)?;
+        let words = words.iter().map(String::as_str).chain(more.iter().copied());
+        let words: Vec<&str> = std::iter::once("cloud").chain(words).collect();
         self.fleet.xylem(&words).await
+    }
+
+    /// Publishes a disk image of a name and size; gives what it is, and SHA-256 of what was sent, by no
+    /// code of ours.
+    pub(super) async fn send(&self, name: &str, size: u64) -> anyhow::Result<(ContentId, String)> {
+        let (file, bytes) = (self.folder.join("sent"), plain_disk(name, usize::try_from(size)?));
+        fs::write(&file, &bytes)?;
+        let sha256 = sha256_of(&file)?;
+        fs::remove_file(&file)?;
+        Ok((self.fleet.send(name, bytes, Priority::Normal).await?.content, sha256))
     }
 
     /// What the failed steps of a test say; none where it passes.

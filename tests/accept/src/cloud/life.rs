@@ -112,13 +112,9 @@ fn odd(number: usize) -> String {
 
 /// Publishes the small files, and a package that can be installed.
 async fn small<S: Store>(ground: &Ground<S>, all: &mut All) -> anyhow::Result<()> {
-    let file = ground.folder().join("small");
     for (number, size) in sizes(SMALL_FILES - 1).into_iter().enumerate() {
         let name = if number % 10 == 0 { odd(number) } else { format!("small-{number}.dmg") };
-        let bytes = plain_disk(&name, usize::try_from(size)?);
-        fs::write(&file, &bytes)?;
-        let sha256 = sha256_of(&file)?;
-        let content = ground.fleet.send(&name, bytes, Priority::Normal).await?.content;
+        let (content, sha256) = ground.send(&name, size).await?;
         all.insert(content, Sent { name, size, sha256 });
     }
     let package = small_package(ground.folder(), PACKAGE);

@@ -10,8 +10,8 @@ use anyhow::{Context as _, bail, ensure};
 use tokio::process::Child;
 use tokio::time::sleep;
 use xylem_bench::fleet::{Fleet, KIND};
-use xylem_bench::publish::{plain_disk, write_random};
-use xylem_model::{ContentId, Priority};
+use xylem_bench::publish::write_random;
+use xylem_model::ContentId;
 
 use super::gate::Gate;
 use super::ground::{Ground, key_of, path};
@@ -75,13 +75,10 @@ pub(super) fn principal(large: u64) -> anyhow::Result<()> {
 
 /// Files that are in the cloud before it is the principal.
 async fn small(ground: &Ground<Seaweed>, all: &mut All) -> anyhow::Result<()> {
-    let file = ground.folder().join("small");
     for (number, size) in sizes(SMALL_FILES).into_iter().enumerate() {
         let name = format!("small-{number}.dmg");
-        let bytes = plain_disk(&name, usize::try_from(size)?);
-        fs::write(&file, &bytes)?;
-        let sha256 = sha256_of(&file)?;
-        all.insert(ground.fleet.send(&name, bytes, Priority::Normal).await?.content, sha256);
+        let (content, sha256) = ground.send(&name, size).await?;
+        all.insert(content, sha256);
     }
     let ids: Vec<ContentId> = all.keys().copied().collect();
     present(&ground.fleet, &ids, LIMIT).await?;

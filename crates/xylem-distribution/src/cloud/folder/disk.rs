@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use xylem_cloud::folder::{FolderObject, FolderUpload};
 use xylem_cloud::{MAX_ANSWER_BYTES, MAX_MARKER_BYTES};
 
-use super::refused::{Refused, io_refusal};
+use super::refused::{Refused, if_there, io_refusal};
 
 /// What took a file's place since it was looked at is not followed where it is a link, and holds nobody
 /// up where it is a pipe.
@@ -129,11 +129,7 @@ impl Folder {
         self.make_parents(object.path())?;
         let (staged, to) = (self.path(upload.path())?, self.path(object.path())?);
         if replaces {
-            match self.file(object.path()) {
-                Ok(_) => {}
-                Err(refused) if refused.status == 404 => {}
-                Err(refused) => return Err(refused),
-            }
+            if_there(self.file(object.path()))?;
             self.step()?;
             fs::rename(&staged, &to).map_err(|error| io_refusal("replacing", &to, &error))?;
             return self.sync_parent(&to);
@@ -277,10 +273,8 @@ impl Folder {
         let Some((parents, _)) = relative.rsplit_once('/') else { return Ok(()) };
         for step in parents.split('/') {
             path.push(step);
-            match is_folder(&path) {
-                Ok(()) => continue,
-                Err(refused) if refused.status == 404 => {}
-                Err(refused) => return Err(refused),
+            if if_there(is_folder(&path))?.is_some() {
+                continue;
             }
             self.step()?;
             match fs::create_dir(&path) {

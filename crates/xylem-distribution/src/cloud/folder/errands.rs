@@ -2,23 +2,21 @@
 //! listing, deleting, the test. It cannot reach this server, so this server asks, for as long as it
 //! is the root and its configuration names a folder.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use http::Method;
 use tokio::time::sleep;
-use xylem_api::control_cloud::PieceRequest;
 use xylem_api::control_folder::{FolderBytes, FolderDone, FolderErrand, TellFolder};
 use xylem_api::error::ErrorCode;
 use xylem_client::{empty_body, full_body};
-use xylem_cloud::{Body, CloudAnswer, CloudRequest, Endpoint, Header};
+use xylem_cloud::{Body, CloudAnswer};
 use xylem_runtime::{Backoff, Shutdown};
 use xylem_telemetry::chain;
 
 use super::Keeper;
 use crate::cloud::link::{RETRY, fills};
+use crate::cloud::send::as_told;
 use crate::ingest::final_word;
 use crate::node::Node;
 
@@ -84,12 +82,12 @@ async fn keep_on(node: &Arc<Node>) {
 /// Does one errand.
 async fn done(keeper: &Keeper, errand: FolderErrand) -> FolderDone {
     let id = errand.id;
-    let answer = match request_of(errand.request) {
-        Some(request) => {
+    let answer = match as_told(errand.request, Body::None) {
+        Ok(request) => {
             let body = errand.body.bytes().filter(|bytes| !bytes.is_empty());
             keeper.answer(&request, body.map_or_else(empty_body, full_body)).await.ok()
         }
-        None => None,
+        Err(_) => None,
     };
     match answer {
         Some(answer) => told_of(id, &answer),
@@ -98,18 +96,6 @@ async fn done(keeper: &Keeper, errand: FolderErrand) -> FolderDone {
             FolderDone { id, status: 400, headers: Vec::new(), body }
         }
     }
-}
-
-fn request_of(told: PieceRequest) -> Option<CloudRequest> {
-    let headers = told.headers.into_iter();
-    Some(CloudRequest {
-        method: Method::from_bytes(told.method.as_bytes()).ok()?,
-        endpoint: Endpoint::parse(&told.origin).ok()?,
-        path: told.path,
-        query: told.query,
-        headers: headers.map(|(name, value)| Header { name: Cow::Owned(name), value }).collect(),
-        body: Body::None,
-    })
 }
 
 fn told_of(id: u64, answer: &CloudAnswer) -> FolderDone {

@@ -29,6 +29,11 @@ impl Folder {
             if after.is_some_and(|after| name.as_str() <= after) {
                 continue;
             }
+            let is_full = found.len() == MAX_FOLDER_ENTRIES;
+            if is_full && found.last_key_value().is_some_and(|(last, _)| *last < name) {
+                more = true;
+                continue;
+            }
             // What was removed meanwhile is not there.
             let Ok(metadata) = entry.metadata() else { continue };
             found.insert(name.clone(), told(name, is_ours, &metadata));

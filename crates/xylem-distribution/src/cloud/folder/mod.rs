@@ -32,12 +32,10 @@ use xylem_runtime::{Environment, random_array};
 
 use crate::node::Node;
 use disk::Folder;
-use refused::Refused;
+use refused::{Refused, if_there};
 
-/// Digits of an upload's id.
-const UPLOAD_DIGITS: usize = 16;
-/// The id of the staged marker: one at a time is written, so a crash leaves one at most.
-const MARKER_UPLOAD: &str = "0000000000000000";
+/// The number of the staged marker: one at a time is written, so a crash leaves one at most.
+const MARKER_UPLOAD: u64 = 0;
 
 /// Does in the folder what is asked. Cheap to clone.
 #[derive(Clone)]
@@ -148,43 +146,33 @@ impl Keeper {
         once: bool,
         body: RequestBody,
     ) -> Result<Told, ClientError> {
-        let Some(upload) = self.new_upload(&object) else {
-            return Ok(Told::new(400).with_body("nothing of this name is written"));
-        };
+        let upload = self.new_upload(&object);
         let (staging, to) = (upload.clone(), object.clone());
         let staged = self.run(folder, move |it| stage(it, &to, &staging, once)).await;
         let file = match staged {
             Ok(file) => file,
             Err(refused) => return Ok(refused.into()),
         };
-        let written = self.pour(folder, file, 0, sha256, body).await;
-        if let Ok(Ok(())) = written {
-            let staging = upload.clone();
-            let placed = self.run(folder, move |it| it.place(&object, &staging, !once)).await;
-            match placed {
-                Ok(()) => return Ok(Told::new(201)),
-                Err(refused) => return Ok(self.given_up(folder, upload, refused).await),
+        let written = match self.pour(folder, file, 0, sha256, body).await {
+            Ok(Ok(())) => {
+                let staging = upload.clone();
+                Ok(self.run(folder, move |it| it.place(&object, &staging, !once)).await)
             }
+            other => other,
+        };
+        if !matches!(written, Ok(Ok(()))) {
+            self.give_up(folder, upload).await;
         }
-        match written {
-            Ok(Err(refused)) => Ok(self.given_up(folder, upload, refused).await),
-            Ok(Ok(())) => Ok(Told::new(201)),
-            Err(error) => {
-                let refused = Refused::new(500, "the bytes broke off".to_owned());
-                self.given_up(folder, upload, refused).await;
-                Err(error)
-            }
-        }
+        Ok(written?.map_or_else(Told::from, |()| Told::new(201)))
     }
 
     /// Removes what was staged in vain. What cannot be removed is found later, as after a crash.
-    async fn given_up(&self, folder: &Arc<Folder>, upload: FolderUpload, refused: Refused) -> Told {
+    async fn give_up(&self, folder: &Arc<Folder>, upload: FolderUpload) {
         if let Err(left) = self.run(folder, move |it| it.discard(&upload)).await
             && left.status != 404
         {
             tracing::warn!(why = left.why, "a staged file stays in the cloud's folder for now");
         }
-        refused.into()
     }
 
     /// Writes a body at an offset of a staged file, and has it survive. 422 where its bytes are
@@ -208,11 +196,10 @@ impl Keeper {
         Ok(self.run(folder, move |it| pouring.end(it, sha256)).await)
     }
 
-    fn new_upload(&self, object: &FolderObject) -> Option<FolderUpload> {
-        let random = u64::from_be_bytes(random_array(&*self.environment.rng));
-        object.upload(&match object.is_marker() {
-            true => MARKER_UPLOAD.to_owned(),
-            false => format!("{random:0UPLOAD_DIGITS$x}"),
+    fn new_upload(&self, object: &FolderObject) -> FolderUpload {
+        object.numbered(match object.is_marker() {
+            true => MARKER_UPLOAD,
+            false => u64::from_be_bytes(random_array(&*self.environment.rng)),
         })
     }
 
@@ -271,15 +258,14 @@ fn stage(
     once: bool,
 ) -> Result<File, Refused> {
     if once {
-        match folder.size(object) {
-            Ok(_) => return Err(Refused::new(412, "it is there already".to_owned())),
-            Err(refused) if refused.status == 404 => {}
-            Err(refused) => return Err(refused),
+        let found = if_there(folder.size(object))?;
+        if found.is_some() {
+            return Err(Refused::new(412, "it is there already".to_owned()));
         }
     }
     match folder.stage(object, upload) {
         // What a crash left of a marker.
-        Err(refused) if refused.status == 412 && upload.id() == MARKER_UPLOAD => {
+        Err(refused) if refused.status == 412 && object.is_marker() => {
             folder.discard(upload)?;
             folder.stage(object, upload)
         }

@@ -16,6 +16,14 @@ impl Refused {
     }
 }
 
+/// What came of something, and nothing where that is not there.
+pub(super) fn if_there<T>(found: Result<T, Refused>) -> Result<Option<T>, Refused> {
+    match found {
+        Err(refused) if refused.status == 404 => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 /// What an error of the file system is worth. 404: not there. 412: there already. 403: may not be
 /// written. 413: a file of that size does not go. 507: full. 500: tried again.
 pub(super) fn io_refusal(doing: &str, path: &Path, error: &io::Error) -> Refused {

@@ -502,7 +502,7 @@ fn ids_of_uploads_have_the_form_that_is_listed() {
     let running = world.start();
     let request = running.provider().ask(&running.key(b"a"), moment(1));
     let Some(FolderWork::Ask(object)) = FolderWork::read(&request) else { panic!() };
-    let upload = running.keeper.new_upload(&object).unwrap();
-    assert!(UploadRef::new(upload.id()).is_some() && upload.id().len() == UPLOAD_DIGITS);
-    assert!(object.upload(MARKER_UPLOAD).is_some());
+    let upload = running.keeper.new_upload(&object);
+    assert!(UploadRef::new(upload.id()).is_some() && upload.id().len() == 16);
+    assert_eq!(object.numbered(MARKER_UPLOAD).id(), "0000000000000000");
 }

@@ -158,11 +158,8 @@ impl Drop for Control {
 
 /// Sets the point, with the distribution's id.
 async fn set(ground: &Ground<Front>) -> anyhow::Result<()> {
-    let words = ground.store.set_words(ground.folder(), ground.store.port())?;
     let more = ["--distribution", CLOUDFRONT_DISTRIBUTION];
-    let words: Vec<&str> =
-        std::iter::once("cloud").chain(words.iter().map(String::as_str)).chain(more).collect();
-    ground.fleet.xylem(&words).await.map(drop)
+    ground.set(&ground.store, ground.store.port(), &more).await.map(drop)
 }
 
 /// Publishes a file and waits until it is in the cloud; gives what it is.
