@@ -2,19 +2,21 @@
 //!
 //! Nothing is understood here: a request goes out as it was signed, and an answer of any status
 //! comes back, bounded. Retries, and what an answer means, are the caller's; but for this: where a
-//! connection that was kept turns out to be closed, a request that only reads goes out once more.
+//! connection that was kept turns out to be closed, a request goes out once more that only reads, or
+//! whose bytes are in it and whose effect is the same twice.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, header};
 use rustls::ClientConfig;
 use xylem_cloud::{Body, CloudAnswer, CloudRequest, MAX_ANSWER_BYTES};
 use xylem_runtime::Environment;
 
 use crate::{
-    BaseUrl, BodyReader, ClientError, Deadlines, RequestBody, Transport, empty_body, full_body,
+    BaseUrl, BodyReader, ClientError, Deadlines, RequestBody, Transport, again, full_body,
 };
 
 /// Time limits towards a provider. Nothing limits the whole: that depends on the size.
@@ -87,14 +89,14 @@ impl CloudClient {
     /// # Errors
     /// When there is no answer, or the request is for a piece, whose bytes are not in it.
     pub async fn send(&self, request: &CloudRequest) -> Result<CloudAnswer, ClientError> {
-        let body = match &request.body {
-            Body::None => empty_body(),
-            Body::Bytes(bytes) => full_body(bytes.clone()),
+        let bytes = match &request.body {
+            Body::None => Bytes::new(),
+            Body::Bytes(bytes) => Bytes::copy_from_slice(bytes),
             Body::Piece { .. } => {
                 return Err(protocol(&server_of(request), "its bytes are not at hand"));
             }
         };
-        self.send_body(request, body).await
+        self.send_body(request, full_body(bytes.clone()), Some(&bytes)).await
     }
 
     /// Sends a request for a piece with the piece's bytes: as many as the request says.
@@ -106,13 +108,15 @@ impl CloudClient {
         request: &CloudRequest,
         bytes: RequestBody,
     ) -> Result<CloudAnswer, ClientError> {
-        self.send_body(request, bytes).await
+        self.send_body(request, bytes, None).await
     }
 
+    /// Sends a request with its body, whose bytes may be at hand for a second time.
     async fn send_body(
         &self,
         request: &CloudRequest,
         body: RequestBody,
+        at_hand: Option<&Bytes>,
     ) -> Result<CloudAnswer, ClientError> {
         let transport = match &self.way {
             Way::Line(transport) => transport,
@@ -121,7 +125,10 @@ impl CloudClient {
             }
         };
         let server = server_of(request);
-        let http = http_request(&server, request, body)?;
+        let mut http = http_request(&server, request, body)?;
+        if let Some(bytes) = at_hand {
+            again::allow(&mut http, bytes);
+        }
         let answer = transport.send_any(&server, http).await?;
         let received = transport.environment().clock.now();
         let (parts, body) = answer.into_parts();

@@ -14,6 +14,7 @@
 //! other side's own words. Answers of a cloud are handed on as they are, for `xylem-cloud` to read.
 
 mod admin;
+mod again;
 mod agent;
 mod authorities;
 mod base_url;

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -16,6 +16,7 @@ use xylem_api::error::{ErrorBody, ErrorCode};
 use xylem_pki::{PeerCertificate, explain_tls_error, server_name};
 use xylem_runtime::Environment;
 
+use crate::again::copy_of;
 use crate::exchange::{Exchanged, Miss, exchange};
 use crate::pool::{Connection, Pool};
 use crate::{BaseUrl, BodyReader, ClientError, RequestBody, empty_body, full_body};
@@ -107,7 +108,8 @@ impl Transport {
     /// header that is there already stays.
     ///
     /// A kept connection may turn out to be closed. A request that was not sent at all then goes
-    /// out on a fresh one; so does one that only reads.
+    /// out on a fresh one; so does one that only reads, or that was marked as one that may go out
+    /// [`again`](crate::again).
     pub async fn send_any(
         &self,
         server: &BaseUrl,
@@ -120,7 +122,7 @@ impl Transport {
             request.headers_mut().insert(header::HOST, authority);
         }
         if let Some(mut kept) = self.inner.pool.take(server) {
-            let again = copy_of_read(&request);
+            let again = copy_of(&request);
             match exchange(&mut kept, request, &self.deadlines).await {
                 Ok(exchanged) => return Ok(self.finish(server, kept, exchanged)),
                 Err(miss) => request = self.unanswered(server, miss, again)?,
@@ -280,18 +282,6 @@ impl Transport {
 fn hung_up(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
-}
-
-/// A second copy of a request that only reads; none of any other.
-fn copy_of_read(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return None;
-    }
-    let mut copy = Request::new(empty_body());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
 }
 
 async fn refusal(server: &BaseUrl, answer: Response<BodyReader>) -> ClientError {

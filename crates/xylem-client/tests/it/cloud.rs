@@ -134,3 +134,45 @@ async fn a_provider_of_another_authority_is_not_believed() {
     assert!(matches!(told, ClientError::Tls { .. }), "{told:?}");
     assert!(server.asked().is_empty());
 }
+
+/// What becomes of a request whose answer is lost on a kept connection.
+async fn after_a_lost_answer(
+    method: Method,
+    body: Body,
+    more: &[(&'static str, &str)],
+) -> (Result<u16, ClientError>, Vec<Vec<u8>>) {
+    let world = World::new();
+    let server = world
+        .fake(|asked| match asked.number {
+            1 => Reply::nothing().then_drop(),
+            _ => Reply::with("200 OK", "", ""),
+        })
+        .await;
+    let client = client(&world);
+    client.send(&request(&server, Method::GET, Body::None)).await.unwrap();
+    let mut second = request(&server, method, body);
+    second.headers.extend(
+        more.iter()
+            .map(|(name, value)| Header { name: Cow::Borrowed(*name), value: (*value).into() }),
+    );
+    let told = client.send(&second).await.map(|answer| answer.status);
+    (told, server.asked().into_iter().skip(1).map(|asked| asked.body).collect())
+}
+
+#[tokio::test]
+async fn what_is_the_same_twice_goes_out_again_where_a_kept_connection_was_closed() {
+    let bytes = || Body::Bytes(b"bytes".to_vec());
+    let (told, asked) = after_a_lost_answer(Method::PUT, bytes(), &[]).await;
+    assert_eq!((told.unwrap(), asked), (200, vec![b"bytes".to_vec(); 2]));
+    for method in [Method::DELETE, Method::GET, Method::HEAD] {
+        let (told, asked) = after_a_lost_answer(method, Body::None, &[]).await;
+        assert_eq!((told.unwrap(), asked.len()), (200, 2));
+    }
+    // It would be refused for what it did itself.
+    let only_new = [("if-none-match", "*")];
+    for (method, more) in [(Method::PUT, &only_new[..]), (Method::POST, &[])] {
+        let (told, asked) = after_a_lost_answer(method, bytes(), more).await;
+        assert!(matches!(told, Err(ClientError::Broken { .. })), "{told:?}");
+        assert_eq!(asked.len(), 1);
+    }
+}
