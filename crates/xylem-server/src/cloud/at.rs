@@ -84,6 +84,11 @@ impl<'a> AtPoint<'a> {
         Work { point: self.point.id, content, server }
     }
 
+    /// Tells whoever watches that a content is further than it was here, or no longer.
+    pub(super) fn moved(&self, content: ContentId) {
+        self.service.control().copies().note([content]);
+    }
+
     /// The name of a content here.
     pub(super) fn key(&self, content: &ContentId) -> ObjectKey {
         self.point.settings.storage.prefix().content(content)

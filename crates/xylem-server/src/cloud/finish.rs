@@ -119,6 +119,7 @@ impl AtPoint<'_> {
         if !self.store().proving(work).await? {
             return Err(Trouble::NotOurs);
         }
+        self.moved(work.content);
         let found = self.ended(&*provider, copy, &upload, &pieces).await?;
         let found = self.as_it_should_be(&*provider, work, &upload, &pieces, found).await?;
         // Its own upload is over, so what is listed now is somebody's who was here before. While the point
@@ -306,7 +307,7 @@ impl AtPoint<'_> {
                     return Err(Trouble::NotOurs);
                 }
                 self.service.pace().forget(work.point, work.content);
-                self.service.control().copies().note([work.content]);
+                self.moved(work.content);
                 Ok(())
             }
             SampleFound::Other => {

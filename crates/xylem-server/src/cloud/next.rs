@@ -226,6 +226,7 @@ impl AtPoint<'_> {
         };
         let told = reference.as_ref().map(|reference| reference.as_str());
         if self.store().begun(work, kept_part_bytes(&plan), told).await? {
+            self.moved(work.content);
             return Ok(plan);
         }
         if let Some(id) = reference {

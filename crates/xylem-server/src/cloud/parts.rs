@@ -193,6 +193,7 @@ impl AtPoint<'_> {
             if !self.store().arrived(work, &stored).await? {
                 return Err(Trouble::NotOurs);
             }
+            self.moved(work.content);
             let parts = u32::try_from(stored.len()).unwrap_or(u32::MAX);
             self.service.pace().arrived(work.point, work.content, parts);
             arrived.append(&mut stored);

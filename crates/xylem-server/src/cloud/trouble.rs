@@ -152,6 +152,7 @@ impl AtPoint<'_> {
         match failed {
             true => {
                 self.service.pace().forget(work.point, work.content);
+                self.moved(work.content);
                 let content = work.content;
                 tracing::warn!(%content, "a content did not get into the cloud: {reason}");
                 Ok(Verdict::Leave(reason.to_owned()))

@@ -20,6 +20,7 @@ use xylem_model::{ContentId, FileKind};
 use xylem_testkit::S3Double;
 
 use crate::cloud::{forgetting, set, start};
+use crate::events::placements;
 use crate::harness::{FakeServer, Harness, refusal};
 
 /// A cloud that is set, and two files of which the first one goes first.
@@ -73,6 +74,14 @@ async fn files_are_listed_by_their_state_and_counted() {
     let placed = admin.placement(FileKind::Package, "a.pkg").await.unwrap();
     assert_eq!(placed.cloud.unwrap().state, CloudFileState::Transferring);
     assert!(admin.cloud_usage().await.unwrap().months[0].list_requests > 0);
+}
+
+#[tokio::test]
+async fn whoever_watches_hears_of_a_file_on_its_way_into_the_cloud() {
+    let (harness, _double, root) = with_files().await;
+    let mut events = harness.admin().events(None).await.unwrap();
+    assert_eq!(next(&harness, &root).await, Some(ContentId::of(b"a")));
+    assert_eq!(placements(&mut events).await, (vec!["a.pkg".to_owned()], false));
 }
 
 #[tokio::test]

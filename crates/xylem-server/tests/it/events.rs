@@ -16,7 +16,7 @@ async fn next(events: &mut EventStream) -> ServerEvent {
 }
 
 /// The next event about copies: the files it names, and whether others may have changed too.
-async fn placements(events: &mut EventStream) -> (Vec<String>, bool) {
+pub(crate) async fn placements(events: &mut EventStream) -> (Vec<String>, bool) {
     loop {
         if let ServerEvent::Placements { files, all } = next(events).await {
             return (files.into_iter().map(|file| file.name.to_string()).collect(), all);
