@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdout, Command, Stdio};
+use std::time::Instant;
 
 use crate::accept;
 use crate::cargo;
@@ -22,29 +23,30 @@ const SEEDS: &str = "100";
 
 /// Stops at the first step that fails. Once tests have run, their sum is the last line printed.
 pub(crate) fn run() -> Outcome {
-    step("Debian packages");
+    let run = Run(Instant::now());
+    run.step("Debian packages");
     debian::require(debian::FOR_TESTS)?;
-    step("layers");
+    run.step("layers");
     layers::run()?;
-    step("programs");
+    run.step("programs");
     // The end-to-end tests start the real programs, which `cargo test` alone would not build.
     let programs = cargo::build(accept::PROGRAMS)?;
-    step("API document");
+    run.step("API document");
     openapi::check()?;
-    step("tests");
+    run.step("tests");
     let (tally, tests) = cargo_test()?;
     let all = tests.and_then(|()| {
-        step("simulation");
+        run.step("simulation");
         sim::run(&["--seeds".to_owned(), SEEDS.to_owned(), "--mutants".to_owned()])?;
-        faults_on_the_real_thing()?;
-        step("clouds of others");
+        faults_on_the_real_thing(&run)?;
+        run.step("clouds of others");
         passed_on(
             Command::new(programs.path(ACCEPT)?)
                 .arg("cloud-briefly")
                 .status()
                 .attempting("start the acceptance run of the cloud")?,
         )?;
-        step("fuzzing");
+        run.step("fuzzing");
         fuzz::briefly()
     });
     println!();
@@ -53,12 +55,12 @@ pub(crate) fn run() -> Outcome {
 }
 
 /// The fault suites, at the small sizes that they have by themselves.
-fn faults_on_the_real_thing() -> Outcome {
-    step("failing system calls");
+fn faults_on_the_real_thing(run: &Run) -> Outcome {
+    run.step("failing system calls");
     faults::run(Suite::Nth, &[])?;
-    step("killed programs");
+    run.step("killed programs");
     faults::run(Suite::Kill, &[])?;
-    step("power cuts");
+    run.step("power cuts");
     if debian::is_root() {
         faults::run(Suite::Cut, &[])?;
     } else {
@@ -67,8 +69,14 @@ fn faults_on_the_real_thing() -> Outcome {
     Ok(())
 }
 
-fn step(name: &str) {
-    println!("== {name}");
+/// A run under way, since when.
+struct Run(Instant);
+
+impl Run {
+    /// Says what comes next, and when: so a log tells where the time goes.
+    fn step(&self, name: &str) {
+        println!("== {name} ({} s)", self.0.elapsed().as_secs());
+    }
 }
 
 /// Runs every test of the workspace, showing the output as it comes.
