@@ -17,7 +17,7 @@ pub struct Status {
     /// The server's clock.
     #[schema(value_type = String, format = DateTime)]
     pub now: Timestamp,
-    /// Whether a restore waits for `xylem server confirm-restore`; until then nothing is removed.
+    /// Whether a restore waits for `xylem confirm-restore`; until then nothing is removed.
     pub restore_unconfirmed: bool,
     /// What will go wrong unless somebody does something: certificates that run out.
     #[serde(default)]

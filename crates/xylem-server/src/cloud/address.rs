@@ -65,7 +65,7 @@ impl CloudService {
         }
         if is_bound(storage) {
             let why = "addresses there are bound to a client's own (`bind_address`), and a \
-                       server's is not known: set `cloudfront.bind-address=false` meanwhile";
+                       server's is not known: set `cloudfront.bind-address=no` meanwhile";
             return Err(Failure::new(ErrorCode::Conflict, why));
         }
         let unmade = |why: String| {

@@ -90,7 +90,7 @@ impl ControlService {
             seen = %applied, ours = %ours, begun = %begun,
             "a distribution server has applied a state that this database never issued: it was \
              restored from an older backup; a higher epoch begins, and nothing is removed until \
-             `xylem server confirm-restore`"
+             `xylem confirm-restore`"
         );
         self.refresh().await?;
         Ok(())

@@ -448,7 +448,8 @@ pub enum DsCommand {
     ///
     /// maintenance=on or off (on: nothing new comes to it, and no Mac is sent to it; what is under
     /// way is finished); check-in=60s (how often it asks whether something changed, should nothing
-    /// have told it; 15s to 1d); keep-unwanted=1d (how long what is no longer wanted stays).
+    /// have told it; 15s to 1d); keep-unwanted=1d (how long what is no longer wanted stays);
+    /// fill-from-cloud=on or off (on: what no other server gives comes from the cloud).
     ///
     /// How fast: from-parents=RATE, to-children=RATE, to-clients=RATE, to-cloud=RATE for the whole
     /// server; with .link behind the name for each link, with .urgent, .small, .normal or .bulk for

@@ -14,9 +14,13 @@ const ASK_EVERY: Duration = Duration::from_secs(3);
 
 /// Has a server fetch from the cloud what nobody else gives, until it lacks nothing.
 pub(super) async fn fill(name: &str, access: &Access, output: &Output) -> Result<(), Failure> {
-    let cloud = access.admin.cloud().await?;
-    if cloud.point.is_none() {
+    let Some(point) = access.admin.cloud().await?.point else {
         let why = "no cloud distribution point is set, so nothing can be fetched from there";
+        return Err(Failure::new(why));
+    };
+    if point.storage.get("provider").is_some_and(|provider| provider == "folder") {
+        let why = "the cloud distribution point is a folder of the root's own, which no server is filled \
+                   from: copy what is in it by hand, with `xylem distribution seed`";
         return Err(Failure::new(why));
     }
     let mut server = set(name, true, access).await?;
