@@ -65,6 +65,25 @@ impl CloudService {
         tracing::info!("the cloud distribution point works again");
     }
 
+    /// Notes that a point stands still: with the settings and keys that this was found with, since it says
+    /// nothing of others, which were tested.
+    pub(super) async fn note_broken(
+        &self,
+        point: &OpenPoint,
+        stop: &Standstill,
+    ) -> Result<(), WishError> {
+        let now = self.environment().clock.now();
+        let since = match &point.broken {
+            Some(broken) => broken.since,
+            None => {
+                tracing::error!("the cloud distribution point stands still: {}", stop.why);
+                self.pace().broken_since(point.id, now)
+            }
+        };
+        let broken = stop.broken(since, now);
+        self.store().set_broken(point.id, point.revision, Some(&broken)).await
+    }
+
     async fn try_point_again(&self, point: OpenPoint) -> Result<String, Failure> {
         let client = self.client(&point).await?;
         let at = AtPoint::new(self, point, client);
@@ -144,17 +163,7 @@ impl AtPoint<'_> {
     }
 
     async fn note_broken(&self, stop: &Standstill) -> Result<(), Failure> {
-        let why = &stop.why;
-        let now = self.now();
-        let since = match &self.point.broken {
-            Some(broken) => broken.since,
-            None => {
-                tracing::error!("the cloud distribution point stands still: {why}");
-                self.service.pace().broken_since(self.point.id, now)
-            }
-        };
-        let broken = stop.broken(since, now);
-        self.set_broken(Some(&broken)).await
+        Ok(self.service.note_broken(&self.point, stop).await?)
     }
 
     /// With the settings and keys that this was found with: it says nothing of others, which were tested.

@@ -87,7 +87,7 @@ impl AtPoint<'_> {
         };
         if let Err(trouble) = given_up.await {
             tracing::warn!(
-                ?trouble,
+                %trouble,
                 "an upload into the cloud was begun in vain, and stays for now"
             );
         }

@@ -127,10 +127,7 @@ impl CloudService {
             Err(error) => error,
         };
         if let Some(stop) = error.stops_the_point() {
-            tracing::error!("the cloud distribution point stands still: {}", stop.why);
-            let now = self.environment().clock.now();
-            let broken = stop.broken(now, now);
-            self.store().set_broken(point.id, point.revision, Some(&broken)).await?;
+            self.note_broken(point, &stop).await?;
         }
         Err(ServerError::Cloud { reason: chain(&error).to_string() })
     }

@@ -77,8 +77,8 @@ impl CloudService {
 
 impl AtPoint<'_> {
     /// A server leaves a content to whoever comes next, at once. But where the provider may be putting
-    /// it together at this moment, its time runs out first: a second end beside that one would be told
-    /// that there is no such upload, and everything would be sent anew.
+    /// it together at this moment, for others its time runs out first: a second end beside that one would
+    /// be told that there is no such upload.
     async fn left(&self, work: Work) -> Result<(), Failure> {
         let copy = self.store().copy(work.point, work.content).await?;
         let Some(copy) = copy else { return Ok(()) };
@@ -127,7 +127,7 @@ impl AtPoint<'_> {
         if !self.point.paused
             && let Err(trouble) = self.discard_uploads(&*provider, &upload.key).await
         {
-            tracing::warn!(?trouble, "what an upload into the cloud left stays for now");
+            tracing::warn!(%trouble, "what an upload into the cloud left stays for now");
         }
         let proof = self.proof(&*provider, copy, &upload.key)?;
         self.service.pace().prove(work.point, work.content, copy.since, found.etag);
@@ -178,6 +178,16 @@ impl AtPoint<'_> {
         // However it was answered: what counts is what lies there.
         if let Some(found) = self.look_for(provider, &upload.key, looks).await? {
             return Ok(found);
+        }
+        // Asked before, and not heard: it may be putting it together at this moment, and says of a second
+        // end that there is no such upload.
+        if copy.state == CloudCopyState::Proving
+            && let Some(Trouble::Fault(fault)) = &refusal
+            && fault.kind == FaultKind::UploadLost
+        {
+            return Err(Trouble::Unreached(format!(
+                "it may be putting the parts together: {fault}"
+            )));
         }
         Err(refusal.unwrap_or_else(|| {
             let attempt = format!("asking after `{}`, whose parts all arrived", upload.key);

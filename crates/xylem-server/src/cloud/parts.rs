@@ -101,7 +101,7 @@ impl AtPoint<'_> {
             self.discard_leftovers(&*provider, content, None).await
         };
         if let Err(trouble) = given_up.await {
-            tracing::warn!(%content, ?trouble, "an upload that is wanted no longer stays for now");
+            tracing::warn!(%content, %trouble, "an upload that is wanted no longer stays for now");
         }
     }
 
@@ -242,7 +242,15 @@ impl AtPoint<'_> {
             FaultKind::Session if self.service.pace().renew(work.point, work.content) => {
                 Ok(Arrival::Again(Duration::ZERO))
             }
-            FaultKind::Session => Err(fault.again().into()),
+            // One of several servers there may not know a new key yet. Where our own request is answered,
+            // this part alone has to wait.
+            FaultKind::Session => match self.try_again().await {
+                Ok(()) => {
+                    let wait = self.busy_wait(work, &fault, busy);
+                    self.once_more(work, piece.part.number, &fault.to_string(), wait)
+                }
+                Err(_) => Err(fault.again().into()),
+            },
             FaultKind::Gone if !provider.folders(&upload.key, self.moment()).is_empty() => {
                 self.make_folders(provider, &upload.key).await?;
                 self.once_more(work, piece.part.number, &fault.to_string(), Duration::ZERO)

@@ -151,7 +151,7 @@ impl AtPoint<'_> {
             return Ok(false);
         };
         let Some(difference) = difference(copy, &found) else { return Ok(true) };
-        let reason = format!("somebody else wrote its object in the cloud: {difference}");
+        let reason = format!("somebody else changed its object in the cloud: {difference}");
         if store.withdrawn(point, content, &reason, self.now()).await? {
             tracing::error!(%content, package.name = %copy.name, "{reason}");
         }
@@ -277,7 +277,7 @@ impl AtPoint<'_> {
             Err(Trouble::Ours(failure)) => return Err(failure),
             Err(trouble) => {
                 self.note_if_broken(&trouble).await?;
-                let why = format!("the object could not be asked after: {trouble:?}");
+                let why = format!("the object could not be asked after: {trouble}");
                 return Err(Failure(ApiError::unavailable(why, RETRY_SECONDS)));
             }
         }

@@ -18,6 +18,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use xylem_client::{ClientError, CloudClient};
 use xylem_cloud::{CloudRequest, CloudSettings, Fault, ProviderError, Secrets, SwiftAccess};
 use xylem_model::{CloudPointId, Timestamp};
@@ -154,25 +156,26 @@ impl Sessions {
         client: &CloudClient,
         account: &Account,
     ) -> Result<Arc<SwiftAccess>, String> {
-        let asking = async {
-            let kept = self.kept(account);
-            let mut kept = kept.lock().await;
-            kept.be_of(account.revision);
-            if let Some(known) = &kept.known {
-                return Ok(Arc::clone(&known.access));
+        let slow = || format!("asking for a token took longer than {} s", PATIENCE.as_secs());
+        let kept = self.kept(account);
+        let mut kept = timeout(PATIENCE, kept.lock()).await.map_err(|_| slow())?;
+        kept.be_of(account.revision);
+        if let Some(known) = &kept.known {
+            return Ok(Arc::clone(&known.access));
+        }
+        if let Some((at, why)) = &kept.refused
+            && self.environment.clock.now().since(*at) < REFUSED_FOR
+        {
+            return Err(why.clone());
+        }
+        match timeout(PATIENCE, self.log_in(&mut kept, client, account)).await {
+            Ok(found) => found.map_err(|error| error.to_string()),
+            Err(_) => {
+                // So that not everybody who comes waits for as long.
+                kept.refused = Some((self.environment.clock.now(), slow()));
+                Err(slow())
             }
-            let now = self.environment.clock.now();
-            if let Some((at, why)) = &kept.refused
-                && now.since(*at) < REFUSED_FOR
-            {
-                return Err(why.clone());
-            }
-            let found = self.log_in(&mut kept, client, account).await;
-            found.map_err(|error| error.to_string())
-        };
-        tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| {
-            Err(format!("asking for a token took longer than {} s", PATIENCE.as_secs()))
-        })
+        }
     }
 
     async fn log_in(

@@ -1,5 +1,6 @@
 //! What becomes of a content where something did not succeed: by how far the fault reaches.
 
+use std::fmt;
 use std::time::Duration;
 
 use xylem_api::error::ErrorCode;
@@ -158,6 +159,19 @@ impl AtPoint<'_> {
                 Ok(Verdict::Leave(reason.to_owned()))
             }
             false => Ok(Verdict::Leave(not_ours())),
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault(fault) => write!(f, "{fault}"),
+            Self::Unreached(why) | Self::Point(why) | Self::Anew(why) | Self::Waits(why, _) => {
+                f.write_str(why)
+            }
+            Self::NotOurs => f.write_str(&not_ours()),
+            Self::Ours(failure) => f.write_str(failure.0.message()),
         }
     }
 }

@@ -29,10 +29,14 @@ impl World {
     }
 
     fn account(&self, revision: u32, password: &str) -> Account {
+        Self::account_at(&self.double.tempauth_url(), revision, password)
+    }
+
+    fn account_at(auth_url: &str, revision: u32, password: &str) -> Account {
         let settings = json!({ "storage": {
             "provider": "swift",
             "auth": { "tempauth": { "user": SWIFT_USER } },
-            "auth_url": self.double.tempauth_url(),
+            "auth_url": auth_url,
             "container": SWIFT_CONTAINER,
         } });
         let keys = json!({ "provider": "swift", "password": password });
@@ -113,4 +117,19 @@ async fn a_token_that_is_good_is_used_while_none_other_is_given() {
     world.double.misbehave(SwiftFault::None);
     world.sessions.access(&world.client, &account).await.unwrap();
     assert_eq!((world.tries(), world.double.logins()), (3, 2));
+}
+
+#[tokio::test]
+async fn where_nobody_answers_one_address_waits_and_the_others_do_not() {
+    let world = World::new().await;
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let url = format!("https://{}/auth/v1.0", silent.local_addr().unwrap());
+    let account = World::account_at(&url, 1, SWIFT_PASSWORD);
+    for _ in 0..3 {
+        let told = world.sessions.for_an_address(&world.client, &account).await.unwrap_err();
+        assert!(told.contains("took longer"), "{told}");
+    }
+    let tried = std::iter::from_fn(|| silent.accept().ok()).count();
+    assert_eq!(tried, 1, "for a minute nobody else tries");
 }

@@ -331,6 +331,27 @@ async fn a_key_that_somebody_replaced_stops_the_point_until_it_is_set_again() {
 }
 
 #[tokio::test]
+async fn a_server_there_that_does_not_know_a_new_key_yet_holds_back_one_part_alone() {
+    let filling = Filling::new(World::tempauth).await;
+    filling.publish("Small.pkg", SMALL).await;
+    let job = filling.next().await.job.unwrap();
+    let [key, _] = filling.world.double.account_keys();
+    filling.world.double.set_account_key(0, "theirs");
+    let pieces = filling.signed(&job, SMALL).await;
+    let answered = filling.send(&job, &pieces, SMALL).await;
+    filling.world.double.set_account_key(0, &key);
+    for _ in 0..2 {
+        assert_eq!(answered[0].answer.status, 401);
+        let told = filling.parts(&job, answered.clone(), Vec::new()).await.unwrap();
+        assert_eq!(told.again.len(), 1, "it is sent again");
+    }
+    assert_eq!(filling.world.broken().await, None, "our own request is answered");
+    let pieces = filling.signed(&job, SMALL).await;
+    let answered = filling.send(&job, &pieces, SMALL).await;
+    assert_eq!(filling.parts(&job, answered, Vec::new()).await.unwrap().lacking, 0);
+}
+
+#[tokio::test]
 async fn segments_of_a_broken_upload_go_before_it_is_begun_anew() {
     let filling = Filling::new(World::tempauth).await;
     let content = filling.publish("Large.pkg", &LARGE).await;
