@@ -93,15 +93,16 @@ impl Database {
     }
 
     /// Notes that a content is as it is to be, and that nothing could write other bytes there any more
-    /// when it was asked after.
+    /// when it was asked after; or that nothing could be concluded, and when it is asked after `again`.
     pub async fn note_cloud_settled(
         &self,
         point: CloudPointId,
         content: ContentId,
         now: Timestamp,
+        again: Option<Timestamp>,
     ) -> Result<(), DbError> {
         report!(self, "noting that a content in the cloud is settled", |tx| {
-            let settling = rows::step(tx, point, content, |copy| copy.settle(now));
+            let settling = rows::step(tx, point, content, |copy| copy.settle(now, again));
             let (_settled, _) = settling.await?;
             Ok(())
         })

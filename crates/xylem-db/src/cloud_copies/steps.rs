@@ -206,14 +206,17 @@ impl CloudCopy {
         CloudStep::Done
     }
 
-    /// It is as it is to be, and was asked after when nothing could write other bytes there any more:
-    /// it is *present*, and that moment has passed.
-    pub fn settle(&mut self, now: Timestamp) -> CloudStep {
+    /// It was asked after when nothing could write other bytes there any more: it is *present*, and that
+    /// moment has passed. It is as it is to be; or nothing could be concluded, and it is asked after
+    /// `again` then.
+    pub fn settle(&mut self, now: Timestamp, again: Option<Timestamp>) -> CloudStep {
         if !self.is_to_be_settled(now) {
             return CloudStep::Refused;
         }
-        self.unbound_until = None;
-        self.looked_at = Some(now);
+        self.unbound_until = again;
+        if again.is_none() {
+            self.looked_at = Some(now);
+        }
         CloudStep::Done
     }
 

@@ -134,9 +134,9 @@ pub(crate) async fn what_could_be_written_by_others_is_asked_after_once_more(ben
     filled.fill("B.pkg").await;
     assert!(due(299).await.is_empty());
     assert_eq!(due(300).await, ["A.pkg"]);
-    db.note_cloud_settled(filled.point, content("A.pkg"), at(299)).await.unwrap();
+    db.note_cloud_settled(filled.point, content("A.pkg"), at(299), None).await.unwrap();
     assert_eq!(due(300).await, ["A.pkg"], "it was too early");
-    db.note_cloud_settled(filled.point, content("A.pkg"), at(301)).await.unwrap();
+    db.note_cloud_settled(filled.point, content("A.pkg"), at(301), None).await.unwrap();
     assert!(due(999).await.is_empty());
     let settled = filled.copy("A.pkg").await.unwrap();
     assert_eq!((settled.unbound_until, settled.looked_at), (None, Some(at(301))));

@@ -11,10 +11,10 @@ use std::fmt;
 use xylem_cloud::{Below, Cursor, Found, Listed, Named, ObjectKey};
 use xylem_db::{CloudCopy, CloudCopyState};
 use xylem_model::{ByteSize, ContentId};
-use xylem_telemetry::chain;
 
+use super::recheck::{Seen, look};
 use super::remove::remove_one;
-use super::round::{Round, RoundError};
+use super::round::{Round, RoundError, unless_of_one};
 
 /// How often something is looked for before it counts as gone.
 const LOOKS: u32 = 3;
@@ -66,6 +66,7 @@ pub(crate) async fn inventory(round: &Round<'_>) -> Result<Inventoried, RoundErr
     let mut cursor = Cursor::START;
     loop {
         let page = round.list(Below::Contents, &cursor).await?;
+        round.require_unchanged().await?;
         for object in &page.items {
             walk.object(object).await?;
         }
@@ -198,14 +199,16 @@ impl<'a, 'b> Walk<'a, 'b> {
         is_untold && i64::from(of) % DAYS_OF_ALL == day.rem_euclid(DAYS_OF_ALL)
     }
 
-    /// Asks after an object by its name. Says whether there is one; what is another is withdrawn.
+    /// Asks after an object by its name, and after the segments that it is made of. Says whether there is
+    /// one; what is another is withdrawn. One that cannot be asked after keeps no other from it.
     async fn look(&mut self, row: &CloudCopy) -> Result<bool, RoundError> {
-        let Some(found) = self.round.find(&self.round.key(&row.content)).await? else {
+        let Some(seen) = unless_of_one(look(self.round, row).await, Some(Seen::NotWhole))? else {
             return Ok(false);
         };
-        match difference(row, &found) {
-            None => self.good.push(row.content),
-            Some(difference) => self.withdraw(row, &difference).await?,
+        match seen {
+            Seen::Good => self.good.push(row.content),
+            Seen::Other(difference) => self.withdraw(row, &difference).await?,
+            Seen::NotWhole => {}
         }
         Ok(true)
     }
@@ -213,7 +216,7 @@ impl<'a, 'b> Walk<'a, 'b> {
     /// Takes back what is another than was sent: clients first, then the object, then it is wanted.
     async fn withdraw(&mut self, row: &CloudCopy, difference: &str) -> Result<(), RoundError> {
         let (store, point, now) = (self.round.store, self.round.point.id, self.round.now());
-        let reason = format!("somebody else wrote its object in the cloud: {difference}");
+        let reason = format!("somebody else changed its object in the cloud: {difference}");
         if !store.withdrawn(point, row.content, &reason, now).await? {
             return Ok(());
         }
@@ -223,21 +226,10 @@ impl<'a, 'b> Walk<'a, 'b> {
             return Ok(());
         }
         // Where it does not succeed the next round of removals goes on with it.
-        if Self::unless_of_one(remove_one(self.round, row.content).await, false)? {
+        if unless_of_one(remove_one(self.round, row.content).await, false)? {
             self.gone.push(self.round.key(&row.content));
         }
         Ok(())
-    }
-
-    /// What came of one content, which stops no other.
-    fn unless_of_one<T>(outcome: Result<T, RoundError>, or: T) -> Result<T, RoundError> {
-        match outcome {
-            Err(error) if error.is_of_one_content() => {
-                tracing::warn!("{}", chain(&error));
-                Ok(or)
-            }
-            other => other,
-        }
     }
 
     /// An object of our form that no row knows of: what a crash, a restore or a late request left.
@@ -257,7 +249,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         if !round.store.condemn(round.point.id, content, object.size, round.now()).await? {
             return Ok(());
         }
-        if Self::unless_of_one(remove_one(round, content).await, false)? {
+        if unless_of_one(remove_one(round, content).await, false)? {
             self.found.deleted += 1;
             self.gone.push(object.key.clone());
         }
@@ -286,6 +278,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         if missing.is_empty() {
             return Ok(());
         }
+        self.round.require_unchanged().await?;
         // To be asked after one object cannot tell that the bucket is gone: a page of it does.
         self.round.list(Below::Contents, &Cursor::START).await?;
         for row in missing {

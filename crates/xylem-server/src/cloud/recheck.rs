@@ -7,19 +7,24 @@
 //! digest stays what it was when a segment becomes another.
 
 use std::fmt;
+use std::time::Duration;
 
 use xylem_cloud::{Cursor, Leftover, Named, PartPlan, Piece, StoredPiece, Upload, UploadRef};
 use xylem_db::CloudCopy;
 use xylem_model::{Md5, Sha256};
-use xylem_telemetry::chain;
 
 use super::inventory::difference;
 use super::remove::remove_one;
-use super::round::{Round, RoundError};
+use super::round::{Round, RoundError, unless_of_one};
 use super::sweep::read;
 
 /// Contents that are looked for at a time.
 const AT_ONCE: u64 = 100;
+/// When something is asked after again of which nothing could be concluded.
+const AGAIN: Duration = Duration::from_secs(3600);
+/// From when on listings no longer lag: a segment that they lack so long after everything was there is
+/// gone.
+const LISTED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// What a round found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,7 +45,7 @@ impl fmt::Display for Rechecked {
 }
 
 /// What became of one content.
-enum Seen {
+pub(super) enum Seen {
     Good,
     Other(String),
     /// Nothing is to be concluded.
@@ -53,44 +58,55 @@ pub(crate) async fn recheck(round: &Round<'_>) -> Result<Rechecked, RoundError> 
     let point = round.point.id;
     loop {
         let due = round.store.unsettled(point, round.now(), AT_ONCE).await?;
-        let before = rechecked.waiting;
+        if due.is_empty() {
+            return Ok(rechecked);
+        }
+        round.require_unchanged().await?;
         for row in &due {
-            match look(round, row).await? {
+            let settled = |again| round.store.settled(point, row.content, round.now(), again);
+            // That it is gone is the inventory's to find, which asks several times.
+            let seen = unless_of_one(look(round, row).await, None)?.unwrap_or(Seen::NotWhole);
+            match seen {
                 Seen::Good => {
-                    round.store.settled(point, row.content, round.now()).await?;
+                    settled(None).await?;
                     rechecked.good += 1;
                 }
                 Seen::Other(difference) => {
                     withdraw(round, row, &difference).await?;
                     rechecked.changed += 1;
                 }
-                Seen::NotWhole => rechecked.waiting += 1,
+                // Others have their turn before it is asked after again.
+                Seen::NotWhole => {
+                    settled(Some(round.now().plus(AGAIN))).await?;
+                    rechecked.waiting += 1;
+                }
             }
         }
         round.settle().await;
-        // What waits is given again: a batch with some of it is the last one.
-        if rechecked.waiting > before || (due.len() as u64) < AT_ONCE {
+        if (due.len() as u64) < AT_ONCE {
             return Ok(rechecked);
         }
     }
 }
 
-async fn look(round: &Round<'_>, row: &CloudCopy) -> Result<Seen, RoundError> {
-    let Some(found) = round.find(&round.key(&row.content)).await? else {
-        // That it is gone is the inventory's to find, which asks several times.
-        return Ok(Seen::NotWhole);
-    };
-    if let Some(difference) = difference(row, &found) {
-        return Ok(Seen::Other(difference));
-    }
-    match found.segmented {
-        true => look_at_segments(round, row).await,
-        false => Ok(Seen::Good),
-    }
+/// Asks after an object by its name, and after the segments that it is made of; none where nothing is
+/// there.
+pub(super) async fn look(round: &Round<'_>, row: &CloudCopy) -> Result<Option<Seen>, RoundError> {
+    let Some(found) = round.find(&round.key(&row.content)).await? else { return Ok(None) };
+    Ok(Some(match difference(row, &found) {
+        Some(difference) => Seen::Other(difference),
+        None if found.segmented => look_at_segments(round, row).await?,
+        None => Seen::Good,
+    }))
 }
 
-/// Compares the digest that an object had with the one that follows from its segments.
+/// Compares the digest that an object had with the one that follows from its segments. What lacks one
+/// has none that clients could read to its end, whatever its manifest says.
 async fn look_at_segments(round: &Round<'_>, row: &CloudCopy) -> Result<Seen, RoundError> {
+    if row.part_bytes.is_none() {
+        // How it was cut was forgotten: nobody knows which segments there are to be.
+        return Ok(Seen::NotWhole);
+    }
     let plan = PartPlan::again(row.size, row.part_bytes);
     let upload = Upload {
         key: round.key(&row.content),
@@ -102,7 +118,13 @@ async fn look_at_segments(round: &Round<'_>, row: &CloudCopy) -> Result<Seen, Ro
     };
     let pieces = listed_pieces(round, &upload).await?;
     if u32::try_from(pieces.len()).ok() != Some(plan.count()) {
-        return Ok(Seen::NotWhole);
+        let is_gone = round.now().since(row.since) >= LISTED_AFTER;
+        return Ok(match is_gone {
+            true => {
+                Seen::Other(format!("{} of its {} segments are there", pieces.len(), plan.count()))
+            }
+            false => Seen::NotWhole,
+        });
     }
     let follows = round.provider.expected_etag(&upload, &pieces);
     Ok(match (&row.etag, follows) {
@@ -142,8 +164,8 @@ fn piece(round: &Round<'_>, upload: &Upload, leftover: &Leftover) -> Option<Stor
 /// Takes back what is another than was sent: clients first, then the object, then it is wanted.
 async fn withdraw(round: &Round<'_>, row: &CloudCopy, difference: &str) -> Result<(), RoundError> {
     let reason = format!(
-        "its object in the cloud was written anew by a request that was signed for the root \
-         distribution server: {difference}"
+        "its object in the cloud is another than was sent, perhaps by a request that was signed for the \
+         root distribution server: {difference}"
     );
     if !round.store.withdrawn(round.point.id, row.content, &reason, round.now()).await? {
         return Ok(());
@@ -154,11 +176,8 @@ async fn withdraw(round: &Round<'_>, row: &CloudCopy, difference: &str) -> Resul
     }
     round.check_place().await?;
     // Where it does not succeed the next round of removals goes on with it.
-    match remove_one(round, row.content).await {
-        Ok(true) => round.purge(&[round.key(&row.content)]).await,
-        Ok(false) => {}
-        Err(error) if error.is_of_one_content() => tracing::warn!("{}", chain(&error)),
-        Err(error) => return Err(error),
+    if unless_of_one(remove_one(round, row.content).await, false)? {
+        round.purge(&[round.key(&row.content)]).await;
     }
     Ok(())
 }

@@ -63,6 +63,7 @@ async fn remove_unwanted(
         return Ok(removed);
     }
     loop {
+        round.require_unchanged().await?;
         let now = round.now();
         let over = grace.map_or(NEVER, |grace| now.minus(grace));
         let batch = round.store.to_remove(round.point.id, over, now, AT_ONCE).await?;

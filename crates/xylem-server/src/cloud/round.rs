@@ -21,7 +21,7 @@ use xylem_model::{ContentId, Timestamp};
 use xylem_runtime::{Backoff, Environment};
 use xylem_telemetry::chain;
 
-pub(crate) use error::RoundError;
+pub(crate) use error::{RoundError, unless_of_one};
 pub use memory::Memory;
 
 use super::apart::{Apart, Separation};
@@ -218,6 +218,20 @@ impl Round<'_> {
         if let Err(error) = purged.await {
             let (error, more) = (chain(&error), keys.len() - 1);
             tracing::warn!("`{first}` and {more} more stay in caches for a while: {error}");
+        }
+    }
+
+    /// Sees that the point is what this round began with: its settings, keys and place, and whether it is
+    /// paused. A round may take hours, and whoever changes or pauses the point does not wait for it.
+    pub(super) async fn require_unchanged(&self) -> Result<(), RoundError> {
+        let point = match self.point.is_active {
+            true => self.store.active().await?,
+            false => self.store.leaving().await?,
+        };
+        let of = |point: &OpenPoint| (point.id, point.revision, point.paused);
+        match point.is_some_and(|point| of(&point) == of(self.point)) {
+            true => Ok(()),
+            false => Err(RoundError::Changed),
         }
     }
 

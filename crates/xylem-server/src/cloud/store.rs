@@ -325,12 +325,14 @@ pub trait CloudStore: Send + Sync {
         limit: u64,
     ) -> Result<Vec<CloudCopy>, WishError>;
 
-    /// Notes that this was done, and that it is as it is to be.
+    /// Notes that this was done, and that it is as it is to be; or that nothing could be concluded, and
+    /// when it is asked after `again`.
     async fn settled(
         &self,
         point: CloudPointId,
         content: ContentId,
         now: Timestamp,
+        again: Option<Timestamp>,
     ) -> Result<(), WishError>;
 
     /// Begins to remove what is *present*, unwanted since before `unwanted_before`: *removing* from

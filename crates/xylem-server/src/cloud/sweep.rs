@@ -46,6 +46,7 @@ pub(crate) async fn sweep(round: &Round<'_>) -> Result<Swept, RoundError> {
 async fn sweep_leftovers(round: &Round<'_>, swept: &mut Swept) -> Result<(), RoundError> {
     let mut cursor = Cursor::START;
     while let Some(page) = round.leftovers(None, &cursor).await? {
+        round.require_unchanged().await?;
         for leftover in &page.items {
             if is_left(round, leftover.begun())
                 && !is_named(round, leftover).await?
@@ -71,6 +72,7 @@ async fn sweep_probes(round: &Round<'_>, swept: &mut Swept) -> Result<(), RoundE
     let mut cursor = Cursor::START;
     loop {
         let page = round.list(Below::Everything, &cursor).await?;
+        round.require_unchanged().await?;
         let is_probe = |key: &str| prefix.read(key) == Named::Probe;
         for object in page.items.iter().filter(|object| is_probe(object.key.as_str())) {
             if is_left(round, object.written) {

@@ -230,8 +230,9 @@ impl CloudStore for WatchedCloudStore {
         point: CloudPointId,
         content: ContentId,
         now: Timestamp,
+        again: Option<Timestamp>,
     ) -> Result<(), WishError> {
-        self.inner.settled(point, content, now).await
+        self.inner.settled(point, content, now, again).await
     }
 
     async fn to_remove(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use xylem_client::ClientError;
 use xylem_cloud::{Fault, FaultKind, FaultScope, ObjectKey};
+use xylem_telemetry::chain;
 
 use crate::cloud::breaker::Standstill;
 use crate::cloud::session::NoAccess;
@@ -27,6 +28,9 @@ pub(crate) enum RoundError {
     /// Nothing of it is the provider's affair.
     #[error("{0}")]
     Ours(String),
+    /// The point is not what it was when the round began.
+    #[error("the point was changed or paused meanwhile: the next round goes by what it is now")]
+    Changed,
     /// What lies there may be another's.
     #[error("nothing is deleted there, because of `{key}`: {why}")]
     NotOurs {
@@ -62,6 +66,7 @@ impl RoundError {
             Self::Store(_)
             | Self::Point(_)
             | Self::Ours(_)
+            | Self::Changed
             | Self::NotOurs { .. }
             | Self::NotApart(_) => false,
         }
@@ -89,5 +94,16 @@ impl RoundError {
             Self::Point(why) => Some(Standstill::untried(why.clone())),
             _ => None,
         }
+    }
+}
+
+/// What came of one content, which stops no other.
+pub(crate) fn unless_of_one<T>(outcome: Result<T, RoundError>, or: T) -> Result<T, RoundError> {
+    match outcome {
+        Err(error) if error.is_of_one_content() => {
+            tracing::warn!("{}", chain(&error));
+            Ok(or)
+        }
+        other => other,
     }
 }

@@ -304,8 +304,44 @@ async fn of_a_listing_that_lags_nothing_is_concluded() {
     let found = recheck(&world.round(&*provider)).await.unwrap();
     assert_eq!((found.waiting, found.changed), (1, 0));
     assert_eq!(world.state(large).await, Some(State::Present));
+    let nothing = Rechecked::default();
+    assert_eq!(recheck(&world.round(&*provider)).await.unwrap(), nothing, "others go first");
+    world.pass(Duration::from_secs(3600));
+    assert_eq!(recheck(&world.round(&*provider)).await.unwrap().waiting, 1);
     world.double.place(SEGMENTS, &segment, bytes);
+    world.pass(Duration::from_secs(3600));
     assert_eq!(recheck(&world.round(&*provider)).await.unwrap().good, 1);
+}
+
+#[tokio::test]
+async fn a_large_object_that_lacks_a_segment_for_a_day_is_sent_again() {
+    let world = World::new(tempauth).await;
+    let large = world.large().await;
+    world.pass(UNBOUND);
+    world.double.take_away(SEGMENTS, &format!("{}/{PART}/00003", name_of(&large)));
+    let provider = world.provider();
+    assert_eq!(recheck(&world.round(&*provider)).await.unwrap().waiting, 1);
+    world.pass(LONG);
+    assert_eq!(recheck(&world.round(&*provider)).await.unwrap().changed, 1);
+    assert_eq!(world.state(large).await, Some(State::Wanted));
+    assert_eq!(world.double.names(SEGMENTS), ["somebody else's"]);
+}
+
+#[tokio::test]
+async fn a_segment_that_is_deleted_later_is_missed_within_a_week() {
+    let world = World::new(tempauth).await;
+    let large = world.large().await;
+    world.pass(UNBOUND);
+    let provider = world.provider();
+    assert_eq!(recheck(&world.round(&*provider)).await.unwrap().good, 1);
+    world.double.take_away(SEGMENTS, &format!("{}/{PART}/00002", name_of(&large)));
+    let mut changed = 0;
+    for _ in 0..7 {
+        world.pass(Duration::from_secs(24 * 3600));
+        changed += inventory(&world.round(&*provider)).await.unwrap().changed;
+    }
+    assert_eq!((changed, world.state(large).await), (1, Some(State::Wanted)));
+    assert!(world.double.bytes(SWIFT_CONTAINER, &name_of(&large)).is_none());
 }
 
 #[tokio::test]

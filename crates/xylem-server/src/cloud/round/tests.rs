@@ -266,7 +266,7 @@ async fn a_changed_object_is_withdrawn_deleted_and_wanted_again() {
         assert!(!world.is_there(content));
         let row = world.row(content).await.unwrap();
         assert_eq!(row.state, State::Wanted);
-        assert!(row.reason.unwrap().contains("somebody else wrote"));
+        assert!(row.reason.unwrap().contains("somebody else changed"));
     }
 }
 
@@ -285,6 +285,27 @@ async fn while_nothing_may_be_removed_a_changed_object_is_withdrawn_and_goes_lat
     round.may_remove = true;
     assert_eq!(remove(&round).await.unwrap().gone, 1);
     assert_eq!((world.is_there(content), world.state(content).await), (false, Some(State::Wanted)));
+}
+
+#[tokio::test]
+async fn a_round_ends_where_the_point_was_paused_or_changed_meanwhile() {
+    let world = World::new().await;
+    let (one, two) = (world.fill(b"one").await, world.fill(b"two").await);
+    world.unwant(one).await;
+    world.pass(LONG);
+    let provider = world.provider();
+    let round = world.round(&*provider);
+    let changed = |told: Result<(), RoundError>| matches!(told, Err(RoundError::Changed));
+    world.store.pause(world.point.id, true);
+    assert!(changed(remove(&round).await.map(drop)));
+    assert!(world.is_there(one), "whoever pauses it has nothing more deleted");
+    world.store.pause(world.point.id, false);
+    let moved = OpenPoint { revision: 2, ..world.point.clone() };
+    world.store.set(moved, world.now());
+    world.double.take_away(&name_of(&two));
+    assert!(changed(inventory(&round).await.map(drop)));
+    assert!(changed(sweep(&round).await.map(drop)));
+    assert!(world.is_there(one));
 }
 
 #[tokio::test]

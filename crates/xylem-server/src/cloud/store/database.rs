@@ -280,8 +280,9 @@ impl CloudStore for DatabaseCloudStore {
         point: CloudPointId,
         content: ContentId,
         now: Timestamp,
+        again: Option<Timestamp>,
     ) -> Result<(), WishError> {
-        Ok(self.database.note_cloud_settled(point, content, now).await?)
+        Ok(self.database.note_cloud_settled(point, content, now, again).await?)
     }
 
     async fn to_remove(

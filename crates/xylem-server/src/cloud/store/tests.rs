@@ -240,9 +240,13 @@ async fn what_was_signed_without_its_bytes_is_asked_after_once_more() {
         assert!(store.unsettled(point(), at(89), 9).await.unwrap().is_empty());
         let due = store.unsettled(point(), at(90), 9).await.unwrap();
         assert_eq!((due.len(), due[0].unbound_until), (1, Some(at(90))));
-        store.settled(point(), content, at(89)).await.unwrap();
+        store.settled(point(), content, at(89), None).await.unwrap();
         assert_eq!(twin.copy(content).await.unwrap().unbound_until, Some(at(90)));
-        store.settled(point(), content, at(91)).await.unwrap();
+        store.settled(point(), content, at(90), Some(at(91))).await.unwrap();
+        let waiting = twin.copy(content).await.unwrap();
+        assert_eq!((waiting.unbound_until, waiting.looked_at), (Some(at(91)), Some(at(40))));
+        assert!(store.unsettled(point(), at(90), 9).await.unwrap().is_empty());
+        store.settled(point(), content, at(91), None).await.unwrap();
         let settled = twin.copy(content).await.unwrap();
         assert_eq!((settled.unbound_until, settled.looked_at), (None, Some(at(91))));
         assert!(store.unsettled(point(), at(999), 9).await.unwrap().is_empty());

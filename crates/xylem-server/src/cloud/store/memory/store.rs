@@ -287,8 +287,9 @@ impl CloudStore for MemoryCloudStore {
         point: CloudPointId,
         content: ContentId,
         now: Timestamp,
+        again: Option<Timestamp>,
     ) -> Result<(), WishError> {
-        self.on(point, |point| point.step(content, |copy| copy.settle(now)));
+        self.on(point, |point| point.step(content, |copy| copy.settle(now, again)));
         Ok(())
     }
 
