@@ -62,12 +62,15 @@ impl Database {
         row.map(CloudPoint::try_from).transpose()
     }
 
-    /// The sealed keys of a point, for whoever has the key to them.
-    pub async fn cloud_secrets(&self, id: CloudPointId) -> Result<String, DbError> {
+    /// The sealed keys of a point as it was read, for whoever has the key to them; none where it was changed
+    /// since, or is gone. Keys and settings belong together: a new password is nothing for the former place.
+    pub async fn cloud_secrets(&self, point: &CloudPoint) -> Result<Option<String>, DbError> {
+        let revision = convert::small("revision", point.revision)?;
         let row = query!(self, "reading the keys of a cloud distribution point", |db| {
-            Ok(Entity::find_by_id(id.uuid()).one(db).await?)
+            let same = Entity::find_by_id(point.id.uuid()).filter(Column::Revision.eq(revision));
+            Ok(same.one(db).await?)
         })?;
-        Ok(row.ok_or_else(|| missing(id))?.secrets)
+        Ok(row.map(|row| row.secrets))
     }
 
     /// Sets a point. One that it replaces is being left from then on, in the same transaction.
@@ -153,6 +156,7 @@ impl Database {
             }
             let (epoch, generation) = convert::columns(raise(tx).await?)?;
             let (provider, next) = (row.provider.clone(), row.revision.saturating_add(1));
+            let walks = row.walks.unwrap_or_default();
             let mut change = row.into_active_model();
             if let Some(settings) = &settings {
                 change.settings = Set(settings.clone());
@@ -169,6 +173,8 @@ impl Database {
                 cloud_copies::forget_contents(tx, id.uuid()).await?;
                 change.followed = Set(0);
                 change.last_inventory = Set(None);
+                // What a walk that is under way wanted before has no row any more.
+                change.walks = Set(Some(walks.saturating_add(1)));
             } else {
                 cloud_copies::retry_failed(tx, id.uuid(), now).await?;
             }
@@ -185,13 +191,21 @@ impl Database {
         })
     }
 
-    /// Notes what a test of a point found. A point that is gone meanwhile is none's business.
-    pub async fn note_cloud_test(&self, id: CloudPointId, test: &Value) -> Result<(), DbError> {
+    /// Notes what a test of a point found as it was at a revision. One that was changed since, or is gone,
+    /// is none's business.
+    pub async fn note_cloud_test(
+        &self,
+        id: CloudPointId,
+        revision: u32,
+        test: &Value,
+    ) -> Result<(), DbError> {
+        let revision = convert::small("revision", revision)?;
         let text = document("result of a test", test)?;
         report!(self, "noting a test of the cloud distribution point", |tx| {
             Entity::update_many()
                 .col_expr(Column::LastTest, Expr::value(text.clone()))
                 .filter(Column::Id.eq(id.uuid()))
+                .filter(Column::Revision.eq(revision))
                 .exec(tx)
                 .await?;
             Ok(())

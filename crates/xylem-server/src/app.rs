@@ -64,6 +64,9 @@ pub(crate) struct AppParts {
     pub(crate) upkeep: Upkeep,
     /// Whether it was said that no address of the cloud can be made, and none was made since.
     pub(crate) cloud_not_offered: AtomicBool,
+    /// Held while a cloud distribution point is set or changed, from what it is to be until that is stored:
+    /// a test may set a key at the provider, in the place of one that is of no more use.
+    pub(crate) cloud_change: tokio::sync::Mutex<()>,
     /// Held while a cloud distribution point is tested.
     pub(crate) cloud_test: tokio::sync::Mutex<()>,
     pub(crate) folder: DataFolder,

@@ -146,6 +146,7 @@ impl Server {
             cloud,
             upkeep: Upkeep::default(),
             cloud_not_offered: AtomicBool::new(false),
+            cloud_change: tokio::sync::Mutex::default(),
             cloud_test: tokio::sync::Mutex::default(),
             folder,
             organization: organization.name,

@@ -101,18 +101,22 @@ impl Swift<'_> {
         if !answer.is_success() {
             return Err(self.fault(answer, attempt));
         }
-        let signs = self.keys.temp_url_key.as_ref().map(|key| key.reveal().as_bytes());
-        let is_set = [KeySlot::First, KeySlot::Second].into_iter().any(|slot| {
-            let set = answer.headers.get(slot.header(self.key_scope));
-            set.is_some_and(|set| signs == Some(set.as_bytes()))
-        });
-        match is_set {
+        let signs = self.keys.temp_url_key.as_ref();
+        let is_in = |slot| signs.is_some_and(|key| self.holds(answer, slot, key));
+        match is_in(KeySlot::First) || is_in(KeySlot::Second) {
             true => Ok(()),
             false => {
                 let why = "the TempURL key that we set is not there any more";
                 Err(answer.fault(FaultKind::Keys, attempt, why))
             }
         }
+    }
+
+    /// Whether a slot has a key, as an answer to [`ask_keys`](Self::ask_keys) tells; one that was refused
+    /// tells of none.
+    pub fn holds(&self, answer: &CloudAnswer, slot: KeySlot, key: &Secret) -> bool {
+        let set = answer.headers.get(slot.header(self.key_scope));
+        answer.is_success() && set.is_some_and(|set| set.as_bytes() == key.reveal().as_bytes())
     }
 
     /// Sets a TempURL key: text that was drawn at random. An empty one takes it away.

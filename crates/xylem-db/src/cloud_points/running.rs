@@ -121,7 +121,7 @@ impl Database {
     }
 
     /// Begins to look through all that is at a point, where that was begun last before `due_before`
-    /// or never. Says whether it is to be done: of several callers one does it.
+    /// or never, or by a clock that was ahead. Says whether it is to be done: of several callers one does it.
     pub async fn begin_cloud_inventory(
         &self,
         id: CloudPointId,
@@ -130,7 +130,8 @@ impl Database {
     ) -> Result<bool, DbError> {
         let is_due = Condition::any()
             .add(Column::LastInventory.is_null())
-            .add(Column::LastInventory.lt(due_before.unix_ms()));
+            .add(Column::LastInventory.lt(due_before.unix_ms()))
+            .add(Column::LastInventory.gt(now.unix_ms()));
         report!(self, "beginning an inventory of the cloud", |tx| {
             let begun = Entity::update_many()
                 .col_expr(Column::LastInventory, Expr::value(now.unix_ms()))

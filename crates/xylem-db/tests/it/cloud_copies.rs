@@ -207,6 +207,8 @@ pub(crate) async fn what_lay_elsewhere_is_forgotten_with_a_move(bench: Bench) {
     let db = &filled.db;
     filled.fill("present").await;
     filled.send("sending", 3).await;
+    db.set_cloud_selection(filled.point, None, &admin(), at(98)).await.unwrap();
+    let seen = following(db, filled.point).await;
     let settings = serde_json::json!({ "bucket": "other" });
     let asked = CloudPointChange { settings: Some(settings), moved: true, ..Default::default() };
     let moved = db.change_cloud_point(filled.point, 1, &asked, &admin(), at(99)).await.unwrap();
@@ -215,6 +217,9 @@ pub(crate) async fn what_lay_elsewhere_is_forgotten_with_a_move(bench: Bench) {
         assert_eq!(filled.copy(text).await, None, "{text}");
         assert_eq!(filled.parts(text).await.len(), 0, "{text}");
     }
+    let late = [want("late", 5, Priority::Normal)];
+    let wanted = db.want_in_cloud(&seen, &late, Generation(9), at(100)).await.unwrap();
+    assert!(!wanted, "what a walk wanted before it has no row any more");
 }
 
 pub(crate) async fn what_was_followed_by_an_older_selection_counts_no_more(bench: Bench) {
@@ -277,6 +282,7 @@ pub(crate) async fn a_point_is_paused_bounded_and_looked_through(bench: Bench) {
     assert!(!begin(at(30), at(40)).await.unwrap());
     assert!(begin(at(31), at(41)).await.unwrap());
     assert_eq!(db.cloud_point().await.unwrap().unwrap().last_inventory, Some(at(41)));
+    assert!(begin(at(0), at(40)).await.unwrap(), "a clock that was ahead is not waited for");
     let unknown = id(CloudPointId::from_parts);
     let told = db.pause_cloud(unknown, true, &admin(), at(50)).await;
     assert!(matches!(told, Err(DbError::NotFound { .. })));

@@ -83,7 +83,6 @@ pub(crate) async fn a_point_is_left_once_and_ends_when_nothing_is_to_be_done(ben
     assert_eq!(end().await, Some(stays));
     assert_eq!(end().await, None, "once");
     assert_eq!(db.leaving_cloud_point().await.unwrap(), None);
-    assert!(matches!(db.cloud_secrets(point).await, Err(DbError::NotFound { .. })));
     assert_eq!(db.cloud_point().await.unwrap().unwrap().id, second);
     let actions: Vec<String> =
         db.audit_records(None, 9).await.unwrap().into_iter().map(|record| record.action).collect();

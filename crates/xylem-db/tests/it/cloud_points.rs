@@ -54,18 +54,21 @@ pub(crate) async fn a_point_is_set_changed_and_forgotten(bench: Bench) {
     let asked = CloudPointChange { sealed: Some("others".into()), ..Default::default() };
     let changed = change(&db, &changed, &asked).await.unwrap();
     assert_eq!((changed.revision, changed.secrets_set), (3, at(20)));
-    assert_eq!(db.cloud_secrets(point.id).await.unwrap(), "others");
+    assert_eq!(db.cloud_secrets(&changed).await.unwrap().as_deref(), Some("others"));
+    assert_eq!(db.cloud_secrets(&point).await.unwrap(), None, "they are not of these settings");
 
-    db.note_cloud_test(point.id, &json!(["again"])).await.unwrap();
+    db.note_cloud_test(point.id, 2, &json!(["of the former"])).await.unwrap();
+    assert_eq!(db.cloud_point().await.unwrap().unwrap().last_test, changed.last_test);
+    db.note_cloud_test(point.id, 3, &json!(["again"])).await.unwrap();
     let noted = db.cloud_point().await.unwrap().unwrap();
     assert_eq!((noted.last_test, noted.revision), (Some(json!(["again"])), 3), "it is no change");
 
     db.forget_cloud_point(point.id, &admin(), at(30)).await.unwrap();
     assert_eq!(db.cloud_point().await.unwrap(), None);
-    assert!(matches!(db.cloud_secrets(point.id).await, Err(DbError::NotFound { .. })));
+    assert_eq!(db.cloud_secrets(&changed).await.unwrap(), None);
     let again = db.forget_cloud_point(point.id, &admin(), at(31)).await;
     assert!(matches!(again, Err(DbError::NotFound { .. })));
-    db.note_cloud_test(point.id, &json!([])).await.unwrap();
+    db.note_cloud_test(point.id, 3, &json!([])).await.unwrap();
     assert!(matches!(db.verify_audit().await.unwrap(), AuditCheck::Intact { .. }));
 }
 
@@ -86,7 +89,8 @@ pub(crate) async fn there_is_one_active_point_and_one_that_is_left(bench: Bench)
     let since = CloudLeaving { since: at(10), left: None, objects: None };
     let expected = CloudPoint { is_active: false, leaving: Some(since), revision: 2, ..first.clone() };
     assert_eq!(leaving, expected);
-    assert_eq!(db.cloud_secrets(first.id).await.unwrap(), "sealed keys of s3");
+    let sealed = db.cloud_secrets(&leaving).await.unwrap();
+    assert_eq!(sealed.as_deref(), Some("sealed keys of s3"));
 
     let told = set(&db, &cloud_point("akamai", Some(second.id))).await.unwrap_err();
     assert!(matches!(told, DbError::WrongState { .. }), "{told}");
@@ -167,7 +171,7 @@ pub(crate) async fn sealed_keys_come_out_by_name_alone(bench: Bench) {
     ));
     let told = format!("{point:?} {changed:?} {records:?}");
     assert!(!told.contains("sealed"), "{told}");
-    assert_eq!(db.cloud_secrets(point.id).await.unwrap(), "sealed anew");
+    assert_eq!(db.cloud_secrets(&changed).await.unwrap().as_deref(), Some("sealed anew"));
 }
 
 pub(crate) async fn what_is_too_large_is_refused(bench: Bench) {

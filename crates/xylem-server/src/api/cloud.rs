@@ -50,6 +50,7 @@ pub(super) async fn set_cloud(
     caller: Caller,
     ApiJson(asked): ApiJson<SetCloud>,
 ) -> Result<Json<CloudPoint>, Failure> {
+    let _one_at_a_time = app.cloud_change.lock().await;
     let active = app.database.cloud_point().await?;
     // Told before the test, which takes its time; the database has the last word.
     if let Some(active) = active.as_ref().filter(|_| !asked.replace) {
@@ -98,6 +99,7 @@ pub(super) async fn change_cloud(
     caller: Caller,
     ApiJson(asked): ApiJson<ChangeCloud>,
 ) -> Result<Json<CloudPoint>, Failure> {
+    let _one_at_a_time = app.cloud_change.lock().await;
     let active = app.active_cloud().await?;
     let present = settings_of(&active)?;
     let settings = match &asked.settings {
@@ -107,7 +109,7 @@ pub(super) async fn change_cloud(
     let is_other_keys = asked.keys.is_some();
     let keys = match asked.keys {
         Some(given) => read_keys(given.0)?,
-        None => app.cloud_keys(active.id).await?,
+        None => app.cloud_keys(&active).await?,
     };
     settings.check_keys(&keys)?;
     let revision = u32::try_from(asked.revision).map_err(|_| {
@@ -148,9 +150,9 @@ pub(super) async fn change_cloud(
 )]
 pub(super) async fn test_cloud(State(app): State<App>) -> Result<Json<CloudTest>, Failure> {
     let active = app.active_cloud().await?;
-    let (settings, keys) = (settings_of(&active)?, app.cloud_keys(active.id).await?);
+    let (settings, keys) = (settings_of(&active)?, app.cloud_keys(&active).await?);
     let test = Box::pin(app.test_cloud(&settings, &keys)).await?;
-    app.database.note_cloud_test(active.id, &stored(&test)?).await?;
+    app.database.note_cloud_test(active.id, active.revision, &stored(&test)?).await?;
     if test.passed {
         app.cloud.passed_test(active.id, active.revision).await?;
     }
@@ -194,7 +196,7 @@ impl App {
     /// The TempURL keys of a point. Keys that cannot be opened are about to be set anew, and are known
     /// by what they begin with.
     async fn former_keys(&self, point: &xylem_db::CloudPoint) -> Vec<Secret> {
-        let keys = self.cloud_keys(point.id).await;
+        let keys = self.cloud_keys(point).await;
         keys.map(|keys| temp_url_keys(&keys)).unwrap_or_default()
     }
 

@@ -130,7 +130,7 @@ impl App {
     async fn require_apart_from_active(&self, former: &CloudPoint) -> Result<(), Failure> {
         let Some(active) = self.database.cloud_point().await? else { return Ok(()) };
         let settings = settings_of(&active)?;
-        let Ok(keys) = self.cloud_keys(active.id).await else { return Ok(()) };
+        let Ok(keys) = self.cloud_keys(&active).await else { return Ok(()) };
         let place = Place { settings: &settings, keys: &keys };
         match self.apart_from(place, former).await? {
             Apart::No => {
@@ -145,7 +145,7 @@ impl App {
     /// How a point is to a place.
     async fn apart_from(&self, place: Place<'_>, other: &CloudPoint) -> Result<Apart, Failure> {
         let settings = settings_of(other)?;
-        Ok(match self.cloud_keys(other.id).await {
+        Ok(match self.cloud_keys(other).await {
             Ok(keys) => {
                 let there = Place { settings: &settings, keys: &keys };
                 Box::pin(self.are_apart(place, there)).await

@@ -62,6 +62,7 @@ use serde_json::Value;
 use xylem_api::error::ErrorCode;
 use xylem_client::CloudClient;
 use xylem_cloud::{Moment, PointSettings, Secret, Secrets, SettingsError, SwiftSecrets};
+use xylem_db::CloudPoint;
 use xylem_http::ApiError;
 use xylem_model::CloudPointId;
 use xylem_pki::{PublicRoots, public_client_config};
@@ -88,9 +89,13 @@ impl App {
         DatabaseCloudStore::new(self.database.clone(), Arc::clone(&self.sealer))
     }
 
-    /// The keys of a point, to be used and dropped.
-    pub(crate) async fn cloud_keys(&self, id: CloudPointId) -> Result<Secrets, Failure> {
-        Ok(self.cloud_store().keys(id).await?)
+    /// The keys of a point as it was read, to be used and dropped.
+    pub(crate) async fn cloud_keys(&self, point: &CloudPoint) -> Result<Secrets, Failure> {
+        let keys = self.cloud_store().keys(point).await?;
+        keys.ok_or_else(|| {
+            let why = "the cloud distribution point was changed at this moment: try again";
+            Failure::new(ErrorCode::Conflict, why)
+        })
     }
 
     /// The keys of a point, sealed for its row.

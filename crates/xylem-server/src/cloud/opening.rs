@@ -56,6 +56,7 @@ pub(super) struct Opening {
 /// A TempURL key that was set.
 pub(super) struct NewKey {
     slot: KeySlot,
+    key: Secret,
     /// What was there before: a former key of ours, or nothing.
     before: Secret,
 }
@@ -152,7 +153,7 @@ impl Opener<'_> {
         let key = Secret::new(format!("{label}{}", hex::encode(random)));
         // From now on it may be there, whatever is answered.
         let request = swift.set_key(slot, &key);
-        opening.new_key = Some(NewKey { slot, before });
+        opening.new_key = Some(NewKey { slot, key: key.clone(), before });
         let Secrets::Swift(keys) = &opening.keys else {
             return Err(Miss::other("the keys are another provider's"));
         };
@@ -191,11 +192,17 @@ impl Opener<'_> {
         address
     }
 
-    /// Puts back what was in the slot of a key that was set in vain.
+    /// Puts back what was in the slot of a key that was set in vain. What another management server set
+    /// there meanwhile stays.
     pub(super) async fn take_back(&self, opening: &Opening) {
         let (Some(new), Some(access)) = (&opening.new_key, &opening.access) else { return };
         let putting = async {
             let swift = self.swift(&opening.keys, access)?;
+            let found = self.client.send(&swift.ask_keys()).await?;
+            swift.account_changed(&found)?;
+            if !swift.holds(&found, new.slot, &new.key) {
+                return Ok(());
+            }
             let answer = self.client.send(&swift.set_key(new.slot, &new.before)).await?;
             Ok::<_, Miss>(swift.account_changed(&answer)?)
         };

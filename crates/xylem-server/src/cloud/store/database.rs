@@ -9,8 +9,7 @@ use xylem_api::cloud::{CloudStepOutcome, CloudTest};
 use xylem_cloud::{PointSettings, Secrets};
 use xylem_db::{
     Actor, CloudCopy, CloudCopyState, CloudCount, CloudDeletion, CloudFollowing, CloudForgotten,
-    CloudObjects, CloudPart, CloudPoint, CloudReadBack, CloudUsage, CloudWant, Database, DbError,
-    Month,
+    CloudObjects, CloudPart, CloudPoint, CloudReadBack, CloudUsage, CloudWant, Database, Month,
 };
 use xylem_model::{CloudPointId, ContentId, DistributionServerId, Generation, Timestamp};
 
@@ -34,47 +33,56 @@ impl DatabaseCloudStore {
         Self { database, sealer }
     }
 
-    /// The keys of a point, to be used and dropped.
-    pub(crate) async fn keys(&self, id: CloudPointId) -> Result<Secrets, KeysError> {
-        let sealed = self.database.cloud_secrets(id).await?;
-        let text = self.sealer.open(&row(id), &sealed)?;
-        serde_json::from_str(&text).map_err(|_| KeysError::Form)
+    /// The keys of a point as it was read, to be used and dropped; none where it was changed since.
+    pub(crate) async fn keys(&self, point: &CloudPoint) -> Result<Option<Secrets>, KeysError> {
+        let Some(sealed) = self.database.cloud_secrets(point).await? else { return Ok(None) };
+        let text = self.sealer.open(&row(point.id), &sealed)?;
+        serde_json::from_str(&text).map(Some).map_err(|_| KeysError::Form)
     }
 
-    async fn open(&self, point: Option<CloudPoint>) -> Result<Option<OpenPoint>, WishError> {
-        let Some(point) = point else { return Ok(None) };
-        let keys = match self.keys(point.id).await {
-            // It was forgotten since it was read.
-            Err(KeysError::Database(DbError::NotFound { .. })) => return Ok(None),
-            keys => keys?,
-        };
-        Ok(Some(OpenPoint {
-            id: point.id,
-            is_active: point.is_active,
-            leaving: point.leaving,
-            revision: point.revision,
-            settings: read::<PointSettings>(point.settings)?,
-            keys,
-            selection: point.selection,
-            paused: point.paused,
-            followed: point.followed,
-            writes_once: point.last_test.is_some_and(writes_once),
-            broken: point.broken.map(read).transpose()?,
-            month_ceiling: point.month_ceiling,
-            is_principal: point.is_principal,
-            walks: point.walks,
-        }))
+    /// The active point, or the one that is being left, opened.
+    async fn opened(&self, is_active: bool) -> Result<Option<OpenPoint>, WishError> {
+        loop {
+            let point = match is_active {
+                true => self.database.cloud_point().await?,
+                false => self.database.leaving_cloud_point().await?,
+            };
+            let Some(point) = point else { return Ok(None) };
+            // Read once more where somebody changed it between the two.
+            if let Some(keys) = self.keys(&point).await? {
+                return open(point, keys).map(Some);
+            }
+        }
     }
+}
+
+fn open(point: CloudPoint, keys: Secrets) -> Result<OpenPoint, WishError> {
+    Ok(OpenPoint {
+        id: point.id,
+        is_active: point.is_active,
+        leaving: point.leaving,
+        revision: point.revision,
+        settings: read::<PointSettings>(point.settings)?,
+        keys,
+        selection: point.selection,
+        paused: point.paused,
+        followed: point.followed,
+        writes_once: point.last_test.is_some_and(writes_once),
+        broken: point.broken.map(read).transpose()?,
+        month_ceiling: point.month_ceiling,
+        is_principal: point.is_principal,
+        walks: point.walks,
+    })
 }
 
 #[async_trait]
 impl CloudStore for DatabaseCloudStore {
     async fn active(&self) -> Result<Option<OpenPoint>, WishError> {
-        self.open(self.database.cloud_point().await?).await
+        self.opened(true).await
     }
 
     async fn leaving(&self) -> Result<Option<OpenPoint>, WishError> {
-        self.open(self.database.leaving_cloud_point().await?).await
+        self.opened(false).await
     }
 
     async fn set_broken(

@@ -88,7 +88,7 @@ async fn a_provider_writes_once_unless_a_test_found_that_it_cannot() {
         (not_tried, true),
         (test(None), true),
     ] {
-        database.note_cloud_test(point(), &found).await.unwrap();
+        database.note_cloud_test(point(), 1, &found).await.unwrap();
         let open = store.active().await.unwrap().unwrap();
         assert_eq!(open.writes_once, expected, "{found}");
     }
