@@ -124,6 +124,12 @@ pub trait Provider: Send + Sync {
     /// When it was refused, or the answer is not of the protocol.
     fn found(&self, key: &ObjectKey, answer: &CloudAnswer) -> Result<Option<Found>, Fault>;
 
+    /// Asks after one segment of a large object by its name; `None` where there are none.
+    /// [`Provider::found`] reads the answer.
+    fn ask_segment(&self, _: &Upload, _: u32, _: Moment) -> Option<CloudRequest> {
+        None
+    }
+
     /// What [`Found::etag`] of this upload must be where it is told; `None` where the provider
     /// tells none that follows from the parts.
     fn expected_etag(&self, upload: &Upload, pieces: &[StoredPiece]) -> Option<String>;

@@ -89,6 +89,8 @@ pub struct Listed {
     pub etag: Option<String>,
     /// When it was written, by the provider's clock.
     pub written: Option<Timestamp>,
+    /// Whether the listing says that it is made of segments, which are objects of their own.
+    pub segmented: bool,
 }
 
 /// What is no object of ours by itself, and stays where an upload breaks off.

@@ -95,6 +95,7 @@ fn listed(folder: &str, entry: &Element) -> Option<Listed> {
         size: if is_file { size(entry)? } else { 0 },
         etag: md5(entry),
         written: seconds.and_then(|it| it.checked_mul(1000)).map(Timestamp::from_unix_ms),
+        segmented: false,
     })
 }
 

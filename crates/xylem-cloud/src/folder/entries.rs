@@ -83,7 +83,8 @@ impl FolderEntry {
         let parent = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let end = if self.kind == FolderEntryKind::File { "" } else { "/" };
         let key = ObjectKey::listed(format!("{parent}{}{end}", self.name))?;
-        Some(Listed { key, size: self.size, etag: None, written: self.written() })
+        let written = self.written();
+        Some(Listed { key, size: self.size, etag: None, written, segmented: false })
     }
 
     /// It as what an upload left; `None` where its name is not of that form.

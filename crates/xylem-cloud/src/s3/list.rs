@@ -151,6 +151,7 @@ fn object(root: &Element, element: &Element) -> Option<Listed> {
         size: element.child_text("Size")?.trim().parse().ok()?,
         etag: element.child_text("ETag").and_then(object_tag),
         written: moment(element, "LastModified"),
+        segmented: false,
     })
 }
 

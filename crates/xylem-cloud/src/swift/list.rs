@@ -61,6 +61,7 @@ impl Swift<'_> {
                 None => (entry.bytes <= largest_whole).then(|| entry.hash.clone()),
             },
             written: entry.last_modified.as_deref().and_then(moment),
+            segmented: entry.slo_etag.is_some(),
         })
     }
 

@@ -129,6 +129,11 @@ impl Provider for Swift<'_> {
         }))
     }
 
+    fn ask_segment(&self, upload: &Upload, number: u32, _: Moment) -> Option<CloudRequest> {
+        let path = self.path(&self.segments_container(), &self.segment(upload, number));
+        Some(self.authorised(Method::HEAD, path))
+    }
+
     fn expected_etag(&self, upload: &Upload, pieces: &[StoredPiece]) -> Option<String> {
         match upload.plan.is_whole() {
             true => pieces.first().map(|stored| stored.piece.md5.to_hex()),

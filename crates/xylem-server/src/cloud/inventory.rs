@@ -17,7 +17,7 @@ use super::remove::remove_one;
 use super::round::{Round, RoundError, unless_of_one};
 
 /// How often something is looked for before it counts as gone.
-const LOOKS: u32 = 3;
+pub(super) const LOOKS: u32 = 3;
 /// Rows read at a time, and rows without an object that are asked after at a time.
 const ROWS: u64 = 128;
 /// In so many days all objects are asked after whose digest no listing tells.
@@ -190,10 +190,10 @@ impl<'a, 'b> Walk<'a, 'b> {
         }
     }
 
-    /// Whether an object whose digest a listing does not tell is asked after today: some do not of
-    /// large ones, and to ask after all of these each day would cost as much as filling did.
+    /// Whether an object whose digest a listing does not tell, or that is made of others, is asked after
+    /// today: to ask after all of these each day would cost as much as filling did.
     fn is_to_be_looked_at(&self, row: &CloudCopy, object: &Listed) -> bool {
-        let is_untold = object.etag.is_none() && row.etag.is_some();
+        let is_untold = (object.etag.is_none() && row.etag.is_some()) || object.segmented;
         let day = self.round.now().unix_seconds() / SECONDS_OF_A_DAY;
         let of = row.content.as_bytes().first().copied().unwrap_or_default();
         is_untold && i64::from(of) % DAYS_OF_ALL == day.rem_euclid(DAYS_OF_ALL)

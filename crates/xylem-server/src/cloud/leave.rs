@@ -199,6 +199,7 @@ async fn end(round: &Round<'_>, objects: CloudObjects) -> Result<Step, RoundErro
         if found.unknown > found.deleted {
             return Ok(Step::Waits(format!("what no row knows of is being removed: {found}")));
         }
+        round.require_unchanged().await?;
         round.delete(&round.point.settings.storage.prefix().marker()).await?;
     }
     round.settle().await;

@@ -6,6 +6,7 @@
 //! ended: a small file by its digest, a large one by its segments as they are listed, since its own
 //! digest stays what it was when a segment becomes another.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use xylem_cloud::{Cursor, Leftover, Named, PartPlan, Piece, StoredPiece, Upload,
 use xylem_db::CloudCopy;
 use xylem_model::{Md5, Sha256};
 
-use super::inventory::difference;
+use super::inventory::{LOOKS, difference};
 use super::remove::remove_one;
 use super::round::{Round, RoundError, unless_of_one};
 use super::sweep::read;
@@ -22,8 +23,8 @@ use super::sweep::read;
 const AT_ONCE: u64 = 100;
 /// When something is asked after again of which nothing could be concluded.
 const AGAIN: Duration = Duration::from_secs(3600);
-/// From when on listings no longer lag: a segment that they lack so long after everything was there is
-/// gone.
+/// From when on what is not found of an object is looked for: until then a store may answer with what was
+/// true before everything was there.
 const LISTED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// What a round found.
@@ -100,8 +101,7 @@ pub(super) async fn look(round: &Round<'_>, row: &CloudCopy) -> Result<Option<Se
     }))
 }
 
-/// Compares the digest that an object had with the one that follows from its segments. What lacks one
-/// has none that clients could read to its end, whatever its manifest says.
+/// Compares the digest that an object had with the one that follows from its segments.
 async fn look_at_segments(round: &Round<'_>, row: &CloudCopy) -> Result<Seen, RoundError> {
     if row.part_bytes.is_none() {
         // How it was cut was forgotten: nobody knows which segments there are to be.
@@ -117,14 +117,10 @@ async fn look_at_segments(round: &Round<'_>, row: &CloudCopy) -> Result<Seen, Ro
         create_only: false,
     };
     let pieces = listed_pieces(round, &upload).await?;
-    if u32::try_from(pieces.len()).ok() != Some(plan.count()) {
-        let is_gone = round.now().since(row.since) >= LISTED_AFTER;
-        return Ok(match is_gone {
-            true => {
-                Seen::Other(format!("{} of its {} segments are there", pieces.len(), plan.count()))
-            }
-            false => Seen::NotWhole,
-        });
+    let listed: BTreeSet<u32> = pieces.iter().map(|stored| stored.piece.part.number).collect();
+    let missing: Vec<u32> = (1..=plan.count()).filter(|number| !listed.contains(number)).collect();
+    if !missing.is_empty() {
+        return look_for_segments(round, row, &upload, &missing).await;
     }
     let follows = round.provider.expected_etag(&upload, &pieces);
     Ok(match (&row.etag, follows) {
@@ -133,6 +129,38 @@ async fn look_at_segments(round: &Round<'_>, row: &CloudCopy) -> Result<Seen, Ro
         }
         _ => Seen::Good,
     })
+}
+
+/// Asks by their names after segments that are not listed. One that is not found, asked several times, a
+/// day after everything was there, is gone: nobody can read such an object to its end.
+async fn look_for_segments(
+    round: &Round<'_>,
+    row: &CloudCopy,
+    upload: &Upload,
+    missing: &[u32],
+) -> Result<Seen, RoundError> {
+    if round.now().since(row.since) < LISTED_AFTER {
+        return Ok(Seen::NotWhole);
+    }
+    for number in missing {
+        if is_gone(round, upload, *number).await? {
+            let why = format!("segment {number} of {} is gone", upload.plan.count());
+            return Ok(Seen::Other(why));
+        }
+    }
+    Ok(Seen::NotWhole)
+}
+
+async fn is_gone(round: &Round<'_>, upload: &Upload, number: u32) -> Result<bool, RoundError> {
+    for look in 0..LOOKS {
+        if look > 0 {
+            tokio::time::sleep(round.waits.between_looks).await;
+        }
+        if round.has_segment(upload, number).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The segments of an object as they are listed, in order.

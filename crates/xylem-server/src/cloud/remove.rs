@@ -73,7 +73,12 @@ async fn remove_unwanted(
         round.check_place().await?;
         let (mut gone, mut waiting) = (Vec::new(), 0);
         for copy in &batch {
-            match remove_one(round, copy.content).await {
+            // Read anew for each: of a large one there may be hundreds of segments.
+            let removed = match round.require_unchanged().await {
+                Ok(()) => remove_one(round, copy.content).await,
+                Err(changed) => Err(changed),
+            };
+            match removed {
                 Ok(true) => gone.push(round.key(&copy.content)),
                 Ok(false) => waiting += 1,
                 Err(error) if error.is_of_one_content() => {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use xylem_cloud::{
     Below, CloudAnswer, CloudRequest, Cursor, Fault, FaultKind, Found, Leftover, Listed, Marker,
-    MarkerError, Moment, ObjectKey, Page, Provider,
+    MarkerError, Moment, ObjectKey, Page, Provider, Upload,
 };
 use xylem_model::{ContentId, Timestamp};
 use xylem_runtime::{Backoff, Environment};
@@ -147,6 +147,21 @@ impl Round<'_> {
         self.ask(Asking::Read, make, |answer| self.provider.found(key, answer)).await
     }
 
+    /// Whether a segment of a large object is there, asked by its name.
+    pub(super) async fn has_segment(
+        &self,
+        upload: &Upload,
+        number: u32,
+    ) -> Result<bool, RoundError> {
+        let make = |at| {
+            let attempt = "asking after a segment";
+            let none = || Fault::new(FaultKind::Unsupported, attempt, "objects have none there");
+            self.provider.ask_segment(upload, number, at).ok_or_else(none)
+        };
+        let read = |answer: &CloudAnswer| self.provider.found(&upload.key, answer);
+        Ok(self.ask(Asking::Read, make, read).await?.is_some())
+    }
+
     /// A page of what lies there.
     pub(super) async fn list(
         &self,
@@ -221,14 +236,14 @@ impl Round<'_> {
         }
     }
 
-    /// Sees that the point is what this round began with: its settings, keys and place, and whether it is
-    /// paused. A round may take hours, and whoever changes or pauses the point does not wait for it.
+    /// Sees that the point is what this round began with: its settings, keys and place, whether it is
+    /// paused, and what becomes of what is there. A round may take hours, and whoever changes or pauses the point does not wait for it.
     pub(super) async fn require_unchanged(&self) -> Result<(), RoundError> {
         let point = match self.point.is_active {
             true => self.store.active().await?,
             false => self.store.leaving().await?,
         };
-        let of = |point: &OpenPoint| (point.id, point.revision, point.paused);
+        let of = |point: &OpenPoint| (point.id, point.revision, point.paused, point.leaving);
         match point.is_some_and(|point| of(&point) == of(self.point)) {
             true => Ok(()),
             false => Err(RoundError::Changed),

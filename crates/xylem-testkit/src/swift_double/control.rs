@@ -94,6 +94,18 @@ impl SwiftDouble {
         account.containers.get_mut(container).unwrap().objects.remove(name);
     }
 
+    /// Has listings of a container tell the digests of large objects, as in newer versions.
+    pub fn tell_large_digests(&self, container: &str) {
+        let mut account = locked(&self.state.account);
+        account.containers.get_mut(container).unwrap().tells_large = true;
+    }
+
+    /// Has listings of a container lag: they do not know an object yet.
+    pub fn leave_unlisted(&self, container: &str, name: &str) {
+        let mut account = locked(&self.state.account);
+        account.containers.get_mut(container).unwrap().unlisted.insert(name.to_owned());
+    }
+
     /// Has the delivery network give a container out.
     pub fn enable_cdn(&self, container: &str) {
         self.state.enable(container);

@@ -1,6 +1,6 @@
 //! Containers, and what lies in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, header};
@@ -28,6 +28,10 @@ pub(super) struct Account {
 pub(super) struct Container {
     pub(super) keys: [String; 2],
     pub(super) objects: BTreeMap<String, Object>,
+    /// Whether its listings tell the digests of large objects, as in newer versions.
+    pub(super) tells_large: bool,
+    /// What its listings do not know yet.
+    pub(super) unlisted: BTreeSet<String>,
 }
 
 pub(super) struct Object {

@@ -282,8 +282,8 @@ async fn what_was_to_be_deleted_is_kept_where_that_is_said_before_its_time() {
     world.remove(CloudObjects::Kept);
     world.pass(OVER);
     // A round that was begun between the two words knows the first one alone.
-    let late = world.leave_as(&before, true, Some(&Told(Apart::Yes))).await.unwrap();
-    assert!(matches!(late, Step::Waits(_)), "{late:?}");
+    let late = world.leave_as(&before, true, Some(&Told(Apart::Yes))).await;
+    assert!(matches!(late, Err(RoundError::Changed)), "{late:?}");
     let row = world.row(one).await.unwrap();
     assert_eq!((row.state, row.unwanted), (State::Present, None));
     let ended = world.leave(true).await.unwrap();
