@@ -1,6 +1,8 @@
 //! What is decided of a point while it works, and what it is found to be: apart from settings and
 //! keys, whose revision none of this changes.
 
+use std::time::Duration;
+
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
     Set,
@@ -17,6 +19,9 @@ use crate::entity::cloud_point::{ActiveModel, Column, Entity};
 use crate::state::raise;
 use crate::transaction::{Outcome, change, report};
 use crate::{Database, DbError};
+
+/// By how much clocks of several management servers may differ without harm.
+const CLOCKS_AGREE: Duration = Duration::from_secs(15 * 60);
 
 impl Database {
     /// Chooses what is to be at a point; none: everything. Its wants are followed anew, from the
@@ -131,7 +136,7 @@ impl Database {
         let is_due = Condition::any()
             .add(Column::LastInventory.is_null())
             .add(Column::LastInventory.lt(due_before.unix_ms()))
-            .add(Column::LastInventory.gt(now.unix_ms()));
+            .add(Column::LastInventory.gt(now.plus(CLOCKS_AGREE).unix_ms()));
         report!(self, "beginning an inventory of the cloud", |tx| {
             let begun = Entity::update_many()
                 .col_expr(Column::LastInventory, Expr::value(now.unix_ms()))

@@ -66,7 +66,7 @@ pub(super) async fn set_cloud(
     // Of the two there is one at most.
     let former = active.as_ref().or(leaving.as_ref());
     check_place(&settings, former)?;
-    let others = app.signing_key(former).await;
+    let others = app.signing_key(former).await?;
     let plan = app.key_plan(KeyWish::Renew, Vec::new(), others);
     let claim = Claim { adopt: asked.adopt, is_held: false };
     let proved = Box::pin(app.prove_cloud(&settings, keys, &plan, claim)).await?;
@@ -101,6 +101,8 @@ pub(super) async fn change_cloud(
 ) -> Result<Json<CloudPoint>, Failure> {
     let _one_at_a_time = app.cloud_change.lock().await;
     let active = app.active_cloud().await?;
+    // Before its test, which would set a key in the place of one that is in use by now.
+    require_revision(&active, asked.revision)?;
     let present = settings_of(&active)?;
     let settings = match &asked.settings {
         Some(patch) => present.changed(patch)?,
@@ -112,13 +114,10 @@ pub(super) async fn change_cloud(
         None => app.cloud_keys(&active).await?,
     };
     settings.check_keys(&keys)?;
-    let revision = u32::try_from(asked.revision).map_err(|_| {
-        Failure::new(ErrorCode::BadRequest, "the revision is larger than any that there is")
-    })?;
     let leaving = app.database.leaving_cloud_point().await?;
     check_place(&settings, leaving.as_ref())?;
     let wish = if is_other_keys { KeyWish::Renew } else { KeyWish::Mend };
-    let plan = app.key_plan(wish, app.former_keys(&active).await, app.leaving_key().await?);
+    let plan = app.key_plan(wish, app.former_keys(&active).await?, app.leaving_key().await?);
     let moved = !settings.storage.is_same_place(&present.storage);
     let is_held = !moved && !settings.storage.is_given_out();
     let claim = Claim { adopt: asked.adopt, is_held };
@@ -136,7 +135,10 @@ pub(super) async fn change_cloud(
             moved,
         };
         let (actor, now) = (caller.actor(), app.now());
-        Ok(app.database.change_cloud_point(active.id, revision, &change, &actor, now).await?)
+        Ok(app
+            .database
+            .change_cloud_point(active.id, active.revision, &change, &actor, now)
+            .await?)
     };
     let changed = changing.await;
     app.unless_stored(&settings, &proved, changed).await
@@ -195,26 +197,50 @@ impl App {
 
     /// The TempURL keys of a point. Keys that cannot be opened are about to be set anew, and are known
     /// by what they begin with.
-    async fn former_keys(&self, point: &xylem_db::CloudPoint) -> Vec<Secret> {
-        let keys = self.cloud_keys(point).await;
-        keys.map(|keys| temp_url_keys(&keys)).unwrap_or_default()
+    async fn former_keys(&self, point: &xylem_db::CloudPoint) -> Result<Vec<Secret>, Failure> {
+        match self.cloud_keys(point).await {
+            Ok(keys) => Ok(temp_url_keys(&keys)),
+            // Somebody else changed them at this moment: which are in use is not known.
+            Err(changed) if changed.0.code() == ErrorCode::Conflict => Err(changed),
+            Err(_) => Ok(Vec::new()),
+        }
     }
 
     /// The TempURL key that a point signs with: another one leaves it.
-    async fn signing_key(&self, point: Option<&xylem_db::CloudPoint>) -> Vec<Secret> {
-        match point {
-            Some(point) => self.former_keys(point).await.into_iter().take(1).collect(),
-            None => Vec::new(),
-        }
+    async fn signing_key(
+        &self,
+        point: Option<&xylem_db::CloudPoint>,
+    ) -> Result<Vec<Secret>, Failure> {
+        let Some(point) = point else { return Ok(Vec::new()) };
+        Ok(self.former_keys(point).await?.into_iter().take(1).collect())
     }
 
     async fn leaving_key(&self) -> Result<Vec<Secret>, Failure> {
         let leaving = self.database.leaving_cloud_point().await?;
-        Ok(self.signing_key(leaving.as_ref()).await)
+        self.signing_key(leaving.as_ref()).await
     }
 
     pub(super) async fn active_cloud(&self) -> Result<xylem_db::CloudPoint, Failure> {
         self.database.cloud_point().await?.ok_or_else(not_set)
+    }
+}
+
+/// Refuses a change of a point as it is no longer.
+fn require_revision(point: &xylem_db::CloudPoint, based_on: u64) -> Result<(), Failure> {
+    let based_on = u32::try_from(based_on).map_err(|_| {
+        Failure::new(ErrorCode::BadRequest, "the revision is larger than any that there is")
+    })?;
+    match based_on == point.revision {
+        true => Ok(()),
+        false => Err(DbError::Stale {
+            name: point.provider.clone(),
+            what: "revision",
+            based_on,
+            now: point.revision,
+            by: point.changed_by.clone(),
+            at: point.changed,
+        }
+        .into()),
     }
 }
 

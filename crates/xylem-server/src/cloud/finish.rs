@@ -185,9 +185,8 @@ impl AtPoint<'_> {
             && let Some(Trouble::Fault(fault)) = &refusal
             && fault.kind == FaultKind::UploadLost
         {
-            return Err(Trouble::Unreached(format!(
-                "it may be putting the parts together: {fault}"
-            )));
+            let why = format!("it may be putting the parts together: {fault}");
+            return Err(Trouble::Waits(why, ENDING_LEASE));
         }
         Err(refusal.unwrap_or_else(|| {
             let attempt = format!("asking after `{}`, whose parts all arrived", upload.key);

@@ -247,9 +247,14 @@ impl AtPoint<'_> {
             FaultKind::Session => match self.try_again().await {
                 Ok(()) => {
                     let wait = self.busy_wait(work, &fault, busy);
-                    self.once_more(work, piece.part.number, &fault.to_string(), wait)
+                    let again = self.once_more(work, piece.part.number, &fault.to_string(), wait);
+                    // So long no server lags behind.
+                    again.map_err(|_| fault.again().into())
                 }
-                Err(_) => Err(fault.again().into()),
+                Err(Trouble::Fault(own)) if own.clone().again().scope() == FaultScope::Point => {
+                    Err(fault.again().into())
+                }
+                Err(own) => Err(own),
             },
             FaultKind::Gone if !provider.folders(&upload.key, self.moment()).is_empty() => {
                 self.make_folders(provider, &upload.key).await?;

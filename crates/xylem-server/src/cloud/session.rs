@@ -15,7 +15,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -68,12 +68,20 @@ pub(super) struct Account {
 /// The sessions of the points that are worked for.
 pub(super) struct Sessions {
     environment: Environment,
-    points: Mutex<HashMap<CloudPointId, Arc<tokio::sync::Mutex<Kept>>>>,
+    points: Mutex<HashMap<CloudPointId, Arc<Kept>>>,
 }
 
-/// What is kept of a point. Locked while somebody logs in, so that others wait for that.
+/// What is kept of a point.
 #[derive(Default)]
 struct Kept {
+    /// Held while somebody logs in, so that others wait for that.
+    turn: tokio::sync::Mutex<()>,
+    now: Mutex<Now>,
+}
+
+/// What is known of a point, read and written in a moment.
+#[derive(Default)]
+struct Now {
     revision: u32,
     known: Option<Known>,
     /// When no token was given, and why.
@@ -112,17 +120,20 @@ impl Sessions {
         account: &Account,
     ) -> Result<Arc<SwiftAccess>, NoAccess> {
         let kept = self.kept(account);
-        let mut kept = kept.lock().await;
-        kept.be_of(account.revision);
+        let _turn = kept.turn.lock().await;
         let now = self.environment.clock.now();
-        let Some(known) = kept.known.as_ref().map(|known| Arc::clone(&known.access)) else {
-            return self.log_in(&mut kept, client, account).await;
+        let (known, is_to_be_renewed) = {
+            let kept = kept.of(account);
+            (kept.access(), kept.is_to_be_renewed(now))
         };
-        if kept.is_to_be_renewed(now) {
+        match known {
+            None => self.log_in(&kept, client, account).await,
             // Where none is given the token there is may be good for some minutes more.
-            return Ok(self.log_in(&mut kept, client, account).await.unwrap_or(known));
+            Some(known) if is_to_be_renewed => {
+                Ok(self.log_in(&kept, client, account).await.unwrap_or(known))
+            }
+            Some(known) => Ok(known),
         }
-        Ok(known)
     }
 
     /// The same after a request was refused with its token: a newer one, where there is one.
@@ -133,18 +144,16 @@ impl Sessions {
         refused: &CloudRequest,
     ) -> Result<Arc<SwiftAccess>, NoAccess> {
         let kept = self.kept(account);
-        let mut kept = kept.lock().await;
-        kept.be_of(account.revision);
-        if let Some(known) = &kept.known
-            && known.access.session.renewed(refused).is_some()
-        {
+        let _turn = kept.turn.lock().await;
+        let known = kept.of(account).access();
+        if let Some(known) = known.filter(|known| known.session.renewed(refused).is_some()) {
             // Somebody else was refused too, and was faster.
-            return Ok(Arc::clone(&known.access));
+            return Ok(known);
         }
-        let found = self.log_in(&mut kept, client, account).await;
+        let found = self.log_in(&kept, client, account).await;
         if let Err(NoAccess::Fault(_)) = &found {
             // Whoever asks next is told why there is no token, and not that one was refused.
-            kept.known = None;
+            kept.of(account).known = None;
         }
         found
     }
@@ -156,37 +165,54 @@ impl Sessions {
         client: &CloudClient,
         account: &Account,
     ) -> Result<Arc<SwiftAccess>, String> {
-        let slow = || format!("asking for a token took longer than {} s", PATIENCE.as_secs());
         let kept = self.kept(account);
-        let mut kept = timeout(PATIENCE, kept.lock()).await.map_err(|_| slow())?;
-        kept.be_of(account.revision);
-        if let Some(known) = &kept.known {
-            return Ok(Arc::clone(&known.access));
+        if let Some(found) = self.known_or_refused(&kept, account) {
+            return found;
         }
-        if let Some((at, why)) = &kept.refused
-            && self.environment.clock.now().since(*at) < REFUSED_FOR
-        {
-            return Err(why.clone());
-        }
-        match timeout(PATIENCE, self.log_in(&mut kept, client, account)).await {
-            Ok(found) => found.map_err(|error| error.to_string()),
-            Err(_) => {
-                // So that not everybody who comes waits for as long.
-                kept.refused = Some((self.environment.clock.now(), slow()));
-                Err(slow())
+        let asking = async {
+            let _turn = kept.turn.lock().await;
+            match self.known_or_refused(&kept, account) {
+                Some(found) => found,
+                None => {
+                    let found = self.log_in(&kept, client, account).await;
+                    found.map_err(|error| error.to_string())
+                }
             }
-        }
+        };
+        timeout(PATIENCE, asking).await.unwrap_or_else(|_| {
+            let slow = format!("asking for a token took longer than {} s", PATIENCE.as_secs());
+            // So that not everybody who comes waits for as long.
+            kept.of(account).refused = Some((self.environment.clock.now(), slow.clone()));
+            Err(slow)
+        })
     }
 
+    /// What is known, or why nothing is: none where somebody has to ask.
+    fn known_or_refused(
+        &self,
+        kept: &Kept,
+        account: &Account,
+    ) -> Option<Result<Arc<SwiftAccess>, String>> {
+        let kept = kept.of(account);
+        if let Some(known) = kept.access() {
+            return Some(Ok(known));
+        }
+        let (at, why) = kept.refused.as_ref()?;
+        let is_just_now = self.environment.clock.now().since(*at) < REFUSED_FOR;
+        is_just_now.then(|| Err(why.clone()))
+    }
+
+    /// Asks for a token. Whoever does has the turn.
     async fn log_in(
         &self,
-        kept: &mut Kept,
+        kept: &Kept,
         client: &CloudClient,
         account: &Account,
     ) -> Result<Arc<SwiftAccess>, NoAccess> {
-        let before = kept.known.as_ref().map(|known| &*known.access);
-        let found = access_of(client, &account.storage, &account.keys, before).await;
+        let before = kept.of(account).access();
+        let found = access_of(client, &account.storage, &account.keys, before.as_deref()).await;
         let now = self.environment.clock.now();
+        let mut kept = kept.of(account);
         match found {
             Ok(access) => {
                 let access = Arc::new(access);
@@ -201,7 +227,7 @@ impl Sessions {
         }
     }
 
-    fn kept(&self, account: &Account) -> Arc<tokio::sync::Mutex<Kept>> {
+    fn kept(&self, account: &Account) -> Arc<Kept> {
         let mut points = self.points.lock().unwrap_or_else(PoisonError::into_inner);
         if points.len() >= MOST_POINTS && !points.contains_key(&account.point) {
             // Whoever is in the middle of it has it still; what is lost costs a token.
@@ -212,11 +238,19 @@ impl Sessions {
 }
 
 impl Kept {
-    /// What was found with other settings or keys is worth nothing.
-    fn be_of(&mut self, revision: u32) {
-        if self.revision != revision {
-            *self = Self { revision, ..Self::default() };
+    /// What is known of an account. What was found with other settings or keys is worth nothing.
+    fn of(&self, account: &Account) -> MutexGuard<'_, Now> {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.revision != account.revision {
+            *now = Now { revision: account.revision, ..Now::default() };
         }
+        now
+    }
+}
+
+impl Now {
+    fn access(&self) -> Option<Arc<SwiftAccess>> {
+        self.known.as_ref().map(|known| Arc::clone(&known.access))
     }
 
     /// Whether what is known ends soon, and nothing newer was asked for just now.

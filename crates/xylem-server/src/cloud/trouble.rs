@@ -120,9 +120,10 @@ impl AtPoint<'_> {
         }
     }
 
-    /// It is tried again soon the first time, after the usual wait from then on.
+    /// It is tried again soon at first, also where an end was waited for before, after the usual wait from
+    /// then on.
     fn again_at(&self, copy: &CloudCopy, soon: Duration) -> Timestamp {
-        self.now().plus(if copy.tries == 0 { soon } else { FAILED_WAIT })
+        self.now().plus(if copy.tries <= 1 { soon } else { FAILED_WAIT })
     }
 
     /// The same again after a wait, but not for ever.

@@ -126,9 +126,17 @@ async fn where_nobody_answers_one_address_waits_and_the_others_do_not() {
     silent.set_nonblocking(true).unwrap();
     let url = format!("https://{}/auth/v1.0", silent.local_addr().unwrap());
     let account = World::account_at(&url, 1, SWIFT_PASSWORD);
-    for _ in 0..3 {
-        let told = world.sessions.for_an_address(&world.client, &account).await.unwrap_err();
-        assert!(told.contains("took longer"), "{told}");
+    // A job asks too, and waits for longer.
+    let asking = world.sessions.access(&world.client, &account);
+    let addresses = async {
+        for _ in 0..3 {
+            let told = world.sessions.for_an_address(&world.client, &account).await.unwrap_err();
+            assert!(told.contains("took longer"), "{told}");
+        }
+    };
+    tokio::select! {
+        _ = asking => panic!("nobody answers"),
+        () = addresses => {}
     }
     let tried = std::iter::from_fn(|| silent.accept().ok()).count();
     assert_eq!(tried, 1, "for a minute nobody else tries");

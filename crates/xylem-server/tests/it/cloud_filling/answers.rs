@@ -100,9 +100,18 @@ async fn an_end_that_may_be_under_way_is_waited_for_and_nothing_is_sent_anew_for
     // As a provider answers a second end that is putting the parts together for the first one.
     world.double.forget_uploads();
     let refused = root.finish(content).await.unwrap_err();
-    assert_eq!(refused.0, StatusCode::SERVICE_UNAVAILABLE, "{refused:?}");
+    assert!(refused.1.contains("putting the parts together"), "{refused:?}");
     let row = world.row(content).await.unwrap();
-    assert_eq!((row.state, row.arrived), (CloudCopyState::Proving, LARGE.len() as u64));
+    assert_eq!((row.state, row.arrived), (CloudCopyState::Failed, LARGE.len() as u64));
+    assert_eq!(root.next().await.job, None, "for as long as that may take");
+    // It was lost all the same: then it is sent anew, soon.
+    world.clock.advance(Duration::from_secs(361));
+    assert_eq!(root.job().await.lacking.len(), 0);
+    let refused = root.finish(content).await.unwrap_err();
+    assert!(refused.1.contains("NoSuchUpload"), "{refused:?}");
+    world.clock.advance(Duration::from_secs(61));
+    root.fill(&LARGE, &LARGE_PARTS, ALL).await;
+    world.is_there(content, &LARGE).await;
 }
 
 #[tokio::test]
