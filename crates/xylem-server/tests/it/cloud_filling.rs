@@ -172,6 +172,19 @@ impl World {
         ContentId::of(bytes)
     }
 
+    /// A large file whose parts are all there, and whose end was asked for and not heard: it is *proving*.
+    /// Gives how the root was refused, too.
+    async fn unheard_end(&self) -> (ContentId, Refused) {
+        let content = self.publish(1, "Large.pkg", &LARGE).await;
+        let root = self.root(1);
+        root.fill(&LARGE, &LARGE_PARTS, 4).await;
+        self.double.misbehave(S3Fault::Busy);
+        let refused = root.finish(content).await.unwrap_err();
+        assert_eq!(self.state(content).await, CloudCopyState::Proving);
+        self.double.misbehave(S3Fault::None);
+        (content, refused)
+    }
+
     async fn call<A: DeserializeOwned>(
         &self,
         server: u8,

@@ -87,15 +87,10 @@ async fn a_busy_provider_is_left_alone_and_nothing_fails() {
 #[tokio::test]
 async fn an_end_that_gets_no_good_answer_is_asked_for_again() {
     let world = World::new().await;
-    let content = world.publish(1, "Large.pkg", &LARGE).await;
-    let root = world.root(1);
-    root.fill(&LARGE, &LARGE_PARTS, 4).await;
-    world.double.misbehave(S3Fault::Busy);
-    let refused = root.finish(content).await.unwrap_err();
+    let (content, refused) = world.unheard_end().await;
     assert_eq!(refused.0, StatusCode::SERVICE_UNAVAILABLE, "{refused:?}");
     assert!(refused.2.is_some_and(|seconds| seconds >= 1), "{refused:?}");
-    assert_eq!(world.state(content).await, CloudCopyState::Proving);
-    world.double.misbehave(S3Fault::None);
+    let root = world.root(1);
     root.finish(content).await.unwrap();
     root.sampled(content, SampleFound::Same).await.unwrap();
     world.is_there(content, &LARGE).await;
