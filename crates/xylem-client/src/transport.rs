@@ -10,8 +10,10 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::BufReader;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use xylem_api::error::{ErrorBody, ErrorCode};
 use xylem_pki::{PeerCertificate, explain_tls_error, server_name};
 use xylem_runtime::Environment;
@@ -26,6 +28,13 @@ const MAX_JSON_BYTES: usize = 64 << 20;
 
 /// Largest error answer that is read, in bytes.
 const MAX_ERROR_BYTES: usize = 64 << 10;
+
+/// What is taken from the system at a time. The TLS library asks for one record each time, of at most
+/// 16 KiB, and a visit to the system costs more than copying one.
+const READ_BYTES: usize = 64 << 10;
+
+/// A connection under TLS.
+type Stream = BufReader<Box<dyn xylem_runtime::Stream>>;
 
 /// How long each part of a call may take.
 #[derive(Debug, Clone, Copy)]
@@ -242,10 +251,7 @@ impl Transport {
         Ok(Connection { sender, task: task.abort_handle(), age })
     }
 
-    async fn handshake(
-        &self,
-        server: &BaseUrl,
-    ) -> Result<tokio_rustls::client::TlsStream<Box<dyn xylem_runtime::Stream>>, ClientError> {
+    async fn handshake(&self, server: &BaseUrl) -> Result<TlsStream<Stream>, ClientError> {
         let tls_error = |explanation| ClientError::Tls { server: server.clone(), explanation };
         let name = server_name(server.host()).map_err(|e| tls_error(e.to_string()))?;
         let opening = async {
@@ -257,6 +263,7 @@ impl Transport {
                 .await
                 .map_err(|source| ClientError::Connect { server: server.clone(), source })?;
             let connector = TlsConnector::from(Arc::clone(&self.inner.tls));
+            let tcp = BufReader::with_capacity(READ_BYTES, tcp);
             connector.connect(name, tcp).await.map_err(|source| {
                 let explained = explain_tls_error(&source, self.inner.environment.clock.now());
                 match explained {
