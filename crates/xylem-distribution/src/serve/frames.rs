@@ -27,6 +27,9 @@ const PAGE: usize = 4096;
 /// How far into a page the bytes of a frame begin.
 const LEAD: usize = 256;
 
+/// Room beyond the bytes of a frame: for the heads of small files that go out together.
+pub(crate) const HEADS: usize = PAGE;
+
 /// Buffers that each thread keeps for the next answers: 8 MiB.
 const KEPT: usize = 32;
 
@@ -55,10 +58,10 @@ impl Frames {
         }
     }
 
-    /// A buffer for one frame of at most [`FRAME_BYTES`].
+    /// A buffer for one frame of at most [`FRAME_BYTES`], and [`HEADS`].
     pub(crate) fn take(self: &Arc<Self>) -> Frame {
         let spare = SPARE.with_borrow_mut(Vec::pop);
-        let memory = spare.unwrap_or_else(|| vec![0; FRAME_BYTES as usize + PAGE]);
+        let memory = spare.unwrap_or_else(|| vec![0; FRAME_BYTES as usize + HEADS + PAGE]);
         self.in_use.fetch_add(1, Ordering::Relaxed);
         Frame { memory, filled: 0..0, frames: Arc::clone(self) }
     }
@@ -78,7 +81,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// The room for [`FRAME_BYTES`].
+    /// The room for [`FRAME_BYTES`] and [`HEADS`].
     pub(crate) fn room(&mut self) -> &mut [u8] {
         let lead = self.lead();
         self.memory.get_mut(lead..).unwrap_or_default()
@@ -126,7 +129,7 @@ mod tests {
         let frames = Arc::new(Frames::default());
         let mut frame = frames.take();
         assert_eq!(frame.room().as_ptr().addr() % PAGE, LEAD);
-        assert!(frame.room().len() >= FRAME_BYTES as usize);
+        assert!(frame.room().len() >= FRAME_BYTES as usize + HEADS);
         frame.room()[..5].copy_from_slice(b"bytes");
         let memory = frame.memory.as_ptr();
         let bytes = frame.into_bytes(1..4);

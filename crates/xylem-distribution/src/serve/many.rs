@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::response::Response;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -19,19 +19,21 @@ use xylem_api::content::{
     FRAME_HEAD_BYTES, MAX_CONTENTS, MAX_FRAME_BYTES, MEDIA_TYPE, ManyRequest, NOT_HERE, frame_head,
 };
 use xylem_api::error::ErrorCode;
-use xylem_blobs::{BlobError, Reach, Repository};
+use xylem_blobs::{BlobError, FRAME_BYTES, Reach, Repository};
 use xylem_http::{ApiError, Peer};
 use xylem_model::ContentId;
 use xylem_sync::Class;
 
 use super::authorize::{Permit, authorize, served};
 use super::body::{self, READ_AHEAD};
+use super::filling::Filling;
+use super::frames::{Frames, HEADS};
 use super::waiting::{Changes, WAIT, is_at_once, is_child, is_in_vain};
 use crate::node::Node;
 use crate::pace::{Flow, Link};
 
-/// Bytes that are read from the disk, and handed on, at a time.
-const VISIT_BYTES: u64 = 512 << 10;
+/// Files that go out in one frame: those whose heads have room in it.
+const VISIT_FILES: usize = HEADS / FRAME_HEAD_BYTES;
 
 /// The route's handler.
 pub(crate) async fn many(
@@ -147,9 +149,9 @@ impl Sending {
         let mut ready = ready.into_iter().peekable();
         while ready.peek().is_some() {
             let (mut visit, mut bytes) = (Vec::new(), 0);
-            while let Some((content, size)) =
-                ready.next_if(|(_, size)| bytes == 0 || bytes + size <= VISIT_BYTES)
-            {
+            while let Some((content, size)) = ready.next_if(|(_, size)| {
+                bytes == 0 || (bytes + size <= FRAME_BYTES && visit.len() < VISIT_FILES)
+            }) {
                 bytes += size;
                 visit.push((content, size));
             }
@@ -159,18 +161,21 @@ impl Sending {
                 // Noted, and fetched again; the child asks elsewhere.
                 let _error = body::failed(&self.node, &content, error);
             }
-            body::hand_over(&self.frames, Ok(frames)).await?;
+            for frame in frames {
+                body::hand_over(&self.frames, Ok(frame)).await?;
+            }
         }
         Some(())
     }
 
     async fn read(&self, visit: Vec<(ContentId, u64)>) -> Visit {
-        let repository = &self.node.repository;
-        match read_all(repository, &visit, Reach::Memory) {
-            Some(frames) => frames,
+        let (repository, frames) = (&self.node.repository, &self.node.frames);
+        match read_all(repository, frames, &visit, Reach::Memory) {
+            Some(read) => read,
             None => {
+                let frames = Arc::clone(frames);
                 let read = move |repository: &Repository| {
-                    read_all(repository, &visit, Reach::Disk).unwrap_or_default()
+                    read_all(repository, &frames, &visit, Reach::Disk).unwrap_or_default()
                 };
                 repository.run_reading(read).await
             }
@@ -178,51 +183,48 @@ impl Sending {
     }
 }
 
-/// Frames of files, and what turned out to be damaged, which is framed as lacking.
-type Visit = (Bytes, Vec<(ContentId, BlobError)>);
+/// Files with their heads, and what turned out to be damaged, which is said to be lacking.
+type Visit = (Vec<Bytes>, Vec<(ContentId, BlobError)>);
 
 /// Reads whole files, each checked; none where memory does not have them all.
-fn read_all(repository: &Repository, contents: &[(ContentId, u64)], reach: Reach) -> Option<Visit> {
-    let len: usize = contents.iter().map(|(_, size)| FRAME_HEAD_BYTES + len_of(*size)).sum();
-    let (mut frames, mut damaged) = (BytesMut::with_capacity(len), Vec::new());
+fn read_all(
+    repository: &Repository,
+    frames: &Arc<Frames>,
+    contents: &[(ContentId, u64)],
+    reach: Reach,
+) -> Option<Visit> {
+    let (mut out, mut damaged) = (Filling::new(frames), Vec::new());
     for (content, _) in contents {
-        let begin = frames.len();
-        if let Err(error) = read_one(repository, content, &mut frames, reach) {
+        let begin = out.mark();
+        if let Err(error) = read_one(repository, content, &mut out, reach) {
             if reach == Reach::Memory && error.would_block() {
                 return None;
             }
-            frames.truncate(begin);
-            frames.extend_from_slice(&frame_head(content, NOT_HERE));
+            out.back_to(begin);
+            out.head(content, NOT_HERE);
             damaged.push((*content, error));
         }
     }
-    Some((frames.freeze(), damaged))
+    Some((out.finish(), damaged))
 }
 
 fn read_one(
     repository: &Repository,
     content: &ContentId,
-    frames: &mut BytesMut,
+    out: &mut Filling,
     reach: Reach,
 ) -> Result<(), BlobError> {
     let mut reader = repository.open_arriving(content, reach)?;
     let size = reader.size();
-    frames.extend_from_slice(&frame_head(content, size));
-    let begin = frames.len();
-    frames.resize(begin + len_of(size), 0);
+    out.head(content, size);
     let mut offset = 0;
     while offset < size {
-        let buffer = frames.get_mut(begin + len_of(offset)..).unwrap_or_default();
-        let filled = reader.read_frame(offset..size, buffer, reach)?;
+        let filled = reader.read_frame(offset..size, out.room(size - offset), reach)?;
         if filled.is_empty() {
             return Err(BlobError::Corrupt { id: *content, offset });
         }
         offset += filled.len() as u64;
+        out.add(filled.len());
     }
     Ok(())
-}
-
-/// Sizes in here are those of small files.
-fn len_of(size: u64) -> usize {
-    usize::try_from(size).unwrap_or(usize::MAX)
 }

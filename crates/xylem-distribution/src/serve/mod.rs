@@ -16,6 +16,7 @@ mod authorize;
 mod body;
 mod content;
 mod counts;
+mod filling;
 mod frames;
 mod headers;
 mod heads;
