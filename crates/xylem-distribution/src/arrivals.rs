@@ -1,26 +1,17 @@
 //! What is on its way to this server, beyond what the repository knows of it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Semaphore;
 use xylem_model::{ContentId, DistributionServerId};
 
-/// Bytes of small files that may be in memory at once, over all streams.
-const MEMORY_BYTES: usize = 16 << 20;
+use crate::sync::Groups;
 
-/// Where bytes that are arriving come from, and the memory for those that are not written yet.
-#[derive(Debug)]
+/// Where bytes that are arriving come from, and small files that are not durable yet.
+#[derive(Debug, Default)]
 pub(crate) struct Arrivals {
-    /// One permit for each byte.
-    pub(crate) memory: Arc<Semaphore>,
+    pub(crate) groups: Groups,
     paths: Mutex<HashMap<ContentId, Vec<DistributionServerId>>>,
-}
-
-impl Default for Arrivals {
-    fn default() -> Self {
-        Self { memory: Arc::new(Semaphore::new(MEMORY_BYTES)), paths: Mutex::default() }
-    }
 }
 
 impl Arrivals {

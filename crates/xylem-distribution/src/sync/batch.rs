@@ -1,22 +1,20 @@
 //! Fetching many small files in one stream.
 //!
-//! One task reads, one writes, one publishes: what comes in while a group is being written becomes the
-//! next group, and is written while that one is made durable. So one lone file waits for nobody, and
-//! thousands share their syncs.
+//! A stream asks one parent for up to a thousand files and hands on what comes; all streams of a
+//! server share those who write ([`groups`](super::groups)).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
-use xylem_blobs::{Batch, BlobError, Repository};
 use xylem_client::{ClientError, ContentClient, Deadlines, ManyReader};
 use xylem_model::{ContentId, Timestamp};
 
+use super::groups::{Answers, Arrived, Settled};
 use super::parents::Parents;
-use super::task::{Miss, Outcome, Outcomes, Task, Tries, disk_reason, parents_for};
+use super::task::{Miss, Outcome, Outcomes, Task, Tries, parents_for};
 use crate::access::Parent;
 use crate::node::Node;
 use crate::pace::Link;
@@ -26,16 +24,6 @@ const _: () = assert!(xylem_sync::BATCHED_BYTES <= xylem_api::content::MAX_FRAME
 
 /// How long a parent may hold back the next file: longer than it waits itself.
 const STALL: Duration = Duration::from_secs(30);
-
-/// Most files that become durable together.
-const GROUP_FILES: usize = 1024;
-
-/// A file that has come in and counts against the memory for such files until it is written.
-struct Arrived {
-    task: Task,
-    bytes: Bytes,
-    _memory: OwnedSemaphorePermit,
-}
 
 /// Fetches small files, from the first parent that gives each, and tells of each as it is done.
 pub(crate) async fn fetch_batch(
@@ -103,137 +91,47 @@ impl FromParent<'_> {
         let contents = rest.keys().copied().collect();
         let client = client.at_once(self.parent.is_below);
         let mut reader = client.fetch_many(&self.parent.url, contents).await?;
-        let (sender, receiver) = mpsc::channel(GROUP_FILES);
-        let asked = rest.clone();
-        let reading = read(self.node, self.parent, &mut reader, &asked, sender);
-        let (read, written) = tokio::join!(reading, self.write(receiver, rest));
-        written.and(read)
-    }
-
-    /// Two groups are under way at once: one is written while the other is made durable.
-    async fn write(
-        &self,
-        arrived: mpsc::Receiver<Arrived>,
-        rest: &mut BTreeMap<ContentId, Task>,
-    ) -> Result<(), Miss> {
-        let (sender, receiver) = mpsc::channel(1);
-        let (settled, ()) =
-            tokio::join!(self.publish_all(receiver, rest), write_all(self.node, arrived, sender));
-        settled
-    }
-
-    /// Publishes groups in the order in which they were written. It ends with what is no more than
-    /// a claim of the parent's, and with it whoever writes.
-    async fn publish_all(
-        &self,
-        mut written: mpsc::Receiver<Written>,
-        rest: &mut BTreeMap<ContentId, Task>,
-    ) -> Result<(), Miss> {
-        while let Some(group) = written.recv().await {
-            let node = Arc::clone(self.node);
-            let publishing = self.node.repository.run(move |_| group.publish(&node));
-            let mut lie = None;
-            for (task, result) in publishing.await {
-                let outcome = match result {
-                    Settled::Published => {
-                        let took = self.node.now().since(self.began);
-                        Outcome::Published { source: Some(self.parent.id), took }
-                    }
-                    Settled::Unneeded => Outcome::Unneeded,
-                    Settled::Failed(reason) => Outcome::Failed { reason, not_before: None },
-                    Settled::Busy => continue,
-                    Settled::Foreign(why) => {
-                        // The others of the group are published all the same.
-                        lie = Some(why);
-                        continue;
-                    }
-                };
-                rest.remove(&task.content);
-                let _ = self.outcomes.send((task, outcome));
+        let (answers, settled) = mpsc::unbounded_channel();
+        let (asked, lied) = (rest.clone(), Notify::new());
+        let reading = async {
+            tokio::select! {
+                read = read(self.node, self.parent, &mut reader, &asked, answers) => read,
+                () = lied.notified() => Ok(()),
             }
-            if let Some(why) = lie {
-                return Err(Miss::Lied(why));
-            }
-        }
-        Ok(())
+        };
+        let (read, settled) = tokio::join!(reading, self.settle(settled, rest, &lied));
+        settled.and(read)
     }
-}
 
-/// Checks and writes what comes, a group at a time, for as long as somebody publishes it.
-async fn write_all(
-    node: &Arc<Node>,
-    mut arrived: mpsc::Receiver<Arrived>,
-    written: mpsc::Sender<Written>,
-) {
-    let mut group = Vec::new();
-    while arrived.recv_many(&mut group, GROUP_FILES).await > 0 {
-        let (target, files) = (Arc::clone(node), std::mem::take(&mut group));
-        let writing = node.repository.run(move |to| Written::of(to, &target, files));
-        if let Err(unsent) = written.send(writing.await).await {
-            // What nobody publishes is removed, and that is work of the disk.
-            node.repository.run(move |_| drop(unsent)).await;
-            return;
-        }
-    }
-}
-
-/// What became of a file that came in.
-enum Settled {
-    Published,
-    /// It is not wanted any more: its grace would begin only now.
-    Unneeded,
-    /// Another fetch is bringing it.
-    Busy,
-    /// It is not what was asked for.
-    Foreign(String),
-    /// Our own disk did not take it.
-    Failed(String),
-}
-
-impl From<BlobError> for Settled {
-    fn from(error: BlobError) -> Self {
-        match error {
-            BlobError::Busy { .. } => Self::Busy,
-            BlobError::ForeignBytes { .. } => Self::Foreign(error.to_string()),
-            error => Self::Failed(disk_reason(&error)),
-        }
-    }
-}
-
-/// A group that is written and not yet durable.
-struct Written {
-    batch: Batch,
-    settled: Vec<(Task, Settled)>,
-}
-
-impl Written {
-    fn of(repository: &Repository, node: &Node, group: Vec<Arrived>) -> Self {
-        let mut batch = repository.begin_batch();
-        let mut settled = Vec::with_capacity(group.len());
-        for Arrived { task, bytes, .. } in group {
-            let needed = node.catalogue().missing().contains_key(&task.content);
-            let result = if needed {
-                batch.add(&task.content, &bytes).map_or_else(Settled::from, |()| Settled::Published)
-            } else {
-                Settled::Unneeded
+    /// Hears what became of all that came. What is no more than a claim of the parent's ends the
+    /// reading; what came before is published all the same.
+    async fn settle(
+        &self,
+        mut settled: mpsc::UnboundedReceiver<(Task, Settled)>,
+        rest: &mut BTreeMap<ContentId, Task>,
+        lied: &Notify,
+    ) -> Result<(), Miss> {
+        let mut lie = None;
+        while let Some((task, settled)) = settled.recv().await {
+            let outcome = match settled {
+                Settled::Published => {
+                    let took = self.node.now().since(self.began);
+                    Outcome::Published { source: Some(self.parent.id), took }
+                }
+                Settled::Unneeded => Outcome::Unneeded,
+                Settled::Failed(reason) => Outcome::Failed { reason, not_before: None },
+                Settled::Busy => continue,
+                Settled::Foreign(why) => {
+                    lie = Some(why);
+                    lied.notify_one();
+                    continue;
+                }
             };
-            settled.push((task, result));
+            rest.remove(&task.content);
+            // Nobody listens once the server stops.
+            let _ = self.outcomes.send((task, outcome));
         }
-        Self { batch, settled }
-    }
-
-    /// Makes it durable, gives it names, and says what became of each file.
-    fn publish(self, node: &Node) -> Vec<(Task, Settled)> {
-        let Self { batch, mut settled } = self;
-        let failed = batch.publish().err().map(|error| disk_reason(&error));
-        for (task, settled) in &mut settled {
-            match (&settled, &failed) {
-                (Settled::Published, None) => node.note_held(&task.content, true),
-                (Settled::Published, Some(reason)) => *settled = Settled::Failed(reason.clone()),
-                _ => {}
-            }
-        }
-        settled
+        lie.map_or(Ok(()), |why| Err(Miss::Lied(why)))
     }
 }
 
@@ -243,11 +141,12 @@ async fn read(
     parent: &Parent,
     reader: &mut ManyReader,
     asked: &BTreeMap<ContentId, Task>,
-    arrived: mpsc::Sender<Arrived>,
+    answers: Answers,
 ) -> Result<(), Miss> {
     let class = asked.values().map(|task| task.class).min();
     let class = class.unwrap_or(xylem_sync::Class::Small);
     let flow = node.pace.from_parents.open(Link::Server(parent.id), class);
+    let groups = node.arrivals.groups.open(node);
     let (mut left, mut lacking) = (asked.len(), false);
     while let Some((content, bytes)) = reader.next().await? {
         let Some(task) = asked.get(&content).copied() else {
@@ -264,11 +163,10 @@ async fn read(
         }
         flow.turn(len).await;
         metrics::counter!("xylem_distribution_fetched_bytes_total").increment(len);
-        let permits = u32::try_from(len).unwrap_or(u32::MAX);
-        let memory = Arc::clone(&node.arrivals.memory).acquire_many_owned(permits).await;
-        let Ok(memory) = memory else { return Ok(()) };
-        if arrived.send(Arrived { task, bytes, _memory: memory }).await.is_err() {
-            // The writer found something wrong, and says so.
+        let Some(memory) = node.arrivals.groups.memory_for(len).await else { return Ok(()) };
+        let answers = answers.clone();
+        if groups.send(Arrived { task, bytes, memory, answers }).await.is_err() {
+            // Whoever writes broke down; what is not settled is planned anew.
             return Ok(());
         }
     }

@@ -35,4 +35,5 @@ mod replication;
 mod scrub;
 mod seed;
 mod serving;
+mod small_files;
 mod start;
