@@ -17,10 +17,11 @@ use crate::fleet::Fleet;
 use crate::options::Options;
 use crate::peers::{Peers, Way, What};
 use crate::publish::{content_of_file, write_random};
+use crate::ready::make_ready;
 use crate::room::{Host, Room};
 use crate::rows::{Goal, Row, Sample};
 use crate::scratch::Scratch;
-use crate::{make_ready, sync_named};
+use crate::sync_named;
 
 /// Hops of a long chain.
 pub const HOPS: usize = 6;

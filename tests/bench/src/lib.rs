@@ -7,6 +7,7 @@
 //! * [`scratch`]: folders on disk or in memory that go away with the run.
 //! * [`fleet`]: our programs on those hosts; [`publish`] sends them files.
 //! * [`peers`]: rsync, rclone and curl with what they need on the other side.
+//! * [`ready`]: a machine that is the same for each contender.
 //! * [`cpu`], [`rows`]: seconds of processors, rounds, medians and verdicts.
 //! * [`replicate`], [`chain`], [`latency`], [`serve`], [`memory`]: the benches themselves.
 //!
@@ -25,6 +26,7 @@ pub mod peak;
 pub mod peers;
 pub mod publish;
 pub mod put;
+pub mod ready;
 pub mod replicate;
 pub mod room;
 pub mod rows;
@@ -42,18 +44,6 @@ use tokio::time::Instant;
 /// How long to wait between two looks at something awaited. A look is one `stat`, so that looking
 /// disturbs nothing, and adds at most this much to what is measured.
 pub const LOOK_EVERY: Duration = Duration::from_millis(1);
-
-/// Memory that is made ready before each measurement: more than one contender needs.
-const READY_BYTES: usize = 2 << 30;
-
-/// Makes the machine the same for each contender: nothing is left to write that another wrote, and
-/// there is free memory that was used a moment ago. A virtual machine may have given free memory
-/// back to its host, and using a page of it for the first time costs more than the copying that it
-/// is needed for.
-pub fn make_ready() {
-    rustix::fs::sync();
-    drop(std::hint::black_box(vec![1_u8; READY_BYTES]));
-}
 
 /// Looks until `holds`, at most for `limit`; gives the moment at which it did.
 ///

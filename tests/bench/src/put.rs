@@ -15,10 +15,10 @@ use xylem::system::Programs;
 
 use crate::debian::{self, Tool};
 use crate::fleet::Fleet;
-use crate::make_ready;
 use crate::options::Options;
 use crate::peers::shares::{self, Share};
 use crate::publish::{content_of_file, write_random};
+use crate::ready::make_ready;
 use crate::room::Host;
 use crate::rows::{Goal, Row, Sample};
 use crate::scratch::Scratch;

@@ -16,10 +16,10 @@ use xylem_model::Priority;
 
 use crate::debian;
 use crate::fleet::Fleet;
-use crate::make_ready;
 use crate::options::Options;
 use crate::peers::{Peers, Way};
 use crate::publish::write_random;
+use crate::ready::make_ready;
 use crate::room::Host;
 use crate::rows::{Goal, Row, Sample};
 use crate::scratch::Scratch;

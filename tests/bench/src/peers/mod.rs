@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use crate::cpu;
 use crate::fleet::free_port;
+use crate::ready::make_ready;
 use crate::room::Host;
 use crate::rows::Sample;
 use crate::shell::{finish, run};
-use crate::{cpu, make_ready};
 
 use service::Service;
 

@@ -9,6 +9,7 @@ use super::{CHILD, Scene, WE, unchanged};
 use crate::fleet::Fleet;
 use crate::peers::{Way, What};
 use crate::publish::write_random;
+use crate::ready::Ballast;
 use crate::rows::{Goal, Row};
 
 /// Size of each file.
@@ -59,6 +60,8 @@ async fn compare(
     let ways = [Way::Rsync, Way::Rclone];
     let peers = scene.peers(&ways).await?;
     let mut row = Row::new("replicate/many-files");
+    let ballast = Ballast::take()?;
+    println!("holding back {} MiB of free memory", ballast.bytes() >> 20);
     for _ in 0..scene.options.rounds {
         row.add(WE, scene.our_round(fleet, contents).await?);
         for way in ways {

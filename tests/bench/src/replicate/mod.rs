@@ -20,10 +20,11 @@ use crate::debian;
 use crate::fleet::Fleet;
 use crate::options::Options;
 use crate::peers::{Peers, Way, What};
+use crate::ready::make_ready;
 use crate::room::{Host, Room};
 use crate::rows::Sample;
 use crate::scratch::Scratch;
-use crate::{make_ready, sync_all_of, sync_named, until};
+use crate::{sync_all_of, sync_named, until};
 
 const ROWS: [&str; 4] = ["one-hop", "loopback", "many-files", "unchanged"];
 

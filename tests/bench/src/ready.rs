@@ -1,0 +1,64 @@
+//! A machine that is the same for each contender.
+
+use std::fs;
+
+use anyhow::Context as _;
+
+/// Memory that is made ready before each measurement: more than one contender needs.
+const READY_BYTES: usize = 2 << 30;
+
+/// Memory that stays free beyond that, for whatever else runs.
+const SPARE_BYTES: usize = 256 << 20;
+
+/// Makes the machine the same for each contender: nothing is left to write that another wrote, and
+/// there is free memory that was used a moment ago. A virtual machine may have given free memory
+/// back to its host, and using a page of it for the first time costs more than the copying that it
+/// is needed for.
+pub fn make_ready() {
+    rustix::fs::sync();
+    drop(std::hint::black_box(vec![1_u8; READY_BYTES]));
+}
+
+/// Memory that is held and not used, so that hardly more is free than [`make_ready`] makes ready.
+///
+/// What a virtual machine gives back every two seconds is a part of all that is free (a sixteenth:
+/// `mm/page_reporting.c` of Linux), beginning with what was freed last. With 16 GiB free that is
+/// half of what has just been made ready.
+#[derive(Debug)]
+pub struct Ballast(Vec<u8>);
+
+impl Ballast {
+    /// Holds what is free beyond what a measurement needs; nothing where no more is free.
+    ///
+    /// # Errors
+    /// When the system does not say how much is free.
+    pub fn take() -> anyhow::Result<Self> {
+        let free = free_bytes(&fs::read_to_string("/proc/meminfo")?)?;
+        Ok(Self(vec![1; free.saturating_sub(READY_BYTES + SPARE_BYTES)]))
+    }
+
+    /// How much is held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// What nobody uses, not even as a cache (`MemFree`, proc(5)).
+fn free_bytes(meminfo: &str) -> anyhow::Result<usize> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemFree:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok());
+    Ok(kib.context("no MemFree in /proc/meminfo")? << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_free_is_read_in_kib() {
+        let meminfo = "MemTotal:       24683520 kB\nMemFree:             512 kB\n";
+        assert_eq!(free_bytes(meminfo).unwrap(), 512 << 10);
+        assert!(free_bytes("MemTotal: 1 kB\n").is_err());
+    }
+}
