@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::cargo::{self, Profile};
+use crate::debian::{self, Package};
 use crate::failure::{Attempting, Failure, Outcome, passed_on};
 
 /// Names the folder of fixtures when `--fixtures` does not.
@@ -14,6 +15,9 @@ pub(crate) const PROGRAMS: &[&str] = &["xylem", "xylem-agent", "xylem-accept"];
 
 /// What a run starts besides. Each program is linked on its own, which as they ship takes minutes.
 const MORE_PROGRAMS: &[(&str, &[&str])] = &[("content-link", &["xylem-sim", "xylem-faults"])];
+
+/// The part of `content-link` that cuts power and lets system calls fail.
+const FAULTS: &str = "faults";
 
 /// Runs that measure the memory and time of programs themselves: only what ships counts, and of a
 /// development build the code alone takes more than some limits.
@@ -28,6 +32,9 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
             "no folder of fixtures at {}; say where it is with --fixtures DIR or {FIXTURES_VARIABLE}",
             request.fixtures.display()
         )));
+    }
+    for packages in packages_of(&request) {
+        debian::require(packages)?;
     }
     let programs = cargo::build_as(profile_of(&request.name), &programs_of(&request.name))?;
     let status = Command::new(programs.path("xylem-accept")?)
@@ -50,6 +57,16 @@ fn profile_of(run: &str) -> Profile {
 fn programs_of(run: &str) -> Vec<&'static str> {
     let more = MORE_PROGRAMS.iter().filter(|(name, _)| *name == run).flat_map(|(_, more)| *more);
     PROGRAMS.iter().chain(more).copied().collect()
+}
+
+/// What the suites of faults need beyond our own programs. The other parts install what they need.
+fn packages_of(request: &Request) -> &'static [&'static [Package]] {
+    let has_faults = request.name == "content-link";
+    if has_faults && request.only.as_deref().is_none_or(|part| part == FAULTS) {
+        &[debian::FOR_CUTS, debian::FOR_FAILING_CALLS]
+    } else {
+        &[]
+    }
 }
 
 /// What was asked for.
@@ -115,6 +132,15 @@ mod tests {
         assert_eq!(profile_of("cloud"), Profile::Release);
         assert_eq!(profile_of("content-link"), Profile::Dev);
         assert!(programs_of("content-link").contains(&"xylem-faults"));
+    }
+
+    #[test]
+    fn faults_need_tools_and_other_parts_do_not() {
+        let needed = |line| packages_of(&parse(line, Some("there")).unwrap()).len();
+        assert_eq!(needed("content-link"), 2);
+        assert_eq!(needed("content-link --only faults"), 2);
+        assert_eq!(needed("content-link --only chain"), 0);
+        assert_eq!(needed("cloud"), 0);
     }
 
     #[test]
