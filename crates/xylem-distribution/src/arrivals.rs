@@ -5,12 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use xylem_model::{ContentId, DistributionServerId};
 
-use crate::sync::Groups;
-
-/// Where bytes that are arriving come from, and small files that are not durable yet.
+/// Where bytes that are arriving come from.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
-    pub(crate) groups: Groups,
     paths: Mutex<HashMap<ContentId, Vec<DistributionServerId>>>,
 }
 

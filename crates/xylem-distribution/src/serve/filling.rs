@@ -1,4 +1,5 @@
-//! Frames that are filled with small files, one behind the other.
+//! Frames that are filled with small files, one behind the other: always large ones, since only
+//! children ask for many files.
 
 use std::sync::Arc;
 

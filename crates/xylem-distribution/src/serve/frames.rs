@@ -1,7 +1,8 @@
 //! Buffers for what leaves.
 //!
 //! A buffer is used again and again, by the thread that had it last, so that nobody pays for
-//! clearing it and it is still in that core's cache. Its bytes begin 256 bytes into a page: on
+//! clearing it and it is still in that core's cache. Its bytes (of small files, those of the first in
+//! it) begin 256 bytes into a page: on
 //! processors whose `rep movsb` is slow where the destination lies a few bytes ahead of the source
 //! modulo 4096, neither the kernel's copy into it (from the beginning of a page) nor the TLS
 //! library's copy out of it (behind a record's head of five bytes) then falls into that trap, which

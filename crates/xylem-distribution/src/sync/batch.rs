@@ -1,7 +1,7 @@
 //! Fetching many small files in one stream.
 //!
 //! A stream asks one parent for up to a thousand files and hands on what comes; all streams of a
-//! server share those who write ([`groups`](super::groups)).
+//! class share who writes it ([`groups`](super::groups)).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use xylem_client::{ClientError, ContentClient, Deadlines, ManyReader};
 use xylem_model::{ContentId, Timestamp};
 
-use super::groups::{Answers, Arrived, Settled};
+use super::groups::{Answers, Broken, Groups, Settled};
 use super::parents::Parents;
 use super::task::{Miss, Outcome, Outcomes, Task, Tries, parents_for};
 use crate::access::Parent;
@@ -25,10 +25,14 @@ const _: () = assert!(xylem_sync::BATCHED_BYTES <= xylem_api::content::MAX_FRAME
 /// How long a parent may hold back the next file: longer than it waits itself.
 const STALL: Duration = Duration::from_secs(30);
 
+/// What the administrator reads where whoever writes is gone, which only an error of ours can do.
+const BROKEN: &str = "writing small files broke off: this server's log says why";
+
 /// Fetches small files, from the first parent that gives each, and tells of each as it is done.
 pub(crate) async fn fetch_batch(
     node: &Arc<Node>,
     parents: &Parents,
+    groups: &Groups,
     tasks: Vec<Task>,
     outcomes: &Outcomes,
 ) {
@@ -41,8 +45,8 @@ pub(crate) async fn fetch_batch(
     let client = node.content.with_deadlines(deadlines);
     let mut tries = Tries::default();
     for parent in &list {
-        if rest.is_empty() {
-            return;
+        if rest.is_empty() || groups.are_broken() {
+            break;
         }
         let _trial = match parents.try_out(parent, Instant::now()) {
             Ok(trial) => trial,
@@ -51,7 +55,7 @@ pub(crate) async fn fetch_batch(
                 continue;
             }
         };
-        let from = FromParent { node, parents, parent, began, outcomes };
+        let from = FromParent { node, parents, groups, parent, began, outcomes };
         let before = rest.len();
         let result = Box::pin(from.fetch(&client, &mut rest)).await;
         if rest.len() < before {
@@ -63,7 +67,10 @@ pub(crate) async fn fetch_batch(
             tracing::warn!(?outcome, "a group of small files was not fetched");
         }
     }
-    let outcome = tries.outcome();
+    let outcome = match groups.are_broken() {
+        true => Outcome::Failed { reason: BROKEN.to_owned(), not_before: None },
+        false => tries.outcome(),
+    };
     for task in rest.into_values() {
         // Nobody listens once the server stops.
         let _ = outcomes.send((task, outcome.clone()));
@@ -74,6 +81,7 @@ pub(crate) async fn fetch_batch(
 struct FromParent<'a> {
     node: &'a Arc<Node>,
     parents: &'a Parents,
+    groups: &'a Groups,
     parent: &'a Parent,
     began: Timestamp,
     outcomes: &'a Outcomes,
@@ -95,7 +103,7 @@ impl FromParent<'_> {
         let (asked, lied) = (rest.clone(), Notify::new());
         let reading = async {
             tokio::select! {
-                read = read(self.node, self.parent, &mut reader, &asked, answers) => read,
+                read = self.read(&mut reader, asked, answers) => read,
                 () = lied.notified() => Ok(()),
             }
         };
@@ -120,7 +128,7 @@ impl FromParent<'_> {
                 }
                 Settled::Unneeded => Outcome::Unneeded,
                 Settled::Failed(reason) => Outcome::Failed { reason, not_before: None },
-                Settled::Busy => continue,
+                Settled::Busy => Outcome::NotYet,
                 Settled::Foreign(why) => {
                     lie = Some(why);
                     lied.notify_one();
@@ -133,50 +141,48 @@ impl FromParent<'_> {
         }
         lie.map_or(Ok(()), |why| Err(Miss::Lied(why)))
     }
-}
 
-/// Hands on what comes, within the memory that there is for it.
-async fn read(
-    node: &Arc<Node>,
-    parent: &Parent,
-    reader: &mut ManyReader,
-    asked: &BTreeMap<ContentId, Task>,
-    answers: Answers,
-) -> Result<(), Miss> {
-    let class = asked.values().map(|task| task.class).min();
-    let class = class.unwrap_or(xylem_sync::Class::Small);
-    let flow = node.pace.from_parents.open(Link::Server(parent.id), class);
-    let groups = node.arrivals.groups.open(node);
-    let (mut left, mut lacking) = (asked.len(), false);
-    while let Some((content, bytes)) = reader.next().await? {
-        let Some(task) = asked.get(&content).copied() else {
-            return Err(Miss::Lied(format!("{content} was not asked for")));
-        };
-        left = left.saturating_sub(1);
-        let Some(bytes) = bytes else {
-            lacking = true;
-            continue;
-        };
-        let len = bytes.len() as u64;
-        if len != task.size {
-            return Err(Miss::Lied(format!("{content} has {len} bytes, not {}", task.size)));
+    /// Hands on what comes, within the memory that there is for it. Each file may come once: a
+    /// parent that repeats itself would keep the others waiting.
+    async fn read(
+        &self,
+        reader: &mut ManyReader,
+        mut asked: BTreeMap<ContentId, Task>,
+        answers: Answers,
+    ) -> Result<(), Miss> {
+        let class = asked.values().map(|task| task.class).min();
+        let class = class.unwrap_or(xylem_sync::Class::Small);
+        let flow = self.node.pace.from_parents.open(Link::Server(self.parent.id), class);
+        let mut lacking = false;
+        while let Some((content, bytes)) = reader.next().await? {
+            let Some(task) = asked.remove(&content) else {
+                return Err(Miss::Lied(format!("{content} was not asked for, or came twice")));
+            };
+            let Some(bytes) = bytes else {
+                lacking = true;
+                continue;
+            };
+            let len = bytes.len() as u64;
+            if len != task.size {
+                return Err(Miss::Lied(format!("{content} has {len} bytes, not {}", task.size)));
+            }
+            flow.turn(len).await;
+            metrics::counter!("xylem_distribution_fetched_bytes_total").increment(len);
+            if self.groups.add(task, bytes, &answers).await == Err(Broken) {
+                // Told of once all that came is settled.
+                return Ok(());
+            }
         }
-        flow.turn(len).await;
-        metrics::counter!("xylem_distribution_fetched_bytes_total").increment(len);
-        let Some(memory) = node.arrivals.groups.memory_for(len).await else { return Ok(()) };
-        let answers = answers.clone();
-        if groups.send(Arrived { task, bytes, memory, answers }).await.is_err() {
-            // Whoever writes broke down; what is not settled is planned anew.
-            return Ok(());
+        match (asked.len(), lacking) {
+            (0, false) => Ok(()),
+            (0, true) => Err(Miss::NotYet),
+            (left, _) => Err(ClientError::Protocol {
+                server: self.parent.url.clone(),
+                reason: format!(
+                    "{left} of the files that were asked for are missing in its answer"
+                ),
+            }
+            .into()),
         }
-    }
-    match (left, lacking) {
-        (0, false) => Ok(()),
-        (0, true) => Err(Miss::NotYet),
-        _ => Err(ClientError::Protocol {
-            server: parent.url.clone(),
-            reason: format!("{left} of the files that were asked for are missing in its answer"),
-        }
-        .into()),
     }
 }

@@ -18,6 +18,7 @@ use xylem_telemetry::chain;
 
 use super::batch::fetch_batch;
 use super::fetch::fetch;
+use super::groups::Groups;
 use super::paced::PacedSource;
 use super::parents::Parents;
 use super::task::{Outcome, Outcomes, Task, disk_reason, keep, publish};
@@ -78,14 +79,15 @@ impl FromCloud {
         &self,
         node: &Arc<Node>,
         parents: &Parents,
+        groups: &Groups,
         tasks: Vec<Task>,
         outcomes: &Outcomes,
     ) {
         if !node.decided().fill_from_cloud {
-            return fetch_batch(node, parents, tasks, outcomes).await;
+            return fetch_batch(node, parents, groups, tasks, outcomes).await;
         }
         let (sender, mut received) = mpsc::unbounded_channel();
-        let fetching = async move { fetch_batch(node, parents, tasks, &sender).await };
+        let fetching = async move { fetch_batch(node, parents, groups, tasks, &sender).await };
         let sorting = async {
             let mut lacking = Vec::new();
             while let Some((task, outcome)) = received.recv().await {

@@ -1,12 +1,12 @@
-//! Small files that came in, by whichever streams, written and made durable in groups.
+//! Small files of one class that came in, by whichever streams, written and made durable in groups.
 //!
 //! While one group is made durable the next is written; it grows until its turn comes. So one lone
 //! file waits for nobody, and thousands share their syncs, the more of them the slower the disk is.
 //!
-//! Whoever writes begins with the first stream and ends with the last: nothing has to be started or
-//! stopped, and should it break, the next stream begins it anew.
+//! Whoever writes is a task of the worker's, as the streams are: it ends with the worker, so that
+//! nothing is written once a successor has the folder.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -15,25 +15,29 @@ use xylem_blobs::{Batch, BlobError, Repository};
 use super::task::{Task, disk_reason};
 use crate::node::Node;
 
-/// Bytes of small files that may be in memory at once, over all streams.
+/// Bytes of files that may be in memory at once, over all streams.
 const MEMORY_BYTES: usize = 16 << 20;
 
 /// Most files that become durable together.
 const GROUP_FILES: usize = 1024;
 
-/// A group of so many bytes grows no further.
+/// A group of so many bytes takes no more files than are in memory already.
 const GROUP_BYTES: u64 = 64 << 20;
 
 /// A file that has come in. It counts against the memory for such files until it is written.
-pub(super) struct Arrived {
-    pub(super) task: Task,
-    pub(super) bytes: Bytes,
-    pub(super) memory: OwnedSemaphorePermit,
-    pub(super) answers: Answers,
+struct Arrived {
+    task: Task,
+    bytes: Bytes,
+    memory: OwnedSemaphorePermit,
+    answers: Answers,
 }
 
 /// Where to say what became of the files of a stream.
 pub(super) type Answers = mpsc::UnboundedSender<(Task, Settled)>;
+
+/// Whoever writes is gone; the log says why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Broken;
 
 /// What became of a file that came in.
 #[derive(Debug)]
@@ -59,36 +63,45 @@ impl From<BlobError> for Settled {
     }
 }
 
-/// The groups of one server.
-#[derive(Debug)]
-pub(crate) struct Groups {
+/// The way to whoever writes and publishes. Clones lead to the same.
+#[derive(Debug, Clone)]
+pub(super) struct Groups {
     memory: Arc<Semaphore>,
-    entry: Mutex<Option<mpsc::WeakSender<Arrived>>>,
-}
-
-impl Default for Groups {
-    fn default() -> Self {
-        Self { memory: Arc::new(Semaphore::new(MEMORY_BYTES)), entry: Mutex::default() }
-    }
+    entry: mpsc::Sender<Arrived>,
 }
 
 impl Groups {
-    /// Waits until there is memory for a file of so many bytes.
-    pub(super) async fn memory_for(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        Arc::clone(&self.memory).acquire_many_owned(permits).await.ok()
+    /// The way, and the work: that goes on while there is a way to it.
+    pub(super) fn new(node: &Arc<Node>) -> (Self, impl Future<Output = ()> + Send + use<>) {
+        let (groups, arrived) = Self::open();
+        (groups, run(Arc::clone(node), arrived))
     }
 
-    /// Where files go that came in. While one of these is kept, somebody takes them.
-    pub(super) fn open(&self, node: &Arc<Node>) -> mpsc::Sender<Arrived> {
-        let mut entry = self.entry.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = entry.as_ref().and_then(mpsc::WeakSender::upgrade);
-        open.filter(|sender| !sender.is_closed()).unwrap_or_else(|| {
-            let (sender, receiver) = mpsc::channel(GROUP_FILES);
-            tokio::spawn(run(Arc::clone(node), receiver));
-            *entry = Some(sender.downgrade());
-            sender
-        })
+    fn open() -> (Self, mpsc::Receiver<Arrived>) {
+        let (entry, arrived) = mpsc::channel(GROUP_FILES);
+        (Self { memory: Arc::new(Semaphore::new(MEMORY_BYTES)), entry }, arrived)
+    }
+
+    /// Hands a file over, as soon as there is memory for it.
+    ///
+    /// # Errors
+    /// Where nobody takes it.
+    pub(super) async fn add(
+        &self,
+        task: Task,
+        bytes: Bytes,
+        answers: &Answers,
+    ) -> Result<(), Broken> {
+        let permits = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let memory = Arc::clone(&self.memory).acquire_many_owned(permits).await;
+        let memory = memory.map_err(|_| Broken)?;
+        let arrived = Arrived { task, bytes, memory, answers: answers.clone() };
+        self.entry.send(arrived).await.map_err(|_| Broken)
+    }
+
+    /// Whether nobody takes files any more.
+    pub(super) fn are_broken(&self) -> bool {
+        self.entry.is_closed()
     }
 }
 
@@ -119,7 +132,7 @@ async fn write_all(
                     return;
                 }
             }
-            count = arrived.recv_many(&mut came, GROUP_FILES), if !is_over && !group.is_full() => {
+            count = arrived.recv_many(&mut came, group.room()), if !is_over && group.room() > 0 => {
                 is_over = count == 0;
                 let (target, files) = (Arc::clone(node), std::mem::take(&mut came));
                 group = node.repository.run(move |_| group.write(&target, files)).await;
@@ -153,8 +166,12 @@ impl Group {
         self.files.is_empty()
     }
 
-    fn is_full(&self) -> bool {
-        self.files.len() >= GROUP_FILES || self.batch.bytes() >= GROUP_BYTES
+    /// How many more files it takes.
+    fn room(&self) -> usize {
+        match self.batch.bytes() {
+            0..GROUP_BYTES => GROUP_FILES.saturating_sub(self.files.len()),
+            _ => 0,
+        }
     }
 
     fn write(mut self, node: &Node, came: Vec<Arrived>) -> Self {
@@ -186,5 +203,29 @@ impl Group {
             // Nobody listens where the fetch was given up.
             let _ = answers.send((task, settled));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xylem_model::ContentId;
+    use xylem_sync::Class;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_brings_a_file_that_nobody_takes_hears_of_it() {
+        let (groups, mut arrived) = Groups::open();
+        let (answers, _settled) = mpsc::unbounded_channel();
+        let task = Task { content: ContentId::of(b"abc"), size: 3, class: Class::Small };
+        let add = || groups.add(task, Bytes::from_static(b"abc"), &answers);
+        add().await.unwrap();
+        assert_eq!(groups.memory.available_permits(), MEMORY_BYTES - 3);
+        drop(arrived.recv().await);
+        assert_eq!(groups.memory.available_permits(), MEMORY_BYTES);
+        assert!(!groups.are_broken());
+        drop(arrived);
+        assert_eq!(add().await, Err(Broken));
+        assert!(groups.are_broken());
     }
 }

@@ -22,5 +22,4 @@ mod task;
 mod trouble;
 mod worker;
 
-pub(crate) use groups::Groups;
 pub(crate) use worker::run;

@@ -10,10 +10,11 @@ use tokio::time::Instant;
 use xylem_blobs::StageKey;
 use xylem_model::{ContentId, ParentPolicy, Timestamp};
 use xylem_runtime::Shutdown;
-use xylem_sync::{BATCHED_BYTES, Limits, Plan, ROOT_REMOVAL_GRACE, Reality, Wanted, plan};
+use xylem_sync::{BATCHED_BYTES, Class, Limits, Plan, ROOT_REMOVAL_GRACE, Reality, Wanted, plan};
 use xylem_telemetry::chain;
 
 use super::from_cloud::FromCloud;
+use super::groups::Groups;
 use super::parents::Parents;
 use super::removal;
 use super::task::{Outcome, Outcomes, Task};
@@ -49,7 +50,10 @@ struct Worker {
     node: Arc<Node>,
     parents: Arc<Parents>,
     from_cloud: Arc<FromCloud>,
+    /// Fetches, and those who write what streams of small files bring.
     fetches: JoinSet<()>,
+    /// The way to those who write, by class: what is urgent waits for no group of others.
+    groups: BTreeMap<Class, Groups>,
     in_flight: BTreeMap<ContentId, AbortHandle>,
     /// The tasks among them that fetch many small files.
     batches: BTreeSet<Id>,
@@ -67,6 +71,7 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
         parents: Arc::default(),
         from_cloud: Arc::default(),
         fetches: JoinSet::new(),
+        groups: BTreeMap::new(),
         in_flight: BTreeMap::new(),
         batches: BTreeSet::new(),
         outcomes,
@@ -75,35 +80,41 @@ pub(crate) async fn run(node: Arc<Node>, shutdown: Shutdown) {
         asked: Default::default(),
         node,
     };
-    loop {
-        let sleep = tokio::select! {
-            sleep = worker.step() => sleep,
-            () = shutdown.begun() => return,
-        };
-        let (node, wake) = (Arc::clone(&worker.node), Instant::now() + sleep);
-        let mut plan_is_due = false;
-        while !plan_is_due {
-            tokio::select! {
-                Some((task, outcome)) = ended.recv() => plan_is_due = worker.finish(task, outcome),
-                Some(done) = worker.fetches.join_next_with_id() => {
-                    worker.end(done);
-                    plan_is_due = true;
-                }
-                () = node.work.notified() => plan_is_due = true,
-                () = tokio::time::sleep_until(wake) => plan_is_due = true,
-                () = shutdown.begun() => return,
-            }
-        }
-        while let Ok((task, outcome)) = ended.try_recv() {
-            worker.finish(task, outcome);
-        }
-        while let Some(done) = worker.fetches.try_join_next_with_id() {
-            worker.end(done);
-        }
+    tokio::select! {
+        () = worker.work(&mut ended) => {}
+        () = shutdown.begun() => {}
     }
+    // Once they have ended none begins anything on the disk; what is under way there is counted.
+    worker.fetches.shutdown().await;
 }
 
 impl Worker {
+    /// Plans, starts, and notes what came of it, for ever.
+    async fn work(&mut self, ended: &mut mpsc::UnboundedReceiver<(Task, Outcome)>) {
+        loop {
+            let sleep = self.step().await;
+            let (node, wake) = (Arc::clone(&self.node), Instant::now() + sleep);
+            let mut plan_is_due = false;
+            while !plan_is_due {
+                tokio::select! {
+                    Some((task, outcome)) = ended.recv() => plan_is_due = self.finish(task, outcome),
+                    Some(done) = self.fetches.join_next_with_id() => {
+                        self.end(done);
+                        plan_is_due = true;
+                    }
+                    () = node.work.notified() => plan_is_due = true,
+                    () = tokio::time::sleep_until(wake) => plan_is_due = true,
+                }
+            }
+            while let Ok((task, outcome)) = ended.try_recv() {
+                self.finish(task, outcome);
+            }
+            while let Some(done) = self.fetches.try_join_next_with_id() {
+                self.end(done);
+            }
+        }
+    }
+
     /// Makes a plan, starts what it says, and returns how long to sleep.
     async fn step(&mut self) -> Duration {
         let now = self.node.now();
@@ -204,14 +215,29 @@ impl Worker {
     }
 
     fn start_batch(&mut self, tasks: Vec<Task>) {
+        let Some(class) = tasks.first().map(|task| task.class) else { return };
+        let groups = self.groups_of(class);
         let contents: Vec<ContentId> = tasks.iter().map(|task| task.content).collect();
         let (node, parents) = (Arc::clone(&self.node), Arc::clone(&self.parents));
         let (outcomes, from_cloud) = (self.outcomes.clone(), Arc::clone(&self.from_cloud));
         let handle = self.fetches.spawn(async move {
-            from_cloud.fetch_batch(&node, &parents, tasks, &outcomes).await;
+            from_cloud.fetch_batch(&node, &parents, &groups, tasks, &outcomes).await;
         });
         self.batches.insert(handle.id());
         self.in_flight.extend(contents.into_iter().map(|content| (content, handle.clone())));
+    }
+
+    /// The way to whoever writes the small files of a class, who begins here, or begins anew.
+    fn groups_of(&mut self, class: Class) -> Groups {
+        match self.groups.get(&class) {
+            Some(groups) if !groups.are_broken() => groups.clone(),
+            _ => {
+                let (groups, work) = Groups::new(&self.node);
+                self.fetches.spawn(work);
+                self.groups.insert(class, groups.clone());
+                groups
+            }
+        }
     }
 
     /// Ends a fetch of what is not wanted any more. A file of a batch comes in with the others,

@@ -36,6 +36,8 @@ pub(crate) enum Manner {
     HoldAt(usize),
     /// Gives another file of the same size.
     OtherFile,
+    /// Gives the same small file again and again, and never ends.
+    Repeat,
 }
 
 pub(crate) struct Parent {
@@ -162,7 +164,7 @@ async fn blob(
         Manner::WrongByte(at) => bytes[at] ^= 1,
         Manner::OtherFile => bytes.fill(7),
         Manner::BreakAt(at) | Manner::StallAt(at) | Manner::HoldAt(at) => end = at.max(start),
-        Manner::Good | Manner::WrongTree => {}
+        Manner::Good | Manner::WrongTree | Manner::Repeat => {}
     }
     let pieces: Vec<_> =
         bytes[start..end].chunks(64 << 10).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
@@ -216,6 +218,10 @@ async fn many(State(inner): State<Arc<Inner>>, Json(request): Json<ManyRequest>)
         }
         frames.extend_from_slice(&frame_head(&content, bytes.len() as u64));
         frames.extend_from_slice(&bytes);
+    }
+    if *inner.manner.lock().unwrap() == Manner::Repeat {
+        let again = stream::repeat(Bytes::from(frames)).map(Ok::<_, std::io::Error>);
+        return Response::new(Body::from_stream(again));
     }
     Response::new(Body::from(frames))
 }

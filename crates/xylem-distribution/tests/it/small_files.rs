@@ -66,6 +66,24 @@ async fn what_came_right_beside_a_wrong_file_is_here_and_told() {
 }
 
 #[tokio::test]
+async fn a_parent_that_repeats_itself_keeps_no_other_file_waiting() {
+    let mut fleet = Fleet::new().await;
+    let child = fleet.add("child").await;
+    let (repeated, other) = (noise(41, 9000), noise(42, 9000));
+    let liar = Parent::start(&fleet, &repeated, Manner::Repeat, None).await;
+    let good = Parent::start(&fleet, &other, Manner::Good, None).await;
+    fleet.management.place(good.id, &[]);
+    fleet.management.place(child, &[liar.id, good.id]);
+    let first = fleet.management.publish("Repeated.pkg", &repeated).content;
+    let second = fleet.management.publish("Other.pkg", &other).content;
+    fleet.start(0).await;
+    fleet.held(0, &first).await;
+    fleet.held(0, &second).await;
+    assert_eq!(fs::read(fleet.file(0, &second)).unwrap(), other);
+    assert_eq!(liar.batches(), 1, "it is set aside");
+}
+
+#[tokio::test]
 async fn a_small_file_that_a_parent_finds_damaged_keeps_no_other_back() {
     let mut fleet = Fleet::chain(2).await;
     fleet.stop(1).await;
