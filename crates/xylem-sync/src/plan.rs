@@ -74,9 +74,9 @@ pub struct Reality {
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Fetches of single files at once; of these one in each class may be larger than
-    /// [`SMALL_BYTES`].
+    /// [`SMALL_BYTES`], and the last place is kept for what is urgent.
     pub fetches: usize,
-    /// Streams of many small files at once.
+    /// Streams of many small files at once; the last place is kept for what is urgent.
     pub batches: usize,
     /// Files of one such stream.
     pub batch_files: usize,
@@ -188,7 +188,9 @@ impl<'a> Free<'a> {
         if want.is_batched() {
             return self.place_in_batch(fetch, plan);
         }
-        if self.fetches == 0 || (want.is_large() && !self.large.remove(&fetch.class)) {
+        if self.fetches <= kept_for_urgent(fetch.class)
+            || (want.is_large() && !self.large.remove(&fetch.class))
+        {
             return false;
         }
         self.fetches -= 1;
@@ -207,7 +209,7 @@ impl<'a> Free<'a> {
             batch.push(fetch);
             return true;
         }
-        if self.batches == 0 {
+        if self.batches <= kept_for_urgent(class) {
             return false;
         }
         self.batches -= 1;
@@ -215,6 +217,11 @@ impl<'a> Free<'a> {
         plan.batches.push(vec![fetch]);
         true
     }
+}
+
+/// Places that a class may not take: on a thin line others hold theirs for minutes.
+fn kept_for_urgent(class: Class) -> usize {
+    usize::from(class != Class::Urgent)
 }
 
 fn plan_removals(
@@ -254,8 +261,8 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 3600);
 
     const LIMITS: Limits = Limits {
-        fetches: 3,
-        batches: 2,
+        fetches: 4,
+        batches: 3,
         batch_files: 3,
         batch_bytes: 4 << 20,
         removal_grace: DAY,
@@ -324,6 +331,23 @@ mod tests {
         let wanted = [want(1, 10), hurried(2, 10, Priority::Urgent), want(3, 10)];
         let plan = plan(&wanted, &Reality::default(), &LIMITS, at(0));
         assert_eq!(batches(&plan), [vec![id(2)], vec![id(1), id(3)]]);
+    }
+
+    #[test]
+    fn what_is_urgent_has_a_place_where_others_have_taken_theirs() {
+        let urgent = Priority::Urgent;
+        let mut wanted: Vec<Wanted> = (1..=20).map(|n| want(n, 10)).collect();
+        wanted.extend((21..=30).map(|n| want(n, 2 * MIB)));
+        let begun = plan(&wanted, &Reality::default(), &LIMITS, at(0));
+        let in_flight: BTreeSet<_> =
+            started(&begun).into_iter().chain(batches(&begun).concat()).collect();
+        let batches_in_flight = begun.batches.len();
+        let reality = Reality { in_flight, batches_in_flight, ..Reality::default() };
+        wanted.extend([hurried(31, 10, urgent), hurried(32, 2 * MIB, urgent)]);
+        wanted.extend([hurried(33, 2 * MIB, urgent)]);
+        let then = plan(&wanted, &reality, &LIMITS, at(1));
+        assert_eq!(batches(&then), [[id(31)]]);
+        assert_eq!(started(&then), [id(32)], "places end for what is urgent too");
     }
 
     #[test]

@@ -23,12 +23,12 @@ use crate::access::Parent;
 use crate::node::Node;
 use crate::report::Arrival;
 
-/// Single files that are fetched at once.
-const SINGLE_FETCHES: usize = 16;
+/// Single files that are fetched at once, with the place that is kept for what is urgent.
+const SINGLE_FETCHES: usize = 17;
 
-/// Streams of small files at once: a stream may wait for files that a parent has not got yet, and
-/// must not keep others from coming.
-const BATCHES: usize = 8;
+/// Streams of small files at once, with the place that is kept for what is urgent: a stream may wait
+/// for files that a parent has not got yet, and must not keep others from coming.
+const BATCHES: usize = 9;
 
 /// Files and bytes of one such stream.
 const BATCH_FILES: usize = xylem_api::content::MAX_CONTENTS;
@@ -308,7 +308,7 @@ impl Worker {
             Ok((id, ())) => id,
             Err(error) => {
                 if error.is_panic() {
-                    tracing::error!(%error, "a fetch was lost");
+                    tracing::error!(%error, "a fetch, or who writes small files, was lost");
                 }
                 error.id()
             }
