@@ -43,10 +43,11 @@ pub(crate) async fn work(
     // Also our second handle of the port: nobody is to wait there for us.
     drop(counter);
     all_ended(&mut tasks, &shutdown).await;
-    let Some(successor) = successor else { return Some(lock) };
+    // Whoever has the lock next is not to meet what nobody here waits for any more.
     while !node.environment.disk.is_idle() {
         sleep(LOOK_EVERY).await;
     }
+    let Some(successor) = successor else { return Some(lock) };
     node.repository.give_up();
     drop(lock);
     successor.release();

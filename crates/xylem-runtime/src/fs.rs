@@ -204,12 +204,10 @@ impl Disk {
         F: FnOnce(&dyn Fs) -> T + Send + 'static,
     {
         let working = Working::begin(&self.working);
-        let counted = move |fs: &dyn Fs| {
-            let result = work(fs);
-            drop(working);
-            result
-        };
-        self.run_reading(counted).await
+        // A result that nobody waits for any more may touch the disk when it is dropped: what goes
+        // first in a pair is dropped first, so that counts too.
+        let (result, _working) = self.run_reading(move |fs| (work(fs), working)).await;
+        result
     }
 
     /// The same for work that writes nothing: it does not count for [`is_idle`](Self::is_idle).

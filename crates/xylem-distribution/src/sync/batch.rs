@@ -43,9 +43,9 @@ pub(crate) async fn fetch_batch(
         tasks.into_iter().map(|task| (task.content, task)).collect();
     let deadlines = Deadlines { stall: STALL, answer: STALL, ..Deadlines::default() };
     let client = node.content.with_deadlines(deadlines);
-    let mut tries = Tries::default();
+    let (mut tries, mut is_broken) = (Tries::default(), false);
     for parent in &list {
-        if rest.is_empty() || groups.are_broken() {
+        if rest.is_empty() || is_broken {
             break;
         }
         let _trial = match parents.try_out(parent, Instant::now()) {
@@ -61,13 +61,15 @@ pub(crate) async fn fetch_batch(
         if rest.len() < before {
             parents.note_good(parent);
         }
+        // It gave everything, and of some nobody said what became of it.
+        is_broken = result.is_ok() && !rest.is_empty();
         if let Err(miss) = result
             && let Err(outcome) = tries.missed(node, parents, parent, miss)
         {
             tracing::warn!(?outcome, "a group of small files was not fetched");
         }
     }
-    let outcome = match groups.are_broken() {
+    let outcome = match is_broken {
         true => Outcome::Failed { reason: BROKEN.to_owned(), not_before: None },
         false => tries.outcome(),
     };
@@ -169,7 +171,7 @@ impl FromParent<'_> {
             flow.turn(len).await;
             metrics::counter!("xylem_distribution_fetched_bytes_total").increment(len);
             if self.groups.add(task, bytes, &answers).await == Err(Broken) {
-                // Told of once all that came is settled.
+                // Told of once all that came before is settled.
                 return Ok(());
             }
         }

@@ -15,7 +15,8 @@ use xylem_blobs::{Batch, BlobError, Repository};
 use super::task::{Task, disk_reason};
 use crate::node::Node;
 
-/// Bytes of files that may be in memory at once, over all streams.
+/// Bytes of files that may be in memory at once, over all streams of a class; of small files there
+/// are two, the urgent and the others.
 const MEMORY_BYTES: usize = 16 << 20;
 
 /// Most files that become durable together.
