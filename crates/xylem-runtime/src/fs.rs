@@ -1,15 +1,13 @@
 //! The dozen file operations of a repository.
 //!
 //! They are plain blocking calls, so that code which stages, verifies and publishes reads as one
-//! story. [`Disk::run`] takes such a story off the async threads; in simulation it runs in place,
+//! story. [`Disk::run`](crate::Disk::run) takes such a story off the async threads; in simulation it runs in place,
 //! because a simulated disk belongs to the simulated host's thread.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::cached;
 
@@ -147,89 +145,6 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     fn exists(&self, path: &Path) -> io::Result<bool>;
     /// Bytes that can still be written below a folder.
     fn free_space(&self, path: &Path) -> io::Result<u64>;
-}
-
-/// A machine's file system, and how to wait for it from async code.
-#[derive(Debug, Clone)]
-pub struct Disk {
-    fs: Arc<dyn Fs>,
-    in_place: bool,
-    /// Held by each piece of work under way.
-    working: Arc<AtomicUsize>,
-}
-
-/// One piece of work under way.
-struct Working(Arc<AtomicUsize>);
-
-impl Working {
-    fn begin(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(count))
-    }
-}
-
-impl Drop for Working {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-impl Disk {
-    /// The real file system, reached from blocking threads.
-    pub fn real() -> Self {
-        Self { fs: Arc::new(RealFs), in_place: false, working: Arc::default() }
-    }
-
-    /// A file system whose calls run on the thread that asks: for simulation.
-    pub fn in_place(fs: Arc<dyn Fs>) -> Self {
-        Self { fs, in_place: true, working: Arc::default() }
-    }
-
-    /// The file operations, for code that already runs on a blocking thread.
-    pub fn fs(&self) -> &dyn Fs {
-        &*self.fs
-    }
-
-    /// Whether no work is under way, also none whose caller has stopped waiting for it.
-    pub fn is_idle(&self) -> bool {
-        self.working.load(Ordering::SeqCst) == 0
-    }
-
-    /// Runs blocking work on the file system without holding up other tasks.
-    ///
-    /// The work runs to its end even when the caller stops waiting for it.
-    pub async fn run<T, F>(&self, work: F) -> T
-    where
-        T: Send + 'static,
-        F: FnOnce(&dyn Fs) -> T + Send + 'static,
-    {
-        let working = Working::begin(&self.working);
-        // A result that nobody waits for any more may touch the disk when it is dropped: what goes
-        // first in a pair is dropped first, so that counts too.
-        let (result, _working) = self.run_reading(move |fs| (work(fs), working)).await;
-        result
-    }
-
-    /// The same for work that writes nothing: it does not count for [`is_idle`](Self::is_idle).
-    pub async fn run_reading<T, F>(&self, work: F) -> T
-    where
-        T: Send + 'static,
-        F: FnOnce(&dyn Fs) -> T + Send + 'static,
-    {
-        if self.in_place {
-            return work(&*self.fs);
-        }
-        let fs = Arc::clone(&self.fs);
-        match tokio::task::spawn_blocking(move || work(&*fs)).await {
-            Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // Only a runtime that is being shut down cancels blocking work; then nobody
-                // is left to read a result.
-                Err(_) => std::future::pending().await,
-            },
-        }
-    }
 }
 
 /// Reads a small file whole; refuses one of more than `limit` bytes.
@@ -438,11 +353,5 @@ mod tests {
         std::fs::write(&path, [0; 11]).unwrap();
         let error = read_bounded(&RealFs, &path, 10).unwrap_err().to_string();
         assert!(error.contains("big") && error.contains("11"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn work_on_the_disk_gives_its_result_back() {
-        let exists = Disk::real().run(|fs| fs.exists(Path::new("/"))).await.unwrap();
-        assert!(exists);
     }
 }

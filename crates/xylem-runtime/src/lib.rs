@@ -11,6 +11,7 @@
 mod backoff;
 mod cached;
 mod clock;
+mod disk;
 mod environment;
 mod fs;
 mod guarded_net;
@@ -23,9 +24,10 @@ mod shutdown;
 
 pub use backoff::Backoff;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use disk::Disk;
 pub use environment::Environment;
 pub use fs::{
-    Disk, Entry, Fs, FsFile, RealFs, SyncGroup, read_bounded, replace_file, replace_private_file,
+    Entry, Fs, FsFile, RealFs, SyncGroup, read_bounded, replace_file, replace_private_file,
 };
 pub use guarded_net::{GuardedNet, is_public};
 pub use host::host_name;
