@@ -19,6 +19,7 @@ pub mod chain;
 pub mod cpu;
 pub mod debian;
 pub mod fleet;
+pub mod kib;
 pub mod latency;
 pub mod memory;
 pub mod options;

@@ -2,13 +2,14 @@
 
 use std::fs;
 
+use crate::kib::kib;
+
 /// The peak of a process's resident memory, its program's own pages included, since it began or
 /// since that was last forgotten (`VmHWM`, proc(5)), in KiB. `None` of one that has ended.
 #[must_use]
 pub fn peak_kib(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
+    kib(&status, "VmHWM")
 }
 
 #[cfg(test)]

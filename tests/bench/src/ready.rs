@@ -4,6 +4,8 @@ use std::fs;
 
 use anyhow::Context as _;
 
+use crate::kib::kib;
+
 /// Memory that is made ready before each measurement: more than one contender needs.
 const READY_BYTES: usize = 2 << 30;
 
@@ -33,7 +35,9 @@ impl Ballast {
     /// # Errors
     /// When the system does not say how much is free.
     pub fn take() -> anyhow::Result<Self> {
-        let free = free_bytes(&fs::read_to_string("/proc/meminfo")?)?;
+        // What nobody uses, not even as a cache.
+        let free = kib(&fs::read_to_string("/proc/meminfo")?, "MemFree");
+        let free = usize::try_from(free.context("no MemFree in /proc/meminfo")? << 10)?;
         Ok(Self(vec![1; free.saturating_sub(READY_BYTES + SPARE_BYTES)]))
     }
 
@@ -41,24 +45,5 @@ impl Ballast {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.len()
-    }
-}
-
-/// What nobody uses, not even as a cache (`MemFree`, proc(5)).
-fn free_bytes(meminfo: &str) -> anyhow::Result<usize> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemFree:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok());
-    Ok(kib.context("no MemFree in /proc/meminfo")? << 10)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_free_is_read_in_kib() {
-        let meminfo = "MemTotal:       24683520 kB\nMemFree:             512 kB\n";
-        assert_eq!(free_bytes(meminfo).unwrap(), 512 << 10);
-        assert!(free_bytes("MemTotal: 1 kB\n").is_err());
     }
 }

@@ -17,6 +17,7 @@ use xylem_api::catalogue::DeclareUpload;
 use xylem_api::control::{ServerReport, StateChanged};
 use xylem_api::enrollment::{InvitationKind, NewInvitation};
 use xylem_api::ingest::Ingested;
+use xylem_bench::kib::kib;
 use xylem_client::enroll::{self, Anchor};
 use xylem_client::{BaseUrl, ControlClient, EventStream, Transport};
 use xylem_model::{ContentId, FileKind, Priority, Sha256, Stamp};
@@ -215,7 +216,5 @@ async fn hear(
 fn resident_kib(process: u32) -> anyhow::Result<u64> {
     let path = Path::new("/proc").join(process.to_string()).join("status");
     let text = std::fs::read_to_string(&path)?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let figure = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
-    figure.with_context(|| format!("{} tells no VmRSS", path.display()))
+    kib(&text, "VmRSS").with_context(|| format!("{} tells no VmRSS", path.display()))
 }
