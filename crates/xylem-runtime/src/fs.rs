@@ -1,8 +1,8 @@
 //! The dozen file operations of a repository.
 //!
 //! They are plain blocking calls, so that code which stages, verifies and publishes reads as one
-//! story. [`Disk::run`](crate::Disk::run) takes such a story off the async threads; in simulation it runs in place,
-//! because a simulated disk belongs to the simulated host's thread.
+//! story. [`Disk::run`](crate::Disk::run) takes such a story off the async threads; in simulation it
+//! runs in place, because a simulated disk belongs to the simulated host's thread.
 
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use xylem_client::{ClientError, ContentClient, Deadlines, ManyReader};
 use xylem_model::{ContentId, Timestamp};
+use xylem_sync::Class;
 
 use super::groups::{Answers, Broken, Groups, Settled};
 use super::parents::Parents;
@@ -38,7 +39,7 @@ pub(crate) async fn fetch_batch(
 ) {
     let began = node.now();
     let Some(first) = tasks.first() else { return };
-    let list = parents_for(node, parents, &first.content);
+    let (class, list) = (first.class, parents_for(node, parents, &first.content));
     let mut rest: BTreeMap<ContentId, Task> =
         tasks.into_iter().map(|task| (task.content, task)).collect();
     let deadlines = Deadlines { stall: STALL, answer: STALL, ..Deadlines::default() };
@@ -55,7 +56,7 @@ pub(crate) async fn fetch_batch(
                 continue;
             }
         };
-        let from = FromParent { node, parents, groups, parent, began, outcomes };
+        let from = FromParent { node, parents, groups, parent, class, began, outcomes };
         let before = rest.len();
         let result = Box::pin(from.fetch(&client, &mut rest)).await;
         if rest.len() < before {
@@ -85,6 +86,8 @@ struct FromParent<'a> {
     parents: &'a Parents,
     groups: &'a Groups,
     parent: &'a Parent,
+    /// That of all its files: a plan mixes none.
+    class: Class,
     began: Timestamp,
     outcomes: &'a Outcomes,
 }
@@ -152,9 +155,7 @@ impl FromParent<'_> {
         mut asked: BTreeMap<ContentId, Task>,
         answers: Answers,
     ) -> Result<(), Miss> {
-        let class = asked.values().map(|task| task.class).min();
-        let class = class.unwrap_or(xylem_sync::Class::Small);
-        let flow = self.node.pace.from_parents.open(Link::Server(self.parent.id), class);
+        let flow = self.node.pace.from_parents.open(Link::Server(self.parent.id), self.class);
         let mut lacking = false;
         while let Some((content, bytes)) = reader.next().await? {
             let Some(task) = asked.remove(&content) else {

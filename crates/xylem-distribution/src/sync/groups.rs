@@ -6,9 +6,12 @@
 //! Whoever writes is a task of the worker's, as the streams are: it ends with the worker, so that
 //! nothing is written once a successor has the folder.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::{Fuse, FusedFuture as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use xylem_blobs::{Batch, BlobError, Repository};
 
@@ -72,7 +75,7 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// The way, and the work: that goes on while there is a way to it.
+    /// The way, and the work: that goes on while the worker keeps a way to it.
     pub(super) fn new(node: &Arc<Node>) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (groups, arrived) = Self::open();
         (groups, run(Arc::clone(node), arrived))
@@ -106,49 +109,29 @@ impl Groups {
     }
 }
 
-async fn run(node: Arc<Node>, arrived: mpsc::Receiver<Arrived>) {
-    // The publisher takes a group while it holds none: the place is free again once it is durable.
-    let (sender, written) = mpsc::channel(1);
-    tokio::join!(write_all(&node, arrived, sender), publish_all(&node, written));
-}
-
-/// A group and the place that it has at the publisher's.
-type Placed = (Group, OwnedSemaphorePermit);
-
-/// Checks and writes what comes, and hands the group over as soon as the last one is durable.
-async fn write_all(
-    node: &Arc<Node>,
-    mut arrived: mpsc::Receiver<Arrived>,
-    written: mpsc::Sender<Placed>,
-) {
-    let place = Arc::new(Semaphore::new(1));
-    let mut group = Group::begin(&node.repository);
-    let (mut came, mut is_over) = (Vec::new(), false);
+/// Checks and writes what comes. One group is published while the next grows.
+async fn run(node: Arc<Node>, mut arrived: mpsc::Receiver<Arrived>) {
+    let (mut group, mut came) = (Group::begin(&node.repository), Vec::new());
+    let mut publishing = pin!(Fuse::terminated());
     loop {
+        if publishing.is_terminated() && !group.is_empty() {
+            let grown = std::mem::replace(&mut group, Group::begin(&node.repository));
+            let target = Arc::clone(&node);
+            publishing.set(node.repository.run(move |_| grown.publish(&target)).fuse());
+        }
         tokio::select! {
+            // What is to be published begins before more is waited for.
             biased;
-            Ok(placed) = Arc::clone(&place).acquire_owned(), if !group.is_empty() => {
-                let grown = std::mem::replace(&mut group, Group::begin(&node.repository));
-                if written.send((grown, placed)).await.is_err() {
+            () = &mut publishing => {}
+            count = arrived.recv_many(&mut came, group.room()), if group.room() > 0 => {
+                if count == 0 {
+                    // The worker is gone, and with it all who would hear.
                     return;
                 }
-            }
-            count = arrived.recv_many(&mut came, group.room()), if !is_over && group.room() > 0 => {
-                is_over = count == 0;
-                let (target, files) = (Arc::clone(node), std::mem::take(&mut came));
+                let (target, files) = (Arc::clone(&node), std::mem::take(&mut came));
                 group = node.repository.run(move |_| group.write(&target, files)).await;
             }
-            else => return,
         }
-    }
-}
-
-/// Publishes groups in the order in which they were written.
-async fn publish_all(node: &Arc<Node>, mut written: mpsc::Receiver<Placed>) {
-    while let Some((group, placed)) = written.recv().await {
-        let target = Arc::clone(node);
-        node.repository.run(move |_| group.publish(&target)).await;
-        drop(placed);
     }
 }
 
